@@ -1,0 +1,45 @@
+# Settings that every target shares.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+# One set of flags for libraries and executables, so that all can share one precompiled header.
+add_compile_options(-fPIC -Wall -Wextra)
+
+find_program(FLEXAE_CCACHE ccache)
+mark_as_advanced(FLEXAE_CCACHE)
+if(FLEXAE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # Without these ccache never hits for a file that uses a precompiled header.
+  set(CMAKE_CXX_COMPILER_LAUNCHER
+      "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros;${FLEXAE_CCACHE}")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-fpch-preprocess)
+  endif()
+endif()
+
+# Files named *_avx2.cpp and *_avx512.cpp are compiled for those instructions and called only after
+# a check at run time. They must not share the precompiled header: its flags differ.
+function(flexae_set_isa)
+  if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    return()
+  endif()
+  foreach(_source IN LISTS ARGN)
+    if(_source MATCHES "_avx2\\.cpp$")
+      set(_flags -mavx2 -mfma -mf16c)
+    elseif(_source MATCHES "_avx512\\.cpp$")
+      set(_flags -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
+    else()
+      continue()
+    endif()
+    set_source_files_properties("${_source}" PROPERTIES
+      COMPILE_OPTIONS "${_flags}" SKIP_PRECOMPILE_HEADERS ON)
+  endforeach()
+endfunction()
