@@ -1,0 +1,110 @@
+/** Finds and loads the native addon: on first use, never at import. */
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { FlexaeError, translateError } from "./errors.js";
+import type { Addon } from "./types.js";
+
+const require = createRequire(import.meta.url);
+
+/** The package's root, from `ts/addon` and from `dist/addon` alike. */
+export const packageRoot = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+
+/** Where the addon may be, in the order tried. `FLEXAE_ADDON` set, it alone counts. */
+export function addonCandidates(environment: NodeJS.ProcessEnv = process.env): string[] {
+  const explicit = environment["FLEXAE_ADDON"];
+  if (explicit !== undefined && explicit !== "") return [resolve(explicit)];
+  return ["build/Release", "build", "build/Debug"].map((folder) =>
+    join(packageRoot, folder, "flexae.node"),
+  );
+}
+
+const BUILD_HINT =
+  "Build it with `npm run quickstart` (as a dependency: `npx flexae-setup`), or set FLEXAE_ADDON to a built flexae.node.";
+
+let loaded: { addon: Addon; path: string } | undefined;
+
+function majorMinor(version: string): string {
+  return version.split(".", 2).join(".");
+}
+
+function open(path: string): Addon {
+  let addon: Addon;
+  try {
+    addon = require(path) as Addon;
+  } catch (error) {
+    const reason = (error as Error).message.split("\n", 1)[0] as string;
+    throw new FlexaeError(
+      "FLEXAE_INTERNAL",
+      `The native addon ${path} does not load: ${reason}\n${loadHint(reason)}`,
+      { cause: error },
+    );
+  }
+  const { torch, torchBuild } = addon.versions();
+  // Libtorch keeps no binary compatibility between minor versions; a mismatch may crash much later.
+  if (majorMinor(torch) !== majorMinor(torchBuild)) {
+    throw new FlexaeError(
+      "FLEXAE_INTERNAL",
+      `The native addon was built against libtorch ${torchBuild} but libtorch ${torch} was loaded.\nRebuild it with \`npm run build:addon\`, or point LIBTORCH and LD_LIBRARY_PATH at ${torchBuild}.`,
+    );
+  }
+  return addon;
+}
+
+function loadHint(reason: string): string {
+  if (/libopencv/.test(reason)) {
+    return "The system OpenCV it was built with is missing: `apt-get install libopencv-dev`, then `npm run build:addon`.";
+  }
+  if (/libtorch|libc10|libcud|libnv|undefined symbol/.test(reason)) {
+    return "The libtorch it was built with has moved or changed: run `npm run quickstart` to fetch it and build again.";
+  }
+  if (/NODE_MODULE_VERSION|wrong ELF class|invalid ELF|file too short|Exec format/.test(reason)) {
+    return "It was not built for this machine and Node, or not to the end: run `npm run build:addon`.";
+  }
+  return BUILD_HINT;
+}
+
+/**
+ * The addon, loaded on the first call.
+ *
+ * @throws FlexaeError `FLEXAE_INTERNAL` with the likely fix when it cannot be found or loaded.
+ */
+export function loadAddon(): Addon {
+  if (loaded !== undefined) return loaded.addon;
+  const candidates = addonCandidates();
+  const path = candidates.find((candidate) => existsSync(candidate));
+  if (path === undefined) {
+    throw new FlexaeError(
+      "FLEXAE_INTERNAL",
+      `The native addon was not found (looked for ${candidates.join(", ")}).\n${BUILD_HINT}`,
+    );
+  }
+  loaded = { addon: open(path), path };
+  return loaded.addon;
+}
+
+/** The file the addon was loaded from, or undefined before that. */
+export function addonPath(): string | undefined {
+  return loaded?.path;
+}
+
+/** Calls into the addon, turning what it throws into a {@link FlexaeError}. */
+export function callAddon<T>(work: (addon: Addon) => T): T {
+  const addon = loadAddon();
+  try {
+    return work(addon);
+  } catch (error) {
+    throw translateError(error);
+  }
+}
+
+/** Likewise for calls that return promises. */
+export async function awaitAddon<T>(work: (addon: Addon) => Promise<T>): Promise<T> {
+  const addon = loadAddon();
+  try {
+    return await work(addon);
+  } catch (error) {
+    throw translateError(error);
+  }
+}
