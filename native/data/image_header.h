@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace flexae {
+
+enum class ImageFormat { kPng, kJpeg, kBmp, kTiff, kWebp, kPnm };
+
+/// The format's usual name, such as "JPEG".
+[[nodiscard]] const char* format_name(ImageFormat format);
+
+/// What the bytes of an image file say about it, before any pixel is decoded.
+struct ImageHeader {
+  ImageFormat format = ImageFormat::kPng;
+  /// As stored, before any turning; at least 1.
+  int64_t width = 0;
+  int64_t height = 0;
+  /// Samples a pixel where the format says so cheaply (JPEG, PNG), else 0. Alpha counts.
+  int components = 0;
+  /// Whether the pixels are stored as gray levels, so that a one-channel decode loses nothing.
+  bool gray = false;
+  /// EXIF orientation, 1…8, left for the reader to apply; 1 for TIFF, whose decoder applies it.
+  int orientation = 1;
+  /// PNG: the byte ranges (offset, length) worth decoding, when others should be dropped.
+  std::vector<std::pair<size_t, size_t>> keep;
+  /// TIFF: offset of the byte that marks the alpha channel as unassociated, or 0.
+  size_t unassociated_alpha = 0;
+};
+
+/// Either a header, or the reason why the bytes are no usable image.
+struct HeaderResult {
+  std::optional<ImageHeader> header;
+  std::string reason;
+};
+
+/// Reads the header of a PNG, JPEG, BMP, TIFF (classic or big), WebP or PNM file, and walks its
+/// structure far enough to tell a whole file from a truncated one. Takes no memory for pixels.
+/// Reasons: "empty file", "not an image", "truncated", "corrupt …", "animated WebP …".
+[[nodiscard]] HeaderResult read_image_header(std::span<const uint8_t> bytes);
+
+}  // namespace flexae
