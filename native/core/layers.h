@@ -1,0 +1,81 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/config.h"
+#include "core/initializer.h"
+#include "core/layer_list.h"
+
+namespace flexae {
+
+/// What a pass through the layers needs to know.
+struct PassContext {
+  /// Training: batch statistics, dropout, and everything kept that backward() needs.
+  bool training = false;
+  /// Seeds the dropout masks of this step.
+  uint64_t seed = 0;
+  uint64_t step = 0;
+  /// Sum of activity penalties of this pass, 0-dimensional; undefined while there is none.
+  at::Tensor activity_penalty;
+};
+
+/// A trainable tensor with what training does to it besides the gradient of the loss.
+struct Parameter {
+  std::string name;  ///< Full name in the exported model.
+  at::Tensor value;
+  at::Tensor grad;  ///< Set by backward(); undefined where the loss does not depend on the value.
+  WeightLayout layout = WeightLayout::kBias;
+  Initializer initializer = Initializer::kZeros;
+  Regularizer regularizer;
+  Constraint constraint;
+};
+
+/// A tensor of the model's state that is not trained.
+struct Buffer {
+  std::string name;
+  at::Tensor value;
+};
+
+/// One layer with its weights. Images travel as N×C×H×W in channels_last memory format, vectors as
+/// N×C. forward() then backward() on one thread; backward() only after a training forward().
+class Layer {
+ public:
+  explicit Layer(const LayerSpec& spec) : spec_(spec) {}
+  virtual ~Layer() = default;
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  virtual at::Tensor forward(const at::Tensor& x, PassContext& context) = 0;
+
+  /// dL/dx from dL/dy; sets the gradients of the parameters. An undefined tensor when `input_grad`
+  /// is false.
+  virtual at::Tensor backward(const at::Tensor& grad, bool input_grad) = 0;
+
+  /// Drops what the last training forward() kept.
+  virtual void release() {}
+
+  [[nodiscard]] const LayerSpec& spec() const { return spec_; }
+  [[nodiscard]] std::vector<Parameter>& parameters() { return parameters_; }
+  [[nodiscard]] std::vector<Buffer>& buffers() { return buffers_; }
+
+ protected:
+  LayerSpec spec_;
+  std::vector<Parameter> parameters_;
+  std::vector<Buffer> buffers_;
+};
+
+/// Makes the layer with its weights initialized on the CPU; `bits` seeds the first weight, further
+/// ones follow from it.
+std::unique_ptr<Layer> make_layer(const LayerSpec& spec, const ModelConfig& config, uint64_t bits);
+
+/// Tells each batch normalization the bias of the convolution in front of it. Call once the vector
+/// is complete.
+void link_layers(std::vector<std::unique_ptr<Layer>>& layers);
+
+}  // namespace flexae

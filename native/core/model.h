@@ -1,0 +1,67 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/config.h"
+#include "core/layer_list.h"
+#include "core/layers.h"
+
+namespace flexae {
+
+/// The autoencoder: images → CNN → MLP → embedding → MLP → CNN → logits of images. It differentiates
+/// itself (no autograd), so a training step allocates only what the step needs.
+class Autoencoder {
+ public:
+  /// Initializes the weights from `seed` on the CPU, then moves them: the same on every device.
+  /// Throws Error(kConfig) as make_layers() does.
+  Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device);
+
+  [[nodiscard]] const ModelConfig& config() const { return config_; }
+  [[nodiscard]] at::Device device() const { return device_; }
+
+  /// Bytes N×H×W×C on the model's device to floats N×C×H×W (channels_last) in [0, 1].
+  [[nodiscard]] static at::Tensor scale(const at::Tensor& bytes);
+
+  /// Embeddings, N×D, in evaluation mode. `images`: N×C×H×W floats in [0, 1].
+  at::Tensor encode(const at::Tensor& images);
+  /// Logits, N×C×H×W, in evaluation mode; their sigmoid is the reconstruction.
+  at::Tensor decode(const at::Tensor& embeddings);
+
+  /// A training pass: logits of `images`. Dropout masks follow from (seed, step).
+  at::Tensor forward(const at::Tensor& images, uint64_t seed, uint64_t step);
+  /// Gradients of everything from d(loss)/d(logits), the regularizers' included.
+  void backward(const at::Tensor& grad);
+  /// Applies the constraints to the weights; after each optimizer step.
+  void constrain();
+
+  /// Σ of the penalties on weights, and on activities as of the last pass; undefined if there are
+  /// no regularizers.
+  [[nodiscard]] at::Tensor penalties() const;
+
+  /// The trainable tensors and, in the same order, their gradients after backward().
+  [[nodiscard]] std::vector<at::Tensor> parameters() const;
+  [[nodiscard]] std::vector<at::Tensor> gradients() const;
+
+  /// Everything an exported model holds, by name: parameters and buffers (shared storage).
+  [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> state() const;
+  /// Copies values in, by name. Throws Error(kModel) naming a tensor that is missing or misshapen.
+  void load_state(const std::vector<std::pair<std::string, at::Tensor>>& state);
+
+ private:
+  at::Tensor run(const at::Tensor& x, Part part, PassContext& context);
+
+  ModelConfig config_;
+  at::Device device_;
+  std::vector<std::unique_ptr<Layer>> layers_;
+  /// Parameters in order; those of a convolution's bias have no gradient.
+  std::vector<Parameter*> trainable_;
+  at::Tensor activity_penalty_;
+};
+
+}  // namespace flexae

@@ -1,0 +1,150 @@
+#include "core/optimizer.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+
+#include "core/error.h"
+
+namespace flexae {
+namespace {
+
+constexpr double kEpsilon = 1e-7;
+constexpr double kRho = 0.9;            // RMSprop
+constexpr double kAdadeltaRho = 0.95;   // Adadelta
+constexpr double kBeta1 = 0.9;          // Adam and its kin
+constexpr double kBeta2 = 0.999;
+constexpr double kWeightDecay = 0.004;  // AdamW
+constexpr double kAdagradStart = 0.1;   // Adagrad's initial accumulator
+
+/// Nadam's momentum schedule u_t (Dozat, 2016), as keras.optimizers.Nadam has it.
+double nadam_momentum(int64_t t) {
+  return kBeta1 * (1.0 - 0.5 * std::pow(0.96, static_cast<double>(t)));
+}
+
+}  // namespace
+
+int64_t Optimizer::slot_count(OptimizerKind kind) {
+  switch (kind) {
+    case OptimizerKind::kSgd:
+      return 0;
+    case OptimizerKind::kRmsprop:
+    case OptimizerKind::kAdagrad:
+      return 1;
+    default:
+      return 2;
+  }
+}
+
+Optimizer::Optimizer(OptimizerKind kind, double learning_rate, std::vector<at::Tensor> parameters)
+    : kind_(kind), learning_rate_(learning_rate), parameters_(std::move(parameters)) {
+  const double start = kind == OptimizerKind::kAdagrad ? kAdagradStart : 0.0;
+  slots_.resize(static_cast<size_t>(slot_count(kind)));
+  for (auto& slot : slots_) {
+    slot.reserve(parameters_.size());
+    for (const at::Tensor& p : parameters_) slot.push_back(at::full_like(p, start));
+  }
+}
+
+void Optimizer::restore(int64_t iterations, const std::vector<std::vector<at::Tensor>>& slots) {
+  if (slots.size() != slots_.size()) {
+    throw Error(ErrorCode::kModel, "the optimizer's saved state is of another optimizer");
+  }
+  for (size_t k = 0; k < slots.size(); ++k) {
+    for (size_t i = 0; i < parameters_.size(); ++i) slots_[k][i].copy_(slots[k][i]);
+  }
+  iterations_ = iterations;
+}
+
+void Optimizer::step(const std::vector<at::Tensor>& g) {
+  ++iterations_;
+  const double lr = learning_rate_;
+  const double t = static_cast<double>(iterations_);
+  const at::TensorList p(parameters_);
+  switch (kind_) {
+    case OptimizerKind::kSgd:
+      at::_foreach_add_(p, g, -lr);
+      return;
+    case OptimizerKind::kRmsprop: {
+      auto& v = slots_[0];
+      at::_foreach_mul_(v, kRho);
+      at::_foreach_addcmul_(v, g, g, 1 - kRho);
+      auto denominator = at::_foreach_add(v, kEpsilon);
+      at::_foreach_sqrt_(denominator);
+      at::_foreach_addcdiv_(p, g, denominator, -lr);
+      return;
+    }
+    case OptimizerKind::kAdagrad: {
+      auto& a = slots_[0];
+      at::_foreach_addcmul_(a, g, g, 1);
+      auto denominator = at::_foreach_add(a, kEpsilon);
+      at::_foreach_sqrt_(denominator);
+      at::_foreach_addcdiv_(p, g, denominator, -lr);
+      return;
+    }
+    case OptimizerKind::kAdadelta: {
+      auto& a = slots_[0];
+      auto& d = slots_[1];
+      at::_foreach_mul_(a, kAdadeltaRho);
+      at::_foreach_addcmul_(a, g, g, 1 - kAdadeltaRho);
+      auto delta = at::_foreach_add(d, kEpsilon);
+      at::_foreach_sqrt_(delta);
+      auto rms = at::_foreach_add(a, kEpsilon);
+      at::_foreach_sqrt_(rms);
+      at::_foreach_mul_(delta, g);
+      at::_foreach_div_(delta, rms);
+      at::_foreach_mul_(d, kAdadeltaRho);
+      at::_foreach_addcmul_(d, delta, delta, 1 - kAdadeltaRho);
+      at::_foreach_add_(p, delta, -lr);
+      return;
+    }
+    case OptimizerKind::kAdam:
+    case OptimizerKind::kAdamw: {
+      if (kind_ == OptimizerKind::kAdamw) at::_foreach_mul_(p, 1 - kWeightDecay * lr);
+      auto& m = slots_[0];
+      auto& v = slots_[1];
+      at::_foreach_lerp_(m, g, 1 - kBeta1);
+      at::_foreach_mul_(v, kBeta2);
+      at::_foreach_addcmul_(v, g, g, 1 - kBeta2);
+      const double alpha = lr * std::sqrt(1 - std::pow(kBeta2, t)) / (1 - std::pow(kBeta1, t));
+      auto denominator = at::_foreach_sqrt(v);
+      at::_foreach_add_(denominator, kEpsilon);
+      at::_foreach_addcdiv_(p, m, denominator, -alpha);
+      return;
+    }
+    case OptimizerKind::kAdamax: {
+      auto& m = slots_[0];
+      auto& u = slots_[1];
+      at::_foreach_lerp_(m, g, 1 - kBeta1);
+      at::_foreach_mul_(u, kBeta2);
+      const auto magnitude = at::_foreach_abs(g);
+      at::_foreach_maximum_(u, magnitude);
+      auto denominator = at::_foreach_add(u, kEpsilon);
+      at::_foreach_addcdiv_(p, m, denominator, -lr / (1 - std::pow(kBeta1, t)));
+      return;
+    }
+    case OptimizerKind::kNadam: {
+      auto& m = slots_[0];
+      auto& v = slots_[1];
+      at::_foreach_lerp_(m, g, 1 - kBeta1);
+      at::_foreach_mul_(v, kBeta2);
+      at::_foreach_addcmul_(v, g, g, 1 - kBeta2);
+      // The product of the schedule is a function of the step, so it needs no storing.
+      double product = 1;
+      for (int64_t i = 1; i <= iterations_; ++i) {
+        product *= nadam_momentum(i);
+        if (product == 0) break;
+      }
+      const double u = nadam_momentum(iterations_);
+      const double u_next = nadam_momentum(iterations_ + 1);
+      auto denominator = at::_foreach_sqrt(v);
+      at::_foreach_div_(denominator, std::sqrt(1 - std::pow(kBeta2, t)));
+      at::_foreach_add_(denominator, kEpsilon);
+      at::_foreach_addcdiv_(p, m, denominator, -lr * u_next / (1 - product * u_next));
+      at::_foreach_addcdiv_(p, g, denominator, -lr * (1 - u) / (1 - product));
+      return;
+    }
+  }
+}
+
+}  // namespace flexae

@@ -1,0 +1,281 @@
+/**
+ * The whole native addon, typed. Nothing else in `ts/` knows what the addon exports.
+ *
+ * Conventions: image batches cross the border as N×C×H×W, row-major; floats lie in [0, 1], bytes in
+ * 0…255. Tensors never leave C++. Every rejected promise and thrown error is an {@link AddonError}.
+ */
+
+/** What went wrong, as the machine-readable `code` of every error the addon raises. */
+export type AddonErrorCode =
+  /** The model or training options are not valid. */
+  | "FLEXAE_CONFIG"
+  /** Images cannot be used: none found, or too many unreadable. */
+  | "FLEXAE_DATA"
+  /** A file cannot be written or read. */
+  | "FLEXAE_IO"
+  /** A `.pt` or `.ckpt` file is not what it should be. */
+  | "FLEXAE_MODEL"
+  /** Host or device memory ran out. */
+  | "FLEXAE_MEMORY"
+  /** A loss or gradient stopped being finite. */
+  | "FLEXAE_NAN"
+  /** The handle was disposed of. */
+  | "FLEXAE_DISPOSED"
+  /** Anything else: a defect of this program or of libtorch. */
+  | "FLEXAE_INTERNAL";
+
+/** An error raised by the addon: one or two lines of message, and a {@link AddonErrorCode}. */
+export interface AddonError extends Error {
+  code: AddonErrorCode;
+}
+
+/** Keras's regularizer as two factors: `l1·Σ|w| + l2·Σw²`. */
+export interface Regularizer {
+  l1: number;
+  l2: number;
+}
+
+/** Keras's constraint with its arguments resolved. The axis is Keras's default, 0. */
+export type Constraint =
+  | { name: "none" }
+  | { name: "non_neg" }
+  | { name: "unit_norm" }
+  | { name: "max_norm"; maxValue: number }
+  | { name: "min_max_norm"; minValue: number; maxValue: number; rate: number };
+
+export type Pooling = "avg" | "max" | "no";
+
+/** The network, fully resolved: every list of the convolutions has the length of `filters`. */
+export interface ModelOptions {
+  height: number;
+  width: number;
+  /** 1 (grayscale) or 3 (RGB). */
+  channels: number;
+  filters: number[];
+  pooling: Pooling[];
+  kernelSize: number[];
+  strides: number[];
+  /** A Keras name: linear, relu, elu, selu, gelu, tanh, sigmoid, hard_sigmoid, softplus, softsign, exponential, silu, leaky_relu. */
+  activation: string;
+  lastActivation: string;
+  dropRate: number;
+  dims: number[];
+  mlp: boolean;
+  useBias: boolean;
+  /** Keras names: zeros, ones, random_uniform, random_normal, truncated_normal, glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, orthogonal, identity. */
+  kernelInitializer: string;
+  biasInitializer: string;
+  kernelRegularizer: Regularizer;
+  biasRegularizer: Regularizer;
+  activityRegularizer: Regularizer;
+  kernelConstraint: Constraint;
+  biasConstraint: Constraint;
+  cnnKernelInitializer: string;
+  cnnBiasInitializer: string;
+  cnnKernelRegularizer: Regularizer;
+  batchNormMomentum: number;
+  batchNormEpsilon: number;
+}
+
+/** One row of a model summary. */
+export interface SummaryLayer {
+  /** As in the exported model, e.g. `encoder.conv_0`. */
+  name: string;
+  /** Keras's class name, e.g. `Conv2D`. */
+  type: string;
+  /** Without the batch: [C, H, W] or [units]. */
+  outputShape: number[];
+  /** Trainable and not. */
+  parameters: number;
+  /** Multiply-accumulates for one image. */
+  macs: number;
+}
+
+export interface Summary {
+  /** [C, H, W]. */
+  inputShape: number[];
+  layers: SummaryLayer[];
+  parameters: { total: number; trainable: number; nonTrainable: number };
+  encoder: { parameters: number; outputShape: number[] };
+  /** Multiply-accumulates for one image, forward. */
+  macs: number;
+  /** Estimated peak bytes of training at `batchSize`: weights, gradients, optimizer state, saved activations. */
+  trainingBytes: number;
+}
+
+export type Interpolation = "area" | "bilinear" | "nearest";
+
+/** How image files become arrays. Height, width and channels come from the model. */
+export interface LoadOptions {
+  interpolation: Interpolation;
+  /** Decoding threads; 0 chooses by cores. */
+  workers: number;
+}
+
+/** Where images come from: files to decode, or bytes already in memory (N×C×H×W). */
+export type ImageSource = { files: string[] } | { images: Uint8Array };
+
+/** What a folder holds; see `scanFolder`. */
+export interface FolderScan {
+  /** Absolute paths in a stable order (class, then name; compared bytewise). */
+  files: string[];
+  /** Sub-folder names that hold images; empty for a flat folder. */
+  classes: string[];
+}
+
+export interface TrainOptions {
+  model: ModelOptions;
+  train: ImageSource;
+  valid: ImageSource;
+  load: LoadOptions;
+  epochs: number;
+  batchSize: number;
+  optimizer: string;
+  learningRate: number;
+  patience: number;
+  period: number;
+  seed: number;
+  /** auto, cpu, cuda or cuda:N. */
+  device: string;
+  /** Compute threads; 0 chooses by cores. */
+  threads: number;
+  horizontalFlip: boolean;
+  verticalFlip: boolean;
+  /** Share of images in [0, 1] that may be unreadable before training stops with FLEXAE_DATA. */
+  maxBadShare: number;
+  /** An existing folder, or "" to write nothing. `ae.pt`, `en.pt` and the `ep….ckpt` files go there. */
+  runDir: string;
+  /** Stored in ae.pt and en.pt as the extra file `config.json`. */
+  configJson: string;
+  /** Least time between two `batch` events, in milliseconds. */
+  progressInterval: number;
+}
+
+/** Loss, binary accuracy, mean squared error and peak signal-to-noise ratio (dB) of a set of images. */
+export interface Scores {
+  loss: number;
+  accuracy: number;
+  mse: number;
+  psnr: number;
+}
+
+export type TrainEvent =
+  /** Once, when the device is chosen and the model made. */
+  | { type: "start"; device: string; deviceName: string; threads: number; trainImages: number; validImages: number; batches: number }
+  /** Now and then inside an epoch; `batch` counts from 1; loss is the running mean. */
+  | { type: "batch"; phase: "train" | "validate"; epoch: number; batch: number; batches: number; loss: number; imagesPerSecond: number }
+  /** At the end of each epoch (never dropped). `epoch` counts from 1. */
+  | {
+      type: "epoch";
+      epoch: number;
+      train: Scores;
+      valid: Scores;
+      seconds: number;
+      /** Training images per second, validation excluded. */
+      imagesPerSecond: number;
+      /** Whether this epoch has the best validation loss so far. */
+      best: boolean;
+      bestEpoch: number;
+      /** Name of the checkpoint written in the run folder, or null. */
+      checkpoint: string | null;
+    }
+  /** An image that was skipped, once an image. */
+  | { type: "bad"; set: "train" | "valid"; file: string; reason: string }
+  /** After the last epoch: best weights restored, scores being computed, models being written. */
+  | { type: "finishing"; stopped: Stopped };
+
+export type Stopped = "finished" | "early" | "interrupted";
+
+export interface TrainResult {
+  stopped: Stopped;
+  /** Epochs completed. */
+  epochs: number;
+  /** Epoch (from 1) whose weights were kept; 0 when no epoch completed. */
+  bestEpoch: number;
+  /** Scores of the kept weights in evaluation mode; null after an interruption (they take a pass over the data). */
+  train: Scores | null;
+  valid: Scores | null;
+  seconds: number;
+  device: string;
+  badImages: number;
+}
+
+/** A training that runs on its own thread. */
+export interface TrainingHandle {
+  /** Settles after the training thread has ended. */
+  readonly result: Promise<TrainResult>;
+  /** Asks the training to end after the batch under way. Idempotent. */
+  cancel(): void;
+}
+
+/** A loaded `ae.pt` or `en.pt`. */
+export interface ModelHandle {
+  readonly kind: "autoencoder" | "encoder";
+  /** The text of the extra file `config.json`; "" if there is none. */
+  readonly configJson: string;
+  /** [C, H, W] the model takes. */
+  readonly inputShape: number[];
+  /** Shape of one embedding, without the batch. */
+  readonly embeddingShape: number[];
+  readonly device: string;
+  /** Embeddings of N images: N × (embedding length) floats. */
+  encode(images: Float32Array | Uint8Array): Promise<Float32Array>;
+  /** Reconstructions, N×C×H×W floats in [0, 1]. Only for an autoencoder. */
+  reconstruct(images: Float32Array | Uint8Array): Promise<Float32Array>;
+  /** Loss and metrics over a source, in batches. Only for an autoencoder. */
+  evaluate(source: ImageSource, load: LoadOptions, batchSize: number): Promise<Scores>;
+  /** Frees the weights. Idempotent; later calls fail with FLEXAE_DISPOSED. */
+  dispose(): void;
+}
+
+export interface AddonVersions {
+  addon: string;
+  /** Of the libtorch that is loaded. */
+  torch: string;
+  /** Of the libtorch the addon was compiled against. */
+  torchBuild: string;
+  opencv: string;
+  compiler: string;
+}
+
+export interface HardwareInfo {
+  cpu: {
+    name: string;
+    /** Hardware threads this process may use. */
+    cores: number;
+    /** What ATen dispatches to, e.g. AVX2 or AVX512. */
+    capability: string;
+    avx2: boolean;
+    avx512: boolean;
+    avx512Bf16: boolean;
+    amxBf16: boolean;
+  };
+  cuda: {
+    /** Whether the libtorch that is loaded has CUDA support. */
+    built: boolean;
+    /** Why CUDA cannot be used; "" if it can. */
+    problem: string;
+    devices: { index: number; name: string; memoryBytes: number; capability: string }[];
+  };
+}
+
+export interface Addon {
+  versions(): AddonVersions;
+  hardware(): HardwareInfo;
+  /** Layers, parameters and costs of a model, without making it. Throws FLEXAE_CONFIG naming the layer that does not fit. */
+  summarize(model: ModelOptions, batchSize: number, optimizer: string): Summary;
+  /**
+   * Image files below `dir`: of its sub-folders (one a class, any depth), or its own when it has none with images.
+   * Chosen by extension; hidden files are passed over. Rejects with FLEXAE_DATA if `dir` is no readable folder.
+   */
+  scanFolder(dir: string): Promise<FolderScan>;
+  /** Decodes and resizes to N×C×H×W bytes. `images` are paths or encoded bytes. Rejects with FLEXAE_DATA naming the image. */
+  decodeImages(
+    images: (string | Uint8Array)[],
+    shape: { height: number; width: number; channels: number },
+    load: LoadOptions,
+  ): Promise<Uint8Array>;
+  /** Checks the options (throws FLEXAE_CONFIG), then trains on a thread of its own. */
+  train(options: TrainOptions, onEvent: (event: TrainEvent) => void): TrainingHandle;
+  loadModel(path: string, device: string): Promise<ModelHandle>;
+}
