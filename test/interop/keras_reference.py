@@ -109,7 +109,7 @@ def build(options: dict[str, Any]) -> Reference:
         spare = [x.shape[1] - height, x.shape[2] - width]
         if spare == [0, 0]:
             return x
-        return layers.Cropping2D(tuple((s // 2, s - s // 2) for s in spare))(x)
+        return layers.Cropping2D(tuple((0, s) for s in spare))(x)
 
     images = keras.Input((options["height"], options["width"], options["channels"]))
     x = images
