@@ -105,6 +105,13 @@ std::vector<at::Tensor> Autoencoder::gradients() const {
   return values;
 }
 
+std::vector<std::string> Autoencoder::parameter_names() const {
+  std::vector<std::string> names;
+  names.reserve(trainable_.size());
+  for (const Parameter* p : trainable_) names.push_back(p->name);
+  return names;
+}
+
 std::vector<std::pair<std::string, at::Tensor>> Autoencoder::state() const {
   std::vector<std::pair<std::string, at::Tensor>> state;
   for (const auto& layer : layers_) {

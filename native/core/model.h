@@ -48,6 +48,9 @@ class Autoencoder {
   [[nodiscard]] std::vector<at::Tensor> parameters() const;
   [[nodiscard]] std::vector<at::Tensor> gradients() const;
 
+  /// Names of parameters(), in the same order.
+  [[nodiscard]] std::vector<std::string> parameter_names() const;
+
   /// Everything an exported model holds, by name: parameters and buffers (shared storage).
   [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> state() const;
   /// Copies values in, by name. Throws Error(kModel) naming a tensor that is missing or misshapen.

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace flexae {
+
+struct CudaDevice {
+  int index = 0;
+  std::string name;
+  int64_t memory_bytes = 0;
+  std::string capability;  ///< e.g. "9.0"
+};
+
+/// What stands in the way of CUDA; "" if nothing does. Loads libtorch_cuda.so on the first call
+/// where a GPU driver is present: the program itself links only what training on the CPU needs.
+const std::string& cuda_problem();
+
+/// Whether the libtorch that is loaded has its CUDA library at hand.
+bool cuda_built();
+
+/// The GPUs the driver lists; empty without a driver.
+std::vector<CudaDevice> cuda_devices();
+
+/// auto, cpu, cuda or cuda:N. auto takes CUDA where it works. Throws Error(kConfig) with the reason.
+c10::Device resolve_device(const std::string& name);
+
+/// Hardware threads this process may use (its affinity, not the machine's size).
+int available_cores();
+
+}  // namespace flexae

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "core/batch_source.h"
+#include "core/config.h"
+#include "core/loss.h"
+#include "core/model.h"
+
+namespace flexae {
+
+struct TrainerConfig {
+  ModelConfig model;
+  OptimizerKind optimizer = OptimizerKind::kAdadelta;
+  double learning_rate = 1.0;
+  int64_t epochs = 100;
+  int64_t batch_size = 32;
+  /// Epochs without a better validation loss before stopping.
+  int64_t patience = 100;
+  /// A checkpoint at most every so many epochs, when the validation loss is the best so far.
+  int64_t period = 100;
+  uint64_t seed = 1;
+  std::string device = "auto";
+  int threads = 0;  ///< 0: as many as there are cores
+  bool horizontal_flip = true;
+  bool vertical_flip = true;
+  std::string run_dir;  ///< Existing folder; "" writes nothing.
+  std::string config_json;
+  int64_t progress_interval_ms = 100;
+};
+
+/// Checks ranges. Throws Error(kConfig).
+void validate(const TrainerConfig& config);
+
+enum class Stopped { kFinished, kEarly, kInterrupted };
+
+struct EpochReport {
+  int64_t epoch = 0;  ///< From 1.
+  Metrics::Values train{};
+  Metrics::Values valid{};
+  double seconds = 0;
+  double images_per_second = 0;  ///< Training images, validation excluded.
+  bool best = false;
+  int64_t best_epoch = 0;
+  std::string checkpoint;  ///< Name in the run folder; "" if none was written.
+};
+
+struct ProgressReport {
+  bool validating = false;
+  int64_t epoch = 0;
+  int64_t batch = 0;
+  int64_t batches = 0;
+  double loss = 0;  ///< Running mean of the epoch.
+  double images_per_second = 0;
+};
+
+/// Told of what happens, on the training's thread.
+class TrainingObserver {
+ public:
+  virtual ~TrainingObserver() = default;
+  virtual void on_start(at::Device device, int threads, int64_t batches) = 0;
+  virtual void on_progress(const ProgressReport& report) = 0;
+  virtual void on_epoch(const EpochReport& report) = 0;
+  virtual void on_finishing(Stopped stopped) = 0;
+};
+
+struct TrainingResult {
+  Stopped stopped = Stopped::kFinished;
+  int64_t epochs = 0;
+  int64_t best_epoch = 0;  ///< 0 when no epoch completed.
+  bool scored = false;     ///< Whether train and valid are set; not after an interruption.
+  Metrics::Values train{};
+  Metrics::Values valid{};
+  double seconds = 0;
+};
+
+/// Trains on the calling thread until the last epoch, until patience ends, or until `cancel` is
+/// set (looked at before each batch). The weights of the best epoch are kept, scored and exported
+/// to `run_dir`/ae.pt and en.pt. Throws Error; kNan if a loss stops being finite.
+TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
+                     BatchSource& valid_source, TrainingObserver& observer,
+                     const std::atomic<bool>& cancel);
+
+/// Scores of a whole source in evaluation mode.
+Metrics::Values evaluate(Autoencoder& model, BatchSource& source, int64_t batch_size);
+
+}  // namespace flexae
