@@ -1,0 +1,50 @@
+// Runs named steps one after the other, with times; the one place where a failure is told.
+
+/** A failure the user can act on: shown without a stack. */
+export class SetupError extends Error {}
+
+/** Seconds, as people read them. */
+export function duration(milliseconds) {
+  const seconds = milliseconds / 1000;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
+}
+
+/**
+ * A step's `run` returns a line to show when it did something, or `done(line)` when there was
+ * nothing to do.
+ * @typedef {{ name: string, hint?: string, run: () => Promise<string | Done> }} Step
+ */
+class Done {
+  constructor(line) {
+    this.line = line;
+  }
+}
+
+/** Says that a step found its work already done. */
+export const done = (line) => new Done(line);
+
+/** Runs the steps in order. Stops at the first that throws. */
+export async function runSteps(steps, write = (text) => process.stdout.write(text)) {
+  for (const [index, step] of steps.entries()) {
+    const start = performance.now();
+    const label = `[${index + 1}/${steps.length}] ${step.name}`;
+    write(`${label} …${step.hint ? ` (${step.hint})` : ""}\n`);
+    const result = await step.run();
+    const time = duration(performance.now() - start);
+    if (result instanceof Done) write(`${label}: already done, ${result.line} (${time})\n`);
+    else write(`${label}: ${result} (${time})\n`);
+  }
+}
+
+/** Runs `main`, prints what went wrong in few lines, and sets the exit code. */
+export async function runMain(main) {
+  try {
+    await main();
+  } catch (error) {
+    const known = error instanceof SetupError && !process.env.FLEXAE_DEBUG;
+    process.stderr.write(`\n${known ? error.message : (error?.stack ?? error)}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,83 @@
+// System packages: found by what they provide, installed by apt where it may be used.
+
+import { existsSync } from "node:fs";
+import { output, runLogged } from "./run.mjs";
+import { done, SetupError } from "./steps.mjs";
+
+const onPath = (program) => output("which", [program]) !== null;
+const anyExists = (...files) => files.some((file) => existsSync(file));
+
+/** What is needed, and the Debian package that brings it. */
+const needs = {
+  build: [
+    { packages: ["g++", "make"], present: () => onPath("c++") && onPath("make") },
+    { packages: ["cmake"], present: () => onPath("cmake") },
+    { packages: ["python3", "python3-pip"], present: () => onPath("python3") },
+    {
+      packages: ["libopencv-dev"],
+      present: () =>
+        anyExists("/usr/include/opencv4/opencv2/core.hpp", "/usr/local/include/opencv4/opencv2/core.hpp"),
+    },
+  ],
+  test: [
+    {
+      packages: ["libgtest-dev"],
+      present: () => anyExists("/usr/include/gtest/gtest.h", "/usr/local/include/gtest/gtest.h"),
+    },
+    {
+      packages: ["python3-venv"],
+      present: () => output("python3", ["-c", "import venv, ensurepip"]) !== null,
+    },
+  ],
+  lint: [
+    { packages: ["clang-format"], present: () => onPath("clang-format") },
+    { packages: ["clang-tidy"], present: () => onPath("clang-tidy") },
+  ],
+};
+
+/** The packages still missing for the given purposes ("build", "test", "lint"). */
+export function missingPackages(...purposes) {
+  return purposes
+    .flatMap((purpose) => needs[purpose])
+    .filter((need) => !need.present())
+    .flatMap((need) => need.packages);
+}
+
+/** The command prefix that gives apt-get the right to install, or null when there is none. */
+export function aptPrefix() {
+  if (!onPath("apt-get")) return null;
+  if (process.getuid?.() === 0) return [];
+  return output("sudo", ["-n", "true"]) === null ? null : ["sudo", "-n"];
+}
+
+/** Installs packages, or throws a {@link SetupError} that gives the command to type. */
+export async function installPackages(packages, prefix = aptPrefix()) {
+  if (prefix === null) {
+    throw new SetupError(
+      `System packages are missing: ${packages.join(", ")}. Install them, then start this again:\n` +
+        `  sudo apt-get install -y ${packages.join(" ")}`,
+    );
+  }
+  const apt = (log, ...args) => {
+    const [command, ...rest] = [...prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...args];
+    return runLogged(log, command, rest);
+  };
+  // A stale or unreachable mirror list need not stop an install from a fresh one.
+  await apt("apt-update", "update").catch(() => {});
+  await apt("apt-install", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", ...packages);
+}
+
+/** The step that makes sure of the system packages for the given purposes. */
+export function systemStep(...purposes) {
+  return {
+    name: "System packages",
+    async run() {
+      const missing = missingPackages(...purposes);
+      if (missing.length === 0) return done("all present");
+      await installPackages(missing);
+      const still = missingPackages(...purposes);
+      if (still.length > 0) throw new SetupError(`apt-get ended well, yet these are missing: ${still.join(", ")}`);
+      return `installed ${missing.join(", ")}`;
+    },
+  };
+}

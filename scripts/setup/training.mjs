@@ -1,0 +1,64 @@
+// The first training: a small autoencoder on the sample digits, about a minute on two cores.
+
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { notes, root } from "./paths.mjs";
+import { runShown } from "./run.mjs";
+import { done } from "./steps.mjs";
+
+/** The settings of the first training; digits must not be mirrored. */
+const SETTINGS = [
+  "--train-dir=data/sample/train",
+  "--valid-dir=data/sample/valid",
+  "--image-shape=28,28",
+  "--filters=16,32",
+  "--kernel-size=3",
+  "--strides=2",
+  "--pooling=no",
+  "--dims=32",
+  "--activation=relu",
+  "--last-activation=linear",
+  "--drop-rate=0",
+  "--optimizer=adam",
+  "--batch-size=64",
+  "--train-epochs=20",
+  "--horizontal-flip=false",
+  "--vertical-flip=false",
+];
+
+const record = path.join(notes, "quickstart-run");
+
+/** What to look at in a run folder. */
+export function whereThingsAre(runDir) {
+  return [
+    `Models:    ${path.join(runDir, "ae.pt")} (autoencoder), ${path.join(runDir, "en.pt")} (encoder)`,
+    `Pictures:  ${path.join(runDir, "valid_comparison.png")} (before and after), ${path.join(runDir, "*_eval_*.png")}`,
+  ].join("\n");
+}
+
+/** The run folder of the first training, if it was finished and is still there. */
+export function finishedRun() {
+  if (!existsSync(record)) return null;
+  const runDir = readFileSync(record, "utf8").trim();
+  const files = ["ae.pt", "en.pt", "valid_comparison.png"];
+  return files.every((name) => existsSync(path.join(root, runDir, name))) ? runDir : null;
+}
+
+/** The step that trains, unless that was done before. `again` trains anyway. */
+export function trainingStep({ again = false } = {}) {
+  return {
+    name: "Training on the sample",
+    hint: "about a minute on two cores",
+    async run() {
+      const before = finishedRun();
+      if (before && !again) return done(`${before} (npm run quickstart -- --again trains anew)`);
+      const time = new Date().toISOString().replace(/[-:]/g, "").replace("T", "_").slice(0, 15);
+      const runDir = path.join("logs", `quickstart_${time}`);
+      await runShown(process.execPath, ["dist/cli/main.js", "run", ...SETTINGS, `--save-dir=${runDir}`]);
+      await mkdir(notes, { recursive: true });
+      await writeFile(record, runDir);
+      return runDir;
+    },
+  };
+}

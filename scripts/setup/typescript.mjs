@@ -1,0 +1,24 @@
+// Compiles ts/ to dist/.
+
+import { existsSync, statSync } from "node:fs";
+import path from "node:path";
+import { newest } from "./addon.mjs";
+import { root } from "./paths.mjs";
+import { runLogged } from "./run.mjs";
+import { done } from "./steps.mjs";
+
+/** The step that compiles the TypeScript unless dist/ is newer. */
+export function typescriptStep() {
+  return {
+    name: "TypeScript",
+    async run() {
+      // Written by every compilation, even one that changes no other file.
+      const built = path.join(root, "dist", ".tsbuildinfo");
+      const inputs = ["ts", "tsconfig.json", "package-lock.json"].map((name) => path.join(root, name));
+      if (existsSync(built) && statSync(built).mtimeMs >= newest(...inputs)) return done("dist/ is up to date");
+      const compiler = path.join(root, "node_modules", ".bin", "tsc");
+      await runLogged("typescript", compiler, ["-p", "tsconfig.json"]);
+      return "dist/";
+    },
+  };
+}
