@@ -11,6 +11,7 @@
 #include <memory>
 #include <new>
 #include <system_error>
+#include <vector>
 
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
@@ -80,19 +81,24 @@ class Scratch {
   size_t capacity_ = 0;
 };
 
-// The largest of 1, 2, 4, 8 by which a JPEG's decoder may shrink and still not fall below the
-// target.
+// Whether a side may be decoded at 1/reduction: not below the target, and, since the decoder rounds
+// the reduced side up, without stretching the picture by more than a hundredth.
+bool may_reduce(int64_t side, int64_t target, int reduction) {
+  const int64_t padding = (reduction - side % reduction) % reduction;
+  return side / reduction >= target && padding * 100 <= side;
+}
+
+// The largest of 1, 2, 4, 8 by which a JPEG may be reduced while it is decoded.
 int jpeg_reduction(const ImageHeader& header, const DecodeSpec& spec) {
   if (spec.interpolation != Interpolation::kArea) return 1;
   const bool swaps = header.orientation >= 5;
-  const int64_t height = swaps ? header.width : header.height;
-  const int64_t width = swaps ? header.height : header.width;
-  int reduction = 1;
-  while (reduction < 8 && height / (2 * reduction) >= spec.height &&
-         width / (2 * reduction) >= spec.width) {
-    reduction *= 2;
+  for (const int reduction : {8, 4, 2}) {
+    if (may_reduce(swaps ? header.width : header.height, spec.height, reduction) &&
+        may_reduce(swaps ? header.height : header.width, spec.width, reduction)) {
+      return reduction;
+    }
   }
-  return reduction;
+  return 1;
 }
 
 // One channel where the file stores gray levels or the JPEG decoder can hand over its Y; BGR
@@ -102,6 +108,7 @@ int imread_flags(const ImageHeader& header, const DecodeSpec& spec) {
   const bool jpeg = header.format == ImageFormat::kJpeg;
   const bool gray = header.gray || (jpeg && spec.channels == 1 && header.components == 3);
   if (!gray) flags |= cv::IMREAD_COLOR;
+  if (header.white > 255) flags |= cv::IMREAD_ANYDEPTH;
   switch (jpeg ? jpeg_reduction(header, spec) : 1) {
     case 2:
       return flags | cv::IMREAD_REDUCED_GRAYSCALE_2;
@@ -127,11 +134,33 @@ void bgr_to_gray(const cv::Mat& color, cv::Mat& gray) {
   }
 }
 
+// OpenCV's INTER_NEAREST aligns corners instead of centres, and its exact variant takes the lower
+// pixel where a centre falls between two.
+void resize_nearest(const cv::Mat& image, cv::Size target, cv::Mat& result) {
+  result.create(target, image.type());
+  const size_t pixel = image.elemSize();
+  const auto source = [](int64_t at, int64_t from, int64_t to) {
+    return (2 * at + 1) * from / (2 * to);
+  };
+  std::vector<size_t> offsets(static_cast<size_t>(target.width));
+  for (size_t x = 0; x < offsets.size(); ++x) {
+    offsets[x] =
+        static_cast<size_t>(source(static_cast<int64_t>(x), image.cols, target.width)) * pixel;
+  }
+  for (int y = 0; y < target.height; ++y) {
+    const auto* from = image.ptr<uint8_t>(static_cast<int>(source(y, image.rows, target.height)));
+    auto* to = result.ptr<uint8_t>(y);
+    for (const size_t offset : offsets) {
+      for (size_t c = 0; c < pixel; ++c) *to++ = from[offset + c];
+    }
+  }
+}
+
 cv::Mat resized(const cv::Mat& image, cv::Size target, Interpolation interpolation) {
   if (image.size() == target) return image;
   cv::Mat result;
   if (interpolation == Interpolation::kNearest) {
-    cv::resize(image, result, target, 0, 0, cv::INTER_NEAREST_EXACT);
+    resize_nearest(image, target, result);
     return result;
   }
   if (interpolation == Interpolation::kArea) {
@@ -213,7 +242,10 @@ Reason decode_mutable(uint8_t* bytes, size_t size, const DecodeSpec& spec, uint8
   Reason reason;
   try {
     const cv::Mat encoded(1, static_cast<int>(size), CV_8UC1, bytes);
-    const cv::Mat decoded = cv::imdecode(encoded, imread_flags(header, spec), &scratch.pixels);
+    cv::Mat decoded = cv::imdecode(encoded, imread_flags(header, spec), &scratch.pixels);
+    if (header.white != 0 && !decoded.empty()) {
+      decoded.convertTo(decoded, CV_8U, 255.0 / header.white);
+    }
     if (decoded.empty() || decoded.depth() != CV_8U) {
       reason = std::string("corrupt or unsupported ") + format_name(header.format);
     } else if (decoded.channels() == 3 && spec.channels == 1) {

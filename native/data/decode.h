@@ -13,7 +13,7 @@ enum class Interpolation {
   kArea,
   /// Between the nearest two pixels along each axis, pixel centres aligned, no smoothing first.
   kBilinear,
-  /// The nearest pixel, pixel centres aligned (what Pillow's NEAREST takes).
+  /// The nearest pixel, pixel centres aligned, as with Pillow's NEAREST.
   kNearest,
 };
 
@@ -37,7 +37,8 @@ struct DecodeSpec {
 /// - Alpha is dropped, not blended: the colours stored under it count, as with Pillow's convert().
 /// - Gray levels are ITU-R 601's, rounded as Pillow's convert("L") does; a YCbCr JPEG gives its Y.
 /// - EXIF orientation is applied.
-/// - With kArea a JPEG much larger than the target is decoded at 1/2, 1/4 or 1/8 of its size.
+/// - With kArea a JPEG much larger than the target is decoded at 1/2, 1/4 or 1/8 of its size, which
+///   moves no edge by more than a hundredth of the picture.
 /// - The first picture of a TIFF or animated PNG counts.
 ///
 /// Returns why the image cannot be used ("empty file", "not an image", "truncated",

@@ -68,7 +68,9 @@ class TiffDirectory {
     if (!start) return std::nullopt;
     const auto count = reader.get(*start, big ? 8 : 2);
     if (!count || *count > 65535) return std::nullopt;
-    return TiffDirectory(reader, big, *start + (big ? 8 : 2), *count);
+    const uint64_t entries = *start + (big ? 8 : 2);
+    if (entries + *count * (big ? 20 : 12) > bytes.size()) return std::nullopt;
+    return TiffDirectory(reader, big, entries, *count);
   }
 
   [[nodiscard]] std::optional<Entry> find(uint64_t tag) const {
@@ -126,17 +128,20 @@ int exif_orientation(Bytes block) {
 
 // Whether every strip or tile lies inside the file.
 bool tiff_is_whole(const TiffDirectory& directory, size_t file_size) {
+  bool found = false;
   for (const auto& [offsets_tag, counts_tag] : {std::pair{273, 279}, std::pair{324, 325}}) {
     const auto offsets = directory.find(offsets_tag);
+    if (!offsets) continue;
+    found = true;
+    // Some writers leave the counts of strips out.
     const auto counts = directory.find(counts_tag);
-    if (!offsets || !counts) continue;
-    for (uint64_t i = 0; i < std::min(offsets->count, counts->count); ++i) {
+    for (uint64_t i = 0; i < offsets->count; ++i) {
       const auto offset = directory.value(*offsets, i);
-      const auto count = directory.value(*counts, i);
+      const auto count = counts ? directory.value(*counts, i) : std::optional<uint64_t>(1);
       if (!offset || !count || *offset > file_size || *count > file_size - *offset) return false;
     }
   }
-  return true;
+  return found;
 }
 
 HeaderResult read_tiff(Bytes bytes) {
@@ -420,6 +425,10 @@ HeaderResult read_pnm(Bytes bytes) {
   header.gray = kind != 3 && kind != 6;
   if (*maximum < 1 || *maximum > 65535) return bad("corrupt PNM (maximum value)");
   if (*width < 1 || *height < 1) return bad("corrupt (its size is zero)");
+  // OpenCV scales plain-text samples of one byte, and no others.
+  if (*maximum != 65535 && (*maximum > 255 || (*maximum < 255 && kind > 3 && !bitmap))) {
+    header.white = static_cast<int>(*maximum);
+  }
 
   const auto pixels = static_cast<uint64_t>(*width) * static_cast<uint64_t>(*height);
   const uint64_t samples = pixels * (header.gray ? 1 : 3);

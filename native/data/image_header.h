@@ -27,6 +27,8 @@ struct ImageHeader {
   bool gray = false;
   /// EXIF orientation, 1…8, left for the reader to apply; 1 for TIFF, whose decoder applies it.
   int orientation = 1;
+  /// PNM: the sample that means white, when scaling it to 255 is left to the reader; else 0.
+  int white = 0;
   /// PNG: the byte ranges (offset, length) worth decoding, when others should be dropped.
   std::vector<std::pair<size_t, size_t>> keep;
   /// TIFF: offset of the byte that marks the alpha channel as unassociated, or 0.

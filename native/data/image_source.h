@@ -29,7 +29,7 @@ struct SourceOptions {
   /// Bound on the memory of the batches being prepared, in bytes. At least one batch is.
   int64_t max_bytes = int64_t{512} << 20;
   /// Called from inside next(), on the consumer's thread, once for each image that cannot be used.
-  std::function<void(const std::string& name, const std::string& reason)> on_bad;
+  std::function<void(const std::string& name, const std::string& reason)> on_bad = {};
 };
 
 /// Batches of the images of a store, loaded ahead by worker threads straight into the batches.

@@ -1,0 +1,415 @@
+#include "data/decode.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support.h"
+
+namespace flexae {
+namespace {
+
+using test::Random;
+using test::TempFolder;
+
+const std::string kImages = std::string(FLEXAE_FIXTURES) + "/images/";
+
+struct Decoded {
+  std::vector<uint8_t> pixels;
+  std::optional<std::string> reason;
+};
+
+Decoded decode(const std::vector<uint8_t>& bytes, const DecodeSpec& spec) {
+  Decoded result;
+  result.pixels.resize(static_cast<size_t>(spec.bytes()));
+  result.reason = decode_bytes(bytes, spec, result.pixels.data());
+  return result;
+}
+
+std::string reason(const std::vector<uint8_t>& bytes) {
+  return decode(bytes, {16, 24, 3, Interpolation::kArea}).reason.value_or("");
+}
+
+int largest_difference(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  int largest = 0;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    largest = std::max(largest, std::abs(a[i] - b[i]));
+  }
+  return largest;
+}
+
+/// The pixels of an OpenCV image in the order decode() gives them.
+std::vector<uint8_t> rgb_bytes(const cv::Mat& image) {
+  std::vector<uint8_t> bytes;
+  for (int y = 0; y < image.rows; ++y) {
+    for (int x = 0; x < image.cols; ++x) {
+      for (int c = 0; c < image.channels(); ++c) {
+        const int channel = image.channels() == 3 ? 2 - c : c;
+        bytes.push_back(image.ptr<uint8_t>(y)[x * image.channels() + channel]);
+      }
+    }
+  }
+  return bytes;
+}
+
+// ---- Files of every kind, against Pillow
+// ---------------------------------------------------------
+
+struct Fixture {
+  const char* name;
+  int rgb_tolerance = 0;
+  int gray_tolerance = 0;
+};
+
+// A JPEG's own Y and the gray of its rounded RGB differ by up to 3; CMYK is rounded elsewhere.
+const Fixture kFixtures[] = {
+    {"color.jpg", 1, 3},   {"gray.jpg", 1, 1},    {"cmyk.jpg", 2, 2},    {"progressive.jpg", 1, 3},
+    {"rgb.jpg", 1, 1},     {"turned2.jpg", 1, 3}, {"turned3.jpg", 1, 3}, {"turned4.jpg", 1, 3},
+    {"turned5.jpg", 1, 3}, {"turned6.jpg", 1, 3}, {"turned7.jpg", 1, 3}, {"turned8.jpg", 1, 3},
+    {"color.png"},         {"gray.png"},          {"gray_alpha.png"},    {"bits1.png"},
+    {"alpha.png"},         {"palette.png"},       {"palette_alpha.png"}, {"deep.png"},
+    {"turned6.png"},       {"bad_profile.png"},   {"animated.png"},      {"color.bmp"},
+    {"alpha.bmp"},         {"palette.bmp"},       {"bits1.bmp"},         {"color.tif"},
+    {"gray.tif"},          {"deep.tif"},          {"alpha.tif"},         {"palette.tif"},
+    {"cmyk.tif"},          {"bits1.tif"},         {"big.tif"},           {"turned2.tif"},
+    {"turned3.tif"},       {"turned4.tif"},       {"turned5.tif"},       {"turned6.tif"},
+    {"turned7.tif"},       {"turned8.tif"},       {"lossy.webp", 1, 1},  {"alpha.webp"},
+    {"turned6.webp"},      {"color.ppm"},         {"gray.pgm"},          {"bits1.pbm"},
+    {"deep.pgm"},
+};
+
+class DecodeFixture : public ::testing::TestWithParam<Fixture> {};
+
+TEST_P(DecodeFixture, AgreesWithPillow) {
+  const Fixture& fixture = GetParam();
+  for (const int channels : {3, 1}) {
+    const std::string expected_path =
+        kImages + "expected/" + fixture.name + (channels == 3 ? ".rgb.png" : ".gray.png");
+    const cv::Mat expected =
+        cv::imread(expected_path, channels == 3 ? cv::IMREAD_COLOR : cv::IMREAD_GRAYSCALE);
+    ASSERT_FALSE(expected.empty()) << expected_path;
+    const DecodeSpec spec{expected.rows, expected.cols, channels, Interpolation::kArea};
+    std::vector<uint8_t> pixels(static_cast<size_t>(spec.bytes()));
+    testing::internal::CaptureStderr();
+    const auto why = decode_file(kImages + fixture.name, spec, pixels.data());
+    EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+    ASSERT_FALSE(why) << *why;
+    EXPECT_LE(largest_difference(pixels, rgb_bytes(expected)),
+              channels == 3 ? fixture.rgb_tolerance : fixture.gray_tolerance)
+        << channels << " channels";
+  }
+}
+
+// A file cut anywhere is refused, quietly, and never read past its end.
+TEST_P(DecodeFixture, CutShortIsRefused) {
+  const std::vector<uint8_t> whole = test::read_bytes(kImages + GetParam().name);
+  const bool tiff = std::string(GetParam().name).ends_with(".tif");
+  std::vector<size_t> accepted;
+  testing::internal::CaptureStderr();
+  // The last bytes of a TIFF may be tags that no pixel depends on.
+  for (size_t size = 0; size < (tiff ? whole.size() / 2 : whole.size()); ++size) {
+    if (reason({whole.begin(), whole.begin() + static_cast<long>(size)}).empty()) {
+      accepted.push_back(size);
+    }
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(accepted, std::vector<size_t>{}) << "of " << whole.size() << " bytes";
+}
+
+// Damaged bytes give pixels or a reason, and harm no image that comes after.
+TEST_P(DecodeFixture, SurvivesDamage) {
+  Random random;
+  SCOPED_TRACE(random.note());
+  const std::vector<uint8_t> whole = test::read_bytes(kImages + GetParam().name);
+  const Decoded before = decode(whole, {16, 24, 3, Interpolation::kArea});
+  testing::internal::CaptureStderr();  // decoders complain about some of these
+  for (int round = 0; round < 60; ++round) {
+    std::vector<uint8_t> damaged = whole;
+    for (int i = random.between(1, 6); i > 0; --i) {
+      damaged[static_cast<size_t>(random.between(0, static_cast<int>(whole.size()) - 1))] =
+          static_cast<uint8_t>(random.between(0, 255));
+    }
+    DecodeSpec spec{16, 24, round % 2 == 0 ? 3 : 1, Interpolation::kArea};
+    spec.max_pixels = 1 << 20;
+    static_cast<void>(decode(damaged, spec));
+  }
+  testing::internal::GetCapturedStderr();
+  const Decoded after = decode(whole, {16, 24, 3, Interpolation::kArea});
+  EXPECT_EQ(after.reason, std::nullopt);
+  EXPECT_EQ(after.pixels, before.pixels);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, DecodeFixture, ::testing::ValuesIn(kFixtures),
+                         [](const auto& parameter) {
+                           std::string name = parameter.param.name;
+                           std::replace(name.begin(), name.end(), '.', '_');
+                           return name;
+                         });
+
+TEST(Decode, ScalesPnmSamplesByTheirMaximum) {
+  for (const int maximum : {1, 15, 100, 255, 1023, 65535}) {
+    for (const char kind : {'2', '5'}) {
+      const std::string head =
+          std::string("P") + kind + "\n# a comment\n4 1\n" + std::to_string(maximum) + "\n";
+      std::vector<uint8_t> bytes(head.begin(), head.end());
+      std::vector<uint8_t> expected;
+      for (const int sample : {0, maximum / 3, maximum / 2, maximum}) {
+        if (kind == '2') {
+          for (const char c : std::to_string(sample) + " ") {
+            bytes.push_back(static_cast<uint8_t>(c));
+          }
+        } else {
+          if (maximum > 255) bytes.push_back(static_cast<uint8_t>(sample >> 8));
+          bytes.push_back(static_cast<uint8_t>(sample));
+        }
+        expected.push_back(static_cast<uint8_t>(std::lround(255.0 * sample / maximum)));
+      }
+      const Decoded decoded = decode(bytes, {1, 4, 1, Interpolation::kArea});
+      ASSERT_FALSE(decoded.reason) << *decoded.reason;
+      EXPECT_LE(largest_difference(decoded.pixels, expected), 1) << head;
+    }
+  }
+}
+
+// ---- Resizing
+// ------------------------------------------------------------------------------------
+
+/// Weight of each source pixel for each target pixel along one axis, in double precision.
+std::vector<std::vector<double>> axis_weights(int from, int to, Interpolation interpolation) {
+  std::vector<std::vector<double>> weights(static_cast<size_t>(to));
+  const double scale = static_cast<double>(from) / to;
+  for (int i = 0; i < to; ++i) {
+    auto& row = weights[static_cast<size_t>(i)];
+    row.assign(static_cast<size_t>(from), 0);
+    if (interpolation == Interpolation::kArea && to <= from) {
+      for (int j = 0; j < from; ++j) {
+        const double overlap =
+            std::min<double>(j + 1, (i + 1) * scale) - std::max(j * 1.0, i * scale);
+        row[static_cast<size_t>(j)] = std::max(overlap, 0.0) / scale;
+      }
+    } else if (interpolation == Interpolation::kNearest) {
+      row[static_cast<size_t>(std::min(from - 1, static_cast<int>((i + 0.5) * scale)))] = 1;
+    } else {
+      const double centre = std::clamp((i + 0.5) * scale - 0.5, 0.0, from - 1.0);
+      const int left = std::min(static_cast<int>(centre), from - 1);
+      row[static_cast<size_t>(left)] += 1 - (centre - left);
+      row[static_cast<size_t>(std::min(left + 1, from - 1))] += centre - left;
+    }
+  }
+  return weights;
+}
+
+std::vector<uint8_t> reference_resize(const cv::Mat& image, const DecodeSpec& spec) {
+  const auto rows = axis_weights(image.rows, spec.height, spec.interpolation);
+  const auto columns = axis_weights(image.cols, spec.width, spec.interpolation);
+  const std::vector<uint8_t> source = rgb_bytes(image);
+  const auto channels = static_cast<size_t>(image.channels());
+  std::vector<uint8_t> result;
+  for (const auto& row : rows) {
+    for (const auto& column : columns) {
+      for (size_t c = 0; c < channels; ++c) {
+        double sum = 0;
+        for (size_t y = 0; y < row.size(); ++y) {
+          if (row[y] == 0) continue;
+          for (size_t x = 0; x < column.size(); ++x) {
+            sum += row[y] * column[x] * source[(y * column.size() + x) * channels + c];
+          }
+        }
+        result.push_back(static_cast<uint8_t>(std::lround(sum)));
+      }
+    }
+  }
+  return result;
+}
+
+TEST(Decode, ResizesAsDocumentedAtRandomSizes) {
+  Random random;
+  SCOPED_TRACE(random.note());
+  for (int round = 0; round < 200; ++round) {
+    const int channels = random.between(0, 1) == 0 ? 1 : 3;
+    const cv::Mat image =
+        test::noise(random.between(1, 60), random.between(1, 60), channels, random);
+    const DecodeSpec spec{random.between(1, 60), random.between(1, 60), channels,
+                          static_cast<Interpolation>(random.between(0, 2))};
+    const Decoded decoded = decode(test::encode(".png", image), spec);
+    ASSERT_FALSE(decoded.reason) << *decoded.reason;
+    // Two passes, where one axis shrinks and the other grows, round twice.
+    ASSERT_LE(largest_difference(decoded.pixels, reference_resize(image, spec)),
+              spec.interpolation == Interpolation::kNearest ? 0 : 2)
+        << image.cols << "×" << image.rows << " to " << spec.width << "×" << spec.height
+        << ", interpolation " << static_cast<int>(spec.interpolation);
+  }
+}
+
+TEST(Decode, MeansOfWholeBlocksAreExact) {
+  cv::Mat image(8, 8, CV_8UC1);
+  for (int i = 0; i < 64; ++i) image.data[i] = static_cast<uint8_t>(4 * i);
+  const Decoded decoded = decode(test::encode(".png", image), {2, 2, 1, Interpolation::kArea});
+  ASSERT_FALSE(decoded.reason);
+  EXPECT_EQ(decoded.pixels, (std::vector<uint8_t>{54, 70, 182, 198}));
+}
+
+cv::Mat smooth(int height, int width) {
+  cv::Mat image(height, width, CV_8UC3);
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      auto& pixel = image.at<cv::Vec3b>(y, x);
+      pixel[0] = static_cast<uint8_t>(127 + 120 * std::sin(x * 0.011));
+      pixel[1] = static_cast<uint8_t>(127 + 120 * std::cos(y * 0.017));
+      pixel[2] = static_cast<uint8_t>((x + y) * 255 / (width + height));
+    }
+  }
+  return image;
+}
+
+TEST(Decode, ReducedJpegDecodingChangesLittle) {
+  for (const auto& [height, width] : {std::pair{1024, 768}, std::pair{1021, 763}}) {
+    const cv::Mat image = smooth(height, width);
+    const auto jpeg = test::encode(".jpg", image, {cv::IMWRITE_JPEG_QUALITY, 95});
+    for (const int target : {8, 60, 96, 200, 381}) {
+      const DecodeSpec spec{target * 4 / 3, target, 3, Interpolation::kArea};
+      const Decoded reduced = decode(jpeg, spec);
+      ASSERT_FALSE(reduced.reason) << *reduced.reason;
+      // The same file by way of PNG, which is decoded at its full size.
+      const auto whole = test::encode(".png", cv::imdecode(jpeg, cv::IMREAD_COLOR));
+      const Decoded full = decode(whole, spec);
+      EXPECT_LE(largest_difference(reduced.pixels, full.pixels), height % 8 == 0 ? 3 : 8)
+          << height << "×" << width << " to " << target;
+    }
+  }
+}
+
+// The last, partial block of a small JPEG must not weigh as much as the whole ones.
+TEST(Decode, SmallJpegsAreNotReducedUnevenly) {
+  cv::Mat image(9, 9, CV_8UC1, cv::Scalar(200));
+  image.col(8) = 20;
+  image.row(8) = 20;
+  const auto jpeg = test::encode(".jpg", image, {cv::IMWRITE_JPEG_QUALITY, 100});
+  const Decoded decoded = decode(jpeg, {1, 1, 1, Interpolation::kArea});
+  ASSERT_FALSE(decoded.reason);
+  EXPECT_NEAR(decoded.pixels[0], (64 * 200 + 17 * 20) / 81.0, 3);
+}
+
+// ---- What is no usable image
+// ---------------------------------------------------------------------
+
+TEST(Decode, SaysWhyBytesAreNoImage) {
+  EXPECT_EQ(reason({}), "empty file");
+  EXPECT_EQ(reason({'h', 'e', 'l', 'l', 'o'}), "not an image");
+  EXPECT_EQ(reason(test::read_bytes(kImages + "gif.png")), "not an image");
+  EXPECT_EQ(reason(test::read_bytes(kImages + "animated.webp")), "animated WebP is not supported");
+  EXPECT_EQ(reason(test::read_bytes(kImages + "float.tif")), "corrupt or unsupported TIFF");
+  std::vector<uint8_t> cut = test::read_bytes(kImages + "color.jpg");
+  cut.resize(cut.size() - 2);
+  EXPECT_EQ(reason(cut), "truncated");
+  std::vector<uint8_t> flipped = test::read_bytes(kImages + "color.png");
+  flipped[flipped.size() / 2] ^= 1;
+  EXPECT_EQ(reason(flipped), "corrupt PNG (checksum)");
+}
+
+TEST(Decode, BytesAfterTheEndOfAPictureDoNotMatter) {
+  for (const char* name : {"color.jpg", "color.png", "color.ppm", "color.bmp"}) {
+    std::vector<uint8_t> bytes = test::read_bytes(kImages + name);
+    const Decoded before = decode(bytes, {16, 24, 3, Interpolation::kArea});
+    bytes.insert(bytes.end(), 1000, 0xff);
+    const Decoded after = decode(bytes, {16, 24, 3, Interpolation::kArea});
+    ASSERT_FALSE(after.reason) << name << ": " << *after.reason;
+    EXPECT_EQ(before.pixels, after.pixels) << name;
+  }
+}
+
+TEST(Decode, PixelCountIsCheckedBeforeMemoryIsTaken) {
+  std::vector<uint8_t> jpeg = test::read_bytes(kImages + "color.jpg");
+  for (size_t i = 0; i + 9 < jpeg.size(); ++i) {
+    if (jpeg[i] == 0xff && jpeg[i + 1] == 0xc0) {
+      std::fill(jpeg.begin() + static_cast<long>(i) + 5, jpeg.begin() + static_cast<long>(i) + 9,
+                0xff);
+      break;
+    }
+  }
+  EXPECT_EQ(reason(jpeg), "too many pixels (65535×65535)");
+
+  DecodeSpec spec{16, 24, 3, Interpolation::kArea};
+  spec.max_pixels = 24 * 16 - 1;
+  for (const char* name : {"color.jpg", "color.png", "color.bmp", "color.tif", "lossy.webp",
+                           "alpha.webp", "color.ppm", "big.tif"}) {
+    EXPECT_EQ(decode(test::read_bytes(kImages + name), spec).reason, "too many pixels (24×16)")
+        << name;
+  }
+  spec.max_pixels = 24 * 16;
+  EXPECT_FALSE(decode(test::read_bytes(kImages + "color.png"), spec).reason);
+
+  const std::string huge = "P5 1000000000 1000000000 255\n";
+  EXPECT_EQ(reason({huge.begin(), huge.end()}), "truncated");
+}
+
+TEST(Decode, OutputIsUntouchedOnFailure) {
+  std::vector<uint8_t> pixels(16 * 24, 77);
+  std::vector<uint8_t> cut = test::read_bytes(kImages + "gray.png");
+  cut.resize(cut.size() / 2);
+  ASSERT_TRUE(decode_bytes(cut, {16, 24, 1, Interpolation::kArea}, pixels.data()));
+  EXPECT_EQ(pixels, std::vector<uint8_t>(16 * 24, 77));
+}
+
+TEST(Decode, SaysWhyFilesCannotBeRead) {
+  const TempFolder folder;
+  const DecodeSpec spec{16, 24, 3, Interpolation::kArea};
+  std::vector<uint8_t> pixels(static_cast<size_t>(spec.bytes()));
+  const auto why = [&](const std::string& name) {
+    return decode_file(folder.file(name), spec, pixels.data()).value_or("");
+  };
+  test::write_bytes(folder.file("empty.png"), {});
+  ASSERT_EQ(mkfifo(folder.file("pipe.png").c_str(), 0600), 0);
+  EXPECT_EQ(why("empty.png"), "empty file");
+  EXPECT_EQ(why("missing.png"), "no such file");
+  EXPECT_EQ(why("empty.png/x.png"), "no such file");
+  EXPECT_EQ(why(""), "is a folder");
+  EXPECT_EQ(why("pipe.png"), "not a regular file");
+  // A sparse file beyond what the decoders take.
+  test::write_bytes(folder.file("large.png"), {1});
+  std::filesystem::resize_file(folder.file("large.png"), std::uintmax_t{3} << 30);
+  EXPECT_EQ(why("large.png"), "file too large");
+  if (geteuid() != 0) {
+    test::write_bytes(folder.file("locked.png"), {1});
+    ASSERT_EQ(chmod(folder.file("locked.png").c_str(), 0), 0);
+    EXPECT_EQ(why("locked.png"), "permission denied");
+  }
+}
+
+TEST(Decode, ManyThreadsGiveTheSameBytes) {
+  std::vector<std::vector<uint8_t>> files;
+  std::vector<std::vector<uint8_t>> expected;
+  const DecodeSpec spec{19, 13, 3, Interpolation::kArea};
+  for (const Fixture& fixture : kFixtures) {
+    files.push_back(test::read_bytes(kImages + fixture.name));
+    expected.push_back(decode(files.back(), spec).pixels);
+  }
+  std::array<int, 4> wrong{};
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < wrong.size(); ++t) {
+    threads.emplace_back([&, t] {
+      for (size_t round = 0; round < 4; ++round) {
+        for (size_t i = 0; i < files.size(); ++i) {
+          const size_t file = (i + t * 11) % files.size();
+          if (decode(files[file], spec).pixels != expected[file]) ++wrong[t];
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(std::accumulate(wrong.begin(), wrong.end(), 0), 0);
+}
+
+}  // namespace
+}  // namespace flexae
