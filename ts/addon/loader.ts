@@ -13,7 +13,7 @@ export const packageRoot = resolve(dirname(fileURLToPath(import.meta.url)), "../
 
 /** Where the addon may be, in the order tried. `FLEXAE_ADDON` set, it alone counts. */
 export function addonCandidates(environment: NodeJS.ProcessEnv = process.env): string[] {
-  const explicit = environment["FLEXAE_ADDON"];
+  const explicit = environment.FLEXAE_ADDON;
   if (explicit !== undefined && explicit !== "") return [resolve(explicit)];
   return ["build/Release", "build", "build/Debug"].map((folder) =>
     join(packageRoot, folder, "flexae.node"),

@@ -161,9 +161,25 @@ export interface Scores {
 
 export type TrainEvent =
   /** Once, when the device is chosen and the model made. */
-  | { type: "start"; device: string; deviceName: string; threads: number; trainImages: number; validImages: number; batches: number }
+  | {
+      type: "start";
+      device: string;
+      deviceName: string;
+      threads: number;
+      trainImages: number;
+      validImages: number;
+      batches: number;
+    }
   /** Now and then inside an epoch; `batch` counts from 1; loss is the running mean. */
-  | { type: "batch"; phase: "train" | "validate"; epoch: number; batch: number; batches: number; loss: number; imagesPerSecond: number }
+  | {
+      type: "batch";
+      phase: "train" | "validate";
+      epoch: number;
+      batch: number;
+      batches: number;
+      loss: number;
+      imagesPerSecond: number;
+    }
   /** At the end of each epoch (never dropped). `epoch` counts from 1. */
   | {
       type: "epoch";

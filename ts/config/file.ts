@@ -45,7 +45,7 @@ export function readConfigFile(path: string): Layer {
       `Expected names and values, such as train_epochs: 100, in ${path} but found ${Array.isArray(values) ? "a list" : "a single value"}`,
     );
   }
-  const section = values["config"];
+  const section = values.config;
   if (isMapping(section) && !Object.keys(values).some((key) => findParameter(key))) {
     // A new run does not go where the old one is, nor over it.
     values = Object.fromEntries(

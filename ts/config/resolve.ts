@@ -3,7 +3,7 @@ import type { ZodType } from "zod";
 import { configError } from "../addon/errors.js";
 import { type DataSettings, dataSchema } from "./data.js";
 import { fitLength, type ModelSettings, modelSchema } from "./model.js";
-import { nearestName } from "./names.js";
+import { kebabCase, nearestName } from "./names.js";
 import { type OutputSettings, outputSchema } from "./output.js";
 import {
   findParameter,
@@ -32,17 +32,13 @@ export interface Layer {
   spell(name: string): string;
 }
 
-/** The error for a name that is no parameter. */
-export function unknownName(spelled: string, name: string, others: readonly string[] = []): Error {
-  const nearest = nearestName(name, [...parameterNames(), ...others]);
+function unknownName(spelled: string, name: string): Error {
+  const nearest = nearestName(name, parameterNames());
+  // Suggested in the spelling the author writes in.
+  const suggestion = nearest !== undefined && name.includes("-") ? kebabCase(nearest) : nearest;
   const hint =
-    nearest === undefined ? "flexae run --help lists all" : `did you mean ${respell(name, nearest)}?`;
+    suggestion === undefined ? "flexae run --help lists all" : `did you mean ${suggestion}?`;
   return configError(`Unknown parameter ${spelled}: ${hint}`);
-}
-
-/** The suggestion with the separators the user writes with. */
-function respell(written: string, suggestion: string): string {
-  return written.includes("-") ? suggestion.replace(/_/g, "-") : suggestion;
 }
 
 function refuse(parameter: Parameter, spelled: string, value: unknown, raw: unknown): Error {
@@ -77,7 +73,9 @@ export function resolveSettings(layers: readonly Layer[]): Settings {
       if (parameter === undefined) throw unknownName(layer.spell(name), name);
       const twin = seen.get(parameter.name);
       if (twin !== undefined) {
-        throw configError(`${layer.spell(name)} and ${layer.spell(twin)} are one parameter: keep one`);
+        throw configError(
+          `${layer.spell(name)} and ${layer.spell(twin)} are one parameter: keep one`,
+        );
       }
       seen.set(parameter.name, name);
       const value = readValue(parameter, raw);

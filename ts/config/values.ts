@@ -42,8 +42,8 @@ function items(text: string): string[] {
 }
 
 function nameOf(parameter: Parameter, value: unknown): unknown {
-  if (value === false) return parameter.synonyms?.["false"] ?? value;
-  if (isNone(value)) return parameter.synonyms?.["none"] ?? null;
+  if (value === false) return parameter.synonyms?.false ?? value;
+  if (isNone(value)) return parameter.synonyms?.none ?? null;
   if (typeof value !== "string") return value;
   const text = unquote(value.trim());
   const name = snakeCase(text);
@@ -91,8 +91,8 @@ function regularizerOf(value: unknown): unknown {
   if (parsed === undefined) return value;
   const used: readonly string[] = REGULARIZERS[parsed.name as keyof typeof REGULARIZERS];
   return {
-    l1: used.includes("l1") ? (parsed.args["l1"] ?? FACTOR) : 0,
-    l2: used.includes("l2") ? (parsed.args["l2"] ?? FACTOR) : 0,
+    l1: used.includes("l1") ? (parsed.args.l1 ?? FACTOR) : 0,
+    l2: used.includes("l2") ? (parsed.args.l2 ?? FACTOR) : 0,
   } satisfies Regularizer;
 }
 
@@ -111,13 +111,13 @@ function constraintOf(value: unknown): unknown {
   const { name, args } = parsed;
   switch (name) {
     case "max_norm":
-      return { name, maxValue: args["max_value"] ?? 2 } satisfies Constraint;
+      return { name, maxValue: args.max_value ?? 2 } satisfies Constraint;
     case "min_max_norm":
       return {
         name,
-        minValue: args["min_value"] ?? 0,
-        maxValue: args["max_value"] ?? 1,
-        rate: args["rate"] ?? 1,
+        minValue: args.min_value ?? 0,
+        maxValue: args.max_value ?? 1,
+        rate: args.rate ?? 1,
       } satisfies Constraint;
     default:
       return { name };
@@ -150,7 +150,9 @@ export function readValue(parameter: Parameter, raw: unknown): unknown {
     case "numbers": {
       const list = typeof text === "string" ? items(text.replace(/^(\d+)x(\d+)$/i, "$1,$2")) : text;
       if (typeof list === "number") return [list];
-      return Array.isArray(list) ? list.map((v) => (typeof v === "string" ? asNumber(v) : v)) : list;
+      return Array.isArray(list)
+        ? list.map((v) => (typeof v === "string" ? asNumber(v) : v))
+        : list;
     }
     case "names": {
       const list = typeof text === "string" ? items(text) : text;

@@ -1,8 +1,8 @@
 /** The CSV files of a run, and the one row a run leaves in `logs/aescore.csv`. */
-import { link, open, rm, writeFile } from "node:fs/promises";
-import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
+
 import { randomBytes } from "node:crypto";
+import { link, mkdir, open, rm, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { stringify } from "csv-stringify/sync";
 import { ioError, systemReason } from "../addon/errors.js";
 import type { Scores, TrainEvent } from "../addon/types.js";
@@ -63,8 +63,7 @@ export class BadImagesTable {
   }
 }
 
-const SCORE_HEADER =
-  "Time,FolderName,train_loss,valid_loss,train_accuracy,valid_accuracy\n";
+const SCORE_HEADER = "Time,FolderName,train_loss,valid_loss,train_accuracy,valid_accuracy\n";
 
 export interface ScoreRow {
   time: Date;

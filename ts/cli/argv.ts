@@ -1,0 +1,103 @@
+/** Takes the parameters out of a command line, in any spelling and place, before commander reads it. */
+import { configError } from "../addon/errors.js";
+import { kebabCase, nearestName } from "../config/names.js";
+import { findParameter, type Parameter, parameterNames } from "../config/parameters.js";
+
+/** A parameter as it was given. */
+export interface Flag {
+  /** With its dashes, as the user wrote it. */
+  spelled: string;
+  value: string;
+}
+
+export interface Arguments {
+  /** By the name the user wrote, without dashes; a repeated flag's last value. */
+  flags: Map<string, Flag>;
+  /** What is left: the command, its arguments, and the options below. */
+  rest: string[];
+}
+
+/** Options that are no parameters; commander reads them. */
+export const OWN_OPTIONS = ["config", "json", "debug", "help", "version"] as const;
+
+const BOOLEAN = /^(true|false|yes|no|on|off|0|1)$/i;
+
+function unknown(spelled: string): Error {
+  const name = spelled.replace(/^--(no-)?/, "");
+  const nearest = nearestName(name, [...parameterNames(), ...OWN_OPTIONS]);
+  if (nearest === undefined) return configError(`Unknown parameter ${spelled}: --help lists all`);
+  // Suggested in the spelling the user writes in.
+  const suggestion = name.includes("_") ? nearest : kebabCase(nearest);
+  return configError(`Unknown parameter ${spelled}: did you mean --${suggestion}?`);
+}
+
+/** `--no-mlp` for `--mlp=false`. */
+function findNegated(name: string): Parameter | undefined {
+  const match = /^no[-_](.+)$/i.exec(name);
+  const parameter = match ? findParameter(match[1] as string) : undefined;
+  return parameter?.kind === "boolean" ? parameter : undefined;
+}
+
+/** Whether a bracket opened in `text` is still open: `[32,` of an unquoted `[32, 64]`. */
+function isOpen(text: string): boolean {
+  return (/^\[/.test(text) && !text.includes("]")) || (/^\(/.test(text) && !text.includes(")"));
+}
+
+/**
+ * Splits a command line.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG` for an unknown parameter, with the nearest known one, or one
+ *   without its value.
+ */
+export function splitArguments(argv: readonly string[]): Arguments {
+  const flags = new Map<string, Flag>();
+  const rest: string[] = [];
+  const queue = [...argv];
+  const keep = (parameter: Parameter, flag: Flag) => {
+    // One key a parameter, so that the last of several spellings wins.
+    flags.delete(parameter.name);
+    flags.set(parameter.name, flag);
+  };
+  while (queue.length > 0) {
+    const argument = queue.shift() as string;
+    if (argument === "--") {
+      rest.push(argument, ...queue);
+      break;
+    }
+    if (!argument.startsWith("--")) {
+      rest.push(argument);
+      continue;
+    }
+    const equals = argument.indexOf("=");
+    const spelled = equals < 0 ? argument : argument.slice(0, equals);
+    let value = equals < 0 ? undefined : argument.slice(equals + 1);
+    const name = spelled.slice(2);
+    if ((OWN_OPTIONS as readonly string[]).includes(name)) {
+      rest.push(argument);
+      if (name === "config" && value === undefined) rest.push(...queue.splice(0, 1));
+      continue;
+    }
+    const parameter = findParameter(name);
+    if (parameter === undefined) {
+      const negated = findNegated(name);
+      if (negated === undefined || value !== undefined) throw unknown(spelled);
+      keep(negated, { spelled, value: "false" });
+      continue;
+    }
+    if (value === undefined) {
+      const next = queue[0];
+      if (parameter.kind === "boolean") {
+        value = next !== undefined && BOOLEAN.test(next) ? (queue.shift() as string) : "true";
+      } else if (next === undefined || next.startsWith("--")) {
+        throw configError(`Expected ${parameter.expected} for ${spelled} but received nothing`);
+      } else {
+        value = queue.shift() as string;
+      }
+    }
+    while (isOpen(value) && queue[0] !== undefined && !queue[0].startsWith("--")) {
+      value += queue.shift();
+    }
+    keep(parameter, { spelled, value });
+  }
+  return { flags, rest };
+}

@@ -1,0 +1,225 @@
+/** `flexae run`: trains, and says how it goes. */
+import { constants } from "node:os";
+import { relative } from "node:path";
+import type { TrainEvent } from "../../addon/types.js";
+import { Training, type TrainingEvent, type TrainingResult } from "../../runs/training.js";
+import { duration, grouped, rate, scoreText, summaryLines } from "../format.js";
+import { print, printJson, warn } from "../output.js";
+import type { Invocation } from "../program.js";
+import { EpochBar } from "../progress.js";
+import { settingsOf } from "../settings.js";
+
+type EpochEvent = Extract<TrainEvent, { type: "epoch" }>;
+type StartEvent = Extract<TrainingEvent, { type: "start" }>;
+
+/** Tells a person or a program what happens. */
+interface Reporter {
+  event(event: TrainingEvent): void;
+  end(result: TrainingResult): void;
+}
+
+/** JSON Lines. What is not asked for there, such as warnings, goes to stderr. */
+class JsonReporter implements Reporter {
+  event(event: TrainingEvent): void {
+    if (event.type === "start") {
+      printJson({
+        event: "start",
+        runDir: event.runDir,
+        device: event.device,
+        deviceName: event.deviceName,
+        threads: event.threads,
+        epochs: event.epochs,
+        trainImages: event.trainImages,
+        validImages: event.validImages,
+        batches: event.batches,
+        parameters: event.summary.parameters,
+      });
+    } else if (event.type === "epoch") {
+      printJson({
+        event: "epoch",
+        epoch: event.epoch,
+        loss: event.train.loss,
+        validLoss: event.valid.loss,
+        accuracy: event.train.accuracy,
+        validAccuracy: event.valid.accuracy,
+        mse: event.train.mse,
+        validMse: event.valid.mse,
+        psnr: event.train.psnr,
+        validPsnr: event.valid.psnr,
+        imagesPerSecond: event.imagesPerSecond,
+        seconds: event.seconds,
+        best: event.best,
+        checkpoint: event.checkpoint,
+      });
+    } else {
+      complain(event);
+    }
+  }
+
+  end(result: TrainingResult): void {
+    printJson({
+      event: "end",
+      runDir: result.runDir,
+      trainLoss: result.train?.loss ?? null,
+      validLoss: result.valid?.loss ?? null,
+      trainAccuracy: result.train?.accuracy ?? null,
+      validAccuracy: result.valid?.accuracy ?? null,
+      epochs: result.epochs,
+      bestEpoch: result.bestEpoch,
+      stopped: result.stopped,
+      seconds: result.seconds,
+      badImages: result.badImages,
+    });
+  }
+}
+
+function complain(event: TrainingEvent): void {
+  if (event.type === "warning") warn(event.message);
+  if (event.type === "bad") warn(`skipped ${event.file}: ${event.reason}`);
+}
+
+/** `preTrain_verbose` 0: nothing but what went wrong. */
+class SilentReporter implements Reporter {
+  event(event: TrainingEvent): void {
+    complain(event);
+  }
+
+  end(): void {}
+}
+
+/** A path as one would type it here. */
+function shortPath(path: string): string {
+  const here = relative(process.cwd(), path);
+  return here === "" || here.startsWith("..") ? path : here;
+}
+
+class TextReporter implements Reporter {
+  #batchSize: number;
+  #withBar: boolean;
+  #bar: EpochBar | undefined;
+  #epochs = 0;
+
+  constructor(batchSize: number, withBar: boolean) {
+    this.#batchSize = batchSize;
+    this.#withBar = withBar;
+  }
+
+  event(event: TrainingEvent): void {
+    if (event.type === "batch") {
+      this.#bar?.update(event);
+      return;
+    }
+    this.#bar?.clear();
+    if (event.type === "start") this.#start(event);
+    else if (event.type === "epoch") this.#epoch(event);
+    else if (event.type === "finishing") {
+      if (event.stopped === "early")
+        print("No better validation loss for a while: stopping early.");
+      print("Restoring the best weights, scoring them and writing the models …");
+    } else complain(event);
+  }
+
+  #start(event: StartEvent): void {
+    this.#epochs = event.epochs;
+    if (this.#withBar) this.#bar = new EpochBar(event.epochs);
+    for (const line of summaryLines(event.summary, this.#batchSize)) print(line);
+    print();
+    print(
+      `${grouped(event.trainImages)} training and ${grouped(event.validImages)} validation images, ` +
+        `on ${event.deviceName} (${event.device}${event.device === "cpu" ? `, ${event.threads} threads` : ""})`,
+    );
+    if (event.runDir !== null) print(`Run folder ${shortPath(event.runDir)}`);
+    print();
+  }
+
+  #epoch(event: EpochEvent): void {
+    const width = String(this.#epochs).length;
+    print(
+      `epoch ${String(event.epoch).padStart(width)}/${this.#epochs}` +
+        `  loss ${event.train.loss.toFixed(5)}  accuracy ${event.train.accuracy.toFixed(4)}` +
+        `  val_loss ${event.valid.loss.toFixed(5)}  val_accuracy ${event.valid.accuracy.toFixed(4)}` +
+        `  ${rate(event.imagesPerSecond)} images/s  ${duration(event.seconds)}` +
+        `${event.best ? "  best" : ""}${event.checkpoint === null ? "" : "  saved"}`,
+    );
+  }
+
+  end(result: TrainingResult): void {
+    this.#bar?.clear();
+    const how = { finished: "Finished", early: "Stopped early", interrupted: "Interrupted" };
+    const best = result.bestEpoch > 0 ? `, best epoch ${result.bestEpoch}` : "";
+    print();
+    print(
+      `${how[result.stopped]} after ${result.epochs} epoch${result.epochs === 1 ? "" : "s"} in ${duration(result.seconds)}${best}`,
+    );
+    if (result.train !== null) print(`  training    ${scoreText(result.train)}`);
+    if (result.valid !== null) print(`  validation  ${scoreText(result.valid)}`);
+    if (result.badImages > 0) {
+      print(`  ${result.badImages} images could not be read: see bad_images.csv`);
+    }
+    if (result.runDir === null) return;
+    const folder = shortPath(result.runDir);
+    print();
+    print(`Everything is in ${folder}:`);
+    print("  ae.pt, en.pt               the autoencoder and its encoder, for Node, Python or C++");
+    if (result.stopped !== "interrupted") {
+      print("  valid_comparison.png       before and after, side by side");
+    }
+    print("  metrics.csv, setting.yaml  every epoch's scores, every setting");
+    print(`Next: flexae evaluate ${/\s/.test(folder) ? JSON.stringify(folder) : folder}`);
+  }
+}
+
+/** Ends a training at the first signal, the process at the second. */
+class SignalWatch {
+  /** The first signal received. */
+  received: NodeJS.Signals | undefined;
+  #onSignal: (signal: NodeJS.Signals) => void;
+
+  constructor(cancel: () => void, quiet: boolean) {
+    this.#onSignal = (signal) => {
+      if (this.received !== undefined) process.exit(exitCodeFor(signal));
+      this.received = signal;
+      if (!quiet) warn("stopping after this batch; once more stops at once");
+      cancel();
+    };
+    process.on("SIGINT", this.#onSignal);
+    process.on("SIGTERM", this.#onSignal);
+  }
+
+  end(): void {
+    process.off("SIGINT", this.#onSignal);
+    process.off("SIGTERM", this.#onSignal);
+  }
+}
+
+function exitCodeFor(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
+}
+
+export async function run(invocation: Invocation): Promise<number> {
+  const settings = settingsOf(invocation);
+  const verbose = settings.preTrain_verbose;
+  let reporter: Reporter;
+  if (invocation.json) reporter = new JsonReporter();
+  else if (verbose === 0) reporter = new SilentReporter();
+  else {
+    reporter = new TextReporter(
+      settings.batch_size,
+      verbose === 1 && process.stderr.isTTY === true,
+    );
+  }
+  const training = new Training(settings, { onEvent: (event) => reporter.event(event) });
+  const watch = new SignalWatch(() => training.cancel(), invocation.json || verbose === 0);
+  try {
+    const result = await training.result;
+    reporter.end(result);
+    return result.stopped === "interrupted" ? exitCodeFor(watch.received ?? "SIGINT") : 0;
+  } catch (error) {
+    if (watch.received !== undefined && (error as Error).name === "AbortError") {
+      return exitCodeFor(watch.received);
+    }
+    throw error;
+  } finally {
+    watch.end();
+  }
+}

@@ -1,0 +1,34 @@
+/** `flexae summary`: the network, without training it. */
+import { summarize } from "../../runs/plan.js";
+import { summaryLines } from "../format.js";
+import { print, printJson } from "../output.js";
+import type { Invocation } from "../program.js";
+import { settingsOf } from "../settings.js";
+
+export async function summary(invocation: Invocation): Promise<number> {
+  const settings = settingsOf(invocation);
+  const result = summarize(settings);
+  if (!invocation.json) {
+    for (const line of summaryLines(result, settings.batch_size)) print(line);
+    return 0;
+  }
+  const batch = settings.batch_size;
+  printJson({
+    input: [batch, ...result.inputShape],
+    layers: result.layers.map(({ name, type, outputShape, parameters, macs }) => ({
+      name,
+      type,
+      outputShape: [batch, ...outputShape],
+      parameters,
+      macs,
+    })),
+    parameters: result.parameters,
+    encoder: {
+      parameters: result.encoder.parameters,
+      outputShape: [batch, ...result.encoder.outputShape],
+    },
+    macs: result.macs,
+    trainingBytes: result.trainingBytes,
+  });
+  return 0;
+}

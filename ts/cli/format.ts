@@ -1,0 +1,92 @@
+/** Numbers and tables for people. */
+import type { Scores, Summary } from "../addon/types.js";
+
+/** 10042901 → `10,042,901`. */
+export function grouped(value: number): string {
+  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+}
+
+/** A count with a unit prefix: 1234567 → `1.23 M`. */
+export function scaled(value: number, base = 1000, units = ["", "K", "M", "G", "T", "P"]): string {
+  let unit = 0;
+  let rest = value;
+  while (rest >= base && unit < units.length - 1) {
+    rest /= base;
+    unit++;
+  }
+  const digits = unit === 0 || rest >= 100 ? 0 : rest >= 10 ? 1 : 2;
+  return `${rest.toFixed(digits)} ${units[unit]}`.trimEnd();
+}
+
+/** Bytes: 1073741824 → `1.00 GiB`. */
+export function bytes(value: number): string {
+  return scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]);
+}
+
+/** Seconds: 3725 → `1h02m05s`. */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "?";
+  if (seconds < 10) return `${seconds.toFixed(1)}s`;
+  const whole = Math.round(seconds);
+  const two = (n: number) => String(n).padStart(2, "0");
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60];
+  if (h > 0) return `${h}h${two(m)}m${two(s)}s`;
+  return m > 0 ? `${m}m${two(s)}s` : `${s}s`;
+}
+
+/** Images a second. */
+export function rate(value: number): string {
+  return value >= 100 ? grouped(value) : value.toFixed(1);
+}
+
+/** A table with columns as wide as their widest cell; those named in `right` are right-aligned. */
+export function table(rows: readonly string[][], right: readonly number[] = []): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [i, text] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, text.length);
+  }
+  return rows.map((row) =>
+    row
+      .map((text, i) =>
+        right.includes(i) ? text.padStart(widths[i] as number) : text.padEnd(widths[i] as number),
+      )
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+/** The summary of a network, as Keras shows it. */
+export function summaryLines(summary: Summary, batchSize: number): string[] {
+  const rows = [["Layer", "Type", "Output shape", "Parameters"]];
+  for (const layer of summary.layers) {
+    rows.push([
+      layer.name,
+      layer.type,
+      `(${layer.outputShape.join(", ")})`,
+      grouped(layer.parameters),
+    ]);
+  }
+  const lines = table(rows, [3]);
+  const rule = "─".repeat(Math.max(...lines.map((line) => line.length)));
+  const { parameters, encoder } = summary;
+  return [
+    lines[0] as string,
+    rule,
+    ...lines.slice(1),
+    rule,
+    `Input              (${summary.inputShape.join(", ")})`,
+    `Embedding          (${encoder.outputShape.join(", ")})`,
+    `Parameters         ${grouped(parameters.total)} (${grouped(parameters.trainable)} trainable, ${grouped(parameters.nonTrainable)} not), encoder ${grouped(encoder.parameters)}`,
+    `Multiply-adds      ${scaled(summary.macs)} an image`,
+    `Training memory    about ${bytes(summary.trainingBytes)} at batch size ${batchSize}`,
+  ];
+}
+
+function number(value: number, digits: number): string {
+  return Number.isFinite(value) ? value.toFixed(digits) : String(value);
+}
+
+/** One line of scores. */
+export function scoreText(scores: Scores): string {
+  return `loss ${number(scores.loss, 5)}  accuracy ${number(scores.accuracy, 4)}  mse ${number(scores.mse, 5)}  psnr ${number(scores.psnr, 2)} dB`;
+}

@@ -1,0 +1,123 @@
+/**
+ * Train flexible convolutional autoencoders on folders of images, and use them, from Node.js.
+ *
+ * ```js
+ * import { createTraining, load } from "flexible-autoencoder";
+ *
+ * const training = createTraining({ trainDir: "data/train", validDir: "data/valid", trainEpochs: 20 });
+ * for await (const event of training) {
+ *   if (event.type === "epoch") console.log(event.epoch, event.valid.loss);
+ * }
+ * const { runDir } = await training.result;
+ *
+ * const encoder = await load(`${runDir}/en.pt`);
+ * const { data, shape } = await encoder.encode(["a.png", "b.png"]);
+ * encoder.dispose();
+ * ```
+ *
+ * @packageDocumentation
+ */
+import type { Summary } from "./addon/types.js";
+import { readConfigFile } from "./config/file.js";
+import type { ParameterName } from "./config/parameters.js";
+import { type Layer, resolveSettings, type Settings } from "./config/resolve.js";
+import { summarize } from "./runs/plan.js";
+import { Training, type TrainingOptions, type TrainingResult } from "./runs/training.js";
+
+export { FlexaeError } from "./addon/errors.js";
+export type {
+  AddonErrorCode,
+  Constraint,
+  Interpolation,
+  ModelOptions,
+  Pooling,
+  Regularizer,
+  Scores,
+  Stopped,
+  Summary,
+  SummaryLayer,
+} from "./addon/types.js";
+export type { Settings } from "./config/resolve.js";
+export { type Batch, type ImageInput, type LoadModelOptions, load, Model } from "./model.js";
+export {
+  type EvaluateOverrides,
+  type Evaluation,
+  evaluateRun as evaluate,
+} from "./runs/evaluate.js";
+export type { MemoryImages } from "./runs/plan.js";
+export type { ModelConfig } from "./runs/setting.js";
+export type { Training, TrainingEvent, TrainingOptions, TrainingResult } from "./runs/training.js";
+export { VERSION as version } from "./version.js";
+
+type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Tail}`
+  ? `${Uncapitalize<Head>}${Capitalize<CamelCase<Tail>>}`
+  : Uncapitalize<Name>;
+
+/** A setting as it may be given: as text, as on the command line, or as it is resolved to. */
+type Given<Name extends ParameterName> = Settings[Name] | string | null;
+
+/**
+ * Settings for a training: every parameter, in its own spelling (`train_epochs`) or in camel case
+ * (`trainEpochs`). What is left out has its default.
+ */
+export type TrainingConfig = {
+  [Name in ParameterName]?: Given<Name> | undefined;
+} & {
+  [Name in ParameterName as CamelCase<Name>]?: Given<Name> | undefined;
+} & {
+  /** Short for `AutoencoderMLP_switch`. */
+  mlp?: boolean | undefined;
+};
+
+function optionLayer(config: TrainingConfig): Layer {
+  return { values: config as Record<string, unknown>, spell: (name) => name };
+}
+
+/**
+ * Checks settings and fills in the defaults.
+ *
+ * @param config - The settings given.
+ * @param configFile - A YAML or JSON file of more settings, over which `config` wins.
+ * @throws FlexaeError `FLEXAE_CONFIG` naming the first setting that is unknown or wrong.
+ */
+export function resolveConfig(config: TrainingConfig = {}, configFile?: string): Settings {
+  const file = configFile === undefined ? [] : [readConfigFile(configFile)];
+  return resolveSettings([...file, optionLayer(config)]);
+}
+
+/**
+ * The layers, parameters and costs of the network that `config` describes. Nothing is trained.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG`, also when the images are too small for the strides and
+ *   poolings.
+ */
+export function summary(config: TrainingConfig = {}): Summary {
+  return summarize(resolveConfig(config));
+}
+
+/**
+ * Starts a training and returns its handle at once. Iterate the handle for events, await its
+ * `result`, end it early with `cancel()` or an AbortSignal; an early end still leaves the models of
+ * the best weights. Several may run in one process, and in worker threads.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG` for a setting that is unknown or wrong. Everything found
+ *   later rejects `result`.
+ */
+export function createTraining(
+  config: TrainingConfig = {},
+  options: TrainingOptions = {},
+): Training {
+  return new Training(resolveConfig(config), options);
+}
+
+/**
+ * Trains to the end.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG`, `FLEXAE_DATA`, `FLEXAE_IO`, `FLEXAE_MEMORY`, `FLEXAE_NAN`.
+ */
+export async function train(
+  config: TrainingConfig = {},
+  options: TrainingOptions = {},
+): Promise<TrainingResult> {
+  return await createTraining(config, options).result;
+}

@@ -1,0 +1,198 @@
+/** Trained models, loaded and run from JavaScript. */
+import { configError, FlexaeError, translateError } from "./addon/errors.js";
+import { awaitAddon } from "./addon/loader.js";
+import type { Interpolation, ModelHandle, Scores } from "./addon/types.js";
+import { scanImages } from "./runs/plan.js";
+import type { ModelConfig } from "./runs/setting.js";
+
+/**
+ * Images to run a model on: a path or a list of paths; encoded files (PNG, JPEG, …) as Buffers or
+ * Uint8Arrays, one or a list; or a batch that is decoded already, N×C×H×W floats in [0, 1].
+ */
+export type ImageInput = string | Uint8Array | readonly (string | Uint8Array)[] | Float32Array;
+
+/** What a model gives: row-major data and its shape, the images first. */
+export interface Batch {
+  /** `shape[0] · shape[1] · …` floats. */
+  data: Float32Array;
+  /** [N, …]. */
+  shape: number[];
+}
+
+export interface LoadModelOptions {
+  /** auto, cpu, cuda or cuda:N; `auto` unless given. */
+  device?: string;
+  /** How image files are resized; as in training unless given. */
+  interpolation?: Interpolation;
+  /** Decoding threads; 0, the default, chooses by cores. */
+  workers?: number;
+  /** Images run at once; 64 unless given. More take more memory. */
+  batchSize?: number;
+}
+
+function product(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** A loaded `ae.pt` or `en.pt`. Dispose of it when done: its memory is not JavaScript's. */
+export class Model {
+  #handle: ModelHandle;
+  #path: string;
+  #interpolation: Interpolation;
+  #workers: number;
+  #batchSize: number;
+
+  /** Use {@link load}. */
+  constructor(handle: ModelHandle, path: string, options: LoadModelOptions) {
+    this.#handle = handle;
+    this.#path = path;
+    this.#workers = options.workers ?? 0;
+    this.#batchSize = options.batchSize ?? 64;
+    const trained = this.config?.settings.interpolation as Interpolation | undefined;
+    this.#interpolation = options.interpolation ?? trained ?? "area";
+  }
+
+  /** `autoencoder` for an `ae.pt`, `encoder` for an `en.pt`, which cannot reconstruct. */
+  get kind(): "autoencoder" | "encoder" {
+    return this.#handle.kind;
+  }
+
+  /** [C, H, W]: what images are resized to, and what batches must have. */
+  get inputShape(): number[] {
+    return this.#handle.inputShape;
+  }
+
+  /** Shape of one embedding, without the batch. */
+  get embeddingShape(): number[] {
+    return this.#handle.embeddingShape;
+  }
+
+  get device(): string {
+    return this.#handle.device;
+  }
+
+  /** What the model was trained with; null for a file that does not say. */
+  get config(): ModelConfig | null {
+    try {
+      return JSON.parse(this.#handle.configJson) as ModelConfig;
+    } catch {
+      return null;
+    }
+  }
+
+  /**
+   * The embeddings of images.
+   *
+   * @throws FlexaeError `FLEXAE_DATA` naming an image that cannot be read, `FLEXAE_DISPOSED`.
+   */
+  async encode(images: ImageInput): Promise<Batch> {
+    return await this.#run(images, this.embeddingShape, (batch) => this.#handle.encode(batch));
+  }
+
+  /**
+   * The images as the autoencoder gives them back: N×C×H×W floats in [0, 1].
+   *
+   * @throws FlexaeError `FLEXAE_MODEL` for an encoder, `FLEXAE_DATA`, `FLEXAE_DISPOSED`.
+   */
+  async reconstruct(images: ImageInput): Promise<Batch> {
+    if (this.kind === "encoder") {
+      throw new FlexaeError(
+        "FLEXAE_MODEL",
+        `${this.#path} is an encoder and cannot reconstruct: load the run's ae.pt`,
+      );
+    }
+    return await this.#run(images, this.inputShape, (batch) => this.#handle.reconstruct(batch));
+  }
+
+  /**
+   * Loss, accuracy, mean squared error and peak signal-to-noise ratio over the images of a folder.
+   *
+   * @throws FlexaeError `FLEXAE_MODEL` for an encoder, `FLEXAE_DATA`, `FLEXAE_DISPOSED`.
+   */
+  async evaluate(folder: string): Promise<Scores> {
+    const { source } = await scanImages("valid_dir", folder);
+    return await awaitAddon(() =>
+      this.#handle.evaluate(
+        source,
+        { interpolation: this.#interpolation, workers: this.#workers },
+        this.#batchSize,
+      ),
+    );
+  }
+
+  /** Frees the weights. Idempotent; later calls fail with `FLEXAE_DISPOSED`. */
+  dispose(): void {
+    this.#handle.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  async #run(
+    images: ImageInput,
+    outputShape: readonly number[],
+    forward: (batch: Float32Array | Uint8Array) => Promise<Float32Array>,
+  ): Promise<Batch> {
+    const size = product(this.inputShape);
+    const [channels, height, width] = this.inputShape as [number, number, number];
+    let count: number;
+    let take: (from: number, to: number) => Promise<Float32Array | Uint8Array>;
+    if (images instanceof Float32Array) {
+      if (images.length % size !== 0) {
+        throw configError(
+          `Expected N×${this.inputShape.join("×")} floats for images but received ${images.length}`,
+        );
+      }
+      count = images.length / size;
+      take = async (from, to) => images.subarray(from * size, to * size);
+    } else {
+      const list: readonly (string | Uint8Array)[] = Array.isArray(images)
+        ? (images as readonly (string | Uint8Array)[])
+        : [images as string | Uint8Array];
+      for (const image of list) {
+        if (typeof image === "string" || image instanceof Uint8Array) continue;
+        throw configError(
+          `Expected paths, encoded images or a Float32Array for images but received ${typeof image}`,
+        );
+      }
+      count = list.length;
+      const load = { interpolation: this.#interpolation, workers: this.#workers };
+      take = (from, to) =>
+        awaitAddon((addon) =>
+          addon.decodeImages(list.slice(from, to), { height, width, channels }, load),
+        );
+    }
+    const length = product(outputShape);
+    const data = new Float32Array(count * length);
+    for (let from = 0; from < count; from += this.#batchSize) {
+      const batch = await take(from, Math.min(count, from + this.#batchSize));
+      try {
+        data.set(await forward(batch), from * length);
+      } catch (error) {
+        throw translateError(error);
+      }
+    }
+    return { data, shape: [count, ...outputShape] };
+  }
+}
+
+/**
+ * Loads an `ae.pt` or `en.pt`.
+ *
+ * ```js
+ * const encoder = await load("logs/ae_20250101_120000/en.pt");
+ * const { data, shape } = await encoder.encode(["a.png", "b.png"]);
+ * encoder.dispose();
+ * ```
+ *
+ * @throws FlexaeError `FLEXAE_IO` if it cannot be read, `FLEXAE_MODEL` if it is no such model.
+ */
+export async function load(path: string, options: LoadModelOptions = {}): Promise<Model> {
+  const { batchSize = 64 } = options;
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    throw configError(`Expected an integer of at least 1 for batchSize but received ${batchSize}`);
+  }
+  const handle = await awaitAddon((addon) => addon.loadModel(path, options.device ?? "auto"));
+  return new Model(handle, path, options);
+}

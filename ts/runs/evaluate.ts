@@ -1,0 +1,117 @@
+/** Scores and pictures of a run that has ended. */
+import { join } from "node:path";
+import { FlexaeError } from "../addon/errors.js";
+import { awaitAddon } from "../addon/loader.js";
+import type { Scores } from "../addon/types.js";
+import { toLoadOptions } from "../config/data.js";
+import { resolveSettings, type Settings } from "../config/resolve.js";
+import { type SetName, writePictures } from "../imaging/pictures.js";
+import { checkDevice, scanImages } from "./plan.js";
+import { recordedFolders } from "./setting.js";
+
+/** What may differ from the run's own settings. */
+export const EVALUATE_PARAMETERS = [
+  "train_dir",
+  "valid_dir",
+  "batch_size",
+  "interpolation",
+  "workers",
+  "device",
+  "seed",
+] as const;
+
+export type EvaluateOverrides = Partial<Pick<Settings, (typeof EVALUATE_PARAMETERS)[number]>>;
+
+export interface Evaluation {
+  /** Absolute. */
+  runDir: string;
+  device: string;
+  /** Null for a set whose folder is gone. */
+  train: (Scores & { images: number }) | null;
+  valid: (Scores & { images: number }) | null;
+  /** Names of the pictures written, in the run folder. */
+  pictures: string[];
+  warnings: string[];
+}
+
+/** The settings a model was trained with. */
+function settingsOf(path: string, configJson: string): Settings {
+  let values: unknown;
+  try {
+    values = (JSON.parse(configJson) as { settings?: unknown }).settings;
+  } catch {
+    values = undefined;
+  }
+  if (typeof values !== "object" || values === null) {
+    throw new FlexaeError(
+      "FLEXAE_MODEL",
+      `${path} carries no config.json of this program: it was not written by \`flexae run\``,
+    );
+  }
+  return resolveSettings([
+    { values: values as Record<string, unknown>, spell: (name) => `${name} in ${path}` },
+  ]);
+}
+
+/**
+ * Reloads a run's `ae.pt`, scores it on both sets and rewrites the run's pictures.
+ *
+ * @throws FlexaeError `FLEXAE_MODEL` if the model cannot be loaded, `FLEXAE_DATA` if neither set,
+ *   or not the one asked for, can be used.
+ */
+export async function evaluateRun(
+  runDir: string,
+  overrides: EvaluateOverrides = {},
+): Promise<Evaluation> {
+  const path = join(runDir, "ae.pt");
+  const device = overrides.device ?? "auto";
+  checkDevice(device);
+  const model = await awaitAddon((addon) => addon.loadModel(path, device));
+  try {
+    const settings = {
+      ...settingsOf(path, model.configJson),
+      // Relative folders are relative to where the run was started, which the run recorded.
+      ...(await recordedFolders(runDir)),
+      ...overrides,
+    };
+    const load = toLoadOptions(settings);
+    const found: Evaluation = {
+      runDir,
+      device: model.device,
+      train: null,
+      valid: null,
+      pictures: [],
+      warnings: [],
+    };
+    let missing: unknown;
+    for (const set of ["train", "valid"] as SetName[]) {
+      const parameter = `${set}_dir` as const;
+      let images: Awaited<ReturnType<typeof scanImages>>;
+      try {
+        images = await scanImages(parameter, settings[parameter]);
+      } catch (error) {
+        // The other set can do without one that nobody asked for and that has gone meanwhile.
+        if (overrides[parameter] !== undefined || missing !== undefined) throw error;
+        missing = error;
+        found.warnings.push((error as Error).message);
+        continue;
+      }
+      const scores = await awaitAddon(() =>
+        model.evaluate(images.source, load, settings.batch_size),
+      );
+      found[set] = { ...scores, images: images.images };
+      try {
+        const { seed } = settings;
+        const { source } = images;
+        found.pictures.push(
+          ...(await writePictures({ model, set, source, load, seed, folder: runDir })),
+        );
+      } catch (error) {
+        found.warnings.push(`The ${set} pictures could not be made: ${(error as Error).message}`);
+      }
+    }
+    return found;
+  } finally {
+    model.dispose();
+  }
+}

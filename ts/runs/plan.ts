@@ -1,0 +1,141 @@
+/** Everything that can be wrong with a run is found here, before anything is written. */
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { configError, dataError, systemReason } from "../addon/errors.js";
+import { awaitAddon, callAddon } from "../addon/loader.js";
+import type { ImageSource, ModelOptions, Summary } from "../addon/types.js";
+import { toModelOptions } from "../config/model.js";
+import type { Settings } from "../config/resolve.js";
+import { checkSaveDir } from "./folder.js";
+
+/** One of the two sets of images. */
+export interface ImageSet {
+  source: ImageSource;
+  images: number;
+  /** Sub-folders that hold images; none for a flat folder or images in memory. */
+  classes: string[];
+  /** Absolute; null for images in memory. */
+  folder: string | null;
+}
+
+/** A run that can start. */
+export interface Plan {
+  settings: Settings;
+  model: ModelOptions;
+  summary: Summary;
+  train: ImageSet;
+  valid: ImageSet;
+  /** What is allowed but worth saying. */
+  warnings: string[];
+}
+
+/** Images that are in memory already: bytes, N×C×H×W. */
+export interface MemoryImages {
+  train?: Uint8Array | undefined;
+  valid?: Uint8Array | undefined;
+}
+
+/**
+ * The summary of a network.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG` naming the layer an image is too small for.
+ */
+export function summarize(settings: Settings): Summary {
+  return callAddon((addon) =>
+    addon.summarize(toModelOptions(settings), settings.batch_size, settings.optimizer),
+  );
+}
+
+/** Checks that a device can be used here. */
+export function checkDevice(device: string): void {
+  if (!device.startsWith("cuda")) return;
+  const { cuda } = callAddon((addon) => addon.hardware());
+  const remedy = "use --device cpu, or see what `flexae doctor` says";
+  if (cuda.problem !== "" || cuda.devices.length === 0) {
+    throw configError(
+      `device ${device} cannot be used: ${cuda.problem || "no CUDA device was found"}; ${remedy}`,
+    );
+  }
+  const index = Number(device.split(":")[1] ?? 0);
+  if (!cuda.devices.some((d) => d.index === index)) {
+    const known = cuda.devices.map((d) => `cuda:${d.index}`).join(", ");
+    throw configError(`device ${device} does not exist: this machine has ${known}`);
+  }
+}
+
+/**
+ * The images of a folder.
+ *
+ * @throws FlexaeError `FLEXAE_DATA` if it is missing, unreadable or holds no images.
+ */
+export async function scanImages(
+  parameter: "train_dir" | "valid_dir",
+  folder: string,
+): Promise<ImageSet> {
+  const flag = `--${parameter.replace("_", "-")}`;
+  let isFolder: boolean;
+  try {
+    isFolder = (await stat(folder)).isDirectory();
+  } catch (error) {
+    throw dataError(
+      `${parameter} ${folder} cannot be used: ${systemReason(error)}; put images there or name another folder with ${flag}`,
+      error,
+    );
+  }
+  if (!isFolder) {
+    throw dataError(`${parameter} ${folder} is not a folder; name one with ${flag}`);
+  }
+  const scan = await awaitAddon((addon) => addon.scanFolder(resolve(folder)));
+  if (scan.files.length === 0) {
+    throw dataError(
+      `${parameter} ${folder} holds no images; put some there or name another folder with ${flag}`,
+    );
+  }
+  return {
+    source: { files: scan.files },
+    images: scan.files.length,
+    classes: scan.classes,
+    folder: resolve(folder),
+  };
+}
+
+function memorySet(name: string, images: Uint8Array, model: ModelOptions): ImageSet {
+  const size = model.channels * model.height * model.width;
+  if (images.length === 0 || images.length % size !== 0) {
+    throw configError(
+      `Expected N×${model.channels}×${model.height}×${model.width} bytes for ${name} but received ${images.length} bytes`,
+    );
+  }
+  return { source: { images }, images: images.length / size, classes: [], folder: null };
+}
+
+/**
+ * Checks the network, the device, the run folder and the images.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG`, `FLEXAE_DATA` or `FLEXAE_IO`.
+ */
+export async function planRun(
+  settings: Settings,
+  memory: MemoryImages = {},
+  save = true,
+): Promise<Plan> {
+  const model = toModelOptions(settings);
+  const summary = summarize(settings);
+  if (save) await checkSaveDir(settings.save_dir, settings.overwrite);
+  checkDevice(settings.device);
+  const train =
+    memory.train === undefined
+      ? await scanImages("train_dir", settings.train_dir)
+      : memorySet("trainImages", memory.train, model);
+  const valid =
+    memory.valid === undefined
+      ? await scanImages("valid_dir", settings.valid_dir)
+      : memorySet("validImages", memory.valid, model);
+  const warnings: string[] = [];
+  if (train.images < settings.batch_size) {
+    warnings.push(
+      `batch_size ${settings.batch_size} is more than the ${train.images} training images: each epoch is one smaller batch`,
+    );
+  }
+  return { settings, model, summary, train, valid, warnings };
+}

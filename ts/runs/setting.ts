@@ -1,0 +1,127 @@
+/** `setting.yaml`, which describes a run, and `config.json`, which travels inside its models. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parse, stringify } from "yaml";
+import { callAddon } from "../addon/loader.js";
+import type { ModelOptions, Scores, TrainEvent, TrainResult } from "../addon/types.js";
+import { plainSettings, type Settings } from "../config/resolve.js";
+import { VERSION } from "../version.js";
+import { SETTING_FILE } from "./folder.js";
+import type { Plan } from "./plan.js";
+import { clockTime } from "./tables.js";
+
+type StartEvent = Extract<TrainEvent, { type: "start" }>;
+
+/** How far a run has come. `failed` runs say why in `error`. */
+export type RunState = "running" | "finished" | "early" | "interrupted" | "failed";
+
+export interface RunRecord {
+  plan: Plan;
+  runDir: string;
+  started: Date;
+  state: RunState;
+  start?: StartEvent;
+  result?: TrainResult;
+  /** Scores of the kept weights. */
+  train?: Scores | null;
+  valid?: Scores | null;
+  ended?: Date;
+  error?: string;
+}
+
+/** The text of `setting.yaml`; `flexae run --config setting.yaml` repeats the run. */
+export function settingText(record: RunRecord): string {
+  const { plan, result, start } = record;
+  const { settings, summary } = plan;
+  const { versions, hardware } = callAddon((addon) => ({
+    versions: addon.versions(),
+    hardware: addon.hardware(),
+  }));
+  return stringify(
+    {
+      name: settings.save_prefix,
+      state: record.state,
+      ...(record.error === undefined ? {} : { error: record.error }),
+      run_dir: record.runDir,
+      started: clockTime(record.started),
+      ended: record.ended === undefined ? null : clockTime(record.ended),
+      seconds: result?.seconds ?? null,
+      epochs: result?.epochs ?? null,
+      best_epoch: result?.bestEpoch ?? null,
+      bad_images: result?.badImages ?? null,
+      scores: { train: record.train ?? null, valid: record.valid ?? null },
+      versions: {
+        flexible_autoencoder: VERSION,
+        node: process.versions.node,
+        torch: versions.torch,
+        torch_build: versions.torchBuild,
+        opencv: versions.opencv,
+      },
+      device: {
+        used: start?.device ?? settings.device,
+        name: start?.deviceName ?? null,
+        threads: start?.threads ?? null,
+        cpu: hardware.cpu.name,
+        cpu_capability: hardware.cpu.capability,
+      },
+      parameters: {
+        total: summary.parameters.total,
+        trainable: summary.parameters.trainable,
+        encoder: summary.encoder.parameters,
+      },
+      data: {
+        train_dir: plan.train.folder,
+        train_images: plan.train.images,
+        valid_dir: plan.valid.folder,
+        valid_images: plan.valid.images,
+        classes: plan.train.classes,
+      },
+      config: plainSettings(settings),
+    },
+    { flowCollectionPadding: false, lineWidth: 0 },
+  );
+}
+
+/** What these say concerns one machine or one run, not the model. */
+const NOT_IN_MODEL = ["save_dir", "overwrite", "preTrain_verbose"];
+
+/** What a model carries in its extra file `config.json`. */
+export interface ModelConfig {
+  format: 1;
+  /** `save_prefix` of its run. */
+  name: string;
+  /** Of the package that trained it. */
+  version: string;
+  model: ModelOptions;
+  settings: Record<string, unknown>;
+}
+
+export function modelConfig(settings: Settings, model: ModelOptions): ModelConfig {
+  const plain = Object.entries(plainSettings(settings)).filter(
+    ([name]) => !NOT_IN_MODEL.includes(name),
+  );
+  return {
+    format: 1,
+    name: settings.save_prefix,
+    version: VERSION,
+    model,
+    settings: Object.fromEntries(plain),
+  };
+}
+
+/** The folders a run took its images from, as its `setting.yaml` has them; empty if it is not readable. */
+export async function recordedFolders(
+  runDir: string,
+): Promise<{ train_dir?: string; valid_dir?: string }> {
+  try {
+    const text = await readFile(join(runDir, SETTING_FILE), "utf8");
+    const data = (parse(text, { maxAliasCount: 100 }) as { data?: Record<string, unknown> }).data;
+    const { train_dir, valid_dir } = data ?? {};
+    return {
+      ...(typeof train_dir === "string" ? { train_dir } : {}),
+      ...(typeof valid_dir === "string" ? { valid_dir } : {}),
+    };
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,289 @@
+/** One training from plan to pictures, for the command line and for the library alike. */
+import { basename, join, resolve } from "node:path";
+import { type FlexaeError, translateError } from "../addon/errors.js";
+import { callAddon, loadAddon } from "../addon/loader.js";
+import type {
+  Scores,
+  Stopped,
+  Summary,
+  TrainEvent,
+  TrainingHandle,
+  TrainResult,
+} from "../addon/types.js";
+import { toLoadOptions } from "../config/data.js";
+import type { Settings } from "../config/resolve.js";
+import { learningRate } from "../config/training.js";
+import { LiveFile, writeFileAtomic } from "../files/atomic.js";
+import { writePictures } from "../imaging/pictures.js";
+import { EventQueue } from "./events.js";
+import { createRunFolder, LOGS, type RunFolder, SETTING_FILE } from "./folder.js";
+import { type MemoryImages, type Plan, planRun } from "./plan.js";
+import { modelConfig, type RunRecord, settingText } from "./setting.js";
+import { appendScore, BadImagesTable, MetricsTable } from "./tables.js";
+
+/** More unreadable images than this share stop a training: the folder is not what it seems. */
+const MAX_BAD_SHARE = 0.05;
+const PROGRESS_INTERVAL_MS = 100;
+
+/** What a training tells while it runs. */
+export type TrainingEvent =
+  | (Extract<TrainEvent, { type: "start" }> & {
+      /** Absolute path of the run folder; null when nothing is saved. */
+      runDir: string | null;
+      /** Epochs asked for. */
+      epochs: number;
+      summary: Summary;
+    })
+  | Exclude<TrainEvent, { type: "start" }>
+  /** What is allowed but worth saying. */
+  | { type: "warning"; message: string };
+
+/** How a training ended. */
+export interface TrainingResult {
+  stopped: Stopped;
+  /** Epochs completed. */
+  epochs: number;
+  /** Epoch (from 1) whose weights were kept; 0 when none was completed. */
+  bestEpoch: number;
+  /** Scores of the kept weights on the training images; null after an interruption. */
+  train: Scores | null;
+  /** Scores of the kept weights on the validation images; null when no epoch was completed. */
+  valid: Scores | null;
+  seconds: number;
+  device: string;
+  badImages: number;
+  /** Absolute path of the run folder; null when nothing was saved. */
+  runDir: string | null;
+}
+
+export interface TrainingOptions {
+  /** Ends the training after the batch under way; the result is then `interrupted`. */
+  signal?: AbortSignal | undefined;
+  /** Whether to make a run folder; true unless said otherwise. */
+  save?: boolean | undefined;
+  /** Called with every event, besides the iteration. */
+  onEvent?: ((event: TrainingEvent) => void) | undefined;
+  images?: MemoryImages | undefined;
+}
+
+/**
+ * A training under way. Iterate it for its events; await `result` for its end. The native work runs
+ * on a thread of its own, so the event loop stays free.
+ */
+export class Training implements AsyncIterable<TrainingEvent> {
+  /**
+   * Settles after the training thread has ended and every file is written. Rejects with a
+   * {@link FlexaeError}; with the signal's reason if that was aborted before the training began.
+   */
+  readonly result: Promise<TrainingResult>;
+
+  #settings: Settings;
+  #options: TrainingOptions;
+  #events = new EventQueue<TrainingEvent>((a, b) => a.type === "batch" && b.type === "batch");
+  #handle: TrainingHandle | undefined;
+  #cancelled = false;
+  #bestValid: Scores | null = null;
+  #abort = () => this.cancel();
+
+  /** Starts at once. The settings come from `resolveSettings`. */
+  constructor(settings: Settings, options: TrainingOptions = {}) {
+    this.#settings = settings;
+    this.#options = options;
+    const { signal } = options;
+    if (signal?.aborted) this.#cancelled = true;
+    else signal?.addEventListener("abort", this.#abort, { once: true });
+    this.result = this.#run().finally(() => signal?.removeEventListener("abort", this.#abort));
+    this.result.then(
+      () => this.#events.end(),
+      // Whoever only iterates meets the failure there; it must not count as unhandled as well.
+      (error) => this.#events.end(error),
+    );
+  }
+
+  /** Asks the training to end after the batch under way. Idempotent. */
+  cancel(): void {
+    this.#cancelled = true;
+    this.#handle?.cancel();
+  }
+
+  /**
+   * The events from the start of the training on. `batch` events that nobody took in time are
+   * replaced by newer ones; no other event is lost. One iteration a training.
+   */
+  [Symbol.asyncIterator](): AsyncIterator<TrainingEvent> {
+    return this.#events[Symbol.asyncIterator]();
+  }
+
+  #emit(event: TrainingEvent): void {
+    this.#events.push(event);
+    this.#options.onEvent?.(event);
+  }
+
+  #throwIfCancelled(): void {
+    if (!this.#cancelled) return;
+    throw (
+      this.#options.signal?.reason ??
+      new DOMException("The training was cancelled before it began", "AbortError")
+    );
+  }
+
+  async #run(): Promise<TrainingResult> {
+    this.#throwIfCancelled();
+    const save = this.#options.save ?? true;
+    const plan = await planRun(this.#settings, this.#options.images, save);
+    for (const message of plan.warnings) this.#emit({ type: "warning", message });
+    this.#throwIfCancelled();
+    if (!save) return await this.#train(plan, null);
+    const started = new Date();
+    const { save_dir, overwrite } = this.#settings;
+    const folder = await createRunFolder(save_dir, overwrite, started);
+    return await this.#train(plan, new Journal(plan, folder, started, () => this.cancel()));
+  }
+
+  async #train(plan: Plan, journal: Journal | null): Promise<TrainingResult> {
+    try {
+      await journal?.writeSetting();
+      this.#throwIfCancelled();
+      this.#handle = this.#startNative(plan, journal);
+    } catch (error) {
+      await journal?.folder.discard();
+      throw error;
+    }
+    if (this.#cancelled) this.#handle.cancel();
+    let native: TrainResult;
+    try {
+      native = await this.#handle.result;
+    } catch (error) {
+      const failure = translateError(error);
+      await journal?.fail(failure);
+      throw failure;
+    }
+    // The best epoch's own validation stands in for the pass an interruption leaves out: the
+    // weights kept are those it was made with.
+    const result: TrainingResult = {
+      ...native,
+      valid: native.valid ?? this.#bestValid,
+      runDir: journal?.folder.path ?? null,
+    };
+    if (journal !== null) {
+      await journal.finish(native, result);
+      if (result.stopped !== "interrupted") {
+        await journal.pictures((message) => this.#emit({ type: "warning", message }));
+      }
+    }
+    return result;
+  }
+
+  #startNative(plan: Plan, journal: Journal | null): TrainingHandle {
+    const { settings } = plan;
+    const onEvent = (event: TrainEvent) => {
+      journal?.note(event);
+      if (event.type === "epoch" && event.best) this.#bestValid = event.valid;
+      if (event.type === "start") {
+        this.#emit({
+          ...event,
+          runDir: journal?.folder.path ?? null,
+          epochs: settings.train_epochs,
+          summary: plan.summary,
+        });
+      } else {
+        this.#emit(event);
+      }
+    };
+    return callAddon((addon) =>
+      addon.train(
+        {
+          model: plan.model,
+          train: plan.train.source,
+          valid: plan.valid.source,
+          load: toLoadOptions(settings),
+          epochs: settings.train_epochs,
+          batchSize: settings.batch_size,
+          optimizer: settings.optimizer,
+          learningRate: learningRate(settings),
+          patience: settings.patience,
+          period: settings.period,
+          seed: settings.seed,
+          device: settings.device,
+          threads: settings.threads,
+          horizontalFlip: settings.horizontal_flip,
+          verticalFlip: settings.vertical_flip,
+          maxBadShare: MAX_BAD_SHARE,
+          runDir: journal?.folder.path ?? "",
+          configJson: JSON.stringify(modelConfig(settings, plan.model)),
+          progressInterval: PROGRESS_INTERVAL_MS,
+        },
+        onEvent,
+      ),
+    );
+  }
+}
+
+/** Keeps a run's folder, and its row among the scores, in step with the training. */
+class Journal {
+  readonly folder: RunFolder;
+  #plan: Plan;
+  #record: RunRecord;
+  #metrics = new MetricsTable();
+  #metricsFile: LiveFile;
+  #bad = new BadImagesTable();
+  #badFile: LiveFile;
+  /** Where the scores go even if the process changes its folder meanwhile. */
+  #scores = resolve(LOGS, "aescore.csv");
+
+  constructor(plan: Plan, folder: RunFolder, started: Date, onFailure: () => void) {
+    this.#plan = plan;
+    this.folder = folder;
+    this.#record = { plan, runDir: folder.path, started, state: "running" };
+    this.#metricsFile = new LiveFile(join(folder.path, "metrics.csv"), onFailure);
+    this.#badFile = new LiveFile(join(folder.path, "bad_images.csv"), onFailure);
+  }
+
+  async writeSetting(): Promise<void> {
+    await writeFileAtomic(join(this.folder.path, SETTING_FILE), settingText(this.#record));
+  }
+
+  note(event: TrainEvent): void {
+    if (event.type === "start") this.#record.start = event;
+    if (event.type === "epoch") this.#metricsFile.update(this.#metrics.add(event));
+    if (event.type === "bad") this.#badFile.update(this.#bad.add(event));
+  }
+
+  async finish(native: TrainResult, result: TrainingResult): Promise<void> {
+    await this.#metricsFile.flush();
+    await this.#badFile.flush();
+    const { train, valid } = result;
+    const ended = new Date();
+    Object.assign(this.#record, { state: native.stopped, result: native, train, valid, ended });
+    await this.writeSetting();
+    const folder = basename(this.folder.path);
+    await appendScore(this.#scores, { time: ended, folder, train, valid });
+  }
+
+  /** Leaves word of a failure; a failure to do so must not hide the first. */
+  async fail(error: FlexaeError): Promise<void> {
+    Object.assign(this.#record, { state: "failed", error: error.message, ended: new Date() });
+    await this.#metricsFile.flush().catch(() => {});
+    await this.#badFile.flush().catch(() => {});
+    await this.writeSetting().catch(() => {});
+  }
+
+  /** The training is safe on disk by now: what goes wrong here is said, not thrown. */
+  async pictures(warn: (message: string) => void): Promise<void> {
+    try {
+      const model = await loadAddon().loadModel(join(this.folder.path, "ae.pt"), "cpu");
+      try {
+        const load = toLoadOptions(this.#plan.settings);
+        for (const set of ["train", "valid"] as const) {
+          const { source } = this.#plan[set];
+          const { seed } = this.#plan.settings;
+          await writePictures({ model, set, source, load, seed, folder: this.folder.path });
+        }
+      } finally {
+        model.dispose();
+      }
+    } catch (error) {
+      warn(`The before-and-after pictures could not be made: ${translateError(error).message}`);
+    }
+  }
+}
