@@ -42,7 +42,8 @@ async function main() {
   if (major < 20 || (major === 20 && minor < 17)) {
     throw new SetupError(`Node ${process.versions.node} is too old: 20.17 or newer is needed.`);
   }
-  if (process.platform !== "linux") throw new SetupError(`${process.platform} is not supported: Linux is needed.`);
+  if (process.platform !== "linux")
+    throw new SetupError(`${process.platform} is not supported: Linux is needed.`);
 
   let values;
   try {
@@ -65,7 +66,10 @@ async function main() {
 
   if (values.only !== undefined) {
     const part = Object.hasOwn(parts, values.only) ? parts[values.only] : undefined;
-    if (!part) throw new SetupError(`Expected one of ${Object.keys(parts).join(", ")} for --only but received ${values.only}`);
+    if (!part)
+      throw new SetupError(
+        `Expected one of ${Object.keys(parts).join(", ")} for --only but received ${values.only}`,
+      );
     await runSteps([part()]);
     return;
   }

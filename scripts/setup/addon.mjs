@@ -16,7 +16,11 @@ export function newest(...paths) {
     const info = statSync(item, { throwIfNoEntry: false });
     if (!info) continue;
     if (info.isDirectory()) {
-      latest = Math.max(latest, info.mtimeMs, newest(...readdirSync(item).map((name) => path.join(item, name))));
+      latest = Math.max(
+        latest,
+        info.mtimeMs,
+        newest(...readdirSync(item).map((name) => path.join(item, name))),
+      );
     } else {
       latest = Math.max(latest, info.mtimeMs);
     }
@@ -48,7 +52,12 @@ export async function buildNative(options = {}) {
   const common = [cmakeJs(), "--directory", root, "--out", out];
   const flags = Object.entries(defines).map(([name, value]) => `--CD${name}=${value}`);
   const runOptions = { env: { ...process.env, ...options.env } };
-  await runLogged(`${log}-configure`, process.execPath, [...common, ...flags, "configure"], runOptions);
+  await runLogged(
+    `${log}-configure`,
+    process.execPath,
+    [...common, ...flags, "configure"],
+    runOptions,
+  );
   for (const target of options.targets ?? ["flexae_addon"]) {
     const build = [...common, "--parallel", String(jobs()), "--target", target, "build"];
     await runLogged(`${log}-build`, process.execPath, build, runOptions);
@@ -62,7 +71,14 @@ export function addonStep() {
     hint: "compiled by cmake-js, a few minutes the first time",
     async run() {
       const addon = path.join(root, "build", "Release", "flexae.node");
-      const sources = ["native/core", "native/data", "native/addon", "cmake", "CMakeLists.txt", "package.json"];
+      const sources = [
+        "native/core",
+        "native/data",
+        "native/addon",
+        "cmake",
+        "CMakeLists.txt",
+        "package.json",
+      ];
       const inputs = [...sources.map((name) => path.join(root, name)), recordFile];
       if (existsSync(addon) && statSync(addon).mtimeMs >= newest(...inputs)) {
         return done("build/Release/flexae.node is up to date");

@@ -32,7 +32,11 @@ async function attempt(url, file, idleTimeout) {
       signal: controller.signal,
     });
     const expected = response.headers.get("content-length");
-    if (expected !== null && !response.headers.has("content-encoding") && received !== Number(expected)) {
+    if (
+      expected !== null &&
+      !response.headers.has("content-encoding") &&
+      received !== Number(expected)
+    ) {
       throw new SetupError(`${received} of ${expected} bytes came`);
     }
   } catch (error) {

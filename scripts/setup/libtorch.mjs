@@ -35,8 +35,13 @@ export function inspectLibtorch(folder) {
   for (const needed of ["lib/libtorch_cpu.so", "lib/libc10.so", "include/ATen/ATen.h"]) {
     if (!existsSync(path.join(folder, needed))) return { problem: `${needed} is missing` };
   }
-  const headers = ["include/torch/headeronly/version.h", "include/torch/csrc/api/include/torch/version.h"];
-  for (const header of headers.map((name) => path.join(folder, name)).filter((name) => existsSync(name))) {
+  const headers = [
+    "include/torch/headeronly/version.h",
+    "include/torch/csrc/api/include/torch/version.h",
+  ];
+  for (const header of headers
+    .map((name) => path.join(folder, name))
+    .filter((name) => existsSync(name))) {
     const text = readFileSync(header, "utf8");
     const numbers = ["MAJOR", "MINOR", "PATCH"].map((part) =>
       Number(new RegExp(`#define TORCH_VERSION_${part} (\\d+)`).exec(text)?.[1]),
@@ -45,7 +50,9 @@ export function inspectLibtorch(folder) {
     const [major, minor] = numbers;
     const { from, to } = SUPPORTED;
     if (major !== from[0] || minor < from[1] || minor > to[1]) {
-      return { problem: `it is version ${numbers.join(".")}; ${from.join(".")} to ${to.join(".")} are supported` };
+      return {
+        problem: `it is version ${numbers.join(".")}; ${from.join(".")} to ${to.join(".")} are supported`,
+      };
     }
     return { version: numbers.join(".") };
   }
@@ -57,9 +64,15 @@ function keep(relative, kind) {
   if (/^(include|share)\//.test(relative)) return true;
   const library = /^lib\/([^/]+\.so[.\d]*)$/.exec(relative)?.[1];
   if (!library) return false;
-  if (/python|_test\.so|libshm|torchbind|backend_with_compiler|aoti_custom_ops|global_deps/.test(library)) return false;
+  if (
+    /python|_test\.so|libshm|torchbind|backend_with_compiler|aoti_custom_ops|global_deps/.test(
+      library,
+    )
+  )
+    return false;
   // Of no use without a GPU, and not loadable without the CUDA libraries that are then not fetched.
-  if (kind === "cuda-libraries-for-cpu" && /cuda|nvrtc|nvshmem|libtorch\.so/.test(library)) return false;
+  if (kind === "cuda-libraries-for-cpu" && /cuda|nvrtc|nvshmem|libtorch\.so/.test(library))
+    return false;
   return true;
 }
 
@@ -73,7 +86,8 @@ const placeBelow = (prefix, kind) => (name) => {
 function checkLoadable(folder) {
   const listing = output("ldd", [path.join(folder, "torch", "lib", "libtorch_cpu.so")]) ?? "";
   const lost = [...listing.matchAll(/^\s*(\S+) => not found/gm)].map(([, name]) => name);
-  if (lost.length > 0) throw new SetupError(`The libtorch that was fetched lacks ${lost.join(", ")}.`);
+  if (lost.length > 0)
+    throw new SetupError(`The libtorch that was fetched lacks ${lost.join(", ")}.`);
 }
 
 /** A requirement such as `cuda-toolkit[cublas,cudart]==13.0.3`, reduced to what libtorch_cpu.so needs. */
@@ -86,7 +100,7 @@ function forCpu(requirement) {
 }
 
 /** Unpacks torch from a wheel into `folder`, with the CUDA libraries it needs beside it when it has CUDA. */
-async function unpackWheel(file, folder, gpu) {
+async function unpackWheel(file, folder, { gpu, env }) {
   const wheel = await openWheel(file);
   try {
     const cuda = wheel.zip.entries.some((entry) => entry.name === "torch/lib/libtorch_cuda.so");
@@ -98,7 +112,10 @@ async function unpackWheel(file, folder, gpu) {
       const requirements = gpu ? wanted : wanted.flatMap(forCpu);
       if (requirements.length > 0) {
         const place = path.join(path.dirname(file), "nvidia");
-        for (const dependency of await pipDownload(requirements, place, { dependencies: true })) {
+        for (const dependency of await pipDownload(requirements, place, {
+          dependencies: true,
+          env,
+        })) {
           const nvidia = await openWheel(dependency);
           const library = (name) => (/^nvidia\/.+\/lib\/[^/]+\.so[.\d]*$/.test(name) ? name : null);
           Object.assign(files, await nvidia.zip.extract(folder, library, nvidia.hashes));
@@ -114,11 +131,11 @@ async function unpackWheel(file, folder, gpu) {
   }
 }
 
-async function fetchByPip({ version, gpu }, folder) {
-  const wheels = await pipDownload([`torch==${version}`], path.join(folder, "wheels"));
+async function fetchByPip({ version, gpu, env }, folder) {
+  const wheels = await pipDownload([`torch==${version}`], path.join(folder, "wheels"), { env });
   const torch = wheels.find((file) => path.basename(file).startsWith("torch-"));
   if (!torch) throw new SetupError(`pip brought no wheel of torch ${version}.`);
-  const result = await unpackWheel(torch, path.join(folder, "out"), gpu);
+  const result = await unpackWheel(torch, path.join(folder, "out"), { gpu, env });
   await rm(path.join(folder, "wheels"), { recursive: true });
   return { ...result, source: "pip" };
 }
@@ -130,12 +147,23 @@ async function fetchArchive({ version, gpu, env }, folder) {
   await download(`${base}/${variant}/libtorch-shared-with-deps-${version}%2B${variant}.zip`, file);
   const zip = await Zip.open(file);
   try {
-    const files = await zip.extract(path.join(folder, "out"), placeBelow("libtorch/", gpu ? "cuda" : "cpu"));
-    return { version: `${version}+${variant}`, kind: gpu ? "cuda" : "cpu", files, source: "official archive" };
+    const files = await zip.extract(
+      path.join(folder, "out"),
+      placeBelow("libtorch/", gpu ? "cuda" : "cpu"),
+    );
+    return {
+      version: `${version}+${variant}`,
+      kind: gpu ? "cuda" : "cpu",
+      files,
+      source: "official archive",
+    };
   } finally {
     await zip.close();
   }
 }
+
+/** Where a libtorch can be fetched, in the order tried. */
+const fetchers = { pip: fetchByPip, "official archive": fetchArchive };
 
 /** Whether a folder of the cache still is what its manifest says: every file there, with its size. */
 async function intact(folder) {
@@ -179,7 +207,9 @@ async function publish(finished, target) {
       await rm(aside, { recursive: true, force: true });
     }
   }
-  throw new SetupError(`Cannot put libtorch at ${target}: remove that folder, then start this again.`);
+  throw new SetupError(
+    `Cannot put libtorch at ${target}: remove that folder, then start this again.`,
+  );
 }
 
 /** Removes what interrupted downloads of earlier days left behind. */
@@ -194,7 +224,7 @@ async function sweep(store) {
 
 /**
  * Gives a libtorch: `LIBTORCH`, else the cache, else pip, else the official archive.
- * @param {{ version?: string, gpu?: boolean, env?: NodeJS.ProcessEnv, useLibtorchVariable?: boolean }} [options]
+ * @param {{ version?: string, gpu?: boolean, env?: NodeJS.ProcessEnv, sources?: (keyof typeof fetchers)[] }} [options]
  * @returns {Promise<{ folder: string, version: string, kind: Kind | "given", source: string, fetched: boolean }>}
  * @throws {SetupError} when `LIBTORCH` is set but cannot be used, or when every source fails
  */
@@ -203,7 +233,7 @@ export async function resolveLibtorch(options = {}) {
   const version = options.version ?? LIBTORCH_VERSION;
   const gpu = options.gpu ?? hasGpu(env);
 
-  if (env.LIBTORCH && (options.useLibtorchVariable ?? true)) {
+  if (env.LIBTORCH) {
     const folder = path.resolve(env.LIBTORCH);
     const found = inspectLibtorch(folder);
     if ("problem" in found) {
@@ -220,22 +250,26 @@ export async function resolveLibtorch(options = {}) {
   if (hit) {
     const { manifest } = hit;
     const folder = path.join(hit.folder, "torch");
-    return { folder, version: manifest.version, kind: manifest.kind, source: manifest.source, fetched: false };
+    return {
+      folder,
+      version: manifest.version,
+      kind: manifest.kind,
+      source: manifest.source,
+      fetched: false,
+    };
   }
 
   await mkdir(store, { recursive: true });
   await sweep(store);
   const failures = [];
-  for (const [name, fetch] of [
-    ["pip", fetchByPip],
-    ["official archive", fetchArchive],
-  ]) {
+  for (const name of options.sources ?? Object.keys(fetchers)) {
     const work = await mkdtemp(path.join(store, TEMPORARY));
     try {
-      const result = await fetch({ version, gpu, env }, work);
+      const result = await fetchers[name]({ version, gpu, env }, work);
       const out = path.join(work, "out");
       const found = inspectLibtorch(path.join(out, "torch"));
-      if ("problem" in found) throw new SetupError(`What was fetched is no libtorch: ${found.problem}.`);
+      if ("problem" in found)
+        throw new SetupError(`What was fetched is no libtorch: ${found.problem}.`);
       checkLoadable(out);
       await writeFile(path.join(out, MANIFEST), JSON.stringify({ ...result, gpu }));
       const target = path.join(store, `${version}-${gpu ? "gpu" : "cpu"}-${result.kind}`);
@@ -268,7 +302,10 @@ export function libtorchStep() {
         await rename(`${recordFile}.new`, recordFile);
       }
       const what = `${found.version} at ${found.folder}`;
-      const extra = hasGpu() && found.kind === "cpu" ? "; a CPU build: set LIBTORCH to a CUDA build to train on the GPU" : "";
+      const extra =
+        hasGpu() && found.kind === "cpu"
+          ? "; a CPU build: set LIBTORCH to a CUDA build to train on the GPU"
+          : "";
       return found.fetched ? `${what}, from ${found.source}${extra}` : done(what + extra);
     },
   };

@@ -42,7 +42,10 @@ export function outdatedPackages(folder = root) {
   }
   return Object.entries(wanted)
     .filter(([name, entry]) => name !== "" && !(entry.optional && !installed[name]))
-    .filter(([name, entry]) => installed[name]?.version !== entry.version || !existsSync(path.join(folder, name)))
+    .filter(
+      ([name, entry]) =>
+        installed[name]?.version !== entry.version || !existsSync(path.join(folder, name)),
+    )
     .map(([name]) => name.replace(/^node_modules\//, ""));
 }
 
@@ -58,8 +61,10 @@ export function packagesStep() {
         output(process.execPath, ["-e", "require('@u4/opencv4nodejs')"], { cwd: root }) !== null;
       const outdated = outdatedPackages();
       if (outdated.length === 0 && loads()) return done("as in package-lock.json");
-      if (outdated.length > 0) await runLogged("npm-ci", "npm", ["ci", "--no-audit", "--no-fund"], { env });
-      if (!loads()) await runLogged("npm-rebuild", "npm", ["rebuild", "@u4/opencv4nodejs"], { env });
+      if (outdated.length > 0)
+        await runLogged("npm-ci", "npm", ["ci", "--no-audit", "--no-fund"], { env });
+      if (!loads())
+        await runLogged("npm-rebuild", "npm", ["rebuild", "@u4/opencv4nodejs"], { env });
       return outdated.length > 0 ? "installed from package-lock.json" : "opencv4nodejs rebuilt";
     },
   };

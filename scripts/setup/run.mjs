@@ -6,9 +6,14 @@ import path from "node:path";
 import { notes, root } from "./paths.mjs";
 import { SetupError } from "./steps.mjs";
 
-/** The whole output of a short program, or null when it is missing or fails. */
+/** The whole output of a program, or null when it is missing or fails. */
 export function output(command, args, options = {}) {
-  const result = spawnSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], ...options });
+  const result = spawnSync(command, args, {
+    encoding: "utf8",
+    maxBuffer: 2 ** 26,
+    stdio: ["ignore", "pipe", "ignore"],
+    ...options,
+  });
   return result.error || result.status !== 0 ? null : result.stdout;
 }
 
@@ -22,16 +27,26 @@ export function runLogged(name, command, args, options = {}) {
   const file = path.join(folder, `${name}.log`);
   return new Promise((resolve, reject) => {
     const log = createWriteStream(file);
-    const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], ...options });
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ["ignore", "pipe", "pipe"],
+      ...options,
+    });
     child.stdout.pipe(log, { end: false });
     child.stderr.pipe(log, { end: false });
-    child.on("error", (error) => reject(new SetupError(`Cannot start ${command}: ${error.message}`)));
+    child.on("error", (error) =>
+      reject(new SetupError(`Cannot start ${command}: ${error.message}`)),
+    );
     child.on("close", (code, signal) => {
       log.end(() => {
         if (code === 0) return resolve();
         const tail = readFileSync(file, "utf8").trimEnd().split("\n").slice(-25).join("\n");
         const how = signal ? `was ended by ${signal}` : `exited with ${code}`;
-        reject(new SetupError(`${tail}\n\n\`${[command, ...args].join(" ")}\` ${how}. Whole log: ${file}`));
+        reject(
+          new SetupError(
+            `${tail}\n\n\`${[command, ...args].join(" ")}\` ${how}. Whole log: ${file}`,
+          ),
+        );
       });
     });
   });
@@ -41,10 +56,17 @@ export function runLogged(name, command, args, options = {}) {
 export function runShown(command, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: "inherit", ...options });
-    child.on("error", (error) => reject(new SetupError(`Cannot start ${command}: ${error.message}`)));
+    child.on("error", (error) =>
+      reject(new SetupError(`Cannot start ${command}: ${error.message}`)),
+    );
     child.on("close", (code, signal) => {
       if (code === 0) resolve();
-      else reject(new SetupError(`\`${[path.basename(command), ...args].join(" ")}\` ${signal ? `was ended by ${signal}` : `exited with ${code}`}.`));
+      else
+        reject(
+          new SetupError(
+            `\`${[path.basename(command), ...args].join(" ")}\` ${signal ? `was ended by ${signal}` : `exited with ${code}`}.`,
+          ),
+        );
     });
   });
 }

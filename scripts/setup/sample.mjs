@@ -4,8 +4,8 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { encodeGrayPng } from "./png.mjs";
 import { root } from "./paths.mjs";
+import { encodeGrayPng } from "./png.mjs";
 import { done } from "./steps.mjs";
 
 const SIDE = 28;
@@ -51,7 +51,10 @@ export async function writeSample(folder) {
         for (let i = 0; i < count; i++, index++) {
           const values = data.slice(index * SIDE * SIDE, (index + 1) * SIDE * SIDE);
           const pixels = Uint8Array.from(values, (value) => Math.round(value * 255));
-          await writeFile(path.join(target, `${String(i).padStart(3, "0")}.png`), encodeGrayPng(pixels, SIDE, SIDE));
+          await writeFile(
+            path.join(target, `${String(i).padStart(3, "0")}.png`),
+            encodeGrayPng(pixels, SIDE, SIDE),
+          );
         }
       }
     }

@@ -16,7 +16,10 @@ const needs = {
     {
       packages: ["libopencv-dev"],
       present: () =>
-        anyExists("/usr/include/opencv4/opencv2/core.hpp", "/usr/local/include/opencv4/opencv2/core.hpp"),
+        anyExists(
+          "/usr/include/opencv4/opencv2/core.hpp",
+          "/usr/local/include/opencv4/opencv2/core.hpp",
+        ),
     },
   ],
   test: [
@@ -59,12 +62,26 @@ export async function installPackages(packages, prefix = aptPrefix()) {
     );
   }
   const apt = (log, ...args) => {
-    const [command, ...rest] = [...prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...args];
+    const [command, ...rest] = [
+      ...prefix,
+      "env",
+      "DEBIAN_FRONTEND=noninteractive",
+      "apt-get",
+      ...args,
+    ];
     return runLogged(log, command, rest);
   };
   // A stale or unreachable mirror list need not stop an install from a fresh one.
   await apt("apt-update", "update").catch(() => {});
-  await apt("apt-install", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", ...packages);
+  await apt(
+    "apt-install",
+    "-o",
+    "DPkg::Lock::Timeout=300",
+    "install",
+    "-y",
+    "--no-install-recommends",
+    ...packages,
+  );
 }
 
 /** The step that makes sure of the system packages for the given purposes. */
@@ -76,7 +93,8 @@ export function systemStep(...purposes) {
       if (missing.length === 0) return done("all present");
       await installPackages(missing);
       const still = missingPackages(...purposes);
-      if (still.length > 0) throw new SetupError(`apt-get ended well, yet these are missing: ${still.join(", ")}`);
+      if (still.length > 0)
+        throw new SetupError(`apt-get ended well, yet these are missing: ${still.join(", ")}`);
       return `installed ${missing.join(", ")}`;
     },
   };

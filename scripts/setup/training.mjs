@@ -55,7 +55,12 @@ export function trainingStep({ again = false } = {}) {
       if (before && !again) return done(`${before} (npm run quickstart -- --again trains anew)`);
       const time = new Date().toISOString().replace(/[-:]/g, "").replace("T", "_").slice(0, 15);
       const runDir = path.join("logs", `quickstart_${time}`);
-      await runShown(process.execPath, ["dist/cli/main.js", "run", ...SETTINGS, `--save-dir=${runDir}`]);
+      await runShown(process.execPath, [
+        "dist/cli/main.js",
+        "run",
+        ...SETTINGS,
+        `--save-dir=${runDir}`,
+      ]);
       await mkdir(notes, { recursive: true });
       await writeFile(record, runDir);
       return runDir;

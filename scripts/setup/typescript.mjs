@@ -14,8 +14,11 @@ export function typescriptStep() {
     async run() {
       // Written by every compilation, even one that changes no other file.
       const built = path.join(root, "dist", ".tsbuildinfo");
-      const inputs = ["ts", "tsconfig.json", "package-lock.json"].map((name) => path.join(root, name));
-      if (existsSync(built) && statSync(built).mtimeMs >= newest(...inputs)) return done("dist/ is up to date");
+      const inputs = ["ts", "tsconfig.json", "package-lock.json"].map((name) =>
+        path.join(root, name),
+      );
+      if (existsSync(built) && statSync(built).mtimeMs >= newest(...inputs))
+        return done("dist/ is up to date");
       const compiler = path.join(root, "node_modules", ".bin", "tsc");
       await runLogged("typescript", compiler, ["-p", "tsconfig.json"]);
       return "dist/";

@@ -9,13 +9,25 @@ import { Zip } from "./zip.mjs";
 /**
  * Downloads requirements with pip into `folder`.
  * @param {string[]} requirements
- * @param {{ dependencies?: boolean }} [options] also what they depend on
+ * @param {{ dependencies?: boolean, env?: NodeJS.ProcessEnv }} [options] also what they depend on; pip's settings
  * @returns {Promise<string[]>} the wheels' paths
  */
-export async function pipDownload(requirements, folder, { dependencies = false } = {}) {
-  const args = ["-m", "pip", "download", "--disable-pip-version-check", "--only-binary=:all:", "-d", folder];
+export async function pipDownload(
+  requirements,
+  folder,
+  { dependencies = false, env = process.env } = {},
+) {
+  const args = [
+    "-m",
+    "pip",
+    "download",
+    "--disable-pip-version-check",
+    "--only-binary=:all:",
+    "-d",
+    folder,
+  ];
   if (!dependencies) args.push("--no-deps");
-  await runLogged("pip-download", "python3", [...args, ...requirements]);
+  await runLogged("pip-download", "python3", [...args, ...requirements], { env });
   const names = (await readdir(folder)).filter((name) => name.endsWith(".whl"));
   return names.map((name) => path.join(folder, name));
 }

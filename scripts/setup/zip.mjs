@@ -66,7 +66,11 @@ export class Zip {
     let count = tail.readUInt16LE(at + 10);
     let length = tail.readUInt32LE(at + 12);
     let offset = tail.readUInt32LE(at + 16);
-    if ((count === 0xffff || offset === FULL32) && at >= 20 && tail.readUInt32LE(at - 20) === END64_LOCATOR) {
+    if (
+      (count === 0xffff || offset === FULL32) &&
+      at >= 20 &&
+      tail.readUInt32LE(at - 20) === END64_LOCATOR
+    ) {
       const end = await this.#read(Number(tail.readBigUInt64LE(at - 12)), 56);
       if (end.readUInt32LE(0) !== END64) throw this.#broken("its listing is missing");
       count = Number(end.readBigUInt64LE(32));
@@ -78,7 +82,8 @@ export class Zip {
     const listing = await this.#read(offset, length);
     const entries = [];
     for (let p = 0; entries.length < count; ) {
-      if (p + 46 > length || listing.readUInt32LE(p) !== CENTRAL) throw this.#broken("its listing is damaged");
+      if (p + 46 > length || listing.readUInt32LE(p) !== CENTRAL)
+        throw this.#broken("its listing is damaged");
       const nameLength = listing.readUInt16LE(p + 28);
       const extraLength = listing.readUInt16LE(p + 30);
       const entry = {
@@ -99,7 +104,8 @@ export class Zip {
 
   async #stream(entry) {
     const header = await this.#read(entry.offset, 30);
-    if (header.readUInt32LE(0) !== LOCAL) throw this.#broken(`${entry.name} is not where the listing says`);
+    if (header.readUInt32LE(0) !== LOCAL)
+      throw this.#broken(`${entry.name} is not where the listing says`);
     const start = entry.offset + 30 + header.readUInt16LE(26) + header.readUInt16LE(28);
     const packed = createReadStream("", {
       fd: this.handle.fd,
@@ -136,7 +142,8 @@ export class Zip {
     } else {
       await pipeline([], check, ...targets);
     }
-    if (crc !== entry.crc || size !== entry.size) throw this.#broken(`${entry.name} does not match its checksum`);
+    if (crc !== entry.crc || size !== entry.size)
+      throw this.#broken(`${entry.name} does not match its checksum`);
     return hash.digest("base64url");
   }
 

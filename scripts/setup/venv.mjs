@@ -1,0 +1,51 @@
+// A Python virtual environment for the tests, kept in the cache and keyed by its requirements file.
+
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import path from "node:path";
+import { cacheDir, root } from "./paths.mjs";
+import { output, runLogged } from "./run.mjs";
+import { done } from "./steps.mjs";
+
+const requirements = path.join(root, "test", "interop", "requirements.txt");
+
+/** The folder for the present requirements and Python. */
+export function venvFolder() {
+  const python = output("python3", ["-c", "import sys; print(sys.version, sys.base_prefix)"]) ?? "";
+  const key = createHash("sha256")
+    .update(python)
+    .update(readFileSync(requirements))
+    .digest("hex")
+    .slice(0, 16);
+  return path.join(cacheDir(), "venv", key);
+}
+
+/** The Python to run the interop tests with. Run modules with -m: the environment was moved into place. */
+export const venvPython = () => path.join(venvFolder(), "bin", "python");
+
+/** The step that makes the environment. */
+export function venvStep() {
+  return {
+    name: "Python environment",
+    hint: "torch and keras, about a minute the first time",
+    async run() {
+      const folder = venvFolder();
+      if (existsSync(path.join(folder, "bin", "python"))) return done(folder);
+      const work = `${folder}.tmp-${process.pid}`;
+      await mkdir(path.dirname(folder), { recursive: true });
+      try {
+        await runLogged("venv", "python3", ["-m", "venv", work]);
+        const pip = ["-m", "pip", "install", "--disable-pip-version-check", "-r", requirements];
+        await runLogged("venv-pip", path.join(work, "bin", "python"), pip);
+        // Finished by someone else meanwhile: theirs is as good.
+        await rename(work, folder).catch((error) => {
+          if (!existsSync(path.join(folder, "bin", "python"))) throw error;
+        });
+      } finally {
+        await rm(work, { recursive: true, force: true });
+      }
+      return folder;
+    },
+  };
+}

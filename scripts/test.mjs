@@ -1,0 +1,109 @@
+#!/usr/bin/env node
+// Runs every test, after making whatever they need: GoogleTest by ctest, vitest, pytest.
+
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { addonStep, buildNative } from "./setup/addon.mjs";
+import { libtorchStep } from "./setup/libtorch.mjs";
+import { packagesStep } from "./setup/packages.mjs";
+import { root } from "./setup/paths.mjs";
+import { runShown } from "./setup/run.mjs";
+import { sampleStep } from "./setup/sample.mjs";
+import { duration, runMain, runSteps, SetupError } from "./setup/steps.mjs";
+import { systemStep } from "./setup/system.mjs";
+import { typescriptStep } from "./setup/typescript.mjs";
+import { venvPython, venvStep } from "./setup/venv.mjs";
+
+const build = path.join(root, "build");
+const programs = ["flexae_core_tests", "flexae_data_tests", "flexae_probe"];
+
+/** Builds the native tests in the addon's build folder, so that the core is compiled once. */
+function nativeTestsStep() {
+  return {
+    name: "Native tests",
+    hint: "compiled, a few minutes the first time",
+    async run() {
+      await buildNative({
+        targets: programs,
+        defines: { FLEXAE_TESTS: "ON" },
+        log: "native-tests",
+      });
+      return programs.join(", ");
+    },
+  };
+}
+
+const suites = {
+  native: {
+    title: "GoogleTest",
+    run: () => runShown("ctest", ["--test-dir", build, "--output-on-failure"]),
+  },
+  ts: {
+    title: "vitest",
+    run: () => runShown(path.join(root, "node_modules", ".bin", "vitest"), ["run"]),
+  },
+  interop: {
+    title: "pytest",
+    run: () =>
+      runShown(venvPython(), ["-m", "pytest", "-q", "test/interop"], {
+        env: {
+          ...process.env,
+          FLEXAE_PROBE: path.join(build, "Release", "flexae_probe"),
+          KERAS_BACKEND: "torch",
+        },
+      }),
+  },
+};
+
+async function main() {
+  let values;
+  try {
+    ({ values } = parseArgs({ options: { only: { type: "string" } } }));
+  } catch (error) {
+    throw new SetupError(error.message);
+  }
+  if (values.only !== undefined && !Object.hasOwn(suites, values.only)) {
+    throw new SetupError(
+      `Expected one of ${Object.keys(suites).join(", ")} for --only but received ${values.only}`,
+    );
+  }
+  const chosen = Object.entries(suites).filter(
+    ([name]) => values.only === undefined || values.only === name,
+  );
+  const needs = (name) => chosen.some(([key]) => key === name);
+
+  await runSteps([
+    systemStep("build", "test"),
+    packagesStep(),
+    libtorchStep(),
+    addonStep(),
+    typescriptStep(),
+    sampleStep(),
+    ...(needs("native") || needs("interop") ? [nativeTestsStep()] : []),
+    ...(needs("interop") ? [venvStep()] : []),
+  ]);
+
+  // Every suite runs, so that one round tells all that is broken.
+  const results = [];
+  for (const [, suite] of chosen) {
+    process.stdout.write(`\n--- ${suite.title} ---\n`);
+    const start = performance.now();
+    let failure = null;
+    try {
+      await suite.run();
+    } catch (error) {
+      if (!(error instanceof SetupError)) throw error;
+      failure = error.message;
+    }
+    results.push({ title: suite.title, failure, time: duration(performance.now() - start) });
+  }
+  process.stdout.write("\n");
+  for (const { title, failure, time } of results) {
+    process.stdout.write(
+      `${title}: ${failure === null ? "passed" : `FAILED, ${failure}`} (${time})\n`,
+    );
+  }
+  if (results.some(({ failure }) => failure !== null)) process.exitCode = 1;
+}
+
+await runMain(main);
