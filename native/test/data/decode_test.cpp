@@ -199,7 +199,10 @@ std::vector<std::vector<double>> axis_weights(int from, int to, Interpolation in
         row[static_cast<size_t>(j)] = std::max(overlap, 0.0) / scale;
       }
     } else if (interpolation == Interpolation::kNearest) {
-      row[static_cast<size_t>(std::min(from - 1, static_cast<int>((i + 0.5) * scale)))] = 1;
+      // The last pixel that begins at or before the centre, (2i + 1)·from / 2to.
+      int nearest = 0;
+      while (2 * (nearest + 1) * to <= (2 * i + 1) * from) ++nearest;
+      row[static_cast<size_t>(nearest)] = 1;
     } else {
       const double centre = std::clamp((i + 0.5) * scale - 0.5, 0.0, from - 1.0);
       const int left = std::min(static_cast<int>(centre), from - 1);
@@ -249,6 +252,20 @@ TEST(Decode, ResizesAsDocumentedAtRandomSizes) {
               spec.interpolation == Interpolation::kNearest ? 0 : 2)
         << image.cols << "×" << image.rows << " to " << spec.width << "×" << spec.height
         << ", interpolation " << static_cast<int>(spec.interpolation);
+  }
+}
+
+TEST(Decode, ResizesAsPillowDoes) {
+  const auto bytes = test::read_bytes(kImages + "color.png");
+  for (const auto& [name, interpolation] :
+       {std::pair{"box", Interpolation::kArea}, std::pair{"nearest", Interpolation::kNearest}}) {
+    const cv::Mat expected = cv::imread(kImages + "expected/color.png." + name + ".png");
+    ASSERT_FALSE(expected.empty()) << name;
+    const Decoded decoded = decode(bytes, {expected.rows, expected.cols, 3, interpolation});
+    ASSERT_FALSE(decoded.reason);
+    EXPECT_LE(largest_difference(decoded.pixels, rgb_bytes(expected)),
+              interpolation == Interpolation::kNearest ? 0 : 1)
+        << name;
   }
 }
 
