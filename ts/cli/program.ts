@@ -81,7 +81,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 3 images cannot be used,
 
 /** Where commander's own complaints get the form of ours. */
 function usageError(error: CommanderError): Error {
-  const message = error.message.replace(/^error: /, "").replace(/\n/g, " ").replace(/\.$/, "");
+  const message = error.message
+    .replace(/^error: /, "")
+    .replace(/\n/g, " ")
+    .replace(/\.$/, "");
   return configError(`${message[0]?.toUpperCase()}${message.slice(1)}; see flexae --help`, error);
 }
 

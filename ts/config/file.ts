@@ -48,8 +48,9 @@ export function readConfigFile(path: string): Layer {
   const section = values.config;
   if (isMapping(section) && !Object.keys(values).some((key) => findParameter(key))) {
     // A new run does not go where the old one is, nor over it.
+    const own = ["save_dir", "overwrite"].map(nameKey);
     values = Object.fromEntries(
-      Object.entries(section).filter(([key]) => nameKey(key) !== nameKey("save_dir")),
+      Object.entries(section).filter(([key]) => !own.includes(nameKey(key))),
     );
   }
   return {

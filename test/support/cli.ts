@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { inject, onTestFinished } from "vitest";
+
+export const root = resolve(import.meta.dirname, "../..");
+export const main = join(root, "dist/cli/main.js");
+
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** A process whose output is kept. */
+export function start(
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): { child: ChildProcess; ended: Promise<Ended>; seen(pattern: RegExp): Promise<void> } {
+  const child = spawn(process.execPath, args, {
+    cwd: options.cwd ?? tmpdir(),
+    env: { ...process.env, NO_COLOR: "1", ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stdout = "";
+  let stderr = "";
+  const watchers: (() => void)[] = [];
+  const note = () => {
+    for (const watcher of watchers) watcher();
+  };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+    note();
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+    note();
+  });
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ code, signal, stdout, stderr }));
+  });
+  const seen = (pattern: RegExp) =>
+    new Promise<void>((resolve, reject) => {
+      const check = () => {
+        if (pattern.test(stdout) || pattern.test(stderr)) resolve();
+      };
+      watchers.push(check);
+      check();
+      ended.then(() => reject(new Error(`ended without ${pattern}:\n${stdout}\n${stderr}`)));
+    });
+  return { child, ended, seen };
+}
+
+/** Runs `flexae` to its end. */
+export function flexae(
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Promise<Ended> {
+  return start([main, ...args], options).ended;
+}
+
+/** A new folder that is gone after the test. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "flexae-test-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A network and a training that take about a second on the test's digits. */
+export function smallRun(...more: string[]): string[] {
+  const digits = inject("digits");
+  return [
+    "run",
+    `--train-dir=${join(digits, "train")}`,
+    `--valid-dir=${join(digits, "valid")}`,
+    "--image-shape=28,28",
+    "--filters=8,16",
+    "--kernel-size=3",
+    "--strides=2",
+    "--pooling=no",
+    "--dims=16",
+    "--optimizer=adam",
+    "--drop-rate=0",
+    "--train-epochs=2",
+    "--no-horizontal-flip",
+    "--no-vertical-flip",
+    ...more,
+  ];
+}
+
+/** JSON Lines, each parsed. */
+export function jsonLines(text: string): Record<string, unknown>[] {
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
