@@ -6,170 +6,32 @@
 
 #include <ATen/ATen.h>
 
-#include <bit>
-#include <cctype>
-#include <charconv>
 #include <cstdint>
-#include <cstring>
 #include <exception>
-#include <fstream>
 #include <functional>
 #include <iostream>
-#include <iterator>
 #include <map>
-#include <memory>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "core/activation.h"
 #include "core/config.h"
 #include "core/initializer.h"
+#include "core/json.h"
 #include "core/loss.h"
 #include "core/model.h"
 #include "core/optimizer.h"
 #include "core/penalty.h"
+#include "core/safetensors.h"
+#include "core/torchscript.h"
 
 namespace {
 
+using flexae::Json;
 using Tensors = std::map<std::string, at::Tensor>;
-
-// --- JSON, as far as safetensors' header and the model's options need it -------------------------
-
-struct Json;
-using Object = std::map<std::string, Json>;
-using Array = std::vector<Json>;
-
-struct Json {
-  std::variant<std::nullptr_t, bool, double, std::string, std::shared_ptr<Array>,
-               std::shared_ptr<Object>>
-      value;
-
-  [[nodiscard]] bool flag() const { return std::get<bool>(value); }
-  [[nodiscard]] double number() const { return std::get<double>(value); }
-  [[nodiscard]] const std::string& text() const { return std::get<std::string>(value); }
-  [[nodiscard]] const Array& array() const { return *std::get<std::shared_ptr<Array>>(value); }
-  [[nodiscard]] const Object& object() const { return *std::get<std::shared_ptr<Object>>(value); }
-  [[nodiscard]] const Json& at(const std::string& key) const {
-    const auto found = object().find(key);
-    if (found == object().end()) throw std::runtime_error("no \"" + key + "\" in the options");
-    return found->second;
-  }
-};
-
-class JsonReader {
- public:
-  explicit JsonReader(const std::string& text) : text_(text) {}
-
-  Json read() {
-    Json result = value();
-    if (peek() != '\0') fail();
-    return result;
-  }
-
- private:
-  [[noreturn]] void fail() const {
-    throw std::runtime_error("not JSON at character " + std::to_string(at_));
-  }
-
-  char peek() {
-    while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_])) != 0) ++at_;
-    return at_ < text_.size() ? text_[at_] : '\0';
-  }
-
-  void expect(char c) {
-    if (peek() != c) fail();
-    ++at_;
-  }
-
-  bool accept(const std::string& word) {
-    if (text_.compare(at_, word.size(), word) != 0) return false;
-    at_ += word.size();
-    return true;
-  }
-
-  Json value() {
-    switch (peek()) {
-      case '{':
-        return {object()};
-      case '[':
-        return {array()};
-      case '"':
-        return {string()};
-      case 't':
-      case 'f':
-      case 'n':
-        if (accept("true")) return {true};
-        if (accept("false")) return {false};
-        if (accept("null")) return {nullptr};
-        fail();
-      default:
-        return {number()};
-    }
-  }
-
-  std::shared_ptr<Object> object() {
-    auto result = std::make_shared<Object>();
-    expect('{');
-    while (peek() != '}') {
-      std::string key = string();
-      expect(':');
-      result->emplace(std::move(key), value());
-      if (peek() == ',') ++at_;
-    }
-    expect('}');
-    return result;
-  }
-
-  std::shared_ptr<Array> array() {
-    auto result = std::make_shared<Array>();
-    expect('[');
-    while (peek() != ']') {
-      result->push_back(value());
-      if (peek() == ',') ++at_;
-    }
-    expect(']');
-    return result;
-  }
-
-  std::string string() {
-    expect('"');
-    std::string result;
-    while (at_ < text_.size() && text_[at_] != '"') {
-      if (text_[at_] == '\\') ++at_;  // Options hold quotes and backslashes, no other escapes.
-      if (at_ < text_.size()) result += text_[at_++];
-    }
-    if (at_ == text_.size()) fail();
-    ++at_;
-    return result;
-  }
-
-  double number() {
-    double result = 0;
-    const char* begin = text_.data() + at_;
-    const auto [end, error] = std::from_chars(begin, text_.data() + text_.size(), result);
-    if (error != std::errc()) fail();
-    at_ += static_cast<size_t>(end - begin);
-    return result;
-  }
-
-  const std::string& text_;
-  size_t at_ = 0;
-};
-
-// --- safetensors
-// ----------------------------------------------------------------------------------
-
-static_assert(std::endian::native == std::endian::little, "safetensors is little-endian");
-
-const std::map<std::string, at::ScalarType>& dtypes() {
-  static const std::map<std::string, at::ScalarType> names{
-      {"F32", at::kFloat}, {"F64", at::kDouble}, {"U8", at::kByte}, {"I64", at::kLong}};
-  return names;
-}
 
 struct Input {
   std::map<std::string, std::string> options;
@@ -194,69 +56,19 @@ struct Input {
 };
 
 Input read(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw std::runtime_error("cannot read " + path);
-  std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  uint64_t length = 0;
-  if (bytes.size() < sizeof length) throw std::runtime_error(path + " is no safetensors file");
-  std::memcpy(&length, bytes.data(), sizeof length);
-  if (length > bytes.size() - sizeof length) throw std::runtime_error(path + " is cut off");
-  const std::string header = bytes.substr(sizeof length, length);
-  const size_t start = sizeof length + length;
-
-  Input input;
-  const Json root = JsonReader(header).read();
-  for (const auto& [name, entry] : root.object()) {
-    if (name == "__metadata__") {
-      for (const auto& [key, value] : entry.object()) input.options[key] = value.text();
-      continue;
-    }
-    std::vector<int64_t> shape;
-    for (const Json& size : entry.at("shape").array()) {
-      shape.push_back(static_cast<int64_t>(size.number()));
-    }
-    const auto begin = static_cast<size_t>(entry.at("data_offsets").array().at(0).number());
-    const at::Tensor tensor = at::empty(shape, dtypes().at(entry.at("dtype").text()));
-    if (start + begin + tensor.nbytes() > bytes.size()) {
-      throw std::runtime_error(path + " is cut off in " + name);
-    }
-    std::memcpy(tensor.mutable_data_ptr(), bytes.data() + start + begin, tensor.nbytes());
-    input.tensors[name] = tensor;
-  }
-  return input;
+  flexae::TensorFile file = flexae::read_tensor_file(path, /*require_checksum=*/false);
+  return {std::move(file.metadata), Tensors(file.tensors.begin(), file.tensors.end())};
 }
 
 void write(const std::string& path, const Tensors& tensors) {
-  std::ostringstream header;
-  std::string data;
-  for (const auto& [name, given] : tensors) {
-    const at::Tensor tensor = given.detach().cpu().contiguous();
-    header << (data.empty() && header.tellp() == 0 ? "{" : ",") << '"' << name
-           << "\":{\"dtype\":\"";
-    for (const auto& [dtype, type] : dtypes()) {
-      if (type == tensor.scalar_type()) header << dtype;
-    }
-    header << "\",\"shape\":[";
-    for (int64_t i = 0; i < tensor.dim(); ++i) header << (i > 0 ? "," : "") << tensor.size(i);
-    header << "],\"data_offsets\":[" << data.size() << ',' << data.size() + tensor.nbytes() << "]}";
-    data.append(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
-  }
-  header << '}';
-  const std::string text = header.str();
-  const uint64_t length = text.size();
-  std::ofstream file(path, std::ios::binary);
-  file.write(reinterpret_cast<const char*>(&length), sizeof length);
-  file << text << data;
-  file.close();
-  if (!file) throw std::runtime_error("cannot write " + path);
+  flexae::write_tensor_file(path, {{tensors.begin(), tensors.end()}, {}});
 }
 
 at::Tensor scalar(double value) {
   return at::full({1}, value, at::kDouble);
 }
 
-// --- options
-// --------------------------------------------------------------------------------------
+// --- options ------------------------------------------------------------------------------
 
 flexae::Regularizer read_regularizer(const Json& json) {
   return {json.at("l1").number(), json.at("l2").number()};
@@ -264,48 +76,48 @@ flexae::Regularizer read_regularizer(const Json& json) {
 
 flexae::Constraint read_constraint(const Json& json) {
   flexae::Constraint result;
-  result.kind = flexae::constraint_from_name(json.at("name").text());
-  const auto& given = json.object();
-  if (given.contains("minValue")) result.min_value = given.at("minValue").number();
-  if (given.contains("maxValue")) result.max_value = given.at("maxValue").number();
-  if (given.contains("rate")) result.rate = given.at("rate").number();
+  result.kind = flexae::constraint_from_name(json.at("name").string());
+  if (json.has("minValue")) result.min_value = json.at("minValue").number();
+  if (json.has("maxValue")) result.max_value = json.at("maxValue").number();
+  if (json.has("rate")) result.rate = json.at("rate").number();
   return result;
 }
 
 std::vector<int64_t> integers(const Json& json) {
   std::vector<int64_t> result;
-  for (const Json& entry : json.array()) result.push_back(static_cast<int64_t>(entry.number()));
+  for (const Json& entry : json.array()) result.push_back(entry.integer());
   return result;
 }
 
 flexae::ModelConfig model_config(const Input& input) {
-  const Json json = JsonReader(input.text("config")).read();
+  const Json json = Json::parse(input.text("config"));
   flexae::ModelConfig c;
-  c.height = static_cast<int64_t>(json.at("height").number());
-  c.width = static_cast<int64_t>(json.at("width").number());
-  c.channels = static_cast<int64_t>(json.at("channels").number());
+  c.height = json.at("height").integer();
+  c.width = json.at("width").integer();
+  c.channels = json.at("channels").integer();
   c.filters = integers(json.at("filters"));
   c.pooling.clear();
   for (const Json& entry : json.at("pooling").array()) {
-    c.pooling.push_back(flexae::pooling_from_name(entry.text()));
+    c.pooling.push_back(flexae::pooling_from_name(entry.string()));
   }
   c.kernel_size = integers(json.at("kernelSize"));
   c.strides = integers(json.at("strides"));
-  c.activation = flexae::activation_from_name(json.at("activation").text());
-  c.last_activation = flexae::activation_from_name(json.at("lastActivation").text());
+  c.activation = flexae::activation_from_name(json.at("activation").string());
+  c.last_activation = flexae::activation_from_name(json.at("lastActivation").string());
   c.drop_rate = json.at("dropRate").number();
   c.dims = integers(json.at("dims"));
-  c.mlp = json.at("mlp").flag();
-  c.use_bias = json.at("useBias").flag();
-  c.kernel_initializer = flexae::initializer_from_name(json.at("kernelInitializer").text());
-  c.bias_initializer = flexae::initializer_from_name(json.at("biasInitializer").text());
+  c.mlp = json.at("mlp").boolean();
+  c.use_bias = json.at("useBias").boolean();
+  c.kernel_initializer = flexae::initializer_from_name(json.at("kernelInitializer").string());
+  c.bias_initializer = flexae::initializer_from_name(json.at("biasInitializer").string());
   c.kernel_regularizer = read_regularizer(json.at("kernelRegularizer"));
   c.bias_regularizer = read_regularizer(json.at("biasRegularizer"));
   c.activity_regularizer = read_regularizer(json.at("activityRegularizer"));
   c.kernel_constraint = read_constraint(json.at("kernelConstraint"));
   c.bias_constraint = read_constraint(json.at("biasConstraint"));
-  c.cnn_kernel_initializer = flexae::initializer_from_name(json.at("cnnKernelInitializer").text());
-  c.cnn_bias_initializer = flexae::initializer_from_name(json.at("cnnBiasInitializer").text());
+  c.cnn_kernel_initializer =
+      flexae::initializer_from_name(json.at("cnnKernelInitializer").string());
+  c.cnn_bias_initializer = flexae::initializer_from_name(json.at("cnnBiasInitializer").string());
   c.cnn_kernel_regularizer = read_regularizer(json.at("cnnKernelRegularizer"));
   c.batch_norm_momentum = json.at("batchNormMomentum").number();
   c.batch_norm_epsilon = json.at("batchNormEpsilon").number();
@@ -321,8 +133,7 @@ flexae::WeightLayout layout(const std::string& name) {
   return names.at(name);
 }
 
-// --- operations
-// -----------------------------------------------------------------------------------
+// --- operations ---------------------------------------------------------------------------
 
 /// `indexed("p", 3)` is p3.
 std::string indexed(std::string name, size_t index) {
@@ -443,13 +254,21 @@ Tensors forward(const Input& input) {
   return {{"embedding", embedding}, {"output", model.decode(embedding).sigmoid()}};
 }
 
+/// The model's weights as ae.pt and en.pt, in the files that the options `ae` and `en` name.
+Tensors export_models(const Input& input) {
+  const flexae::Autoencoder model = make_model(input);
+  flexae::export_autoencoder(model, input.text("ae"), input.text("config"));
+  flexae::export_encoder(model, input.text("en"), input.text("config"));
+  return {};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const std::map<std::string, std::function<Tensors(const Input&)>> operations{
       {"optimizer", optimizer},     {"initializer", initializer}, {"constraint", constraint},
       {"regularizer", regularizer}, {"activation", activation},   {"loss", loss},
-      {"train_step", train_step},   {"forward", forward}};
+      {"train_step", train_step},   {"forward", forward},         {"export", export_models}};
   if (argc != 4 || !operations.contains(argv[1])) {
     std::cerr << "usage: flexae_probe OPERATION IN.safetensors OUT.safetensors\noperations:";
     for (const auto& [name, function] : operations) std::cerr << ' ' << name;
