@@ -57,7 +57,7 @@ const steps = [
     name: "Addon against it",
     hint: "compiled, a few minutes the first time",
     async run() {
-      await buildNative({ out, libtorch: libtorch.folder, env, log: "cuda" });
+      await buildNative({ folder: out, libtorch: libtorch.folder, env, log: "cuda" });
       return path.relative(root, addon);
     },
   },

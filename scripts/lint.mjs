@@ -28,14 +28,15 @@ function nativeFiles(pattern) {
 }
 
 /** clang-tidy needs to know how each file is compiled; a build without precompiled headers tells it. */
-const tidyBuild = path.join(root, "build-lint");
+const lintFolder = path.join(root, "build-lint");
+const tidyBuild = path.join(lintFolder, "cmake");
 
 function compileCommandsStep() {
   return {
     name: "Compile commands",
     async run() {
       const defines = { FLEXAE_TESTS: "OFF", CMAKE_DISABLE_PRECOMPILE_HEADERS: "ON" };
-      await buildNative({ out: tidyBuild, targets: [], defines, log: "lint" });
+      await buildNative({ folder: lintFolder, target: null, defines, log: "lint" });
       return path.relative(root, tidyBuild);
     },
   };

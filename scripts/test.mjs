@@ -3,7 +3,7 @@
 
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { addonStep, buildNative } from "./setup/addon.mjs";
+import { addonStep, buildFolder, buildNative } from "./setup/addon.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
 import { packagesStep } from "./setup/packages.mjs";
 import { root } from "./setup/paths.mjs";
@@ -14,9 +14,6 @@ import { systemStep } from "./setup/system.mjs";
 import { typescriptStep } from "./setup/typescript.mjs";
 import { venvPython, venvStep } from "./setup/venv.mjs";
 
-const build = path.join(root, "build");
-const programs = ["flexae_core_tests", "flexae_data_tests", "flexae_probe"];
-
 /** Builds the native tests in the addon's build folder, so that the core is compiled once. */
 function nativeTestsStep() {
   return {
@@ -24,11 +21,11 @@ function nativeTestsStep() {
     hint: "compiled, a few minutes the first time",
     async run() {
       await buildNative({
-        targets: programs,
+        target: "flexae_tests",
         defines: { FLEXAE_TESTS: "ON" },
         log: "native-tests",
       });
-      return programs.join(", ");
+      return "GoogleTest programs and flexae_probe";
     },
   };
 }
@@ -36,7 +33,8 @@ function nativeTestsStep() {
 const suites = {
   native: {
     title: "GoogleTest",
-    run: () => runShown("ctest", ["--test-dir", build, "--output-on-failure"]),
+    run: () =>
+      runShown("ctest", ["--test-dir", path.join(buildFolder, "cmake"), "--output-on-failure"]),
   },
   ts: {
     title: "vitest",
@@ -48,7 +46,7 @@ const suites = {
       runShown(venvPython(), ["-m", "pytest", "-q", "test/interop"], {
         env: {
           ...process.env,
-          FLEXAE_PROBE: path.join(build, "Release", "flexae_probe"),
+          FLEXAE_PROBE: path.join(buildFolder, "Release", "flexae_probe"),
           KERAS_BACKEND: "torch",
         },
       }),

@@ -40,28 +40,32 @@ export function recordedLibtorch() {
   return readFileSync(recordFile, "utf8").trim();
 }
 
+/** The folder that `npm run build:addon` and node-gyp build in. */
+export const buildFolder = path.join(root, "build");
+
 /**
- * Configures and builds with cmake-js.
- * @param {{ out?: string, libtorch?: string, targets?: string[], defines?: Record<string, string>,
- *   env?: NodeJS.ProcessEnv, log?: string }} [options]
+ * Configures and builds with cmake-js: CMake's own files go to `folder`/cmake (node-gyp keeps a Makefile
+ * in build/ as CMake would), the addon and programs to `folder`/Release.
+ * @param {{ folder?: string, libtorch?: string, target?: string | null, defines?: Record<string, string>,
+ *   env?: NodeJS.ProcessEnv, log?: string }} [options] `target` null only configures
  */
 export async function buildNative(options = {}) {
-  const out = options.out ?? path.join(root, "build");
+  const folder = options.folder ?? buildFolder;
   const log = options.log ?? "addon";
-  const defines = { FLEXAE_LIBTORCH: options.libtorch ?? recordedLibtorch(), ...options.defines };
-  const common = [cmakeJs(), "--directory", root, "--out", out];
+  const env = options.env ?? process.env;
+  const target = options.target === undefined ? "flexae_addon" : options.target;
+  const defines = {
+    FLEXAE_LIBTORCH: options.libtorch ?? recordedLibtorch(),
+    FLEXAE_OUTPUT: path.join(folder, "Release"),
+    ...options.defines,
+  };
+  const common = [cmakeJs(), "--directory", root, "--out", path.join(folder, "cmake")];
   const flags = Object.entries(defines).map(([name, value]) => `--CD${name}=${value}`);
-  const runOptions = { env: { ...process.env, ...options.env } };
-  await runLogged(
-    `${log}-configure`,
-    process.execPath,
-    [...common, ...flags, "configure"],
-    runOptions,
-  );
-  for (const target of options.targets ?? ["flexae_addon"]) {
-    const build = [...common, "--parallel", String(jobs()), "--target", target, "build"];
-    await runLogged(`${log}-build`, process.execPath, build, runOptions);
-  }
+  const configure = [...common, ...flags, "configure"];
+  await runLogged(`${log}-configure`, process.execPath, configure, { env });
+  if (target === null) return;
+  const build = [...common, "--parallel", String(jobs()), "--target", target, "build"];
+  await runLogged(`${log}-build`, process.execPath, build, { env });
 }
 
 /** The step that builds the addon unless it is newer than everything it is made from. */
@@ -70,22 +74,17 @@ export function addonStep() {
     name: "Native addon",
     hint: "compiled by cmake-js, a few minutes the first time",
     async run() {
-      const addon = path.join(root, "build", "Release", "flexae.node");
-      const sources = [
-        "native/core",
-        "native/data",
-        "native/addon",
-        "cmake",
-        "CMakeLists.txt",
-        "package.json",
-      ];
-      const inputs = [...sources.map((name) => path.join(root, name)), recordFile];
-      if (existsSync(addon) && statSync(addon).mtimeMs >= newest(...inputs)) {
+      const addon = path.join(buildFolder, "Release", "flexae.node");
+      const sources = ["native/core", "native/data", "native/addon", "cmake", "CMakeLists.txt"];
+      const inputs = ["package.json", ...sources].map((name) => path.join(root, name));
+      if (existsSync(addon) && statSync(addon).mtimeMs >= newest(...inputs, recordFile)) {
         return done("build/Release/flexae.node is up to date");
       }
+      const start = new Date();
       await buildNative();
-      // A build that found nothing to do leaves the file as old as it was.
-      utimesSync(addon, new Date(), new Date());
+      // A build that found nothing to do leaves the file as old as it was; one that ran while a source
+      // was edited must not look newer than the edit.
+      utimesSync(addon, start, start);
       return "build/Release/flexae.node";
     },
   };
