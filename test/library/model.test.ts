@@ -1,0 +1,133 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { load, type Model, train } from "flexible-autoencoder";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { root, start, temporaryFolder } from "../support/cli.ts";
+
+describe("load", () => {
+  let runDir: string;
+  let files: string[];
+  let model: Model;
+  let encoder: Model;
+
+  beforeAll(async () => {
+    const digits = inject("digits");
+    runDir = join(digits, "model-run");
+    await train({
+      trainDir: join(digits, "train"),
+      validDir: join(digits, "valid"),
+      imageShape: [28, 28],
+      filters: [8, 16],
+      kernelSize: [3],
+      strides: [2],
+      pooling: ["no"],
+      dims: [16],
+      optimizer: "adam",
+      trainEpochs: 8,
+      dropRate: 0,
+      horizontalFlip: false,
+      verticalFlip: false,
+      saveDir: runDir,
+      overwrite: true,
+    });
+    const folder = join(digits, "valid/digit_3");
+    files = readdirSync(folder).map((name) => join(folder, name));
+    model = await load(join(runDir, "ae.pt"));
+    encoder = await load(join(runDir, "en.pt"), { batchSize: 2 });
+  });
+
+  afterAll(() => {
+    model?.dispose();
+    encoder?.dispose();
+  });
+
+  it("tells what the model is", () => {
+    expect(model.kind).toBe("autoencoder");
+    expect(encoder.kind).toBe("encoder");
+    expect(encoder.inputShape).toEqual([1, 28, 28]);
+    expect(encoder.embeddingShape).toEqual([16]);
+    expect(model.device).toBe("cpu");
+    expect(encoder.config?.model).toMatchObject({ height: 28, filters: [8, 16], dims: [16] });
+    expect(model.config?.settings).toMatchObject({ optimizer: "adam", train_epochs: 8 });
+  });
+
+  it("encodes paths, encoded images and floats alike", async () => {
+    const byPath = await encoder.encode(files);
+    expect(byPath.shape).toEqual([5, 16]);
+    expect(byPath.data).toHaveLength(80);
+    expect(new Set(byPath.data).size).toBeGreaterThan(20);
+    const buffers = files.map((file) => readFileSync(file));
+    expect((await encoder.encode(buffers)).data).toEqual(byPath.data);
+    const one = await encoder.encode(files[0] as string);
+    expect(one.shape).toEqual([1, 16]);
+    for (const [i, value] of one.data.entries()) {
+      expect(value).toBeCloseTo(byPath.data[i] as number, 4);
+    }
+    const throughAutoencoder = await model.encode(files);
+    for (const [i, value] of throughAutoencoder.data.entries()) {
+      expect(value).toBeCloseTo(byPath.data[i] as number, 4);
+    }
+  });
+
+  it("reconstructs images: nearer to each than a blank one", async () => {
+    const { data, shape } = await model.reconstruct(files);
+    expect(shape).toEqual([5, 1, 28, 28]);
+    for (const value of data) {
+      expect(value).toBeGreaterThanOrEqual(0);
+      expect(value).toBeLessThanOrEqual(1);
+    }
+    // Feeding floats gives what the files gave: the digits are 28×28 already.
+    const again = await model.reconstruct(data);
+    expect(again.shape).toEqual(shape);
+    await expect(encoder.reconstruct(files)).rejects.toMatchObject({ code: "FLEXAE_MODEL" });
+  });
+
+  it("scores a folder", async () => {
+    const scores = await model.evaluate(join(inject("digits"), "valid"));
+    expect(scores.loss).toBeGreaterThan(0);
+    expect(scores.psnr).toBeCloseTo(-10 * Math.log10(scores.mse), 4);
+  });
+
+  it("names what it cannot use", async () => {
+    const folder = temporaryFolder();
+    const bad = join(folder, "bad.png");
+    writeFileSync(bad, "no picture");
+    await expect(encoder.encode([files[0] as string, bad])).rejects.toMatchObject({
+      code: "FLEXAE_DATA",
+      message: expect.stringContaining("bad.png"),
+    });
+    await expect(encoder.encode(new Float32Array(5))).rejects.toMatchObject({
+      code: "FLEXAE_CONFIG",
+      message: "Expected N×1×28×28 floats for images but received 5",
+    });
+    await expect(encoder.encode(7 as never)).rejects.toMatchObject({ code: "FLEXAE_CONFIG" });
+    await expect(load(join(folder, "none.pt"))).rejects.toMatchObject({
+      code: "FLEXAE_IO",
+      message: expect.stringContaining("none.pt"),
+    });
+    await expect(load(bad)).rejects.toMatchObject({
+      code: "FLEXAE_MODEL",
+      message: expect.stringContaining("bad.png"),
+    });
+  });
+
+  it("can be disposed of twice, and not used after", async () => {
+    const other = await load(join(runDir, "en.pt"));
+    other.dispose();
+    other[Symbol.dispose]();
+    await expect(other.encode(files)).rejects.toMatchObject({ code: "FLEXAE_DISPOSED" });
+  });
+
+  it("serves the example", async () => {
+    const example = join(root, "examples/embed-and-cluster.mjs");
+    const args = [example, join(runDir, "en.pt"), join(inject("digits"), "valid"), "10"];
+    const { code, stdout, stderr } = await start(args).ended;
+    expect(code, stderr).toBe(0);
+    expect(stdout).toContain("50 images embedded, 16 numbers each");
+    const sizes = [...stdout.matchAll(/^cluster \d+: (\d+) images \(digit_/gm)].map((m) =>
+      Number(m[1]),
+    );
+    expect(sizes).toHaveLength(10);
+    expect(sizes.reduce((a, b) => a + b, 0)).toBe(50);
+  });
+});
