@@ -1,0 +1,55 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <napi.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "core/trainer.h"
+#include "data/decode.h"
+#include "data/image_source.h"
+
+namespace flexae::addon {
+
+/// Readers of JavaScript values. The TypeScript side has validated them for people; these guard the
+/// border and throw Error(kConfig) as "Expected X for Y but received Z".
+int64_t get_integer(const Napi::Object& object, const char* name);
+double get_number(const Napi::Object& object, const char* name);
+bool get_boolean(const Napi::Object& object, const char* name);
+std::string get_string(const Napi::Object& object, const char* name);
+Napi::Object get_object(const Napi::Object& object, const char* name);
+std::vector<std::string> to_strings(const Napi::Value& value, const char* name);
+Napi::Object to_object(const Napi::Value& value, const char* name);
+std::string to_text(const Napi::Value& value, const char* name);
+
+/// ModelOptions of ts/addon/types.ts.
+ModelConfig to_model(const Napi::Object& object);
+
+/// The rest of TrainOptions; `object.model` included.
+TrainerConfig to_trainer(const Napi::Object& object);
+
+/// LoadOptions; the shape is the model's.
+struct Load {
+  DecodeSpec spec;
+  int workers = 0;
+};
+Load to_load(const Napi::Object& object, int64_t channels, int64_t height, int64_t width);
+
+/// Images to read, copied out of JavaScript so that any thread may use them.
+struct Source {
+  std::vector<std::string> files;
+  at::Tensor images;  ///< uint8 N×H×W×C; undefined when `files` is meant
+};
+Source to_source(const Napi::Object& object, const DecodeSpec& spec, const char* name);
+std::unique_ptr<BatchSource> open_source(Source source, const Load& load, bool pinned,
+                                         std::function<void(const std::string&, const std::string&)> on_bad);
+
+/// A Float32Array or Uint8Array of N×C×H×W as a tensor of its own. Throws Error(kConfig) if the
+/// length is not a whole, positive number of images.
+at::Tensor to_batch(const Napi::Value& value, const std::vector<int64_t>& image_shape);
+
+}  // namespace flexae::addon

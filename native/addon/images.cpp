@@ -1,0 +1,121 @@
+#include "addon/images.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "addon/arguments.h"
+#include "addon/async.h"
+#include "addon/values.h"
+#include "core/error.h"
+#include "data/decode.h"
+#include "data/image_source.h"
+#include "data/scan.h"
+
+namespace flexae::addon {
+namespace {
+
+/// A path, or the encoded bytes of an image.
+using Encoded = std::variant<std::string, std::vector<uint8_t>>;
+
+std::optional<std::string> decode(const Encoded& image, const DecodeSpec& spec, uint8_t* out) {
+  if (const auto* path = std::get_if<std::string>(&image)) return decode_file(*path, spec, out);
+  return decode_bytes(std::get<std::vector<uint8_t>>(image), spec, out);
+}
+
+std::string name_of(const Encoded& image, size_t index) {
+  if (const auto* path = std::get_if<std::string>(&image)) return *path;
+  return "number " + std::to_string(index);
+}
+
+/// Decodes all, in parallel, to N×H×W×C. Throws Error(kData) naming the first bad image.
+at::Tensor decode_all(const std::vector<Encoded>& images, const Load& load) {
+  const DecodeSpec& spec = load.spec;
+  at::Tensor out = at::empty({static_cast<int64_t>(images.size()), spec.height, spec.width,
+                              spec.channels},
+                             at::kByte);
+  std::vector<std::optional<std::string>> reasons(images.size());
+  std::vector<std::exception_ptr> troubles(images.size());
+  std::atomic<size_t> next{0};
+  const auto work = [&] {
+    for (size_t i = next++; i < images.size(); i = next++) {
+      try {
+        reasons[i] = decode(images[i], spec,
+                            out.mutable_data_ptr<uint8_t>() + static_cast<int64_t>(i) * spec.bytes());
+      } catch (...) {
+        troubles[i] = std::current_exception();
+      }
+    }
+  };
+  const size_t workers = std::min<size_t>(
+      images.size(), static_cast<size_t>(load.workers > 0 ? load.workers : default_workers()));
+  std::vector<std::jthread> threads;
+  for (size_t i = 1; i < workers; ++i) threads.emplace_back(work);
+  work();
+  threads.clear();
+  for (size_t i = 0; i < images.size(); ++i) {
+    if (troubles[i]) std::rethrow_exception(troubles[i]);
+    if (reasons[i]) {
+      throw Error(ErrorCode::kData,
+                  "Image " + name_of(images[i], i) + " cannot be used: " + *reasons[i]);
+    }
+  }
+  return out.permute({0, 3, 1, 2}).contiguous();
+}
+
+Encoded to_encoded(const Napi::Value& value) {
+  if (value.IsString()) return value.As<Napi::String>().Utf8Value();
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    throw Error(ErrorCode::kConfig, "Expected paths or Uint8Arrays for images");
+  }
+  const auto bytes = value.As<Napi::Uint8Array>();
+  return std::vector<uint8_t>(bytes.Data(), bytes.Data() + bytes.ElementLength());
+}
+
+}  // namespace
+
+Napi::Value scan_folder(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const std::string folder = to_text(info[0], "dir");
+    return Task<FolderScan>::run(
+        env, [folder] { return flexae::scan_folder(folder); },
+        [](Napi::Env env, FolderScan& scan) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("files", to_js(env, scan.files));
+          object.Set("classes", to_js(env, scan.classes));
+          return object;
+        });
+  });
+}
+
+Napi::Value decode_images(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    if (!info[0].IsArray()) throw Error(ErrorCode::kConfig, "Expected a list for images");
+    const auto array = info[0].As<Napi::Array>();
+    std::vector<Encoded> images;
+    for (uint32_t i = 0; i < array.Length(); ++i) images.push_back(to_encoded(array.Get(i)));
+    const Napi::Object shape = to_object(info[1], "shape");
+    const int64_t channels = get_integer(shape, "channels");
+    const int64_t height = get_integer(shape, "height");
+    const int64_t width = get_integer(shape, "width");
+    constexpr int64_t kMaxSide = 1 << 16;
+    if ((channels != 1 && channels != 3) || height < 1 || height > kMaxSide || width < 1 ||
+        width > kMaxSide) {
+      throw Error(ErrorCode::kConfig, "Expected sizes from 1 to 65536 and 1 or 3 channels for shape");
+    }
+    const Load load = to_load(to_object(info[2], "load"), channels, height, width);
+    return Task<at::Tensor>::run(
+        env, [images = std::move(images), load] { return decode_all(images, load); },
+        [](Napi::Env env, at::Tensor& out) { return to_typed_array(env, out); });
+  });
+}
+
+}  // namespace flexae::addon

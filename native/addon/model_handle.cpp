@@ -1,0 +1,183 @@
+#include "addon/model_handle.h"
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "addon/arguments.h"
+#include "addon/async.h"
+#include "addon/values.h"
+#include "core/device.h"
+#include "core/device_feed.h"
+#include "core/error.h"
+#include "core/loss.h"
+#include "core/model.h"
+#include "core/summary.h"
+#include "core/torchscript.h"
+
+namespace flexae::addon {
+namespace {
+
+/// A loaded model that several calls may want at once, and that may be disposed of meanwhile.
+class SharedModel {
+ public:
+  explicit SharedModel(ScriptModel model) : model_(std::move(model)) {}
+
+  /// Runs `use` on the model, one at a time. Throws Error(kDisposed).
+  template <typename F>
+  auto with(F&& use) {
+    const std::lock_guard lock(mutex_);
+    if (!model_) throw Error(ErrorCode::kDisposed, "The model has been disposed of.");
+    const at::NoGradGuard no_grad;
+    return use(*model_);
+  }
+
+  /// The weights go once a call under way has ended.
+  void dispose() {
+    const std::lock_guard lock(mutex_);
+    model_.reset();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::optional<ScriptModel> model_;
+};
+
+Metrics::Values score(ScriptModel& model, BatchSource& source, int64_t batch_size) {
+  std::vector<int64_t> order(static_cast<size_t>(source.size()));
+  std::iota(order.begin(), order.end(), 0);
+  DeviceFeed feed(source, model.device());
+  feed.start(std::move(order), batch_size);
+  Metrics metrics(model.device());
+  DeviceFeed::Item item;
+  while (feed.next(item)) {
+    const at::Tensor images = Autoencoder::scale(item.images);
+    metrics.add(model.logits(images), images, {}, nullptr);
+  }
+  return metrics.values();
+}
+
+void require_autoencoder(bool autoencoder, const char* what) {
+  if (autoencoder) return;
+  throw Error(ErrorCode::kModel,
+              std::string(what) + " needs an autoencoder, but this is an encoder.\nLoad ae.pt instead of en.pt.");
+}
+
+Napi::Object make_handle(Napi::Env env, ScriptModel loaded) {
+  Napi::Object handle = Napi::Object::New(env);
+  const bool autoencoder = loaded.is_autoencoder();
+  const std::vector<int64_t> shape = loaded.input_shape();
+  const at::Device device = loaded.device();
+  handle.Set("kind", autoencoder ? "autoencoder" : "encoder");
+  handle.Set("configJson", loaded.config_json());
+  handle.Set("inputShape", to_js(env, shape));
+  handle.Set("embeddingShape", to_js(env, loaded.embedding_shape()));
+  handle.Set("device", device.str());
+  const auto model = std::make_shared<SharedModel>(std::move(loaded));
+
+  using Method = at::Tensor (ScriptModel::*)(const at::Tensor&);
+  const auto add = [&](const char* name, Method method, bool decodes) {
+    handle.Set(name, Napi::Function::New(env, [=](const Napi::CallbackInfo& info) -> Napi::Value {
+                 return guarded(info.Env(), [&]() -> Napi::Value {
+                   if (decodes) require_autoencoder(autoencoder, name);
+                   const at::Tensor batch = to_batch(info[0], shape);
+                   return Task<at::Tensor>::run(
+                       info.Env(),
+                       [=] {
+                         return model->with([&](ScriptModel& m) {
+                           return (m.*method)(batch.to(device)).to(at::kFloat).cpu().contiguous();
+                         });
+                       },
+                       [](Napi::Env env, at::Tensor& out) { return to_typed_array(env, out); });
+                 });
+               }));
+  };
+  add("encode", &ScriptModel::encode, false);
+  add("reconstruct", &ScriptModel::reconstruct, true);
+
+  handle.Set("evaluate", Napi::Function::New(env, [=](const Napi::CallbackInfo& info) -> Napi::Value {
+               return guarded(info.Env(), [&]() -> Napi::Value {
+                 require_autoencoder(autoencoder, "evaluate");
+                 const Load load = to_load(to_object(info[1], "load"), shape[0], shape[1], shape[2]);
+                 const auto source = std::make_shared<Source>(
+                     to_source(to_object(info[0], "source"), load.spec, "the set"));
+                 const Napi::Value size = info[2];
+                 if (!size.IsNumber() || size.As<Napi::Number>().Int64Value() < 1) {
+                   throw Error(ErrorCode::kConfig, "Expected a positive integer for batchSize");
+                 }
+                 const int64_t batch_size = size.As<Napi::Number>().Int64Value();
+                 return Task<Metrics::Values>::run(
+                     info.Env(),
+                     [=] {
+                       return model->with([&](ScriptModel& m) {
+                         const auto images =
+                             open_source(std::move(*source), load, device.is_cuda(), {});
+                         return score(m, *images, batch_size);
+                       });
+                     },
+                     [](Napi::Env env, Metrics::Values& values) -> Napi::Value {
+                       return to_js(env, values);
+                     });
+               });
+             }));
+  handle.Set("dispose", Napi::Function::New(env, [model](const Napi::CallbackInfo& /*info*/) {
+               model->dispose();
+             }));
+  return handle;
+}
+
+}  // namespace
+
+Napi::Value summarize(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    if (!info[1].IsNumber()) throw Error(ErrorCode::kConfig, "Expected a number for batchSize");
+    const Summary summary =
+        flexae::summarize(to_model(to_object(info[0], "model")), info[1].As<Napi::Number>().Int64Value(),
+                          optimizer_from_name(to_text(info[2], "optimizer")));
+    Napi::Array layers = Napi::Array::New(env);
+    for (const SummaryRow& row : summary.rows) {
+      Napi::Object layer = Napi::Object::New(env);
+      layer.Set("name", row.name);
+      layer.Set("type", row.type);
+      layer.Set("outputShape", to_js(env, row.output));
+      layer.Set("parameters", static_cast<double>(row.parameters));
+      layer.Set("macs", static_cast<double>(row.macs));
+      layers.Set(layers.Length(), layer);
+    }
+    Napi::Object parameters = Napi::Object::New(env);
+    parameters.Set("total", static_cast<double>(summary.total));
+    parameters.Set("trainable", static_cast<double>(summary.total - summary.non_trainable));
+    parameters.Set("nonTrainable", static_cast<double>(summary.non_trainable));
+    Napi::Object encoder = Napi::Object::New(env);
+    encoder.Set("parameters", static_cast<double>(summary.encoder_parameters));
+    encoder.Set("outputShape", to_js(env, summary.embedding));
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("inputShape", to_js(env, summary.input));
+    object.Set("layers", layers);
+    object.Set("parameters", parameters);
+    object.Set("encoder", encoder);
+    object.Set("macs", static_cast<double>(summary.macs));
+    object.Set("trainingBytes", static_cast<double>(summary.training_bytes));
+    return object;
+  });
+}
+
+Napi::Value load_model(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const std::string path = to_text(info[0], "path");
+    const at::Device device = resolve_device(to_text(info[1], "device"));
+    return Task<ScriptModel>::run(
+        env, [path, device] { return ScriptModel(path, device); },
+        [](Napi::Env env, ScriptModel& model) -> Napi::Value {
+          return make_handle(env, std::move(model));
+        });
+  });
+}
+
+}  // namespace flexae::addon

@@ -1,0 +1,25 @@
+#include <napi.h>
+
+#include "addon/images.h"
+#include "addon/info.h"
+#include "addon/model_handle.h"
+#include "addon/training.h"
+
+namespace {
+
+/// The exports are the interface Addon of ts/addon/types.ts.
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  using namespace flexae::addon;
+  exports.Set("versions", Napi::Function::New(env, versions));
+  exports.Set("hardware", Napi::Function::New(env, hardware));
+  exports.Set("summarize", Napi::Function::New(env, summarize));
+  exports.Set("scanFolder", Napi::Function::New(env, scan_folder));
+  exports.Set("decodeImages", Napi::Function::New(env, decode_images));
+  exports.Set("train", Napi::Function::New(env, train));
+  exports.Set("loadModel", Napi::Function::New(env, load_model));
+  return exports;
+}
+
+NODE_API_MODULE(flexae, init)
+
+}  // namespace

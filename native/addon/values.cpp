@@ -1,0 +1,39 @@
+#include "addon/values.h"
+
+#include <ATen/ATen.h>
+
+#include <cstring>
+
+namespace flexae::addon {
+
+Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& values) {
+  Napi::Array array = Napi::Array::New(env, values.size());
+  for (uint32_t i = 0; i < values.size(); ++i) array.Set(i, static_cast<double>(values[i]));
+  return array;
+}
+
+Napi::Array to_js(Napi::Env env, const std::vector<std::string>& values) {
+  Napi::Array array = Napi::Array::New(env, values.size());
+  for (uint32_t i = 0; i < values.size(); ++i) array.Set(i, values[i]);
+  return array;
+}
+
+Napi::Object to_js(Napi::Env env, const Metrics::Values& values) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("loss", values.loss);
+  object.Set("accuracy", values.accuracy);
+  object.Set("mse", values.mse);
+  object.Set("psnr", values.psnr);
+  return object;
+}
+
+Napi::Value to_typed_array(Napi::Env env, const at::Tensor& tensor) {
+  const at::Tensor host = tensor.cpu().contiguous();
+  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, host.nbytes());
+  if (host.nbytes() > 0) std::memcpy(buffer.Data(), host.const_data_ptr(), host.nbytes());
+  const auto length = static_cast<size_t>(host.numel());
+  if (host.scalar_type() == at::kByte) return Napi::Uint8Array::New(env, length, buffer, 0);
+  return Napi::Float32Array::New(env, length, buffer, 0);
+}
+
+}  // namespace flexae::addon

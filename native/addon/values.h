@@ -1,0 +1,21 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+#include "core/loss.h"
+
+namespace flexae::addon {
+
+/// Makers of JavaScript values.
+Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& values);
+Napi::Array to_js(Napi::Env env, const std::vector<std::string>& values);
+/// Scores of ts/addon/types.ts.
+Napi::Object to_js(Napi::Env env, const Metrics::Values& values);
+/// A copy as Float32Array or Uint8Array, by the tensor's dtype.
+Napi::Value to_typed_array(Napi::Env env, const at::Tensor& tensor);
+
+}  // namespace flexae::addon
