@@ -14,7 +14,8 @@ export function duration(milliseconds) {
 /**
  * A step's `run` returns a line to show when it did something, or `done(line)` when there was
  * nothing to do.
- * @typedef {{ name: string, hint?: string, run: () => Promise<string | Done> }} Step
+ * `showsItself` marks one that writes to the terminal while it runs.
+ * @typedef {{ name: string, hint?: string, showsItself?: boolean, run: () => Promise<string | Done> }} Step
  */
 class Done {
   constructor(line) {
@@ -25,13 +26,35 @@ class Done {
 /** Says that a step found its work already done. */
 export const done = (line) => new Done(line);
 
-/** Runs the steps in order. Stops at the first that throws. */
+/** On a terminal, counts the seconds of a step in place. Returns how to stop and clear that. */
+function ticker(label) {
+  const { stdout } = process;
+  if (!stdout.isTTY) return () => {};
+  const start = performance.now();
+  const tick = () => stdout.write(`\r${label} … ${duration(performance.now() - start)} `);
+  const timer = setInterval(tick, 1000);
+  return () => {
+    clearInterval(timer);
+    stdout.write("\r\x1b[K");
+  };
+}
+
+/**
+ * Runs the steps in order. Stops at the first that throws.
+ * @param {Step[]} steps
+ */
 export async function runSteps(steps, write = (text) => process.stdout.write(text)) {
   for (const [index, step] of steps.entries()) {
     const start = performance.now();
     const label = `[${index + 1}/${steps.length}] ${step.name}`;
     write(`${label} …${step.hint ? ` (${step.hint})` : ""}\n`);
-    const result = await step.run();
+    const stop = step.showsItself ? () => {} : ticker(label);
+    let result;
+    try {
+      result = await step.run();
+    } finally {
+      stop();
+    }
     const time = duration(performance.now() - start);
     if (result instanceof Done) write(`${label}: already done, ${result.line} (${time})\n`);
     else write(`${label}: ${result} (${time})\n`);

@@ -50,6 +50,7 @@ export function trainingStep({ again = false } = {}) {
   return {
     name: "Training on the sample",
     hint: "about a minute on two cores",
+    showsItself: true,
     async run() {
       const before = finishedRun();
       if (before && !again) return done(`${before} (npm run quickstart -- --again trains anew)`);
