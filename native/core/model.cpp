@@ -12,8 +12,11 @@ namespace flexae {
 
 Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device)
     : config_(config), device_(device) {
+  std::vector<LayerSpec> specs = make_layers(config);
+  // The loss takes logits: the last sigmoid is left to whoever wants images.
+  specs.back().activation = Activation::kLinear;
   uint64_t index = 0;
-  for (const LayerSpec& spec : make_layers(config)) {
+  for (const LayerSpec& spec : specs) {
     layers_.push_back(
         make_layer(spec, config_, random_bits(seed, RandomPurpose::kInitializer, index++)));
   }
