@@ -70,8 +70,8 @@ _TINY: dict[str, Any] = SMALL | {
 }
 
 # Hidden and last activation differ, so that a mix-up of the two shows.
-for _i, _name in enumerate(ACTIVATIONS):
-    NETWORKS[f"activation {_name}"] = _TINY | {
-        "activation": _name,
-        "lastActivation": ACTIVATIONS[(_i + 3) % len(ACTIVATIONS)],
-    }
+EACH_ACTIVATION: dict[str, dict[str, Any]] = {
+    f"activation {name}": _TINY
+    | {"activation": name, "lastActivation": ACTIVATIONS[(i + 3) % len(ACTIVATIONS)]}
+    for i, name in enumerate(ACTIVATIONS)
+}

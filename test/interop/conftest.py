@@ -70,7 +70,7 @@ def trained(tmp_path_factory) -> Callable[..., program.Run]:
             "device": "cpu",
         }
         (folder / "config.json").write_text(json.dumps(parameters))
-        lines = program.cli("run", "--json", "--config", folder / "config.json").splitlines()
+        lines = program.cli("run", "--json", "--config", folder / "config.json", folder=folder).splitlines()
         done[name] = program.Run(folder / "run", [json.loads(line) for line in lines], images)
         return done[name]
 

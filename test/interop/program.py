@@ -25,9 +25,9 @@ def _probe() -> Path:
     return next((place for place in places if place.is_file()), places[0])
 
 
-def _run(command: list[str | Path], timeout: float) -> str:
+def _run(command: list[str | Path], timeout: float, folder: Path = ROOT) -> str:
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=timeout, cwd=ROOT
+        [str(part) for part in command], capture_output=True, text=True, timeout=timeout, cwd=folder
     )
     if done.returncode != 0:
         shown = " ".join(str(part) for part in command)
@@ -35,10 +35,13 @@ def _run(command: list[str | Path], timeout: float) -> str:
     return done.stdout
 
 
-def cli(*arguments: str | Path, timeout: float = 300) -> str:
-    """Standard output of the command ``flexae``; fails with what it said if it exits other than 0."""
+def cli(*arguments: str | Path, folder: Path, timeout: float = 300) -> str:
+    """Standard output of the command ``flexae`` run in ``folder``, where it keeps its table of scores.
+
+    Fails with what the command said if it exits other than 0.
+    """
     assert CLI.is_file(), f"{CLI} is missing: build the package first, or set FLEXAE_CLI"
-    return _run([NODE, CLI, *arguments], timeout)
+    return _run([NODE, CLI, *arguments], timeout, folder)
 
 
 def node(script: str, *arguments: str | Path, timeout: float = 300) -> str:

@@ -44,7 +44,7 @@ def digits(tmp_path_factory) -> tuple[Path, Path]:
         "--learning-rate=0.003",
         "--horizontal-flip=false",
         "--vertical-flip=false",
-        "--train-epochs=15",
+        "--train-epochs=8",
         "--device=cpu",
     ]
     program.cli(
@@ -54,6 +54,7 @@ def digits(tmp_path_factory) -> tuple[Path, Path]:
         f"--train-dir={folder / 'train'}",
         f"--valid-dir={folder / 'valid'}",
         f"--save-dir={folder / 'run'}",
+        folder=folder,
     )
     return folder / "run" / "en.pt", folder / "valid"
 

@@ -76,7 +76,7 @@ def test_parameter_counts(case, tmp_path):
     name, options, run, reference = case
     file = tmp_path / "config.json"
     file.write_text(json.dumps(command_line_parameters(NETWORKS[name])))
-    summary = json.loads(program.cli("summary", "--json", "--config", file))
+    summary = json.loads(program.cli("summary", "--json", "--config", file, folder=tmp_path))
     model = reference.autoencoder
     fixed = sum(int(np.prod(w.shape)) for w in model.non_trainable_weights)
     assert summary["parameters"] == {
