@@ -62,24 +62,22 @@ void FileBatchSource::start(std::vector<int64_t> order, int64_t batch_size) {
     }
   }
 
-  // No worker is busy and there is nothing to claim, so these may be set without the lock.
   const size_t old_batch_size = batch_size_;
-  // A batch never needs more rows than there are images.
-  batch_size_ = std::clamp<size_t>(order.size(), 1, static_cast<size_t>(batch_size));
-  if (batch_size_ != old_batch_size) buffers_.clear();
-  const size_t batch_bytes = std::max<size_t>(batch_size_ * image_bytes_, 1);
-  depth_ = std::clamp<size_t>(static_cast<size_t>(options_.max_bytes) / batch_bytes, 1,
-                              workers_wanted_ + 2);
-  // A batch is shared between the workers; a few small images at a time spare the lock.
-  chunk_ = std::clamp<size_t>(batch_size_ / (2 * workers_wanted_), 1, 8);
-
-  const size_t batches = (order.size() + batch_size_ - 1) / batch_size_;
-  {
+  const size_t batches = [&] {
+    // No worker is busy, but one may be awake to look whether there is something to claim.
     const std::lock_guard lock(mutex_);
     order_ = std::move(order);
-    batches_ = batches;
-    next_position_ = 0;
-  }
+    // A batch never needs more rows than there are images.
+    batch_size_ = std::clamp<size_t>(order_.size(), 1, static_cast<size_t>(batch_size));
+    batches_ = (order_.size() + batch_size_ - 1) / batch_size_;
+    const size_t batch_bytes = std::max<size_t>(batch_size_ * image_bytes_, 1);
+    depth_ = std::clamp<size_t>(static_cast<size_t>(options_.max_bytes) / batch_bytes, 1,
+                                workers_wanted_ + 2);
+    // A batch is shared between the workers; a few small images at a time spare the lock.
+    chunk_ = std::clamp<size_t>(batch_size_ / (2 * workers_wanted_), 1, 8);
+    return batches_;
+  }();
+  if (batch_size_ != old_batch_size) buffers_.clear();
   for (size_t i = 0; i < std::min(depth_, batches); ++i) open_slot(i);
   start_workers();
 }

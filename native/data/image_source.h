@@ -89,7 +89,7 @@ class FileBatchSource : public BatchSource {
   const size_t image_bytes_;
   const bool pinned_;
 
-  // Set by start() while no worker is busy, only read during a pass.
+  // Set by start() under mutex_ while no worker is busy, only read during a pass.
   std::vector<int64_t> order_;
   size_t batch_size_ = 1;
   size_t batches_ = 0;

@@ -12,7 +12,7 @@
 
 namespace flexae {
 
-MemoryBatchSource::MemoryBatchSource(at::Tensor images, bool pinned)
+MemoryBatchSource::MemoryBatchSource(const at::Tensor& images, bool pinned)
     : pinned_(pinned && at::hasCUDA()) {
   if (!images.defined() || images.dim() != 4 || images.scalar_type() != at::kByte ||
       !images.device().is_cpu()) {

@@ -14,7 +14,7 @@ class MemoryBatchSource : public BatchSource {
  public:
   /// `images`: uint8, N×H×W×C, on the host. With `pinned`, batches lie in pinned memory where there
   /// is a CUDA device. Throws Error(kInternal) for another type or shape.
-  explicit MemoryBatchSource(at::Tensor images, bool pinned = false);
+  explicit MemoryBatchSource(const at::Tensor& images, bool pinned = false);
 
   [[nodiscard]] int64_t size() const override { return images_.size(0); }
   /// Throws Error(kInternal) for an index out of range or a batch size below 1.
