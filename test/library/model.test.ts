@@ -25,6 +25,7 @@ describe("load", () => {
       optimizer: "adam",
       trainEpochs: 8,
       dropRate: 0,
+      threads: 1,
       horizontalFlip: false,
       verticalFlip: false,
       saveDir: runDir,

@@ -84,6 +84,8 @@ export function smallRun(...more: string[]): string[] {
     "--dims=16",
     "--optimizer=adam",
     "--drop-rate=0",
+    // Tests run side by side; threads that fight for cores are slower than one.
+    "--threads=1",
     "--train-epochs=2",
     "--no-horizontal-flip",
     "--no-vertical-flip",

@@ -13,6 +13,8 @@ export class EpochBar {
 
   constructor(epochs: number) {
     this.#epochs = epochs;
+    // However the process ends, the terminal gets its cursor back.
+    process.once("exit", () => this.clear());
   }
 
   update(event: BatchEvent): void {

@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { parseDocument } from "yaml";
 import { configError, systemReason } from "../addon/errors.js";
 import { nameKey } from "./names.js";
-import { findParameter } from "./parameters.js";
 import type { Layer } from "./resolve.js";
 
 /** No sensible config file is larger; a wrong path may name anything. */
@@ -46,7 +45,7 @@ export function readConfigFile(path: string): Layer {
     );
   }
   const section = values.config;
-  if (isMapping(section) && !Object.keys(values).some((key) => findParameter(key))) {
+  if (isMapping(section)) {
     // A new run does not go where the old one is, nor over it.
     const own = ["save_dir", "overwrite"].map(nameKey);
     values = Object.fromEntries(

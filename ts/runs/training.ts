@@ -116,7 +116,14 @@ export class Training implements AsyncIterable<TrainingEvent> {
 
   #emit(event: TrainingEvent): void {
     this.#events.push(event);
-    this.#options.onEvent?.(event);
+    try {
+      this.#options.onEvent?.(event);
+    } catch (error) {
+      // The caller's own fault, as in any callback: it must not pass through the native code.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
   #throwIfCancelled(): void {

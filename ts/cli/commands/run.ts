@@ -126,7 +126,7 @@ class TextReporter implements Reporter {
     print();
     print(
       `${grouped(event.trainImages)} training and ${grouped(event.validImages)} validation images, ` +
-        `on ${event.deviceName} (${event.device}${event.device === "cpu" ? `, ${event.threads} threads` : ""})`,
+        `on ${event.deviceName} (${event.device}${event.device === "cpu" ? `, ${event.threads} thread${event.threads === 1 ? "" : "s"}` : ""})`,
     );
     if (event.runDir !== null) print(`Run folder ${shortPath(event.runDir)}`);
     print();
