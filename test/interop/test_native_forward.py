@@ -16,7 +16,6 @@ from configurations import EACH_ACTIVATION, NETWORKS
 from conftest import make_images
 from options import resolve
 
-
 ALL = NETWORKS | EACH_ACTIVATION
 
 
