@@ -141,6 +141,9 @@ async function fetchByPip({ version, gpu, env }, folder) {
 }
 
 async function fetchArchive({ version, gpu, env }, folder) {
+  if (process.arch !== "x64") {
+    throw new SetupError(`There is no archive for ${process.arch}, only for x64.`);
+  }
   const base = (env.FLEXAE_LIBTORCH_URL || ARCHIVE_URL).replace(/\/+$/, "");
   const variant = gpu ? ARCHIVE_CUDA : "cpu";
   const file = path.join(folder, "libtorch.zip");
