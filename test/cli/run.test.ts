@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, inject, it } from "vitest";
@@ -338,7 +339,7 @@ describe("flexae doctor", () => {
     expect(report.addon.hardware.cpu.cores).toBeGreaterThan(0);
   });
 
-  it("ends with 1 and remedies when the addon is missing, or takes the process with it", async () => {
+  it("ends with 1 and a remedy when the addon is missing", async () => {
     const env = { FLEXAE_ADDON: "/no/flexae.node" };
     const missing = await flexae(["doctor"], { env });
     expect(missing.code).toBe(1);
@@ -346,5 +347,19 @@ describe("flexae doctor", () => {
     const json = await flexae(["doctor", "--json"], { env });
     expect(json.code).toBe(1);
     expect(JSON.parse(json.stdout).ok).toBe(false);
+  });
+
+  it("outlives an addon that takes its process down", async () => {
+    const folder = temporaryFolder();
+    const path = join(folder, "flexae.node");
+    const source = join(folder, "crash.c");
+    writeFileSync(
+      source,
+      "#include <stdlib.h>\n__attribute__((constructor)) static void crash(void) { abort(); }\n",
+    );
+    execFileSync("cc", ["-shared", "-fPIC", "-o", path, source]);
+    const { code, stdout } = await flexae(["doctor"], { env: { FLEXAE_ADDON: path } });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/✗ addon +.*SIGABRT[\s\S]*→ /);
   });
 });
