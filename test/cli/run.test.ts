@@ -148,6 +148,18 @@ describe("flexae run --json", () => {
   });
 
   it("evaluates what is left of the images, and fails when asked for what is not", async () => {
+    const moved = temporaryFolder();
+    writeFileSync(join(moved, "ae.pt"), readFileSync(join(runDir, "ae.pt")));
+    const valid = join(inject("digits"), "valid");
+    writeFileSync(
+      join(moved, "setting.yaml"),
+      `data:\n  train_dir: /gone/train\n  valid_dir: ${JSON.stringify(valid)}\n`,
+    );
+    const half = await flexae(["evaluate", moved, "--json"]);
+    expect(half.code, half.stderr).toBe(0);
+    expect(half.stderr).toMatch(/train_dir \/gone\/train cannot be used/);
+    expect(JSON.parse(half.stdout)).toMatchObject({ train: null, valid: { images: 50 } });
+    expect(readdirSync(moved)).toContain("valid_comparison.png");
     const other = await flexae(["evaluate", runDir, "--train-dir=/nowhere"]);
     expect(other.code).toBe(3);
     expect(other.stderr).toMatch(/train_dir \/nowhere cannot be used/);

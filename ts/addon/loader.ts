@@ -83,7 +83,7 @@ export function loadAddon(): Addon {
   // OpenMP's threads wait for each other by spinning. Where something else wants the cores too,
   // that costs most of the speed (20 times, on two busy cores), so they may spin for microseconds only.
   // libgomp reads this once, when it is loaded.
-  if (!process.env["OMP_WAIT_POLICY"]) process.env["GOMP_SPINCOUNT"] ??= "1000";
+  if (!process.env.OMP_WAIT_POLICY) process.env.GOMP_SPINCOUNT ??= "1000";
   loaded = { addon: open(path), path };
   return loaded.addon;
 }
