@@ -18,7 +18,8 @@ import program
 from configurations import NETWORKS
 from options import command_line_parameters, resolve
 
-torch.set_num_threads(min(2, os.cpu_count() or 1))
+# The networks are small: threads would wait for each other more than they compute.
+torch.set_num_threads(1)
 
 
 def make_images(count: int, height: int, width: int, channels: int, seed: int) -> np.ndarray:

@@ -25,9 +25,14 @@ def _probe() -> Path:
     return next((place for place in places if place.is_file()), places[0])
 
 
-def _run(command: list[str | Path], timeout: float, folder: Path = ROOT) -> str:
+def _run(command: list[str | Path], timeout: float, folder: Path = ROOT, **environment: str) -> str:
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=timeout, cwd=folder
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        cwd=folder,
+        env=os.environ | environment,
     )
     if done.returncode != 0:
         shown = " ".join(str(part) for part in command)
@@ -61,7 +66,8 @@ def probe(
     }
     save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, given, metadata)
     got.unlink(missing_ok=True)
-    _run([executable, operation, given, got], 300)
+    # Its tensors are too small for a second thread to be worth waking.
+    _run([executable, operation, given, got], 300, OMP_NUM_THREADS="1")
     return load_file(got)
 
 
