@@ -348,6 +348,14 @@ std::optional<std::string> decode_file(const std::string& path, const DecodeSpec
   return decode_mutable(bytes, got, spec, out);
 }
 
+bool lies_in_content(const std::string& reason) {
+  for (const char* passing : {"no such file", "permission denied", "is a folder",
+                              "not a regular file", "not enough memory", "cannot be read"}) {
+    if (reason.starts_with(passing)) return false;
+  }
+  return true;
+}
+
 std::string opencv_version() {
   return cv::getVersionString();
 }

@@ -53,6 +53,13 @@ struct DecodeSpec {
 [[nodiscard]] std::optional<std::string> decode_file(const std::string& path,
                                                      const DecodeSpec& spec, uint8_t* out);
 
+/// Whether a reason given by the functions above lies in the file's content, so that it stays true
+/// until the file changes: not a missing right or memory that ran out.
+[[nodiscard]] bool lies_in_content(const std::string& reason);
+
+/// Raised whenever the same file would be decoded to other bytes than before.
+inline constexpr uint32_t kDecoderVersion = 1;
+
 /// The OpenCV in use, such as "4.6.0".
 [[nodiscard]] std::string opencv_version();
 

@@ -2,6 +2,8 @@
 
 #include <ATen/Context.h>
 #include <ATen/ops/empty.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -12,6 +14,16 @@
 #include "core/error.h"
 
 namespace flexae {
+namespace {
+
+// The computation goes first: while it runs, images wait, and when it waits, they have the cores.
+void lower_priority() {
+  constexpr int kNice = 10;
+  // Of this thread alone, on Linux. Refused, it runs as it is.
+  static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice));
+}
+
+}  // namespace
 
 int default_workers() {
   return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 16U));
@@ -73,8 +85,11 @@ void FileBatchSource::start(std::vector<int64_t> order, int64_t batch_size) {
     const size_t batch_bytes = std::max<size_t>(batch_size_ * image_bytes_, 1);
     depth_ = std::clamp<size_t>(static_cast<size_t>(options_.max_bytes) / batch_bytes, 1,
                                 workers_wanted_ + 2);
+    // Copies of kept images are done sooner than a second thread wakes up.
+    const bool kept = store_->kept();
+    workers_active_ = kept ? 1 : workers_wanted_;
     // A batch is shared between the workers; a few small images at a time spare the lock.
-    chunk_ = std::clamp<size_t>(batch_size_ / (2 * workers_wanted_), 1, 8);
+    chunk_ = kept ? batch_size_ : std::clamp<size_t>(batch_size_ / (2 * workers_wanted_), 1, 8);
     return batches_;
   }();
   if (batch_size_ != old_batch_size) buffers_.clear();
@@ -121,9 +136,14 @@ bool FileBatchSource::next(Batch& batch) {
   {
     std::unique_lock lock(mutex_);
     if (first_batch_ >= batches_) return false;
-    change_.wait(lock, [this] {
-      return failure_ != nullptr || window_.front()->done == window_.front()->rows.size();
-    });
+    while (failure_ == nullptr && window_.front()->done < window_.front()->rows.size()) {
+      // Helping beats waiting for threads of a lower priority.
+      if (next_position_ < std::min(order_.size(), (first_batch_ + 1) * batch_size_)) {
+        load_claim(lock);
+      } else {
+        change_.wait(lock);
+      }
+    }
     if (failure_) std::rethrow_exception(failure_);
     slot = std::move(window_.front());
     window_.pop_front();
@@ -229,32 +249,37 @@ void FileBatchSource::fill(const Claim& claim, std::vector<std::pair<size_t, std
 }
 
 void FileBatchSource::work() {
+  lower_priority();
   std::unique_lock lock(mutex_);
   while (true) {
-    work_.wait(lock, [this] { return stopping_ || claimable(); });
+    work_.wait(lock, [this] { return stopping_ || (claimable() && busy_ < workers_active_); });
     if (stopping_) return;
-    const Claim claim = take_claim();
-    ++busy_;
-    lock.unlock();
-
-    std::vector<std::pair<size_t, std::string>> bad;
-    std::exception_ptr failure;
-    try {
-      fill(claim, bad);
-    } catch (...) {
-      failure = std::current_exception();
-    }
-
-    lock.lock();
-    --busy_;
-    if (failure && !failure_) failure_ = failure;
-    if (failure_) next_position_ = order_.size();
-    std::move(bad.begin(), bad.end(), std::back_inserter(claim.slot->bad));
-    claim.slot->done += claim.count;
-    if (busy_ == 0 || failure_ || claim.slot->done == claim.slot->rows.size()) {
-      change_.notify_all();
-    }
+    load_claim(lock);
   }
+}
+
+// Loads the next images, with `lock` given up meanwhile.
+void FileBatchSource::load_claim(std::unique_lock<std::mutex>& lock) {
+  const Claim claim = take_claim();
+  ++busy_;
+  lock.unlock();
+
+  std::vector<std::pair<size_t, std::string>> bad;
+  std::exception_ptr failure;
+  try {
+    fill(claim, bad);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+
+  lock.lock();
+  // One who held back for this one may go on.
+  if (busy_-- == workers_active_) work_.notify_one();
+  if (failure && !failure_) failure_ = failure;
+  if (failure_) next_position_ = order_.size();
+  std::move(bad.begin(), bad.end(), std::back_inserter(claim.slot->bad));
+  claim.slot->done += claim.count;
+  if (busy_ == 0 || failure_ || claim.slot->done == claim.slot->rows.size()) change_.notify_all();
 }
 
 }  // namespace flexae

@@ -22,7 +22,8 @@ namespace flexae {
 [[nodiscard]] int default_workers();
 
 struct SourceOptions {
-  /// Threads that load images; 0 chooses default_workers().
+  /// Threads that load images, besides the consumer's while that has to wait; 0 chooses
+  /// default_workers(). They run at a lower priority, and just one does when all images are kept.
   int workers = 0;
   /// Whether batches should lie in pinned memory. Ignored where there is no CUDA device.
   bool pinned = false;
@@ -76,6 +77,7 @@ class FileBatchSource : public BatchSource {
   void start_workers();
   void open_slot(size_t batch_index);
   void work();
+  void load_claim(std::unique_lock<std::mutex>& lock);
   void fill(const Claim& claim, std::vector<std::pair<size_t, std::string>>& bad);
   [[nodiscard]] bool claimable() const;
   [[nodiscard]] Claim take_claim();
@@ -95,6 +97,7 @@ class FileBatchSource : public BatchSource {
   size_t batches_ = 0;
   size_t depth_ = 1;
   size_t chunk_ = 1;
+  size_t workers_active_ = 1;
 
   // The consumer's own.
   std::vector<at::Tensor> buffers_;
@@ -106,7 +109,7 @@ class FileBatchSource : public BatchSource {
   std::deque<std::unique_ptr<Slot>> window_;  // batches first_batch_, first_batch_ + 1, …
   size_t first_batch_ = 0;
   size_t next_position_ = 0;
-  size_t busy_ = 0;
+  size_t busy_ = 0;  // loading: workers, or the consumer
   bool stopping_ = false;
   std::exception_ptr failure_;
   std::vector<uint8_t> known_bad_;  // by index

@@ -25,6 +25,9 @@ class ImageStore {
   /// What to call an image in messages: its path.
   [[nodiscard]] virtual const std::string& name(int64_t index) const = 0;
 
+  /// Whether every image is at hand, so that a load is little more than a copy.
+  [[nodiscard]] virtual bool kept() const { return false; }
+
   /// Writes image `index`, in [0, size()), as spec().bytes() bytes (H×W×C) to `out`. Returns why it
   /// cannot, or nothing on success. Called from many threads at once. Throws for trouble that is
   /// not the image's own.

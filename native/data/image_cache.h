@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/image_store.h"
+
+namespace flexae {
+
+/// Where decoded images are kept.
+enum class CacheKind {
+  /// In memory when the sets fit in a quarter of what is free; else on disk when that has room for
+  /// them twice over or has them already; else nowhere.
+  kAuto,
+  kRam,
+  kDisk,
+  kNone,
+};
+
+/// auto, ram, disk or none. Throws Error(kConfig) for another name.
+[[nodiscard]] CacheKind cache_kind_from_name(const std::string& name);
+[[nodiscard]] const char* cache_kind_name(CacheKind kind);
+
+struct CacheOptions {
+  CacheKind kind = CacheKind::kAuto;
+  /// For the files on disk; "" when there is no place for them. See default_cache_folder().
+  std::string folder;
+  /// Whether the images are read once only: an earlier run's file is then used, but nothing kept.
+  bool once = false;
+  /// What the user should know, in one or two lines; called from any thread while a store lives.
+  std::function<void(const std::string& message)> note = {};
+};
+
+struct CachedStores {
+  /// As given, each behind its cache.
+  std::vector<std::unique_ptr<ImageStore>> stores;
+  /// What became of it: never kAuto; kNone as well when nothing can be kept.
+  CacheKind kind = CacheKind::kNone;
+};
+
+/// Puts one kind of cache before the sets of images that a training uses together. Stores name
+/// their images by their paths. Never fails for want of a cache: images are then decoded anew at
+/// each load, and `note` is told.
+[[nodiscard]] CachedStores keep_decoded(std::vector<std::unique_ptr<ImageStore>> sources,
+                                        const CacheOptions& options);
+
+/// Bytes of memory that this process may still take: what the system has available, or what is
+/// left of the limit of its control group. 0 if that cannot be told.
+[[nodiscard]] int64_t available_memory();
+
+}  // namespace flexae
