@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "data/cache_folder.h"
 #include "data/memory_source.h"
 
 namespace flexae::addon {
@@ -177,6 +178,9 @@ Load to_load(const Napi::Object& object, int64_t channels, int64_t height, int64
                                         std::to_string(workers));
   }
   load.workers = static_cast<int>(workers);
+  load.cache = cache_kind_from_name(get_string(object, "cache"));
+  // Here, on JavaScript's thread, since that is the one that may change the environment.
+  load.cache_folder = default_cache_folder();
   return load;
 }
 
@@ -198,17 +202,33 @@ Source to_source(const Napi::Object& object, const DecodeSpec& spec, const char*
   return source;
 }
 
-std::unique_ptr<BatchSource> open_source(
-    Source source, const Load& load, bool pinned,
-    std::function<void(const std::string&, const std::string&)> on_bad) {
-  if (source.images.defined()) {
-    return std::make_unique<MemoryBatchSource>(std::move(source.images), pinned);
+OpenSources open_sources(std::vector<SourceRequest> requests, const Load& load, bool pinned,
+                         bool once, std::function<void(const std::string&)> note) {
+  std::vector<std::unique_ptr<ImageStore>> stores;
+  for (SourceRequest& request : requests) {
+    if (request.source.images.defined()) continue;
+    stores.push_back(std::make_unique<FileStore>(std::move(request.source.files), load.spec));
   }
-  SourceOptions options;
-  options.workers = load.workers;
-  options.pinned = pinned;
-  options.on_bad = std::move(on_bad);
-  return std::make_unique<FileBatchSource>(std::move(source.files), load.spec, std::move(options));
+  CachedStores cached = keep_decoded(
+      std::move(stores),
+      {.kind = load.cache, .folder = load.cache_folder, .once = once, .note = std::move(note)});
+
+  OpenSources open;
+  open.cache = cached.kind;
+  auto store = cached.stores.begin();
+  for (SourceRequest& request : requests) {
+    if (request.source.images.defined()) {
+      open.sources.push_back(
+          std::make_unique<MemoryBatchSource>(std::move(request.source.images), pinned));
+      continue;
+    }
+    SourceOptions options;
+    options.workers = load.workers;
+    options.pinned = pinned;
+    options.on_bad = std::move(request.on_bad);
+    open.sources.push_back(std::make_unique<FileBatchSource>(std::move(*store++), std::move(options)));
+  }
+  return open;
 }
 
 at::Tensor to_batch(const Napi::Value& value, const std::vector<int64_t>& image_shape) {

@@ -11,6 +11,7 @@
 #include "core/config.h"
 #include "core/trainer.h"
 #include "data/decode.h"
+#include "data/image_cache.h"
 #include "data/image_source.h"
 
 namespace flexae::addon {
@@ -36,6 +37,8 @@ TrainerConfig to_trainer(const Napi::Object& object);
 struct Load {
   DecodeSpec spec;
   int workers = 0;
+  CacheKind cache = CacheKind::kAuto;
+  std::string cache_folder;
 };
 Load to_load(const Napi::Object& object, int64_t channels, int64_t height, int64_t width);
 
@@ -45,8 +48,22 @@ struct Source {
   at::Tensor images;  ///< uint8 N×H×W×C; undefined when `files` is meant
 };
 Source to_source(const Napi::Object& object, const DecodeSpec& spec, const char* name);
-std::unique_ptr<BatchSource> open_source(Source source, const Load& load, bool pinned,
-                                         std::function<void(const std::string&, const std::string&)> on_bad);
+
+/// A source, and what to call with the name of each image that is bad, and why.
+struct SourceRequest {
+  Source source;
+  std::function<void(const std::string& name, const std::string& reason)> on_bad = {};
+};
+
+struct OpenSources {
+  std::vector<std::unique_ptr<BatchSource>> sources;  ///< As requested.
+  CacheKind cache = CacheKind::kNone;                 ///< Of the files among them.
+};
+
+/// Opens what one job reads together. With `once`, nothing new is kept of it. `note` is called from
+/// any thread while a source lives, with what the user should know.
+OpenSources open_sources(std::vector<SourceRequest> requests, const Load& load, bool pinned,
+                         bool once, std::function<void(const std::string&)> note = {});
 
 /// A Float32Array or Uint8Array of N×C×H×W as a tensor of its own. Throws Error(kConfig) if the
 /// length is not a whole, positive number of images.

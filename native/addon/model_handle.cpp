@@ -114,9 +114,9 @@ Napi::Object make_handle(Napi::Env env, ScriptModel loaded) {
                      info.Env(),
                      [=] {
                        return model->with([&](ScriptModel& m) {
-                         const auto images =
-                             open_source(std::move(*source), load, device.is_cuda(), {});
-                         return score(m, *images, batch_size);
+                         const OpenSources open = open_sources({{std::move(*source)}}, load,
+                                                               device.is_cuda(), /*once=*/true);
+                         return score(m, *open.sources.front(), batch_size);
                        });
                      },
                      [](Napi::Env env, Metrics::Values& values) -> Napi::Value {

@@ -17,6 +17,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("decodeImages", Napi::Function::New(env, decode_images));
   exports.Set("train", Napi::Function::New(env, train));
   exports.Set("loadModel", Napi::Function::New(env, load_model));
+  watch_exit(env);
   return exports;
 }
 

@@ -1,6 +1,9 @@
 #include "addon/training.h"
 
+#include <unistd.h>
+
 #include <atomic>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -41,6 +44,13 @@ const char* stopped_name(Stopped stopped) {
   return "";
 }
 
+/// Training threads that have not ended.
+std::atomic<int> running{0};
+
+void leave_running_threads(int status, void* /*unused*/) {
+  if (running.load() > 0) _exit(status);
+}
+
 class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
  public:
   Job(Napi::Env env, const Napi::Object& options, const Napi::Function& on_event)
@@ -60,7 +70,11 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     // when the environment goes.
     hook_ = std::make_unique<Hook>(env.AddCleanupHook(
         std::function<void()>([self = shared_from_this()] { self->end(); })));
-    thread_ = std::thread([self = shared_from_this()] { self->run(); });
+    running.fetch_add(1);
+    thread_ = std::thread([self = shared_from_this()] {
+      self->run();
+      running.fetch_sub(1);
+    });
     Napi::Object handle = Napi::Object::New(env);
     handle.Set("result", deferred_.Promise());
     handle.Set("cancel", Napi::Function::New(env, [self = shared_from_this()](
@@ -81,6 +95,7 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
       event.Set("trainImages", static_cast<double>(train_size_));
       event.Set("validImages", static_cast<double>(valid_size_));
       event.Set("batches", static_cast<double>(batches));
+      event.Set("cache", cache_kind_name(cache_));
     });
   }
 
@@ -163,22 +178,9 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
   /// The training thread.
   void run() {
     try {
-      const bool pinned = device_.is_cuda();
-      int64_t bad_train = 0;
-      int64_t bad_valid = 0;
-      const auto source = [&](Source images, const char* set, int64_t& size, int64_t& bad) {
-        size = images.images.defined() ? images.images.size(0)
-                                       : static_cast<int64_t>(images.files.size());
-        return open_source(std::move(images), load_, pinned,
-                           [this, set, &size, &bad](const std::string& file,
-                                                    const std::string& reason) {
-                             bad_image(set, size, bad, file, reason);
-                           });
-      };
-      const auto train = source(std::move(train_images_), "train", train_size_, bad_train);
-      const auto valid = source(std::move(valid_images_), "valid", valid_size_, bad_valid);
-      const TrainingResult result = flexae::train(config_, *train, *valid, *this, cancel_);
-      finish([self = shared_from_this(), result, bad = bad_train + bad_valid](Napi::Env env) {
+      int64_t bad = 0;
+      const TrainingResult result = read_and_train(bad);
+      finish([self = shared_from_this(), result, bad](Napi::Env env) {
         self->deferred_.Resolve(self->to_result(env, result, bad));
       });
     } catch (...) {
@@ -186,6 +188,39 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
         self->deferred_.Reject(addon::to_js(env, failure).Value());
       });
     }
+  }
+
+  /// The sources are gone when it returns: their threads may send events.
+  TrainingResult read_and_train(int64_t& bad) {
+    int64_t bad_train = 0;
+    int64_t bad_valid = 0;
+    const auto request = [&](Source images, const char* set, int64_t& size, int64_t& count) {
+      size = images.images.defined() ? images.images.size(0)
+                                     : static_cast<int64_t>(images.files.size());
+      return SourceRequest{std::move(images), [this, set, &size, &count](
+                                                  const std::string& file,
+                                                  const std::string& reason) {
+                             bad_image(set, size, count, file, reason);
+                           }};
+    };
+    std::vector<SourceRequest> requests;
+    requests.push_back(request(std::move(train_images_), "train", train_size_, bad_train));
+    requests.push_back(request(std::move(valid_images_), "valid", valid_size_, bad_valid));
+    const OpenSources open =
+        open_sources(std::move(requests), load_, device_.is_cuda(), /*once=*/false,
+                     [this](const std::string& message) { warning(message); });
+    cache_ = open.cache;
+    const TrainingResult result =
+        flexae::train(config_, *open.sources[0], *open.sources[1], *this, cancel_);
+    bad = bad_train + bad_valid;
+    return result;
+  }
+
+  void warning(const std::string& message) {
+    send([message](Napi::Env /*env*/, Napi::Object event) {
+      event.Set("type", "warning");
+      event.Set("message", message);
+    });
   }
 
   /// The thread's last act: settle the promise once the thread is gone.
@@ -203,7 +238,6 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
   /// The environment goes away, perhaps in the middle of a training.
   void end() {
     cancel_.store(true, std::memory_order_relaxed);
-    config_.run_dir.clear();
     if (thread_.joinable()) thread_.join();
   }
 
@@ -228,6 +262,7 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
   Source valid_images_;
   int64_t train_size_ = 0;
   int64_t valid_size_ = 0;
+  CacheKind cache_ = CacheKind::kNone;
   at::Device device_ = at::kCPU;
   Channel channel_;
   std::unique_ptr<Hook> hook_;
@@ -236,6 +271,16 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
 };
 
 }  // namespace
+
+void watch_exit(Napi::Env env) {
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  const auto on_exit_event = Napi::Function::New(env, [](const Napi::CallbackInfo& /*info*/) {
+    // Registered as late as can be: what libtorch makes lazily is destroyed after it.
+    (void)on_exit(leave_running_threads, nullptr);
+  });
+  process.Get("once").As<Napi::Function>().Call(
+      process, {Napi::String::New(env, "exit"), on_exit_event});
+}
 
 Napi::Value train(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();

@@ -72,7 +72,8 @@ class Conv : public Layer {
     }
   }
 
-  at::Tensor forward(const at::Tensor& x, PassContext& context) override {
+  Value forward(const Value& value, PassContext& context) override {
+    const at::Tensor x = value.dense();
     const at::Tensor input =
         explicit_padding_.empty() ? x : at::constant_pad_nd(x, explicit_padding_);
     const at::Tensor& weight = parameters_[0].value;
@@ -132,7 +133,8 @@ class BatchNorm : public Layer {
   /// The bias of the convolution in front, which a training forward leaves out; undefined if none.
   void set_upstream_bias(const Parameter* bias) { upstream_bias_ = bias; }
 
-  at::Tensor forward(const at::Tensor& x, PassContext& context) override {
+  Value forward(const Value& value, PassContext& context) override {
+    const at::Tensor x = value.dense();
     const at::Tensor& gamma = parameters_[0].value;
     const at::Tensor& beta = parameters_[1].value;
     if (!context.training) {
@@ -204,7 +206,8 @@ class Dense : public Layer {
     }
   }
 
-  at::Tensor forward(const at::Tensor& x, PassContext& context) override {
+  Value forward(const Value& value, PassContext& context) override {
+    const at::Tensor x = value.dense();
     const at::Tensor weight = parameters_[0].value.to(x.scalar_type());
     const at::Tensor z =
         spec_.use_bias ? at::addmm(parameters_[1].value.to(x.scalar_type()), x, weight.t())
@@ -253,7 +256,8 @@ class Pool : public Layer {
  public:
   using Layer::Layer;
 
-  at::Tensor forward(const at::Tensor& x, PassContext& context) override {
+  Value forward(const Value& value, PassContext& context) override {
+    const at::Tensor x = value.dense();
     // Padding "same" of a 2×2 window pads at most one row behind: ceil_mode without padding, with
     // means over the pixels that exist.
     if (spec_.pooling == Pooling::kAvg) {
@@ -295,7 +299,8 @@ class Upsample : public Layer {
  public:
   using Layer::Layer;
 
-  at::Tensor forward(const at::Tensor& x, PassContext& /*context*/) override {
+  Value forward(const Value& value, PassContext& /*context*/) override {
+    const at::Tensor x = value.dense();
     return crop(at::upsample_nearest2d(x, {spec_.in.h * 2, spec_.in.w * 2}), spec_.out.h,
                 spec_.out.w);
   }
@@ -312,7 +317,8 @@ class Dropout : public Layer {
  public:
   Dropout(const LayerSpec& spec, uint64_t index) : Layer(spec), index_(index) {}
 
-  at::Tensor forward(const at::Tensor& x, PassContext& context) override {
+  Value forward(const Value& value, PassContext& context) override {
+    const at::Tensor x = value.dense();
     if (!context.training) return x;
     const double keep = 1.0 - spec_.drop_rate;
     const at::Generator generator = make_generator(
@@ -339,7 +345,8 @@ class Flatten : public Layer {
  public:
   using Layer::Layer;
 
-  at::Tensor forward(const at::Tensor& x, PassContext& /*context*/) override {
+  Value forward(const Value& value, PassContext& /*context*/) override {
+    const at::Tensor x = value.dense();
     return spec_.out.flat ? flatten(x) : unflatten(x, spec_.out);
   }
 

@@ -11,6 +11,7 @@
 #include "core/config.h"
 #include "core/initializer.h"
 #include "core/layer_list.h"
+#include "core/value.h"
 
 namespace flexae {
 
@@ -51,7 +52,7 @@ class Layer {
   Layer(const Layer&) = delete;
   Layer& operator=(const Layer&) = delete;
 
-  virtual at::Tensor forward(const at::Tensor& x, PassContext& context) = 0;
+  virtual Value forward(const Value& x, PassContext& context) = 0;
 
   /// dL/dx from dL/dy; sets the gradients of the parameters. An undefined tensor when `input_grad`
   /// is false.

@@ -4,21 +4,31 @@
 
 #include <map>
 
+#include "core/conv_stage.h"
 #include "core/error.h"
 #include "core/penalty.h"
 #include "core/random.h"
 
 namespace flexae {
 
-Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device)
+Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device, bool stages)
     : config_(config), device_(device) {
   std::vector<LayerSpec> specs = make_layers(config);
   // The loss takes logits: the last sigmoid is left to whoever wants images.
   specs.back().activation = Activation::kLinear;
-  uint64_t index = 0;
-  for (const LayerSpec& spec : specs) {
-    layers_.push_back(
-        make_layer(spec, config_, random_bits(seed, RandomPurpose::kInitializer, index++)));
+  for (size_t i = 0; i < specs.size();) {
+    const size_t length = stages && device.is_cpu() ? conv_stage_length(specs, i) : 0;
+    // Seeds go by the place in the list, so that the weights do not depend on how it is computed.
+    const size_t weighted = length > 0 && specs[i].kind == LayerKind::kUpsample ? i + 1 : i;
+    const uint64_t bits = random_bits(seed, RandomPurpose::kInitializer, weighted);
+    if (length > 0) {
+      const auto begin = specs.begin() + static_cast<ptrdiff_t>(i);
+      layers_.push_back(make_conv_stage({begin, begin + static_cast<ptrdiff_t>(length)}, config_, bits));
+      i += length;
+    } else {
+      layers_.push_back(make_layer(specs[i], config_, bits));
+      ++i;
+    }
   }
   link_layers(layers_);
   for (const auto& layer : layers_) {
@@ -34,8 +44,8 @@ at::Tensor Autoencoder::scale(const at::Tensor& bytes) {
   return bytes.to(at::kFloat).div_(255).permute({0, 3, 1, 2});
 }
 
-at::Tensor Autoencoder::run(const at::Tensor& x, Part part, PassContext& context) {
-  at::Tensor value = x;
+Value Autoencoder::run(const Value& x, Part part, PassContext& context) {
+  Value value = x;
   for (const auto& layer : layers_) {
     if (layer->spec().part == part) value = layer->forward(value, context);
   }
@@ -45,14 +55,14 @@ at::Tensor Autoencoder::run(const at::Tensor& x, Part part, PassContext& context
 at::Tensor Autoencoder::encode(const at::Tensor& images) {
   PassContext context;
   at::Tensor embedding =
-      run(images.contiguous(at::MemoryFormat::ChannelsLast), Part::kEncoder, context);
+      run(images.contiguous(at::MemoryFormat::ChannelsLast), Part::kEncoder, context).dense();
   activity_penalty_ = context.activity_penalty;
   return embedding;
 }
 
 at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
   PassContext context;
-  at::Tensor logits = run(embeddings, Part::kDecoder, context);
+  at::Tensor logits = run(embeddings, Part::kDecoder, context).dense();
   if (context.activity_penalty.defined()) {
     activity_penalty_ = activity_penalty_.defined() ? activity_penalty_ + context.activity_penalty
                                                     : context.activity_penalty;
@@ -65,10 +75,10 @@ at::Tensor Autoencoder::forward(const at::Tensor& images, uint64_t seed, uint64_
   context.training = true;
   context.seed = seed;
   context.step = step;
-  at::Tensor value = run(images, Part::kEncoder, context);
-  value = run(value, Part::kDecoder, context);
+  const Value embedding = run(images, Part::kEncoder, context);
+  const Value logits = run(embedding, Part::kDecoder, context);
   activity_penalty_ = context.activity_penalty;
-  return value;
+  return logits.dense();
 }
 
 void Autoencoder::backward(const at::Tensor& grad) {

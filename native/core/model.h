@@ -20,7 +20,8 @@ class Autoencoder {
  public:
   /// Initializes the weights from `seed` on the CPU, then moves them: the same on every device.
   /// Throws Error(kConfig) as make_layers() does.
-  Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device);
+  /// `stages` lets a CPU take convolutions, normalizations and poolings together (see conv_stage.h).
+  Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device, bool stages = true);
 
   [[nodiscard]] const ModelConfig& config() const { return config_; }
   [[nodiscard]] at::Device device() const { return device_; }
@@ -57,7 +58,7 @@ class Autoencoder {
   void load_state(const std::vector<std::pair<std::string, at::Tensor>>& state);
 
  private:
-  at::Tensor run(const at::Tensor& x, Part part, PassContext& context);
+  Value run(const Value& x, Part part, PassContext& context);
 
   ModelConfig config_;
   at::Device device_;

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "core/config.h"
+
+namespace flexae {
+
+/// A batch normalization with its activation that has not been computed yet: y = act(x·scale +
+/// shift), by channel. The arrays repeat the channels up to `period` elements (see Kernels).
+struct PendingNorm {
+  std::vector<float> scale;
+  std::vector<float> shift;
+  Activation activation = Activation::kLinear;
+  [[nodiscard]] int64_t period() const { return static_cast<int64_t>(scale.size()); }
+};
+
+/// What flows between layers: a tensor, or one whose normalization is left to whoever reads it. A
+/// convolution reads its input once anyway, so the normalized tensor never needs to be in memory.
+class Value {
+ public:
+  Value() = default;
+  /// Images N×C×H×W in channels_last, or vectors N×C.
+  Value(at::Tensor tensor) : tensor_(std::move(tensor)) {}  // NOLINT(google-explicit-constructor)
+  /// `raw`: fp32 N×H×W×C contiguous on the CPU.
+  Value(at::Tensor raw, std::shared_ptr<const PendingNorm> norm)
+      : tensor_(std::move(raw)), norm_(std::move(norm)) {}
+
+  [[nodiscard]] const PendingNorm* norm() const { return norm_.get(); }
+  /// The tensor as it is stored: raw N×H×W×C if norm() is set.
+  [[nodiscard]] const at::Tensor& stored() const { return tensor_; }
+  /// The finished tensor, N×C×H×W (channels_last) or N×C.
+  [[nodiscard]] at::Tensor dense() const;
+
+ private:
+  at::Tensor tensor_;
+  std::shared_ptr<const PendingNorm> norm_;
+};
+
+}  // namespace flexae
