@@ -114,7 +114,7 @@ export class Model {
     return await awaitAddon(() =>
       this.#handle.evaluate(
         source,
-        { interpolation: this.#interpolation, workers: this.#workers },
+        { interpolation: this.#interpolation, workers: this.#workers, cache: "auto" },
         this.#batchSize,
       ),
     );
@@ -157,7 +157,11 @@ export class Model {
         );
       }
       count = list.length;
-      const load = { interpolation: this.#interpolation, workers: this.#workers };
+      const load = {
+        interpolation: this.#interpolation,
+        workers: this.#workers,
+        cache: "none",
+      } as const;
       take = (from, to) =>
         awaitAddon((addon) =>
           addon.decodeImages(list.slice(from, to), { height, width, channels }, load),

@@ -226,7 +226,8 @@ OpenSources open_sources(std::vector<SourceRequest> requests, const Load& load, 
     options.workers = load.workers;
     options.pinned = pinned;
     options.on_bad = std::move(request.on_bad);
-    open.sources.push_back(std::make_unique<FileBatchSource>(std::move(*store++), std::move(options)));
+    open.sources.push_back(
+        std::make_unique<FileBatchSource>(std::move(*store++), std::move(options)));
   }
   return open;
 }
@@ -239,17 +240,18 @@ at::Tensor to_batch(const Napi::Value& value, const std::vector<int64_t>& image_
     type = at::kFloat;
   } else if (array.TypedArrayType() != napi_uint8_array &&
              array.TypedArrayType() != napi_uint8_clamped_array) {
-    throw Error(ErrorCode::kConfig,
-                "Expected a Float32Array or Uint8Array for images but received another typed array");
+    throw Error(
+        ErrorCode::kConfig,
+        "Expected a Float32Array or Uint8Array for images but received another typed array");
   }
   const int64_t one = image_shape[0] * image_shape[1] * image_shape[2];
   const auto length = static_cast<int64_t>(array.ElementLength());
   if (length == 0 || length % one != 0) {
-    throw Error(ErrorCode::kConfig,
-                "Expected a multiple of " + std::to_string(one) + " values for images (" +
-                    std::to_string(image_shape[0]) + "×" + std::to_string(image_shape[1]) + "×" +
-                    std::to_string(image_shape[2]) + " each) but received " +
-                    std::to_string(length));
+    throw Error(ErrorCode::kConfig, "Expected a multiple of " + std::to_string(one) +
+                                        " values for images (" + std::to_string(image_shape[0]) +
+                                        "×" + std::to_string(image_shape[1]) + "×" +
+                                        std::to_string(image_shape[2]) + " each) but received " +
+                                        std::to_string(length));
   }
   at::Tensor batch =
       at::empty({length / one, image_shape[0], image_shape[1], image_shape[2]}, type);

@@ -64,7 +64,8 @@ Metrics::Values score(ScriptModel& model, BatchSource& source, int64_t batch_siz
 void require_autoencoder(bool autoencoder, const char* what) {
   if (autoencoder) return;
   throw Error(ErrorCode::kModel,
-              std::string(what) + " needs an autoencoder, but this is an encoder.\nLoad ae.pt instead of en.pt.");
+              std::string(what) +
+                  " needs an autoencoder, but this is an encoder.\nLoad ae.pt instead of en.pt.");
 }
 
 Napi::Object make_handle(Napi::Env env, ScriptModel loaded) {
@@ -99,31 +100,32 @@ Napi::Object make_handle(Napi::Env env, ScriptModel loaded) {
   add("encode", &ScriptModel::encode, false);
   add("reconstruct", &ScriptModel::reconstruct, true);
 
-  handle.Set("evaluate", Napi::Function::New(env, [=](const Napi::CallbackInfo& info) -> Napi::Value {
-               return guarded(info.Env(), [&]() -> Napi::Value {
-                 require_autoencoder(autoencoder, "evaluate");
-                 const Load load = to_load(to_object(info[1], "load"), shape[0], shape[1], shape[2]);
-                 const auto source = std::make_shared<Source>(
-                     to_source(to_object(info[0], "source"), load.spec, "the set"));
-                 const Napi::Value size = info[2];
-                 if (!size.IsNumber() || size.As<Napi::Number>().Int64Value() < 1) {
-                   throw Error(ErrorCode::kConfig, "Expected a positive integer for batchSize");
-                 }
-                 const int64_t batch_size = size.As<Napi::Number>().Int64Value();
-                 return Task<Metrics::Values>::run(
-                     info.Env(),
-                     [=] {
-                       return model->with([&](ScriptModel& m) {
-                         const OpenSources open = open_sources({{std::move(*source)}}, load,
-                                                               device.is_cuda(), /*once=*/true);
-                         return score(m, *open.sources.front(), batch_size);
-                       });
-                     },
-                     [](Napi::Env env, Metrics::Values& values) -> Napi::Value {
-                       return to_js(env, values);
-                     });
-               });
-             }));
+  handle.Set(
+      "evaluate", Napi::Function::New(env, [=](const Napi::CallbackInfo& info) -> Napi::Value {
+        return guarded(info.Env(), [&]() -> Napi::Value {
+          require_autoencoder(autoencoder, "evaluate");
+          const Load load = to_load(to_object(info[1], "load"), shape[0], shape[1], shape[2]);
+          const auto source = std::make_shared<Source>(
+              to_source(to_object(info[0], "source"), load.spec, "the set"));
+          const Napi::Value size = info[2];
+          if (!size.IsNumber() || size.As<Napi::Number>().Int64Value() < 1) {
+            throw Error(ErrorCode::kConfig, "Expected a positive integer for batchSize");
+          }
+          const int64_t batch_size = size.As<Napi::Number>().Int64Value();
+          return Task<Metrics::Values>::run(
+              info.Env(),
+              [=] {
+                return model->with([&](ScriptModel& m) {
+                  const OpenSources open =
+                      open_sources({{std::move(*source)}}, load, device.is_cuda(), /*once=*/true);
+                  return score(m, *open.sources.front(), batch_size);
+                });
+              },
+              [](Napi::Env env, Metrics::Values& values) -> Napi::Value {
+                return to_js(env, values);
+              });
+        });
+      }));
   handle.Set("dispose", Napi::Function::New(env, [model](const Napi::CallbackInfo& /*info*/) {
                model->dispose();
              }));
@@ -136,9 +138,9 @@ Napi::Value summarize(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     if (!info[1].IsNumber()) throw Error(ErrorCode::kConfig, "Expected a number for batchSize");
-    const Summary summary =
-        flexae::summarize(to_model(to_object(info[0], "model")), info[1].As<Napi::Number>().Int64Value(),
-                          optimizer_from_name(to_text(info[2], "optimizer")));
+    const Summary summary = flexae::summarize(to_model(to_object(info[0], "model")),
+                                              info[1].As<Napi::Number>().Int64Value(),
+                                              optimizer_from_name(to_text(info[2], "optimizer")));
     Napi::Array layers = Napi::Array::New(env);
     for (const SummaryRow& row : summary.rows) {
       Napi::Object layer = Napi::Object::New(env);

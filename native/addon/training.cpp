@@ -68,8 +68,8 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
   Napi::Object start(Napi::Env env) {
     // Runs before the channel's own clean-up, which was registered earlier: the thread has ended
     // when the environment goes.
-    hook_ = std::make_unique<Hook>(env.AddCleanupHook(
-        std::function<void()>([self = shared_from_this()] { self->end(); })));
+    hook_ = std::make_unique<Hook>(
+        env.AddCleanupHook(std::function<void()>([self = shared_from_this()] { self->end(); })));
     running.fetch_add(1);
     thread_ = std::thread([self = shared_from_this()] {
       self->run();
@@ -77,10 +77,10 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     });
     Napi::Object handle = Napi::Object::New(env);
     handle.Set("result", deferred_.Promise());
-    handle.Set("cancel", Napi::Function::New(env, [self = shared_from_this()](
-                                                      const Napi::CallbackInfo& /*info*/) {
-                 self->cancel_.store(true, std::memory_order_relaxed);
-               }));
+    handle.Set("cancel", Napi::Function::New(
+                             env, [self = shared_from_this()](const Napi::CallbackInfo& /*info*/) {
+                               self->cancel_.store(true, std::memory_order_relaxed);
+                             }));
     return handle;
   }
 
@@ -169,10 +169,10 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
       event.Set("reason", reason);
     });
     if (static_cast<double>(count) <= max_bad_share_ * static_cast<double>(size)) return;
-    throw Error(ErrorCode::kData,
-                std::to_string(count) + " of the " + std::to_string(size) + " " + set +
-                    " images cannot be used, the last one " + file + ": " + reason +
-                    ".\nRepair or remove them, or allow more bad images.");
+    throw Error(ErrorCode::kData, std::to_string(count) + " of the " + std::to_string(size) + " " +
+                                      set + " images cannot be used, the last one " + file + ": " +
+                                      reason +
+                                      ".\nRepair or remove them, or allow more bad images.");
   }
 
   /// The training thread.
@@ -197,11 +197,11 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     const auto request = [&](Source images, const char* set, int64_t& size, int64_t& count) {
       size = images.images.defined() ? images.images.size(0)
                                      : static_cast<int64_t>(images.files.size());
-      return SourceRequest{std::move(images), [this, set, &size, &count](
-                                                  const std::string& file,
-                                                  const std::string& reason) {
-                             bad_image(set, size, count, file, reason);
-                           }};
+      return SourceRequest{
+          std::move(images),
+          [this, set, &size, &count](const std::string& file, const std::string& reason) {
+            bad_image(set, size, count, file, reason);
+          }};
     };
     std::vector<SourceRequest> requests;
     requests.push_back(request(std::move(train_images_), "train", train_size_, bad_train));
@@ -278,8 +278,8 @@ void watch_exit(Napi::Env env) {
     // Registered as late as can be: what libtorch makes lazily is destroyed after it.
     (void)on_exit(leave_running_threads, nullptr);
   });
-  process.Get("once").As<Napi::Function>().Call(
-      process, {Napi::String::New(env, "exit"), on_exit_event});
+  process.Get("once").As<Napi::Function>().Call(process,
+                                                {Napi::String::New(env, "exit"), on_exit_event});
 }
 
 Napi::Value train(const Napi::CallbackInfo& info) {

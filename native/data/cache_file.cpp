@@ -71,9 +71,8 @@ uint64_t hash_of(const Header& header) {
 bool sound(const CacheIndex& index) {
   for (const CacheEntry& entry : index.entries) {
     if (entry.state > CacheEntry::kBad) return false;
-    if (entry.state == CacheEntry::kBad &&
-        (entry.length > index.reasons.size() ||
-         entry.value > index.reasons.size() - entry.length)) {
+    if (entry.state == CacheEntry::kBad && (entry.length > index.reasons.size() ||
+                                            entry.value > index.reasons.size() - entry.length)) {
       return false;
     }
   }
@@ -91,8 +90,8 @@ FileStamp stamp_of(const std::string& path) {
 CacheKey::CacheKey(const DecodeSpec& spec) : low_(kVersion), high_(~uint64_t{kVersion}) {
   std::string settings;
   for (const int64_t value :
-       {int64_t{kDecoderVersion}, int64_t{spec.height}, int64_t{spec.width},
-        int64_t{spec.channels}, static_cast<int64_t>(spec.interpolation), spec.max_pixels}) {
+       {int64_t{kDecoderVersion}, int64_t{spec.height}, int64_t{spec.width}, int64_t{spec.channels},
+        static_cast<int64_t>(spec.interpolation), spec.max_pixels}) {
     settings += std::to_string(value) + ' ';
   }
   add(settings + opencv_version());
@@ -126,8 +125,8 @@ int64_t index_offset(int64_t images, const DecodeSpec& spec) {
   return (image_offset(images, spec) + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-std::optional<CacheIndex> read_cache_index(int file, const std::string& key,
-                                           const DecodeSpec& spec, int64_t images) {
+std::optional<CacheIndex> read_cache_index(int file, const std::string& key, const DecodeSpec& spec,
+                                           int64_t images) {
   struct stat info = {};
   Header header;
   if (::fstat(file, &info) != 0 || !S_ISREG(info.st_mode) ||
@@ -161,8 +160,7 @@ std::optional<CacheIndex> read_cache_index(int file, const std::string& key,
 int write_cache_index(int file, const std::string& key, const DecodeSpec& spec,
                       const CacheIndex& index) {
   const auto& [entries, reasons] = index;
-  Header header =
-      header_for(key, spec, static_cast<int64_t>(entries.size()), reasons.size());
+  Header header = header_for(key, spec, static_cast<int64_t>(entries.size()), reasons.size());
   header.index_hash = hash_of(index);
   header.header_hash = hash_of(header);
   const auto entries_bytes = static_cast<int64_t>(entries.size() * sizeof(CacheEntry));

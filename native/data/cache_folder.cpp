@@ -26,9 +26,9 @@ constexpr std::string_view kTemporarySuffix = ".tmp";
 constexpr size_t kKeyDigits = 32;
 
 bool starts_with_key(std::string_view name) {
-  return name.size() > kKeyDigits && std::all_of(name.begin(), name.begin() + kKeyDigits, [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return name.size() > kKeyDigits &&
+         std::all_of(name.begin(), name.begin() + kKeyDigits,
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 bool is_cache(std::string_view name) {

@@ -19,10 +19,6 @@ namespace {
 constexpr const char* kRemedy =
     "Set FLEXAE_CACHE to a folder with room for them, or use --cache none.";
 
-std::string megabytes(int64_t bytes) {
-  return std::to_string((bytes + (int64_t{1} << 20) - 1) >> 20) + " MB";
-}
-
 uint64_t hash_of(const uint8_t* pixels, const DecodeSpec& spec) {
   return xxh64({pixels, static_cast<size_t>(spec.bytes())});
 }
@@ -178,8 +174,7 @@ void DiskStore::keep(int64_t index, const uint8_t* pixels,
   if (stamp_of(name(index)) != stamps_[i]) sealable_ = false;
   uint8_t state = kUnkept;
   if (!reason) {
-    const int error =
-        write_at(file_.get(), pixels, spec().bytes(), image_offset(index, spec()));
+    const int error = write_at(file_.get(), pixels, spec().bytes(), image_offset(index, spec()));
     if (error != 0) {
       give_up(error);
       return;
@@ -239,9 +234,8 @@ void DiskStore::give_up(int error) {
   // Where that fails too, the space comes back with the end of the run.
   if (file_) static_cast<void>(::ftruncate(file_.get(), 0) == 0);
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
-  const std::string problem = std::generic_category().message(error);
-  tell("Decoded images (" + megabytes(file_bytes()) + ") cannot be kept in " + folder_ + ": " +
-       problem + ".\n" + kRemedy);
+  tell("Decoded images cannot be kept in " + folder_ + ": " +
+       std::generic_category().message(error) + ".\n" + kRemedy);
 }
 
 void DiskStore::tell(const std::string& message) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <fstream>
 #include <limits>
+#include <mutex>
+#include <set>
 #include <utility>
 
 #include "core/error.h"
@@ -63,9 +65,10 @@ CachedStores on_disk(Stores sources, const CacheOptions& options) {
     const int64_t free = options.folder.empty() ? 0 : free_disk_bytes(options.folder);
     if (free / 2 < missing) {
       begin = false;
-      tell(options, "The decoded images (" + gigabytes(missing) +
-                        ") fit neither in a quarter of the free memory nor twice on the free disk " +
-                        gigabytes(free) + ": they are decoded anew each epoch.");
+      tell(options,
+           "The decoded images (" + gigabytes(missing) +
+               ") fit neither in a quarter of the free memory nor twice on the free disk " +
+               gigabytes(free) + ": they are decoded anew each epoch.");
     }
   }
   CachedStores result;
@@ -96,6 +99,22 @@ int64_t group_memory() {
   return kHuge;
 }
 
+/// The sets of a training often meet the same trouble.
+std::function<void(const std::string&)> once_each(std::function<void(const std::string&)> note) {
+  if (!note) return {};
+  struct Told {
+    std::mutex mutex;
+    std::set<std::string> messages;
+  };
+  return [note = std::move(note), told = std::make_shared<Told>()](const std::string& message) {
+    {
+      const std::lock_guard lock(told->mutex);
+      if (!told->messages.insert(message).second) return;
+    }
+    note(message);
+  };
+}
+
 }  // namespace
 
 CacheKind cache_kind_from_name(const std::string& name) {
@@ -121,7 +140,9 @@ const char* cache_kind_name(CacheKind kind) {
   return "";
 }
 
-CachedStores keep_decoded(Stores sources, const CacheOptions& options) {
+CachedStores keep_decoded(Stores sources, const CacheOptions& given) {
+  CacheOptions options = given;
+  options.note = once_each(given.note);
   const int64_t bytes = total_bytes(sources);
   if (sources.empty() || options.kind == CacheKind::kNone || bytes >= kHuge) {
     return {std::move(sources), CacheKind::kNone};
@@ -131,8 +152,8 @@ CachedStores keep_decoded(Stores sources, const CacheOptions& options) {
   if (options.kind == CacheKind::kRam) {
     if (options.once) return {std::move(sources), CacheKind::kNone};
     if (bytes > free) {
-      tell(options, "The decoded images take " + gigabytes(bytes) + " but only " +
-                        gigabytes(free) + " of memory are free: they are decoded anew each epoch.\n" +
+      tell(options, "The decoded images take " + gigabytes(bytes) + " but only " + gigabytes(free) +
+                        " of memory are free: they are decoded anew each epoch.\n" +
                         "Use --cache disk, or smaller images.");
       return {std::move(sources), CacheKind::kNone};
     }

@@ -144,6 +144,7 @@ describe("values", () => {
     ["train_dir", 3],
     ["preTrain_verbose", "3"],
     ["interpolation", "cubic"],
+    ["cache", "memory"],
   ])("refuses %s = %j, by the user's spelling", (name, value) => {
     expect(() => resolve({ [name]: value })).toThrow(
       new RegExp(`^Expected .+ for ${name} but received .+`),

@@ -105,11 +105,16 @@ export interface Summary {
 
 export type Interpolation = "area" | "bilinear" | "nearest";
 
+/** Where decoded images are kept: `auto` takes memory when they fit, else the disk, else neither. */
+export type Cache = "auto" | "ram" | "disk" | "none";
+
 /** How image files become arrays. Height, width and channels come from the model. */
 export interface LoadOptions {
   interpolation: Interpolation;
   /** Decoding threads; 0 chooses by cores. */
   workers: number;
+  /** Trainings keep decoded images there; a scoring only reads what one has kept on disk. */
+  cache: Cache;
 }
 
 /** Where images come from: files to decode, or bytes already in memory (N×C×H×W). */
@@ -169,6 +174,8 @@ export type TrainEvent =
       trainImages: number;
       validImages: number;
       batches: number;
+      /** Where decoded images are kept; `none` also when nothing can be, or no images are files. */
+      cache: Exclude<Cache, "auto">;
     }
   /** Now and then inside an epoch; `batch` counts from 1; loss is the running mean. */
   | {
@@ -197,6 +204,8 @@ export type TrainEvent =
     }
   /** An image that was skipped, once an image. */
   | { type: "bad"; set: "train" | "valid"; file: string; reason: string }
+  /** What is allowed but worth saying, at any time. */
+  | { type: "warning"; message: string }
   /** After the last epoch: best weights restored, scores being computed, models being written. */
   | { type: "finishing"; stopped: Stopped };
 

@@ -30,6 +30,7 @@ const EVALUATE = [
   "batch_size",
   "interpolation",
   "workers",
+  "cache",
   "device",
   "seed",
 ];

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { LoadOptions } from "../addon/types.js";
-import { INTERPOLATIONS } from "./parameters.js";
+import { CACHES, INTERPOLATIONS } from "./parameters.js";
 
 // A path with a NUL byte cannot exist; the system calls would report it without its name.
 const path = z
@@ -15,13 +15,15 @@ export const dataSchema = z.strictObject({
   vertical_flip: z.boolean(),
   interpolation: z.enum(INTERPOLATIONS),
   workers: z.int().min(0).max(1024),
+  cache: z.enum(CACHES),
 });
 
 export type DataSettings = z.infer<typeof dataSchema>;
 
 /** How the addon is to load images. */
 export function toLoadOptions(
-  settings: Pick<DataSettings, "interpolation" | "workers">,
+  settings: Pick<DataSettings, "interpolation" | "workers" | "cache">,
 ): LoadOptions {
-  return { interpolation: settings.interpolation, workers: settings.workers };
+  const { interpolation, workers, cache } = settings;
+  return { interpolation, workers, cache };
 }

@@ -91,6 +91,8 @@ export const OPTIMIZERS = [
 export const POOLINGS = ["avg", "max", "no"] as const;
 export const INTERPOLATIONS = ["area", "bilinear", "nearest"] as const;
 
+export const CACHES = ["auto", "ram", "disk", "none"] as const;
+
 /** Keras's learning rates; adadelta's is the 1.0 of its paper and of Keras up to 2.2. */
 export const LEARNING_RATES: Readonly<Record<(typeof OPTIMIZERS)[number], number>> = {
   sgd: 0.01,
@@ -431,6 +433,18 @@ const TABLE = [
     placeholder: "n",
     expected: "an integer from 0 (by cores) to 1024",
     help: "image decoding threads",
+  },
+  {
+    name: "cache",
+    group: "data",
+    kind: "name",
+    default: "auto",
+    placeholder: "where",
+    expected: `one of ${CACHES.join(", ")}`,
+    choices: CACHES,
+    // The word also stands for no value at all; here it is one.
+    synonyms: { none: "none", false: "none" },
+    help: "where decoded images are kept: ram, disk (for later runs too), none, or auto, the first with room",
   },
   {
     name: "save_dir",

@@ -16,6 +16,7 @@ export const EVALUATE_PARAMETERS = [
   "batch_size",
   "interpolation",
   "workers",
+  "cache",
   "device",
   "seed",
 ] as const;

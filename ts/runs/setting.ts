@@ -75,6 +75,7 @@ export function settingText(record: RunRecord): string {
         valid_dir: plan.valid.folder,
         valid_images: plan.valid.images,
         classes: plan.train.classes,
+        cache: start?.cache ?? null,
       },
       config: plainSettings(settings),
     },
@@ -83,7 +84,7 @@ export function settingText(record: RunRecord): string {
 }
 
 /** What these say concerns one machine or one run, not the model. */
-const NOT_IN_MODEL = ["save_dir", "overwrite", "preTrain_verbose"];
+const NOT_IN_MODEL = ["save_dir", "overwrite", "preTrain_verbose", "cache"];
 
 /** What a model carries in its extra file `config.json`. */
 export interface ModelConfig {

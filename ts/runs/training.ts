@@ -34,9 +34,7 @@ export type TrainingEvent =
       epochs: number;
       summary: Summary;
     })
-  | Exclude<TrainEvent, { type: "start" }>
-  /** What is allowed but worth saying. */
-  | { type: "warning"; message: string };
+  | Exclude<TrainEvent, { type: "start" }>;
 
 /** How a training ended. */
 export interface TrainingResult {

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -53,6 +55,12 @@ class CountingStore : public FileStore {
  private:
   std::atomic<int>& loads_;
 };
+
+/// Root's rights would hide what others meet.
+void become_nobody() {
+  constexpr unsigned kNobody = 65534;
+  if (setgroups(0, nullptr) != 0 || setgid(kNobody) != 0 || setuid(kNobody) != 0) _exit(2);
+}
 
 class CacheTest : public ::testing::Test {
  protected:
@@ -275,7 +283,8 @@ TEST_F(CacheTest, DamageIsNeverTrusted) {
   for (int i = 0; i < kImages; ++i) {
     const auto at = static_cast<size_t>(image_offset(i, spec));
     places.push_back(at);
-    places.push_back(at + static_cast<size_t>(random.between(0, static_cast<int>(spec.bytes()) - 1)));
+    places.push_back(at +
+                     static_cast<size_t>(random.between(0, static_cast<int>(spec.bytes()) - 1)));
   }
   for (const size_t at : places) {
     Pixels damaged = whole;
@@ -336,13 +345,12 @@ TEST_F(CacheTest, ReadOnlyFilesServe) {
   if (child == 0) {
     if (geteuid() == 0) {
       for (fs::path up = folder; up != "/"; up = up.parent_path()) {
-        fs::permissions(up, fs::perms::others_exec | fs::perms::others_read,
-                        fs::perm_options::add);
+        fs::permissions(up, fs::perms::others_exec | fs::perms::others_read, fs::perm_options::add);
       }
       fs::permissions(fs::path(files[0]).parent_path(),
                       fs::perms::others_exec | fs::perms::others_read, fs::perm_options::add);
       fs::permissions(path, fs::perms::others_read, fs::perm_options::add);
-      if (setuid(65534) != 0) _exit(2);
+      become_nobody();
     }
     decoded = 0;
     const auto store = open();
@@ -350,7 +358,6 @@ TEST_F(CacheTest, ReadOnlyFilesServe) {
     check(*store);
     check(*store);
     const bool told = notes.size() == 1 && notes[0].find("damaged") != std::string::npos;
-    std::fprintf(stderr, "DBG %d %d %d %d\n", reused, told, decoded.load(), HasFailure()); for(auto&n:notes) std::fprintf(stderr,"%s\n",n.c_str());
     // The damaged one is decoded each time.
     _exit(reused && told && decoded == 2 && !HasFailure() ? 0 : 1);
   }
@@ -388,10 +395,9 @@ TEST_F(CacheTest, ReadOnlyFoldersAreTold) {
   if (child == 0) {
     if (geteuid() == 0) {
       for (fs::path up = folder; up != "/"; up = up.parent_path()) {
-        fs::permissions(up, fs::perms::others_exec | fs::perms::others_read,
-                        fs::perm_options::add);
+        fs::permissions(up, fs::perms::others_exec | fs::perms::others_read, fs::perm_options::add);
       }
-      if (setuid(65534) != 0) _exit(2);
+      become_nobody();
     } else {
       fs::permissions(folder, fs::perms::owner_read | fs::perms::owner_exec);
     }
@@ -459,7 +465,9 @@ TEST_F(CacheTest, ProcessesThatBuildTheSameFileDoNotClash) {
         check(*store);
         if (!begun || HasFailure()) _exit(1);
         // As if nobody had made it yet.
-        if (round % 3 == c % 3) for (const std::string& path : cached()) if (path.ends_with(".images")) unlink(path.c_str());
+        if (round % 3 == c % 3)
+          for (const std::string& path : cached())
+            if (path.ends_with(".images")) unlink(path.c_str());
       }
       _exit(notes.empty() ? 0 : 1);
     }
@@ -591,9 +599,9 @@ TEST_F(CacheTest, AutoTakesMemoryWhenItIsPlenty) {
     std::vector<std::unique_ptr<ImageStore>> sources;
     sources.push_back(std::make_unique<FileStore>(files, one));
     sources.push_back(std::make_unique<FileStore>(files, one));
-    CachedStores result = keep_decoded(
-        std::move(sources),
-        {.kind = kind, .folder = folder.string(), .once = once, .note = note()});
+    CachedStores result =
+        keep_decoded(std::move(sources),
+                     {.kind = kind, .folder = folder.string(), .once = once, .note = note()});
     EXPECT_EQ(result.stores.size(), 2U);
     for (const auto& store : result.stores) EXPECT_NE(store, nullptr);
     return result.kind;

@@ -32,6 +32,7 @@ class JsonReporter implements Reporter {
         trainImages: event.trainImages,
         validImages: event.validImages,
         batches: event.batches,
+        cache: event.cache,
         parameters: event.summary.parameters,
       });
     } else if (event.type === "epoch") {
@@ -93,6 +94,12 @@ function shortPath(path: string): string {
   return here === "" || here.startsWith("..") ? path : here;
 }
 
+const KEPT: Record<StartEvent["cache"], string> = {
+  ram: "Decoded images are kept in memory",
+  disk: "Decoded images are kept on disk, for later runs too",
+  none: "Images are decoded anew each epoch",
+};
+
 class TextReporter implements Reporter {
   #batchSize: number;
   #withBar: boolean;
@@ -128,6 +135,7 @@ class TextReporter implements Reporter {
       `${grouped(event.trainImages)} training and ${grouped(event.validImages)} validation images, ` +
         `on ${event.deviceName} (${event.device}${event.device === "cpu" ? `, ${event.threads} thread${event.threads === 1 ? "" : "s"}` : ""})`,
     );
+    print(KEPT[event.cache]);
     if (event.runDir !== null) print(`Run folder ${shortPath(event.runDir)}`);
     print();
   }
