@@ -2,14 +2,15 @@
 // The linters: Biome, tsc, clang-format and clang-tidy. With --fix, formats instead of complaining.
 
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { buildNative } from "./setup/addon.mjs";
+import { buildNative, recordedLibtorch } from "./setup/addon.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
 import { jobs, packagesStep } from "./setup/packages.mjs";
-import { root } from "./setup/paths.mjs";
-import { runShown } from "./setup/run.mjs";
+import { notes, root } from "./setup/paths.mjs";
+import { output, runShown } from "./setup/run.mjs";
 import { duration, runMain, runSteps, SetupError } from "./setup/steps.mjs";
 import { systemStep } from "./setup/system.mjs";
 
@@ -40,6 +41,43 @@ function compileCommandsStep() {
       return path.relative(root, tidyBuild);
     },
   };
+}
+
+/** Where it is noted, by what went in, which files clang-tidy found clean. */
+const tidyNotes = path.join(notes, "tidy");
+
+/** Runs clang-tidy on the sources that it has not found clean as they are now. */
+async function runTidy() {
+  const read = (name) => readFileSync(path.join(root, name));
+  const shared = createHash("sha256").update(read(".clang-tidy")).update(recordedLibtorch());
+  shared.update(output("clang-tidy", ["--version"]) ?? "");
+  for (const header of nativeFiles(/\.h$/)) shared.update(header).update(read(header));
+  const key = (name) => shared.copy().update(name).update(read(name)).digest("hex");
+
+  mkdirSync(tidyNotes, { recursive: true });
+  const known = new Set(readdirSync(tidyNotes));
+  const sources = nativeFiles(/^native\/(core|data|addon)\/.+\.cpp$/);
+  const queue = sources.filter((name) => !known.has(key(name)));
+  const clean = new Set(sources.filter((name) => known.has(key(name))).map(key));
+  const dirty = [];
+  const work = async () => {
+    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
+      const mine = key(name);
+      try {
+        await runShown("clang-tidy", ["--quiet", "-p", tidyBuild, name], {
+          stdio: ["ignore", "inherit", "ignore"],
+        });
+        clean.add(mine);
+        writeFileSync(path.join(tidyNotes, mine), "");
+      } catch (error) {
+        if (!(error instanceof SetupError)) throw error;
+        dirty.push(name);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: jobs() }, work));
+  for (const old of known) if (!clean.has(old)) rmSync(path.join(tidyNotes, old));
+  if (dirty.length > 0) throw new SetupError(`clang-tidy: ${dirty.join(", ")}`);
 }
 
 async function main() {
@@ -74,15 +112,7 @@ async function main() {
     ],
   ];
   if (!values.fix) linters.push(["tsc", () => runShown(bin("tsc"), ["-p", "tsconfig.check.json"])]);
-  if (tidy) {
-    const files = nativeFiles(/^native\/(core|data|addon)\/.+\.cpp$/).map((name) =>
-      path.join(root, name),
-    );
-    linters.push([
-      "clang-tidy",
-      () => runShown("run-clang-tidy", ["-quiet", "-p", tidyBuild, "-j", String(jobs()), ...files]),
-    ]);
-  }
+  if (tidy) linters.push(["clang-tidy", runTidy]);
 
   let failed = false;
   for (const [name, run] of linters) {
