@@ -27,6 +27,7 @@ import { Training, type TrainingOptions, type TrainingResult } from "./runs/trai
 export { FlexaeError } from "./addon/errors.js";
 export type {
   AddonErrorCode,
+  Cache,
   Constraint,
   Interpolation,
   ModelOptions,
