@@ -156,6 +156,7 @@ TrainerConfig to_trainer(const Napi::Object& o) {
   c.period = get_integer(o, "period");
   c.seed = static_cast<uint64_t>(get_integer(o, "seed"));
   c.device = get_string(o, "device");
+  c.precision = get_string(o, "precision");
   c.threads = static_cast<int>(std::min<int64_t>(get_integer(o, "threads"), 1024));
   c.horizontal_flip = get_boolean(o, "horizontalFlip");
   c.vertical_flip = get_boolean(o, "verticalFlip");

@@ -1,11 +1,11 @@
 #include "addon/info.h"
 
 #include <ATen/Version.h>
-#include <cpuid.h>
 
 #include <fstream>
 #include <string>
 
+#include "core/cpu.h"
 #include "core/device.h"
 #include "data/decode.h"
 
@@ -30,15 +30,6 @@ std::string cpu_name() {
   return "";
 }
 
-bool has_amx_bf16() {
-  unsigned a = 0;
-  unsigned b = 0;
-  unsigned c = 0;
-  unsigned d = 0;
-  // Intel SDM, CPUID leaf 7: EDX bit 22.
-  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && ((d >> 22) & 1) != 0;
-}
-
 }  // namespace
 
 Napi::Value versions(const Napi::CallbackInfo& info) {
@@ -57,10 +48,10 @@ Napi::Value hardware(const Napi::CallbackInfo& info) {
   cpu.Set("name", cpu_name());
   cpu.Set("cores", available_cores());
   cpu.Set("capability", at::get_cpu_capability());
-  cpu.Set("avx2", __builtin_cpu_supports("avx2") != 0);
-  cpu.Set("avx512", __builtin_cpu_supports("avx512f") != 0);
-  cpu.Set("avx512Bf16", __builtin_cpu_supports("avx512bf16") != 0);
-  cpu.Set("amxBf16", has_amx_bf16());
+  cpu.Set("avx2", cpu_features().avx2);
+  cpu.Set("avx512", cpu_features().avx512);
+  cpu.Set("avx512Bf16", cpu_features().avx512_bf16);
+  cpu.Set("amxBf16", cpu_features().amx_bf16);
 
   Napi::Object cuda = Napi::Object::New(env);
   cuda.Set("built", cuda_built());

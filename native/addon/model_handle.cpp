@@ -11,11 +11,11 @@
 #include "addon/arguments.h"
 #include "addon/async.h"
 #include "addon/values.h"
+#include "core/augment.h"
 #include "core/device.h"
 #include "core/device_feed.h"
 #include "core/error.h"
 #include "core/loss.h"
-#include "core/model.h"
 #include "core/summary.h"
 #include "core/torchscript.h"
 
@@ -55,7 +55,7 @@ Metrics::Values score(ScriptModel& model, BatchSource& source, int64_t batch_siz
   Metrics metrics(model.device());
   DeviceFeed::Item item;
   while (feed.next(item)) {
-    const at::Tensor images = Autoencoder::scale(item.images);
+    const at::Tensor images = to_images(item.images);
     metrics.add(model.logits(images), images, {}, nullptr);
   }
   return metrics.values();

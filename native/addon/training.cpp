@@ -84,13 +84,14 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     return handle;
   }
 
-  void on_start(at::Device device, int threads, int64_t batches) override {
+  void on_start(at::Device device, Precision precision, int threads, int64_t batches) override {
     const std::string name = device_name(device);
     send([=, this](Napi::Env env, Napi::Object event) {
       (void)env;
       event.Set("type", "start");
       event.Set("device", device.str());
       event.Set("deviceName", name);
+      event.Set("precision", precision_name(precision));
       event.Set("threads", threads);
       event.Set("trainImages", static_cast<double>(train_size_));
       event.Set("validImages", static_cast<double>(valid_size_));

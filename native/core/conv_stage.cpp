@@ -162,6 +162,15 @@ class ConvStage : public Layer {
     Buffer2D windows;  // unfolded windows of a tile
     Buffer2D lines;    // rows under a pooling
     Buffer2D sums;
+    std::vector<uint16_t> narrow_a, narrow_b;  // factors of a product as bf16
+  };
+
+  /// A factor of a product as it is stored: `count` values in rows of `ld`.
+  struct Factor {
+    const float* data;
+    int64_t ld;
+    int64_t count;
+    const uint16_t* bf16 = nullptr;  ///< the same in bf16, if it is there already
   };
 
   // --- forward ------------------------------------------------------------------------------
@@ -190,6 +199,16 @@ class ConvStage : public Layer {
   /// grid channels × windows: the stored weight, or for an upsampled input the sum of its four
   /// copies `shift_` apart.
   const float* combined_weight() {
+    const float* weight = combine();
+    if (precision_ == Precision::kBf16) {
+      const int64_t count = grid_channels_ * windows_.size();
+      narrow_weight_.resize(static_cast<size_t>(count));
+      kernels().to_bf16(weight, narrow_weight_.data(), count);
+    }
+    return weight;
+  }
+
+  const float* combine() {
     const auto* w = parameters_[0].value.const_data_ptr<float>();
     const int64_t k = windows_.kernel;
     const int64_t c = windows_.channels;
@@ -219,6 +238,37 @@ class ConvStage : public Layer {
     }
   }
 
+  /// C (m×n) = op(A)·op(B) + beta·C, in the layer's precision.
+  void multiply(int thread, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                const Factor& a, const Factor& b, float beta, float* c, int64_t ldc) {
+    if (precision_ == Precision::kFp32) {
+      gemm(transpose_a, transpose_b, m, n, k, a.data, a.ld, b.data, b.ld, beta, c, ldc);
+      return;
+    }
+    Scratch& scratch = scratch_[static_cast<size_t>(thread)];
+    gemm_bf16(transpose_a, transpose_b, m, n, k, narrow(a, scratch.narrow_a), a.ld,
+              narrow(b, scratch.narrow_b), b.ld, beta, c, ldc);
+  }
+
+  static const uint16_t* narrow(const Factor& factor, std::vector<uint16_t>& buffer) {
+    if (factor.bf16 != nullptr) return factor.bf16;
+    const auto count = static_cast<size_t>(factor.count);
+    if (buffer.size() < count) buffer.resize(count);
+    kernels().to_bf16(factor.data, buffer.data(), factor.count);
+    return buffer.data();
+  }
+
+  [[nodiscard]] Factor weight_factor(const float* weight) const {
+    const uint16_t* bf16 = precision_ == Precision::kBf16 ? narrow_weight_.data() : nullptr;
+    return {weight, windows_.size(), grid_channels_ * windows_.size(), bf16};
+  }
+  [[nodiscard]] Factor windows_factor(const float* rows, int64_t cells) const {
+    return {rows, windows_.size(), cells * windows_.size()};
+  }
+  [[nodiscard]] Factor grid_factor(const float* grid, int64_t cells) const {
+    return {grid, grid_channels_, cells * grid_channels_};
+  }
+
   template <typename Body>
   void for_each_tile(int thread, Body body) {
     float* rows = scratch_[static_cast<size_t>(thread)].windows.get(
@@ -233,8 +283,9 @@ class ConvStage : public Layer {
   void gather(const float* image, const float* weight, float* grid, int thread) {
     for_each_tile(thread, [&](int64_t begin, int64_t end, int64_t cells, float* rows) {
       unfold(windows_, image, begin, end, rows);
-      gemm(false, true, cells, grid_channels_, windows_.size(), rows, windows_.size(), weight,
-           windows_.size(), 0.0F, grid + begin * windows_.grid_w * grid_channels_, grid_channels_);
+      multiply(thread, false, true, cells, grid_channels_, windows_.size(),
+               windows_factor(rows, cells), weight_factor(weight), 0.0F,
+               grid + begin * windows_.grid_w * grid_channels_, grid_channels_);
     });
   }
 
@@ -242,9 +293,9 @@ class ConvStage : public Layer {
   void scatter(const float* grid, const float* weight, float* image, int thread) {
     std::fill_n(image, windows_.image_h * windows_.image_w * windows_.channels, 0.0F);
     for_each_tile(thread, [&](int64_t begin, int64_t end, int64_t cells, float* rows) {
-      gemm(false, false, cells, windows_.size(), grid_channels_,
-           grid + begin * windows_.grid_w * grid_channels_, grid_channels_, weight, windows_.size(),
-           0.0F, rows, windows_.size());
+      multiply(thread, false, false, cells, windows_.size(), grid_channels_,
+               grid_factor(grid + begin * windows_.grid_w * grid_channels_, cells),
+               weight_factor(weight), 0.0F, rows, windows_.size());
       fold_add(windows_, rows, begin, end, image);
     });
   }
@@ -545,11 +596,11 @@ class ConvStage : public Layer {
     for_each_tile(thread, [&](int64_t begin, int64_t end, int64_t cells, float* rows) {
       const float* g = dgrid + begin * windows_.grid_w * grid_channels_;
       unfold(windows_, image, begin, end, rows);
-      gemm(true, false, grid_channels_, size, cells, g, grid_channels_, rows, size, 1.0F, dweight,
-           size);
+      multiply(thread, true, false, grid_channels_, size, cells, grid_factor(g, cells),
+               windows_factor(rows, cells), 1.0F, dweight, size);
       if (dimage == nullptr) return;
-      gemm(false, false, cells, size, grid_channels_, g, grid_channels_, weight, size, 0.0F, rows,
-           size);
+      multiply(thread, false, false, cells, size, grid_channels_, grid_factor(g, cells),
+               weight_factor(weight), 0.0F, rows, size);
       fold_add(windows_, rows, begin, end, dimage);
     });
   }
@@ -561,11 +612,11 @@ class ConvStage : public Layer {
     for_each_tile(thread, [&](int64_t begin, int64_t end, int64_t cells, float* rows) {
       const int64_t offset = begin * windows_.grid_w * grid_channels_;
       unfold(windows_, dimage, begin, end, rows);
-      gemm(true, false, grid_channels_, size, cells, grid + offset, grid_channels_, rows, size,
-           1.0F, dweight, size);
+      multiply(thread, true, false, grid_channels_, size, cells, grid_factor(grid + offset, cells),
+               windows_factor(rows, cells), 1.0F, dweight, size);
       if (dgrid == nullptr) return;
-      gemm(false, true, cells, grid_channels_, size, rows, size, weight, size, 0.0F,
-           dgrid + offset, grid_channels_);
+      multiply(thread, false, true, cells, grid_channels_, size, windows_factor(rows, cells),
+               weight_factor(weight), 0.0F, dgrid + offset, grid_channels_);
     });
   }
 
@@ -606,6 +657,7 @@ class ConvStage : public Layer {
   std::vector<Scratch> scratch_;
   Buffer2D combined_, raw_, pooled_, input_grad_, weight_grads_, moments_, sums_;
   at::Tensor argmax_;
+  std::vector<uint16_t> narrow_weight_;
 
   Value input_;
   at::Tensor raw_view_;

@@ -3,13 +3,11 @@
 #include <ATen/Context.h>
 #include <ATen/Functions.h>
 #include <dlfcn.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <filesystem>
-#include <thread>
 
 #include "core/error.h"
 
@@ -138,13 +136,6 @@ c10::Device resolve_device(const std::string& name) {
                                         std::to_string(count) + " GPUs, counted from 0");
   }
   return {at::kCUDA, static_cast<c10::DeviceIndex>(index)};
-}
-
-int available_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace flexae

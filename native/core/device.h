@@ -28,7 +28,4 @@ std::vector<CudaDevice> cuda_devices();
 /// auto, cpu, cuda or cuda:N. auto takes CUDA where it works. Throws Error(kConfig) with the reason.
 c10::Device resolve_device(const std::string& name);
 
-/// Hardware threads this process may use (its affinity, not the machine's size).
-int available_cores();
-
 }  // namespace flexae

@@ -208,10 +208,9 @@ class Dense : public Layer {
 
   Value forward(const Value& value, PassContext& context) override {
     const at::Tensor x = value.dense();
-    const at::Tensor weight = parameters_[0].value.to(x.scalar_type());
-    const at::Tensor z =
-        spec_.use_bias ? at::addmm(parameters_[1].value.to(x.scalar_type()), x, weight.t())
-                       : at::mm(x, weight.t());
+    const at::Tensor weight = narrowed(parameters_[0].value.to(x.scalar_type()));
+    at::Tensor z = at::mm(narrowed(x), weight.t()).to(x.scalar_type());
+    if (spec_.use_bias) z += parameters_[1].value;
     const at::Tensor y = activate(z, spec_.activation);
     if (activity_.active()) {
       // Keras divides by the batch so that the strength does not depend on it.
@@ -233,10 +232,13 @@ class Dense : public Layer {
       dy = dy + penalty_grad(output_, activity_) / static_cast<double>(output_.size(0));
     }
     const at::Tensor dz = activate_backward(dy, before_activation_, output_, spec_.activation);
-    parameters_[0].grad = at::mm(dz.t(), input_).to(at::kFloat);
+    const at::Tensor dz16 = narrowed(dz);
+    parameters_[0].grad = at::mm(dz16.t(), narrowed(input_)).to(at::kFloat);
     if (spec_.use_bias) parameters_[1].grad = dz.sum(0, /*keepdim=*/false, at::kFloat);
     at::Tensor dx;
-    if (input_grad) dx = at::mm(dz, parameters_[0].value.to(dz.scalar_type()));
+    if (input_grad) {
+      dx = at::mm(dz16, narrowed(parameters_[0].value.to(dz.scalar_type()))).to(dz.scalar_type());
+    }
     release();
     return dx;
   }
@@ -248,6 +250,10 @@ class Dense : public Layer {
   }
 
  private:
+  [[nodiscard]] at::Tensor narrowed(const at::Tensor& t) const {
+    return precision_ == Precision::kBf16 ? t.to(at::kBFloat16) : t;
+  }
+
   Regularizer activity_;
   at::Tensor input_, output_, before_activation_;
 };

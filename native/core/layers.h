@@ -11,6 +11,7 @@
 #include "core/config.h"
 #include "core/initializer.h"
 #include "core/layer_list.h"
+#include "core/precision.h"
 #include "core/value.h"
 
 namespace flexae {
@@ -61,12 +62,16 @@ class Layer {
   /// Drops what the last training forward() kept.
   virtual void release() {}
 
+  /// What the layer's products compute in where its input is fp32.
+  void set_precision(Precision precision) { precision_ = precision; }
+
   [[nodiscard]] const LayerSpec& spec() const { return spec_; }
   [[nodiscard]] std::vector<Parameter>& parameters() { return parameters_; }
   [[nodiscard]] std::vector<Buffer>& buffers() { return buffers_; }
 
  protected:
   LayerSpec spec_;
+  Precision precision_ = Precision::kFp32;
   std::vector<Parameter> parameters_;
   std::vector<Buffer> buffers_;
 };

@@ -11,8 +11,9 @@
 
 namespace flexae {
 
-Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device, bool stages)
-    : config_(config), device_(device) {
+Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
+                         Precision precision, bool stages)
+    : config_(config), device_(device), precision_(precision) {
   std::vector<LayerSpec> specs = make_layers(config);
   // The loss takes logits: the last sigmoid is left to whoever wants images.
   specs.back().activation = Activation::kLinear;
@@ -31,6 +32,7 @@ Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device de
     }
   }
   link_layers(layers_);
+  for (const auto& layer : layers_) layer->set_precision(precision);
   for (const auto& layer : layers_) {
     for (Parameter& p : layer->parameters()) {
       p.value = p.value.to(device);
@@ -40,8 +42,12 @@ Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device de
   }
 }
 
-at::Tensor Autoencoder::scale(const at::Tensor& bytes) {
-  return bytes.to(at::kFloat).div_(255).permute({0, 3, 1, 2});
+at::Tensor Autoencoder::to_compute(const at::Tensor& images) const {
+  // A CPU keeps fp32 between the layers, whose products narrow it; a GPU has bf16 in memory too.
+  const bool narrow = precision_ == Precision::kBf16 && !device_.is_cpu();
+  const at::ScalarType type = narrow ? at::kBFloat16 : at::kFloat;
+  return images.to(type).contiguous(
+      images.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
 }
 
 Value Autoencoder::run(const Value& x, Part part, PassContext& context) {
@@ -55,14 +61,14 @@ Value Autoencoder::run(const Value& x, Part part, PassContext& context) {
 at::Tensor Autoencoder::encode(const at::Tensor& images) {
   PassContext context;
   at::Tensor embedding =
-      run(images.contiguous(at::MemoryFormat::ChannelsLast), Part::kEncoder, context).dense();
+      run(to_compute(images), Part::kEncoder, context).dense().to(at::kFloat);
   activity_penalty_ = context.activity_penalty;
   return embedding;
 }
 
 at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
   PassContext context;
-  at::Tensor logits = run(embeddings, Part::kDecoder, context).dense();
+  at::Tensor logits = run(to_compute(embeddings), Part::kDecoder, context).dense().to(at::kFloat);
   if (context.activity_penalty.defined()) {
     activity_penalty_ = activity_penalty_.defined() ? activity_penalty_ + context.activity_penalty
                                                     : context.activity_penalty;
@@ -75,14 +81,14 @@ at::Tensor Autoencoder::forward(const at::Tensor& images, uint64_t seed, uint64_
   context.training = true;
   context.seed = seed;
   context.step = step;
-  const Value embedding = run(images, Part::kEncoder, context);
+  const Value embedding = run(to_compute(images), Part::kEncoder, context);
   const Value logits = run(embedding, Part::kDecoder, context);
   activity_penalty_ = context.activity_penalty;
-  return logits.dense();
+  return logits.dense().to(at::kFloat);
 }
 
 void Autoencoder::backward(const at::Tensor& grad) {
-  at::Tensor g = grad;
+  at::Tensor g = to_compute(grad);
   for (size_t i = layers_.size(); i-- > 0;) g = layers_[i]->backward(g, /*input_grad=*/i > 0);
   for (Parameter* p : trainable_) {
     if (!p->grad.defined()) p->grad = at::zeros_like(p->value);

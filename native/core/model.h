@@ -11,6 +11,7 @@
 #include "core/config.h"
 #include "core/layer_list.h"
 #include "core/layers.h"
+#include "core/precision.h"
 
 namespace flexae {
 
@@ -21,13 +22,11 @@ class Autoencoder {
   /// Initializes the weights from `seed` on the CPU, then moves them: the same on every device.
   /// Throws Error(kConfig) as make_layers() does.
   /// `stages` lets a CPU take convolutions, normalizations and poolings together (see conv_stage.h).
-  Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device, bool stages = true);
+  Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
+              Precision precision = Precision::kFp32, bool stages = true);
 
   [[nodiscard]] const ModelConfig& config() const { return config_; }
   [[nodiscard]] at::Device device() const { return device_; }
-
-  /// Bytes N×H×W×C on the model's device to floats N×C×H×W (channels_last) in [0, 1].
-  [[nodiscard]] static at::Tensor scale(const at::Tensor& bytes);
 
   /// Embeddings, N×D, in evaluation mode. `images`: N×C×H×W floats in [0, 1].
   at::Tensor encode(const at::Tensor& images);
@@ -58,10 +57,12 @@ class Autoencoder {
   void load_state(const std::vector<std::pair<std::string, at::Tensor>>& state);
 
  private:
+  [[nodiscard]] at::Tensor to_compute(const at::Tensor& images) const;
   Value run(const Value& x, Part part, PassContext& context);
 
   ModelConfig config_;
   at::Device device_;
+  Precision precision_;
   std::vector<std::unique_ptr<Layer>> layers_;
   /// Parameters in order; those of a convolution's bias have no gradient.
   std::vector<Parameter*> trainable_;

@@ -1,10 +1,13 @@
 #include "core/optimizer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
+#include "core/kernels/kernels.h"
 
 namespace flexae {
 namespace {
@@ -20,6 +23,20 @@ constexpr double kAdagradStart = 0.1;   // Adagrad's initial accumulator
 /// Nadam's momentum schedule u_t (Dozat, 2016), as keras.optimizers.Nadam has it.
 double nadam_momentum(int64_t t) {
   return kBeta1 * (1.0 - 0.5 * std::pow(0.96, static_cast<double>(t)));
+}
+
+/// Nadam's factors at step t, as keras.optimizers.Nadam has them: of the momentum, of the gradient.
+struct NadamFactors {
+  double momentum;
+  double gradient;
+};
+NadamFactors nadam_factors(int64_t t) {
+  // The product of the schedule is a function of the step, so it needs no storing.
+  double product = 1;
+  for (int64_t i = 1; i <= t && product > 0; ++i) product *= nadam_momentum(i);
+  const double u = nadam_momentum(t);
+  const double u_next = nadam_momentum(t + 1);
+  return {u_next / (1 - product * u_next), (1 - u) / (1 - product)};
 }
 
 }  // namespace
@@ -56,10 +73,80 @@ void Optimizer::restore(int64_t iterations, const std::vector<std::vector<at::Te
   iterations_ = iterations;
 }
 
+/// All accumulators and the parameter in one pass over memory, on the CPU. False if it cannot be.
+bool Optimizer::step_by_kernels(const std::vector<at::Tensor>& gradients) {
+  /// A stretch of one parameter.
+  struct Piece {
+    size_t parameter;
+    int64_t begin;
+    int64_t count;
+  };
+  constexpr int64_t kPiece = 1 << 15;
+  std::vector<Piece> pieces;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const at::Tensor& p = parameters_[i];
+    if (!p.is_cpu() || p.scalar_type() != at::kFloat || gradients[i].scalar_type() != at::kFloat ||
+        !p.is_non_overlapping_and_dense() || gradients[i].strides() != p.strides()) {
+      return false;
+    }
+    for (int64_t begin = 0; begin < p.numel(); begin += kPiece) {
+      pieces.push_back({i, begin, std::min(kPiece, p.numel() - begin)});
+    }
+  }
+  const auto t = static_cast<double>(iterations_);
+  const double lr = learning_rate_;
+  const double debias1 = 1 - std::pow(kBeta1, t);
+  const double debias2 = 1 - std::pow(kBeta2, t);
+  const auto f = [](double value) { return static_cast<float>(value); };
+  const NadamFactors nadam =
+      kind_ == OptimizerKind::kNadam ? nadam_factors(iterations_) : NadamFactors{};
+  const Kernels& k = kernels();
+  at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t first, int64_t last) {
+    for (int64_t at = first; at < last; ++at) {
+      const Piece& piece = pieces[static_cast<size_t>(at)];
+      const int64_t n = piece.count;
+      float* p = parameters_[piece.parameter].mutable_data_ptr<float>() + piece.begin;
+      const float* g = gradients[piece.parameter].const_data_ptr<float>() + piece.begin;
+      const auto slot = [&](size_t index) {
+        return slots_[index][piece.parameter].mutable_data_ptr<float>() + piece.begin;
+      };
+      switch (kind_) {
+        case OptimizerKind::kSgd:
+          for (int64_t i = 0; i < n; ++i) p[i] -= f(lr) * g[i];
+          break;
+        case OptimizerKind::kRmsprop:
+          k.rmsprop(p, g, slot(0), n, f(lr), f(kRho), f(kEpsilon));
+          break;
+        case OptimizerKind::kAdagrad:
+          k.adagrad(p, g, slot(0), n, f(lr), f(kEpsilon));
+          break;
+        case OptimizerKind::kAdadelta:
+          k.adadelta(p, g, slot(0), slot(1), n, f(lr), f(kAdadeltaRho), f(kEpsilon));
+          break;
+        case OptimizerKind::kAdam:
+        case OptimizerKind::kAdamw:
+          k.adam(p, g, slot(0), slot(1), n, f(lr * std::sqrt(debias2) / debias1), f(kBeta1),
+                 f(kBeta2), f(kEpsilon),
+                 kind_ == OptimizerKind::kAdamw ? f(1 - kWeightDecay * lr) : 1.0F);
+          break;
+        case OptimizerKind::kAdamax:
+          k.adamax(p, g, slot(0), slot(1), n, f(lr / debias1), f(kBeta1), f(kBeta2), f(kEpsilon));
+          break;
+        case OptimizerKind::kNadam:
+          k.nadam(p, g, slot(0), slot(1), n, f(lr * nadam.momentum), f(lr * nadam.gradient),
+                  f(1 / std::sqrt(debias2)), f(kBeta1), f(kBeta2), f(kEpsilon));
+          break;
+      }
+    }
+  });
+  return true;
+}
+
 void Optimizer::step(const std::vector<at::Tensor>& g) {
   ++iterations_;
+  if (step_by_kernels(g)) return;
   const double lr = learning_rate_;
-  const double t = static_cast<double>(iterations_);
+  const auto t = static_cast<double>(iterations_);
   const at::TensorList p(parameters_);
   switch (kind_) {
     case OptimizerKind::kSgd:
@@ -129,19 +216,12 @@ void Optimizer::step(const std::vector<at::Tensor>& g) {
       at::_foreach_lerp_(m, g, 1 - kBeta1);
       at::_foreach_mul_(v, kBeta2);
       at::_foreach_addcmul_(v, g, g, 1 - kBeta2);
-      // The product of the schedule is a function of the step, so it needs no storing.
-      double product = 1;
-      for (int64_t i = 1; i <= iterations_; ++i) {
-        product *= nadam_momentum(i);
-        if (product == 0) break;
-      }
-      const double u = nadam_momentum(iterations_);
-      const double u_next = nadam_momentum(iterations_ + 1);
+      const NadamFactors factors = nadam_factors(iterations_);
       auto denominator = at::_foreach_sqrt(v);
       at::_foreach_div_(denominator, std::sqrt(1 - std::pow(kBeta2, t)));
       at::_foreach_add_(denominator, kEpsilon);
-      at::_foreach_addcdiv_(p, m, denominator, -lr * u_next / (1 - product * u_next));
-      at::_foreach_addcdiv_(p, g, denominator, -lr * (1 - u) / (1 - product));
+      at::_foreach_addcdiv_(p, m, denominator, -lr * factors.momentum);
+      at::_foreach_addcdiv_(p, g, denominator, -lr * factors.gradient);
       return;
     }
   }

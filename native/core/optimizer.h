@@ -36,6 +36,8 @@ class Optimizer {
   static int64_t slot_count(OptimizerKind kind);
 
  private:
+  bool step_by_kernels(const std::vector<at::Tensor>& gradients);
+
   OptimizerKind kind_;
   double learning_rate_;
   std::vector<at::Tensor> parameters_;

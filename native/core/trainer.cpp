@@ -2,20 +2,21 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <malloc.h>
 
 #include <chrono>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <numeric>
 
 #include "core/checkpoint.h"
+#include "core/cpu.h"
 #include "core/device.h"
 #include "core/device_feed.h"
 #include "core/error.h"
-#include "core/optimizer.h"
 #include "core/random.h"
 #include "core/torchscript.h"
+#include "core/training_step.h"
 
 namespace flexae {
 namespace {
@@ -32,16 +33,6 @@ std::vector<int64_t> in_order(int64_t n) {
   return order;
 }
 
-/// Turns over the images whose bit is set. `bytes` is N×H×W×C; `dim` 1 is vertical, 2 horizontal.
-at::Tensor flip_some(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t dim,
-                     const std::function<bool(int64_t)>& chosen) {
-  at::Tensor mask = at::empty({bytes.size(0), 1, 1, 1}, at::kBool);
-  for (size_t i = 0; i < indices.size(); ++i) {
-    mask.mutable_data_ptr<bool>()[i] = chosen(indices[i]);
-  }
-  return at::where(mask.to(bytes.device(), /*non_blocking=*/true), bytes.flip({dim}), bytes);
-}
-
 class Training {
  public:
   Training(const TrainerConfig& config, BatchSource& train_source, BatchSource& valid_source,
@@ -52,24 +43,23 @@ class Training {
         observer_(observer),
         cancel_(cancel),
         device_(resolve_device(config.device)),
-        model_(config.model, config.seed, device_),
-        optimizer_(config.optimizer, config.learning_rate, model_.parameters()),
-        feed_(train_source, device_),
-        metrics_(device_) {}
+        step_(config, device_),
+        train_feed_(train_source, device_),
+        valid_feed_(valid_source, device_) {}
 
   TrainingResult run() {
     const auto begin = Clock::now();
-    observer_.on_start(device_, at::get_num_threads(), batches(train_source_));
+    observer_.on_start(device_, step_.precision(), at::get_num_threads(), batches(train_source_));
     TrainingResult result;
     result.stopped = fit();
     observer_.on_finishing(result.stopped);
     result.epochs = state_.epoch;
     result.best_epoch = state_.best_epoch;
-    if (!best_.empty()) model_.load_state(best_);
+    if (!best_.empty()) step_.model().load_state(best_);
     export_models();
     if (result.stopped != Stopped::kInterrupted) {
-      result.train = evaluate(model_, train_source_, config_.batch_size);
-      result.valid = evaluate(model_, valid_source_, config_.batch_size);
+      result.train = score(train_feed_, train_source_);
+      result.valid = score(valid_feed_, valid_source_);
       result.scored = true;
     }
     result.seconds = seconds_since(begin);
@@ -96,11 +86,11 @@ class Training {
     const auto begin = Clock::now();
     report.epoch = epoch;
     if (!train_epoch(epoch)) return false;
-    report.train = finite(metrics_.values(), epoch, "training");
+    report.train = finite(step_.metrics().values(), epoch, "training");
     const double train_seconds = seconds_since(begin);
     report.images_per_second = static_cast<double>(images_) / train_seconds;
     if (!validate_epoch(epoch)) return false;
-    report.valid = finite(metrics_.values(), epoch, "validation");
+    report.valid = finite(step_.metrics().values(), epoch, "validation");
     report.seconds = seconds_since(begin);
 
     state_.epoch = epoch;
@@ -116,7 +106,7 @@ class Training {
     report.best_epoch = state_.best_epoch;
     if (report.best && epoch - last_checkpoint_ >= config_.period && !config_.run_dir.empty()) {
       report.checkpoint = checkpoint_name(epoch, report.train.loss, report.valid.loss);
-      save_checkpoint(config_.run_dir + "/" + report.checkpoint, model_, optimizer_, state_,
+      save_checkpoint(config_.run_dir + "/" + report.checkpoint, step_.model(), step_.optimizer(), state_,
                       config_.config_json);
       last_checkpoint_ = epoch;
     }
@@ -124,16 +114,16 @@ class Training {
   }
 
   bool train_epoch(int64_t epoch) {
-    metrics_.reset();
+    step_.metrics().reset();
     images_ = 0;
-    feed_.start(random_permutation(train_source_.size(), config_.seed, RandomPurpose::kShuffle,
+    train_feed_.start(random_permutation(train_source_.size(), config_.seed, RandomPurpose::kShuffle,
                                    static_cast<uint64_t>(epoch)),
                 config_.batch_size);
     const auto begin = Clock::now();
     DeviceFeed::Item item;
-    for (int64_t batch = 1; feed_.next(item); ++batch) {
+    for (int64_t batch = 1; train_feed_.next(item); ++batch) {
       if (cancel_.load(std::memory_order_relaxed)) return false;
-      train_batch(item, epoch, batch);
+      step_.train(item.images, item.indices, epoch, batch);
       images_ += item.images.size(0);
       progress(false, epoch, batch, batches(train_source_), begin);
     }
@@ -141,51 +131,28 @@ class Training {
     return !cancel_.load(std::memory_order_relaxed);
   }
 
-  void train_batch(const DeviceFeed::Item& item, int64_t epoch, int64_t batch) {
-    const at::Tensor images = Autoencoder::scale(augment(item, epoch));
-    // A batch's random numbers depend on where it stands, not on how the run came there.
-    const uint64_t step = (static_cast<uint64_t>(epoch) << 32) + static_cast<uint64_t>(batch);
-    const at::Tensor logits = model_.forward(images, config_.seed, step);
-    at::Tensor grad;
-    metrics_.add(logits, images, model_.penalties(), &grad);
-    model_.backward(grad);
-    optimizer_.step(model_.gradients());
-    model_.constrain();
-  }
-
-  at::Tensor augment(const DeviceFeed::Item& item, int64_t epoch) const {
-    at::Tensor bytes = item.images;
-    const auto coin = [&](int64_t index, uint64_t bit) {
-      return ((random_bits(config_.seed, RandomPurpose::kFlip, static_cast<uint64_t>(epoch),
-                           static_cast<uint64_t>(index)) >>
-               bit) &
-              1) != 0;
-    };
-    if (config_.horizontal_flip) {
-      bytes = flip_some(bytes, item.indices, 2, [&](int64_t index) { return coin(index, 0); });
-    }
-    if (config_.vertical_flip) {
-      bytes = flip_some(bytes, item.indices, 1, [&](int64_t index) { return coin(index, 1); });
-    }
-    return bytes;
-  }
-
   bool validate_epoch(int64_t epoch) {
-    metrics_.reset();
+    step_.metrics().reset();
     images_ = 0;
-    DeviceFeed feed(valid_source_, device_);
-    feed.start(in_order(valid_source_.size()), config_.batch_size);
+    valid_feed_.start(in_order(valid_source_.size()), config_.batch_size);
     const auto begin = Clock::now();
     DeviceFeed::Item item;
-    for (int64_t batch = 1; feed.next(item); ++batch) {
+    for (int64_t batch = 1; valid_feed_.next(item); ++batch) {
       if (cancel_.load(std::memory_order_relaxed)) return false;
-      const at::Tensor images = Autoencoder::scale(item.images);
-      metrics_.add(model_.decode(model_.encode(images)), images, model_.penalties(), nullptr);
+      step_.evaluate(item.images);
       images_ += item.images.size(0);
       progress(true, epoch, batch, batches(valid_source_), begin);
     }
     if (images_ == 0) throw Error(ErrorCode::kData, "No validation image could be read.");
     return !cancel_.load(std::memory_order_relaxed);
+  }
+
+  Metrics::Values score(DeviceFeed& feed, const BatchSource& source) {
+    step_.metrics().reset();
+    feed.start(in_order(source.size()), config_.batch_size);
+    DeviceFeed::Item item;
+    while (feed.next(item)) step_.evaluate(item.images);
+    return step_.metrics().values();
   }
 
   void progress(bool validating, int64_t epoch, int64_t batch, int64_t batches,
@@ -194,7 +161,7 @@ class Training {
     if (now - last_progress_ < std::chrono::milliseconds(config_.progress_interval_ms)) return;
     last_progress_ = now;
     // Waits for the device, which is why it is not done for each batch.
-    const double loss = finite(metrics_.values(), epoch, validating ? "validation" : "training").loss;
+    const double loss = finite(step_.metrics().values(), epoch, validating ? "validation" : "training").loss;
     const double elapsed = std::chrono::duration<double>(now - begin).count();
     observer_.on_progress(
         {validating, epoch, batch, batches, loss, static_cast<double>(images_) / elapsed});
@@ -211,17 +178,17 @@ class Training {
 
   void keep_best() {
     if (best_.empty()) {
-      for (const auto& [name, tensor] : model_.state()) best_.emplace_back(name, tensor.clone());
+      for (const auto& [name, tensor] : step_.model().state()) best_.emplace_back(name, tensor.clone());
       return;
     }
-    const auto state = model_.state();
+    const auto state = step_.model().state();
     for (size_t i = 0; i < state.size(); ++i) best_[i].second.copy_(state[i].second);
   }
 
   void export_models() {
     if (config_.run_dir.empty()) return;
-    export_autoencoder(model_, config_.run_dir + "/ae.pt", config_.config_json);
-    export_encoder(model_, config_.run_dir + "/en.pt", config_.config_json);
+    export_autoencoder(step_.model(), config_.run_dir + "/ae.pt", config_.config_json);
+    export_encoder(step_.model(), config_.run_dir + "/en.pt", config_.config_json);
   }
 
   const TrainerConfig& config_;
@@ -230,16 +197,23 @@ class Training {
   TrainingObserver& observer_;
   const std::atomic<bool>& cancel_;
   at::Device device_;
-  Autoencoder model_;
-  Optimizer optimizer_;
-  DeviceFeed feed_;
-  Metrics metrics_;
+  TrainingStep step_;
+  DeviceFeed train_feed_;
+  DeviceFeed valid_feed_;
   TrainingState state_;
   std::vector<std::pair<std::string, at::Tensor>> best_;
   int64_t last_checkpoint_ = 0;
   int64_t images_ = 0;
   Clock::time_point last_progress_;
 };
+
+/// Memory that a step frees stays with the process for the next step: fresh pages cost more than
+/// most of the work done on them.
+void keep_freed_memory() {
+  constexpr int kThreshold = 256 << 20;
+  mallopt(M_MMAP_THRESHOLD, kThreshold);
+  mallopt(M_TRIM_THRESHOLD, kThreshold);
+}
 
 void require_at_least(int64_t value, int64_t least, const char* name) {
   if (value >= least) return;
@@ -268,21 +242,9 @@ TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
                      const std::atomic<bool>& cancel) {
   validate(config);
   const at::NoGradGuard no_grad;
+  keep_freed_memory();
   at::set_num_threads(config.threads > 0 ? config.threads : available_cores());
   return Training(config, train_source, valid_source, observer, cancel).run();
-}
-
-Metrics::Values evaluate(Autoencoder& model, BatchSource& source, int64_t batch_size) {
-  const at::NoGradGuard no_grad;
-  DeviceFeed feed(source, model.device());
-  feed.start(in_order(source.size()), batch_size);
-  Metrics metrics(model.device());
-  DeviceFeed::Item item;
-  while (feed.next(item)) {
-    const at::Tensor images = Autoencoder::scale(item.images);
-    metrics.add(model.decode(model.encode(images)), images, model.penalties(), nullptr);
-  }
-  return metrics.values();
 }
 
 }  // namespace flexae

@@ -5,34 +5,12 @@
 #include <string>
 
 #include "core/batch_source.h"
-#include "core/config.h"
 #include "core/loss.h"
 #include "core/model.h"
+#include "core/precision.h"
+#include "core/trainer_config.h"
 
 namespace flexae {
-
-struct TrainerConfig {
-  ModelConfig model;
-  OptimizerKind optimizer = OptimizerKind::kAdadelta;
-  double learning_rate = 1.0;
-  int64_t epochs = 100;
-  int64_t batch_size = 32;
-  /// Epochs without a better validation loss before stopping.
-  int64_t patience = 100;
-  /// A checkpoint at most every so many epochs, when the validation loss is the best so far.
-  int64_t period = 100;
-  uint64_t seed = 1;
-  std::string device = "auto";
-  int threads = 0;  ///< 0: as many as there are cores
-  bool horizontal_flip = true;
-  bool vertical_flip = true;
-  std::string run_dir;  ///< Existing folder; "" writes nothing.
-  std::string config_json;
-  int64_t progress_interval_ms = 100;
-};
-
-/// Checks ranges. Throws Error(kConfig).
-void validate(const TrainerConfig& config);
 
 enum class Stopped { kFinished, kEarly, kInterrupted };
 
@@ -60,7 +38,7 @@ struct ProgressReport {
 class TrainingObserver {
  public:
   virtual ~TrainingObserver() = default;
-  virtual void on_start(at::Device device, int threads, int64_t batches) = 0;
+  virtual void on_start(at::Device device, Precision precision, int threads, int64_t batches) = 0;
   virtual void on_progress(const ProgressReport& report) = 0;
   virtual void on_epoch(const EpochReport& report) = 0;
   virtual void on_finishing(Stopped stopped) = 0;
@@ -82,8 +60,5 @@ struct TrainingResult {
 TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
                      BatchSource& valid_source, TrainingObserver& observer,
                      const std::atomic<bool>& cancel);
-
-/// Scores of a whole source in evaluation mode.
-Metrics::Values evaluate(Autoencoder& model, BatchSource& source, int64_t batch_size);
 
 }  // namespace flexae

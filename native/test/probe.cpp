@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/activation.h"
+#include "core/augment.h"
 #include "core/config.h"
 #include "core/initializer.h"
 #include "core/json.h"
@@ -232,7 +233,7 @@ Tensors train_step(const Input& input) {
   const int64_t batch = input.count("batch_size");
   Tensors out;
   for (int64_t step = 0; step < input.count("steps"); ++step) {
-    const at::Tensor images = flexae::Autoencoder::scale(
+    const at::Tensor images = flexae::to_images(
         input.tensor("images").slice(0, step * batch, (step + 1) * batch));
     flexae::Metrics metrics(at::kCPU);
     at::Tensor grad;
@@ -250,7 +251,7 @@ Tensors train_step(const Input& input) {
 /// images: N×H×W×C bytes. Gives embedding (N×D) and output (N×C×H×W), in evaluation mode.
 Tensors forward(const Input& input) {
   flexae::Autoencoder model = make_model(input);
-  const at::Tensor embedding = model.encode(flexae::Autoencoder::scale(input.tensor("images")));
+  const at::Tensor embedding = model.encode(flexae::to_images(input.tensor("images")));
   return {{"embedding", embedding}, {"output", model.decode(embedding).sigmoid()}};
 }
 

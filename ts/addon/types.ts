@@ -142,6 +142,8 @@ export interface TrainOptions {
   seed: number;
   /** auto, cpu, cuda or cuda:N. */
   device: string;
+  /** auto, fp32 or bf16 (products in bf16; weights, statistics and loss in fp32). */
+  precision: string;
   /** Compute threads; 0 chooses by cores. */
   threads: number;
   horizontalFlip: boolean;
@@ -170,6 +172,8 @@ export type TrainEvent =
       type: "start";
       device: string;
       deviceName: string;
+      /** What products are computed in. */
+      precision: "fp32" | "bf16";
       threads: number;
       trainImages: number;
       validImages: number;
@@ -253,6 +257,43 @@ export interface ModelHandle {
   dispose(): void;
 }
 
+/** Which training to time. */
+export interface BenchmarkOptions {
+  model: ModelOptions;
+  optimizer: string;
+  learningRate: number;
+  batchSize: number;
+  seed: number;
+  /** auto, cpu, cuda or cuda:N. */
+  device: string;
+  /** auto, fp32 or bf16. */
+  precision: string;
+  /** Compute threads; 0 chooses by cores. */
+  threads: number;
+  horizontalFlip: boolean;
+  verticalFlip: boolean;
+  /** N×C×H×W bytes to train on, at least a batch; synthetic images unless given. */
+  images?: Uint8Array;
+}
+
+/** A training whose steps are timed when asked for; it has a thread of its own. */
+export interface BenchmarkHandle {
+  readonly device: string;
+  /** fp32 or bf16. */
+  readonly precision: string;
+  readonly threads: number;
+  /** The set of inner loops chosen for this processor: baseline, avx2 or avx512. */
+  readonly kernels: string;
+  /** Runs whole training steps. Gives the milliseconds of each and their mean loss. */
+  train(steps: number): Promise<{ milliseconds: number[]; loss: number }>;
+  /** Embeds batches, from bytes to embeddings on the device. Gives the milliseconds of each. */
+  encode(batches: number): Promise<number[]>;
+  /** The images trained on, N×C×H×W bytes. */
+  images(): Promise<Uint8Array>;
+  /** Frees the model, after the work under way. Idempotent; later calls fail with FLEXAE_DISPOSED. */
+  dispose(): void;
+}
+
 export interface AddonVersions {
   addon: string;
   /** Of the libtorch that is loaded. */
@@ -303,4 +344,6 @@ export interface Addon {
   /** Checks the options (throws FLEXAE_CONFIG), then trains on a thread of its own. */
   train(options: TrainOptions, onEvent: (event: TrainEvent) => void): TrainingHandle;
   loadModel(path: string, device: string): Promise<ModelHandle>;
+  /** Makes a model and its images and times nothing yet. Throws or rejects with FLEXAE_CONFIG. */
+  benchmark(options: BenchmarkOptions): Promise<BenchmarkHandle>;
 }

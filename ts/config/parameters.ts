@@ -373,6 +373,15 @@ const TABLE = [
     help: "auto, cpu, cuda or cuda:N",
   },
   {
+    name: "precision",
+    group: "training",
+    kind: "text",
+    default: "auto",
+    placeholder: "name",
+    expected: "auto, fp32 or bf16",
+    help: "auto, fp32 or bf16; auto takes bf16 where the hardware computes it",
+  },
+  {
     name: "threads",
     group: "training",
     kind: "number",

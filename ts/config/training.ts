@@ -15,6 +15,7 @@ export const trainingSchema = z.strictObject({
   period: count,
   seed: z.int().min(0),
   device: z.string().regex(/^(auto|cpu|cuda(:\d{1,3})?)$/),
+  precision: z.enum(["auto", "fp32", "bf16"]),
   threads: z.int().min(0).max(1024),
 });
 

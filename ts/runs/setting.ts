@@ -60,6 +60,7 @@ export function settingText(record: RunRecord): string {
       device: {
         used: start?.device ?? settings.device,
         name: start?.deviceName ?? null,
+        precision: start?.precision ?? null,
         threads: start?.threads ?? null,
         cpu: hardware.cpu.name,
         cpu_capability: hardware.cpu.capability,

@@ -210,6 +210,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
           period: settings.period,
           seed: settings.seed,
           device: settings.device,
+          precision: settings.precision,
           threads: settings.threads,
           horizontalFlip: settings.horizontal_flip,
           verticalFlip: settings.vertical_flip,

@@ -40,6 +40,9 @@ struct Kernels {
   /// y[i] += x[i]
   void (*add)(float* y, const float* x, int64_t n);
 
+  /// The bits of x as bf16, rounded to the nearest, ties to even.
+  void (*to_bf16)(const float* x, uint16_t* y, int64_t n);
+
   /// Binary cross-entropy from logits z and targets t in [0, 1]: sums[0] += Σ loss, sums[1] += pixels
   /// whose rounded output equals the target, sums[2] += Σ (p − t)². grad, if not null, becomes
   /// (p − t)·factor.

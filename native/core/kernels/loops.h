@@ -96,14 +96,15 @@ inline float fast_tanh(float x) {
 template <Activation kind>
 inline float apply(float z) {
   if constexpr (kind == A::kLinear) return z;
-  if constexpr (kind == A::kRelu) return z > 0 ? z : 0.0F;
+  // Written so that NaN goes through: a loss that is no number must show.
+  if constexpr (kind == A::kRelu) return z < 0 ? 0.0F : z;
   if constexpr (kind == A::kElu) {
     const float e = fast_expm1_negative(z < 0 ? z : 0.0F);
-    return z > 0 ? z : e;
+    return z < 0 ? e : z;
   }
   if constexpr (kind == A::kSelu) {
     const float e = kSeluAlphaF * fast_expm1_negative(z < 0 ? z : 0.0F);
-    return kSeluScaleF * (z > 0 ? z : e);
+    return kSeluScaleF * (z < 0 ? e : z);
   }
   if constexpr (kind == A::kGelu) return 0.5F * z * (1.0F + __builtin_erff(z * 0.70710678118654752F));
   if constexpr (kind == A::kTanh) return fast_tanh(z);
@@ -317,6 +318,16 @@ void add(float* y, const float* x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] += x[i];
 }
 
+void to_bf16(const float* x, uint16_t* y, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const auto bits = static_cast<uint32_t>(float_to_bits(x[i]));
+    const uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
+    // Rounding must not turn a NaN into an infinity.
+    y[i] = static_cast<uint16_t>(x[i] != x[i] ? 0x7fc0U : rounded);
+  }
+}
+
 void bce(const float* z, const float* t, float* grad, int64_t n, float factor, double* sums) {
   // Short runs in fp32, their sums in fp64.
   constexpr int64_t kRun = 2048;
@@ -432,9 +443,9 @@ void nadam(float* p, const float* g, float* m, float* v, int64_t n, float cm, fl
 
 constexpr Kernels make_kernels(const char* name) {
   return {name,        affine_activate, norm_backward_sums, norm_backward_apply,
-          moments,     average_rows,    add,                bce,
-          scale_bytes, adadelta,        adam,               rmsprop,
-          adagrad,     adamax,          nadam};
+          moments,     average_rows,    add,                to_bf16,
+          bce,         scale_bytes,     adadelta,           adam,
+          rmsprop,     adagrad,         adamax,             nadam};
 }
 
 }  // namespace

@@ -58,7 +58,7 @@ class Squares : public BatchSource {
 
 class Recorder : public TrainingObserver {
  public:
-  void on_start(at::Device, int, int64_t) override {}
+  void on_start(at::Device, Precision, int, int64_t) override {}
   void on_progress(const ProgressReport& report) override {
     if (progress) progress(report);
   }
@@ -220,10 +220,11 @@ TEST(Trainer, CancelTakesEffectWithinABatch) {
 TEST(Trainer, NamesALossThatIsNotFinite) {
   TrainerConfig config = small();
   config.optimizer = OptimizerKind::kSgd;
-  config.learning_rate = 1e30;
+  config.learning_rate = 1e300;  // infinite in fp32
   try {
-    run(config);
-    FAIL();
+    const Outcome outcome = run(config);
+    FAIL() << "losses " << outcome.epochs.front().train.loss << " "
+           << outcome.epochs.back().train.loss;
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kNan);
   }

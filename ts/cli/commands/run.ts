@@ -27,6 +27,7 @@ class JsonReporter implements Reporter {
         runDir: event.runDir,
         device: event.device,
         deviceName: event.deviceName,
+        precision: event.precision,
         threads: event.threads,
         epochs: event.epochs,
         trainImages: event.trainImages,
@@ -133,7 +134,7 @@ class TextReporter implements Reporter {
     print();
     print(
       `${grouped(event.trainImages)} training and ${grouped(event.validImages)} validation images, ` +
-        `on ${event.deviceName} (${event.device}${event.device === "cpu" ? `, ${event.threads} thread${event.threads === 1 ? "" : "s"}` : ""})`,
+        `on ${event.deviceName} (${event.device}${event.device === "cpu" ? `, ${event.threads} thread${event.threads === 1 ? "" : "s"}` : ""}, ${event.precision})`,
     );
     print(KEPT[event.cache]);
     if (event.runDir !== null) print(`Run folder ${shortPath(event.runDir)}`);

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace flexae {
+
+/// Which images of a batch to turn over.
+struct Flips {
+  std::vector<bool> horizontal;  ///< Left to right; empty for none.
+  std::vector<bool> vertical;    ///< Top to bottom; empty for none.
+};
+
+/// Draws the flips of the images with these indices in this epoch: a function of the seed.
+Flips draw_flips(const std::vector<int64_t>& indices, uint64_t seed, int64_t epoch,
+                 bool horizontal, bool vertical);
+
+/// Bytes N×H×W×C to fp32 N×C×H×W (channels_last) in [0, 1] on the same device, turned over as asked.
+at::Tensor to_images(const at::Tensor& bytes, const Flips& flips = {});
+
+}  // namespace flexae

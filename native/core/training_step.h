@@ -1,0 +1,45 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "core/loss.h"
+#include "core/model.h"
+#include "core/optimizer.h"
+#include "core/precision.h"
+#include "core/trainer_config.h"
+
+namespace flexae {
+
+/// A model with its optimizer: what one batch does to them. Everything random follows from the seed
+/// and from where the batch stands, so a run can be repeated or resumed anywhere.
+class TrainingStep {
+ public:
+  /// `config` must outlive the object.
+  TrainingStep(const TrainerConfig& config, at::Device device);
+
+  /// One update from bytes N×H×W×C on the device. `indices`: of the images in their source (see
+  /// Batch). Adds the batch to metrics().
+  void train(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
+             int64_t batch);
+  /// Adds a batch to metrics() in evaluation mode.
+  void evaluate(const at::Tensor& bytes);
+
+  Autoencoder& model() { return model_; }
+  Optimizer& optimizer() { return optimizer_; }
+  Metrics& metrics() { return metrics_; }
+  [[nodiscard]] at::Device device() const { return device_; }
+  [[nodiscard]] Precision precision() const { return precision_; }
+
+ private:
+  const TrainerConfig& config_;
+  at::Device device_;
+  Precision precision_;
+  Autoencoder model_;
+  Optimizer optimizer_;
+  Metrics metrics_;
+};
+
+}  // namespace flexae

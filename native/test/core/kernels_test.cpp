@@ -1,0 +1,179 @@
+#include "core/kernels/kernels.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "core/activation.h"
+
+namespace flexae {
+namespace {
+
+constexpr Activation kActivations[] = {
+    Activation::kLinear,      Activation::kRelu,     Activation::kElu,         Activation::kSelu,
+    Activation::kGelu,        Activation::kTanh,     Activation::kSigmoid,     Activation::kSoftplus,
+    Activation::kHardSigmoid, Activation::kSoftsign, Activation::kExponential, Activation::kSilu,
+    Activation::kLeakyRelu};
+
+/// Each set that this processor can run, against ATen in fp64.
+class KernelsTest : public testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    at::manual_seed(11);
+    const std::string name = GetParam();
+    set_ = name == "baseline" ? baseline_kernels()
+                              : (name == "avx2" ? avx2_kernels() : avx512_kernels());
+    if (set_ == nullptr) GTEST_SKIP() << "this processor has no " << name;
+  }
+  const Kernels& k() { return *set_; }
+
+ private:
+  const Kernels* set_ = nullptr;
+};
+
+at::Tensor as_double(const at::Tensor& t) { return t.to(at::kDouble); }
+
+/// The largest error, absolute below 1 and relative above.
+double error(const at::Tensor& got, const at::Tensor& expected) {
+  return ((as_double(got) - expected).abs() / expected.abs().clamp_min(1.0)).max().item<double>();
+}
+
+constexpr int64_t kRows = 37;
+constexpr int64_t kPeriod = 96;
+// Beyond whole periods and whole vectors.
+constexpr int64_t kCount = kRows * kPeriod + 41;
+
+at::Tensor by_channel(const at::Tensor& values) {
+  return values.repeat({kRows + 1}).slice(0, 0, kCount);
+}
+
+TEST_P(KernelsTest, AffineActivateIsAccurateOverTheWholeRange) {
+  at::Tensor x = at::cat({at::linspace(-100, 85, kCount - 2000), at::linspace(-1, 1, 2000)});
+  const at::Tensor scale = at::rand({kPeriod}) + 0.5;
+  const at::Tensor shift = at::rand({kPeriod}) * 1e-3;
+  for (const Activation activation : kActivations) {
+    at::Tensor y = at::empty_like(x);
+    k().affine_activate(x.data_ptr<float>(), y.data_ptr<float>(), kCount, scale.data_ptr<float>(),
+                        shift.data_ptr<float>(), kPeriod, activation);
+    // z in fp32, as the kernel has it: a large exponent magnifies the rounding of z itself.
+    const at::Tensor z = x * by_channel(scale) + by_channel(shift);
+    const at::Tensor expected = activate(as_double(z), activation);
+    const at::Tensor finite = expected.abs() < 1e30;
+    EXPECT_LT(error(y.masked_select(finite), expected.masked_select(finite)),
+              activation == Activation::kExponential ? 2e-5 : 1e-6)
+        << static_cast<int>(activation);
+  }
+}
+
+TEST_P(KernelsTest, NormBackwardSumsAndApplyFollowTheirDefinition) {
+  const at::Tensor x = at::randn({kCount}) * 3;
+  const at::Tensor dy = at::randn({kCount});
+  const at::Tensor scale = at::rand({kPeriod}) + 0.5;
+  const at::Tensor shift = at::randn({kPeriod});
+  const at::Tensor center = at::randn({kPeriod});
+  for (const Activation activation : kActivations) {
+    const at::Tensor z =
+        as_double(x) * as_double(by_channel(scale)) + as_double(by_channel(shift));
+    const at::Tensor dz =
+        activate_backward(as_double(dy), z, activate(z, activation), activation);
+    at::Tensor s1 = at::ones({kPeriod});
+    at::Tensor s2 = at::ones({kPeriod});
+    k().norm_backward_sums(x.data_ptr<float>(), dy.data_ptr<float>(), kCount,
+                           scale.data_ptr<float>(), shift.data_ptr<float>(),
+                           center.data_ptr<float>(), kPeriod, activation, s1.data_ptr<float>(),
+                           s2.data_ptr<float>());
+    const at::Tensor padded = at::constant_pad_nd(dz, {0, (kRows + 1) * kPeriod - kCount});
+    const at::Tensor centered = at::constant_pad_nd(
+        dz * (as_double(x) - as_double(by_channel(center))), {0, (kRows + 1) * kPeriod - kCount});
+    const at::Tensor e1 = padded.view({-1, kPeriod}).sum(0) + 1;
+    const at::Tensor e2 = centered.view({-1, kPeriod}).sum(0) + 1;
+    EXPECT_LT(error(s1, e1), 1e-4) << static_cast<int>(activation);
+    EXPECT_LT(error(s2, e2), 1e-4) << static_cast<int>(activation);
+
+    at::Tensor dx = at::empty_like(x);
+    k().norm_backward_apply(x.data_ptr<float>(), dy.data_ptr<float>(), dx.data_ptr<float>(), kCount,
+                            scale.data_ptr<float>(), shift.data_ptr<float>(),
+                            center.data_ptr<float>(), scale.data_ptr<float>(),
+                            shift.data_ptr<float>(), kPeriod, activation);
+    const at::Tensor expected = as_double(by_channel(center)) * dz +
+                                as_double(by_channel(scale)) * as_double(x) +
+                                as_double(by_channel(shift));
+    EXPECT_LT(error(dx, expected), 2e-5) << static_cast<int>(activation);
+  }
+}
+
+TEST_P(KernelsTest, MomentsFollowTheirDefinition) {
+  const at::Tensor x = at::randn({kCount}) + 5;
+  const at::Tensor center = at::full({kPeriod}, 5.0F);
+  at::Tensor s1 = at::zeros({kPeriod});
+  at::Tensor s2 = at::zeros({kPeriod});
+  k().moments(x.data_ptr<float>(), kCount, center.data_ptr<float>(), kPeriod, s1.data_ptr<float>(),
+              s2.data_ptr<float>());
+  const at::Tensor d = at::constant_pad_nd(as_double(x) - 5, {0, (kRows + 1) * kPeriod - kCount})
+                           .view({-1, kPeriod});
+  EXPECT_LT(error(s1, d.sum(0)), 1e-4);
+  EXPECT_LT(error(s2, d.square().sum(0)), 1e-4);
+}
+
+TEST_P(KernelsTest, BceAgreesWithAtenIncludingItsTails) {
+  const int64_t n = 10007;
+  const at::Tensor z = at::cat({at::randn({n - 2000}) * 4, at::linspace(-120, 120, 2000)});
+  at::Tensor t = at::rand({n});
+  t.slice(0, 0, n / 2).round_();
+  at::Tensor grad = at::empty({n});
+  double sums[3] = {};
+  k().bce(z.data_ptr<float>(), t.data_ptr<float>(), grad.data_ptr<float>(), n, 0.5F, sums);
+  const at::Tensor zd = as_double(z);
+  const at::Tensor td = as_double(t);
+  const at::Tensor p = at::sigmoid(zd);
+  const double loss =
+      at::binary_cross_entropy_with_logits(zd, td, {}, {}, at::Reduction::Sum).item<double>();
+  EXPECT_NEAR(sums[0] / loss, 1.0, 1e-6);
+  EXPECT_EQ(sums[1], at::eq(at::gt(at::sigmoid(z), 0.5).to(at::kFloat), t).sum().item<double>());
+  EXPECT_NEAR(sums[2] / (p - td).square().sum().item<double>(), 1.0, 1e-6);
+  EXPECT_LT(error(grad, (p - td) * 0.5), 1e-6);
+}
+
+TEST_P(KernelsTest, NotANumberGoesThrough) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> one(32, 1.0F);
+  const std::vector<float> zero(32, 0.0F);
+  std::vector<float> x(32, nan);
+  std::vector<float> y(32);
+  for (const Activation activation : kActivations) {
+    k().affine_activate(x.data(), y.data(), 32, one.data(), zero.data(), 32, activation);
+    EXPECT_TRUE(std::isnan(y[7])) << static_cast<int>(activation);
+  }
+  double sums[3] = {};
+  k().bce(x.data(), zero.data(), y.data(), 32, 1.0F, sums);
+  EXPECT_TRUE(std::isnan(sums[0]));
+  EXPECT_TRUE(std::isnan(y[7]));
+}
+
+TEST_P(KernelsTest, ToBf16RoundsAsPyTorch) {
+  const at::Tensor x = at::cat({at::randn({1000}) * 1e3, at::tensor({0.0F, -0.0F, 1e38F, 3.4e38F}),
+                                at::full({1}, std::numeric_limits<float>::infinity())});
+  std::vector<uint16_t> bits(static_cast<size_t>(x.numel()));
+  k().to_bf16(x.data_ptr<float>(), bits.data(), x.numel());
+  const at::Tensor expected = x.to(at::kBFloat16).view(at::kShort).to(at::kInt).bitwise_and(0xffff);
+  for (int64_t i = 0; i < x.numel(); ++i) {
+    EXPECT_EQ(bits[static_cast<size_t>(i)], expected[i].item<int>()) << x[i].item<float>();
+  }
+}
+
+TEST_P(KernelsTest, ScaleBytesTurnsRowsOver) {
+  const std::vector<uint8_t> bytes{0, 51, 102, 153, 204, 255};
+  std::vector<float> out(6);
+  k().scale_bytes(bytes.data(), out.data(), 2, 3, false);
+  EXPECT_EQ(out, (std::vector<float>{0, 0.2F, 0.4F, 0.6F, 0.8F, 1}));
+  k().scale_bytes(bytes.data(), out.data(), 2, 3, true);
+  EXPECT_EQ(out, (std::vector<float>{0.6F, 0.8F, 1, 0, 0.2F, 0.4F}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Sets, KernelsTest, testing::Values("baseline", "avx2", "avx512"),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace flexae
