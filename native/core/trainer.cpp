@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <malloc.h>
 
 #include <chrono>
 #include <cmath>
@@ -14,6 +13,7 @@
 #include "core/device.h"
 #include "core/device_feed.h"
 #include "core/error.h"
+#include "core/memory.h"
 #include "core/random.h"
 #include "core/torchscript.h"
 #include "core/training_step.h"
@@ -106,8 +106,8 @@ class Training {
     report.best_epoch = state_.best_epoch;
     if (report.best && epoch - last_checkpoint_ >= config_.period && !config_.run_dir.empty()) {
       report.checkpoint = checkpoint_name(epoch, report.train.loss, report.valid.loss);
-      save_checkpoint(config_.run_dir + "/" + report.checkpoint, step_.model(), step_.optimizer(), state_,
-                      config_.config_json);
+      save_checkpoint(config_.run_dir + "/" + report.checkpoint, step_.model(), step_.optimizer(),
+                      state_, config_.config_json);
       last_checkpoint_ = epoch;
     }
     return true;
@@ -116,9 +116,9 @@ class Training {
   bool train_epoch(int64_t epoch) {
     step_.metrics().reset();
     images_ = 0;
-    train_feed_.start(random_permutation(train_source_.size(), config_.seed, RandomPurpose::kShuffle,
-                                   static_cast<uint64_t>(epoch)),
-                config_.batch_size);
+    train_feed_.start(random_permutation(train_source_.size(), config_.seed,
+                                         RandomPurpose::kShuffle, static_cast<uint64_t>(epoch)),
+                      config_.batch_size);
     const auto begin = Clock::now();
     DeviceFeed::Item item;
     for (int64_t batch = 1; train_feed_.next(item); ++batch) {
@@ -161,7 +161,8 @@ class Training {
     if (now - last_progress_ < std::chrono::milliseconds(config_.progress_interval_ms)) return;
     last_progress_ = now;
     // Waits for the device, which is why it is not done for each batch.
-    const double loss = finite(step_.metrics().values(), epoch, validating ? "validation" : "training").loss;
+    const double loss =
+        finite(step_.metrics().values(), epoch, validating ? "validation" : "training").loss;
     const double elapsed = std::chrono::duration<double>(now - begin).count();
     observer_.on_progress(
         {validating, epoch, batch, batches, loss, static_cast<double>(images_) / elapsed});
@@ -169,16 +170,18 @@ class Training {
 
   static Metrics::Values finite(const Metrics::Values& values, int64_t epoch, const char* what) {
     if (!std::isfinite(values.loss)) {
-      throw Error(ErrorCode::kNan, std::string("The ") + what + " loss is no longer a finite number in epoch " +
-                                       std::to_string(epoch) +
-                                       ".\nUse a smaller learning_rate, or another optimizer or activation.");
+      throw Error(ErrorCode::kNan,
+                  std::string("The ") + what + " loss is no longer a finite number in epoch " +
+                      std::to_string(epoch) +
+                      ".\nUse a smaller learning_rate, or another optimizer or activation.");
     }
     return values;
   }
 
   void keep_best() {
     if (best_.empty()) {
-      for (const auto& [name, tensor] : step_.model().state()) best_.emplace_back(name, tensor.clone());
+      for (const auto& [name, tensor] : step_.model().state())
+        best_.emplace_back(name, tensor.clone());
       return;
     }
     const auto state = step_.model().state();
@@ -206,14 +209,6 @@ class Training {
   int64_t images_ = 0;
   Clock::time_point last_progress_;
 };
-
-/// Memory that a step frees stays with the process for the next step: fresh pages cost more than
-/// most of the work done on them.
-void keep_freed_memory() {
-  constexpr int kThreshold = 256 << 20;
-  mallopt(M_MMAP_THRESHOLD, kThreshold);
-  mallopt(M_TRIM_THRESHOLD, kThreshold);
-}
 
 void require_at_least(int64_t value, int64_t least, const char* name) {
   if (value >= least) return;

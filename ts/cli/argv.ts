@@ -18,7 +18,10 @@ export interface Arguments {
 }
 
 /** Options that are no parameters; commander reads them. */
-export const OWN_OPTIONS = ["config", "json", "debug", "help", "version"] as const;
+export const OWN_OPTIONS = ["config", "json", "debug", "help", "version", "steps"] as const;
+
+/** Those that take a value. */
+const VALUED_OPTIONS: readonly string[] = ["config", "steps"];
 
 const BOOLEAN = /^(true|false|yes|no|on|off|0|1)$/i;
 
@@ -74,7 +77,7 @@ export function splitArguments(argv: readonly string[]): Arguments {
     const name = spelled.slice(2);
     if ((OWN_OPTIONS as readonly string[]).includes(name)) {
       rest.push(argument);
-      if (name === "config" && value === undefined) rest.push(...queue.splice(0, 1));
+      if (VALUED_OPTIONS.includes(name) && value === undefined) rest.push(...queue.splice(0, 1));
       continue;
     }
     const parameter = findParameter(name);

@@ -35,10 +35,11 @@ const EVALUATE = [
   "seed",
 ];
 
-/** Which parameters mean something to which command; `summary` takes a `run` line as it stands. */
+/** Which parameters mean something to which command; `summary` and `bench` take a `run` line as it stands. */
 const TAKES: Record<string, ShownParameters> = {
   run: () => true,
   summary: () => true,
+  bench: () => true,
   evaluate: (parameter) => EVALUATE.includes(parameter.name),
   doctor: () => false,
 };
@@ -46,6 +47,10 @@ const TAKES: Record<string, ShownParameters> = {
 const SHOWS: Record<string, ShownParameters> = {
   ...TAKES,
   summary: ({ group, name }) => group === "model" || ["batch_size", "optimizer"].includes(name),
+  bench: ({ group, name }) =>
+    ["model", "training"].includes(group)
+      ? !["train_epochs", "patience", "period"].includes(name)
+      : name.endsWith("_flip"),
 };
 
 function parameterOption(parameter: Parameter): Option {
@@ -112,7 +117,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .configureOutput({ writeErr: () => {} });
 
   const command = (
-    name: "run" | "summary" | "evaluate" | "doctor",
+    name: "run" | "summary" | "bench" | "evaluate" | "doctor",
     description: string,
     action: (invocation: Invocation, argument: string) => Promise<number>,
     argument?: [string, string],
@@ -151,6 +156,12 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   command("summary", "show the layers and costs of a model", async (invocation) =>
     (await import("./commands/summary.js")).summary(invocation),
   );
+  const bench: Command = command(
+    "bench",
+    "time the training of a model on this machine",
+    async (invocation) =>
+      (await import("./commands/bench.js")).bench(invocation, bench.opts<{ steps?: string }>()),
+  ).option("--steps <n>", "training steps to time (as many as take about 15 seconds)");
   command(
     "evaluate",
     "score a finished run again and rewrite its pictures",
@@ -168,7 +179,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     if (error.exitCode === 0) return 0;
     if (error.code === "commander.help") {
       throw configError(
-        "No command was given: run, summary, evaluate or doctor; see flexae --help",
+        "No command was given: run, summary, bench, evaluate or doctor; see flexae --help",
       );
     }
     throw usageError(error);

@@ -1,0 +1,222 @@
+#include "addon/benchmark.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "addon/arguments.h"
+#include "addon/async.h"
+#include "addon/values.h"
+#include "core/benchmark.h"
+#include "core/error.h"
+#include "core/kernels/kernels.h"
+
+namespace flexae::addon {
+namespace {
+
+/// One thread that does one thing after the other. OpenMP keeps a team of threads and malloc an
+/// arena for each thread that computes: a benchmark that wandered over Node's pool would measure
+/// how they are made.
+class Worker {
+ public:
+  Worker() : thread_([this] { loop(); }) {}
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  ~Worker() {
+    post(nullptr);
+    thread_.join();
+  }
+
+  /// Does not wait. `job` must not throw.
+  void post(std::function<void()> job) {
+    {
+      const std::lock_guard lock(mutex_);
+      jobs_.push_back(std::move(job));
+    }
+    changed_.notify_one();
+  }
+
+  /// Waits for `work`; throws what it throws.
+  template <typename T>
+  T call(std::function<T()> work) {
+    std::packaged_task<T()> task(std::move(work));
+    std::future<T> result = task.get_future();
+    post([&task] { task(); });
+    return result.get();
+  }
+
+ private:
+  void loop() {
+    while (true) {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return !jobs_.empty(); });
+      const std::function<void()> job = std::move(jobs_.front());
+      jobs_.pop_front();
+      lock.unlock();
+      if (!job) return;
+      job();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> jobs_;
+  std::thread thread_;  ///< Last: it uses the others.
+};
+
+/// A benchmark and the thread it lives on.
+class Bench {
+ public:
+  Bench(const TrainerConfig& config, at::Tensor images) {
+    worker_.call<void>([&] { benchmark_.emplace(config, std::move(images)); });
+  }
+
+  template <typename T>
+  T with(std::function<T(Benchmark&)> use) {
+    return worker_.call<T>([&]() -> T {
+      if (!benchmark_) throw Error(ErrorCode::kDisposed, "The benchmark has been disposed of.");
+      return use(*benchmark_);
+    });
+  }
+
+  /// Does not wait for the work under way.
+  void dispose() {
+    worker_.post([this] { benchmark_.reset(); });
+  }
+
+ private:
+  std::optional<Benchmark> benchmark_;
+  Worker worker_;  ///< Ends before what it works on.
+};
+
+struct Timed {
+  std::vector<double> milliseconds;
+  double loss = 0;
+};
+
+TrainerConfig to_config(const Napi::Object& o) {
+  TrainerConfig c;
+  c.model = to_model(get_object(o, "model"));
+  c.optimizer = optimizer_from_name(get_string(o, "optimizer"));
+  c.learning_rate = get_number(o, "learningRate");
+  c.batch_size = get_integer(o, "batchSize");
+  c.seed = static_cast<uint64_t>(get_integer(o, "seed"));
+  c.device = get_string(o, "device");
+  c.precision = get_string(o, "precision");
+  c.threads = static_cast<int>(std::min<int64_t>(get_integer(o, "threads"), 1024));
+  c.horizontal_flip = get_boolean(o, "horizontalFlip");
+  c.vertical_flip = get_boolean(o, "verticalFlip");
+  validate(c);
+  return c;
+}
+
+int64_t to_count(const Napi::Value& value, const char* name) {
+  const double count = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : 0;
+  if (count < 1 || count > 1e9 || count != static_cast<double>(static_cast<int64_t>(count))) {
+    throw Error(ErrorCode::kConfig, std::string("Expected a positive integer for ") + name);
+  }
+  return static_cast<int64_t>(count);
+}
+
+Napi::Array to_numbers(Napi::Env env, const std::vector<double>& values) {
+  Napi::Array array = Napi::Array::New(env, values.size());
+  for (uint32_t i = 0; i < values.size(); ++i) array.Set(i, values[i]);
+  return array;
+}
+
+Napi::Value make_handle(Napi::Env env, const std::shared_ptr<Bench>& bench) {
+  struct Facts {
+    std::string device;
+    const char* precision;
+    int threads;
+  };
+  const auto facts = bench->with<Facts>([](Benchmark& b) -> Facts {
+    return {b.device().str(), precision_name(b.precision()), b.threads()};
+  });
+  Napi::Object handle = Napi::Object::New(env);
+  handle.Set("device", facts.device);
+  handle.Set("precision", facts.precision);
+  handle.Set("threads", facts.threads);
+  handle.Set("kernels", kernels().name);
+  handle.Set("train", Napi::Function::New(env, [bench](const Napi::CallbackInfo& info) {
+               return guarded(info.Env(), [&]() -> Napi::Value {
+                 const int64_t steps = to_count(info[0], "steps");
+                 return Task<Timed>::run(
+                     info.Env(),
+                     [=] {
+                       return bench->with<Timed>([=](Benchmark& b) -> Timed {
+                         std::vector<double> milliseconds = b.train(steps);
+                         return {std::move(milliseconds), b.loss()};
+                       });
+                     },
+                     [](Napi::Env env, Timed& timed) -> Napi::Value {
+                       Napi::Object object = Napi::Object::New(env);
+                       object.Set("milliseconds", to_numbers(env, timed.milliseconds));
+                       object.Set("loss", timed.loss);
+                       return object;
+                     });
+               });
+             }));
+  handle.Set("encode", Napi::Function::New(env, [bench](const Napi::CallbackInfo& info) {
+               return guarded(info.Env(), [&]() -> Napi::Value {
+                 const int64_t batches = to_count(info[0], "batches");
+                 return Task<std::vector<double>>::run(
+                     info.Env(),
+                     [=] {
+                       return bench->with<std::vector<double>>(
+                           [=](Benchmark& b) { return b.encode(batches); });
+                     },
+                     [](Napi::Env env, std::vector<double>& milliseconds) -> Napi::Value {
+                       return to_numbers(env, milliseconds);
+                     });
+               });
+             }));
+  handle.Set("images", Napi::Function::New(env, [bench](const Napi::CallbackInfo& info) {
+               return guarded(info.Env(), [&]() -> Napi::Value {
+                 return Task<at::Tensor>::run(
+                     info.Env(),
+                     [bench] {
+                       return bench->with<at::Tensor>([](Benchmark& b) {
+                         return b.images().cpu().permute({0, 3, 1, 2}).contiguous();
+                       });
+                     },
+                     [](Napi::Env env, at::Tensor& images) { return to_typed_array(env, images); });
+               });
+             }));
+  handle.Set("dispose", Napi::Function::New(env, [bench](const Napi::CallbackInfo& /*info*/) {
+               bench->dispose();
+             }));
+  return handle;
+}
+
+}  // namespace
+
+Napi::Value benchmark(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const Napi::Object options = to_object(info[0], "options");
+    const TrainerConfig config = to_config(options);
+    at::Tensor images;
+    if (!options.Get("images").IsUndefined()) {
+      const ModelConfig& model = config.model;
+      images = to_batch(options.Get("images"), {model.channels, model.height, model.width})
+                   .permute({0, 2, 3, 1});
+    }
+    return Task<std::shared_ptr<Bench>>::run(
+        env, [config, images] { return std::make_shared<Bench>(config, images); },
+        [](Napi::Env env, std::shared_ptr<Bench>& bench) { return make_handle(env, bench); });
+  });
+}
+
+}  // namespace flexae::addon

@@ -1,0 +1,20 @@
+#include "core/memory.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+
+namespace flexae {
+
+void keep_freed_memory() {
+  constexpr int kThreshold = 256 << 20;
+  mallopt(M_MMAP_THRESHOLD, kThreshold);
+  mallopt(M_TRIM_THRESHOLD, kThreshold);
+}
+
+int64_t peak_memory() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace flexae
