@@ -37,17 +37,17 @@ std::string name_of(const Encoded& image, size_t index) {
 /// Decodes all, in parallel, to N×H×W×C. Throws Error(kData) naming the first bad image.
 at::Tensor decode_all(const std::vector<Encoded>& images, const Load& load) {
   const DecodeSpec& spec = load.spec;
-  at::Tensor out = at::empty({static_cast<int64_t>(images.size()), spec.height, spec.width,
-                              spec.channels},
-                             at::kByte);
+  at::Tensor out = at::empty(
+      {static_cast<int64_t>(images.size()), spec.height, spec.width, spec.channels}, at::kByte);
   std::vector<std::optional<std::string>> reasons(images.size());
   std::vector<std::exception_ptr> troubles(images.size());
   std::atomic<size_t> next{0};
   const auto work = [&] {
     for (size_t i = next++; i < images.size(); i = next++) {
       try {
-        reasons[i] = decode(images[i], spec,
-                            out.mutable_data_ptr<uint8_t>() + static_cast<int64_t>(i) * spec.bytes());
+        reasons[i] =
+            decode(images[i], spec,
+                   out.mutable_data_ptr<uint8_t>() + static_cast<int64_t>(i) * spec.bytes());
       } catch (...) {
         troubles[i] = std::current_exception();
       }
@@ -109,7 +109,8 @@ Napi::Value decode_images(const Napi::CallbackInfo& info) {
     constexpr int64_t kMaxSide = 1 << 16;
     if ((channels != 1 && channels != 3) || height < 1 || height > kMaxSide || width < 1 ||
         width > kMaxSide) {
-      throw Error(ErrorCode::kConfig, "Expected sizes from 1 to 65536 and 1 or 3 channels for shape");
+      throw Error(ErrorCode::kConfig,
+                  "Expected sizes from 1 to 65536 and 1 or 3 channels for shape");
     }
     const Load load = to_load(to_object(info[2], "load"), channels, height, width);
     return Task<at::Tensor>::run(

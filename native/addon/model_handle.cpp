@@ -32,7 +32,7 @@ class SharedModel {
   auto with(F&& use) {
     const std::lock_guard lock(mutex_);
     if (!model_) throw Error(ErrorCode::kDisposed, "The model has been disposed of.");
-    const at::NoGradGuard no_grad;
+    const c10::NoGradGuard no_grad;
     return use(*model_);
   }
 

@@ -43,8 +43,8 @@ at::Tensor flip_some(const at::Tensor& bytes, const std::vector<bool>& chosen, i
 
 }  // namespace
 
-Flips draw_flips(const std::vector<int64_t>& indices, uint64_t seed, int64_t epoch,
-                 bool horizontal, bool vertical) {
+Flips draw_flips(const std::vector<int64_t>& indices, uint64_t seed, int64_t epoch, bool horizontal,
+                 bool vertical) {
   Flips flips;
   for (const int64_t index : indices) {
     const uint64_t bits = random_bits(seed, RandomPurpose::kFlip, static_cast<uint64_t>(epoch),

@@ -14,10 +14,11 @@ struct Flips {
 };
 
 /// Draws the flips of the images with these indices in this epoch: a function of the seed.
-Flips draw_flips(const std::vector<int64_t>& indices, uint64_t seed, int64_t epoch,
-                 bool horizontal, bool vertical);
+Flips draw_flips(const std::vector<int64_t>& indices, uint64_t seed, int64_t epoch, bool horizontal,
+                 bool vertical);
 
-/// Bytes N×H×W×C to fp32 N×C×H×W (channels_last) in [0, 1] on the same device, turned over as asked.
+/// Bytes N×H×W×C to fp32 N×C×H×W (channels_last) in [0, 1] on the same device, turned over as
+/// asked.
 at::Tensor to_images(const at::Tensor& bytes, const Flips& flips = {});
 
 }  // namespace flexae

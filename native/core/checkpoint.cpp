@@ -10,7 +10,8 @@ namespace flexae {
 void save_checkpoint(const std::string& path, const Autoencoder& model, const Optimizer& optimizer,
                      const TrainingState& state, const std::string& config_json) {
   TensorFile file;
-  for (const auto& [name, tensor] : model.state()) file.tensors.emplace_back("model." + name, tensor);
+  for (const auto& [name, tensor] : model.state())
+    file.tensors.emplace_back("model." + name, tensor);
   const std::vector<std::string> names = model.parameter_names();
   for (size_t k = 0; k < optimizer.slots().size(); ++k) {
     for (size_t i = 0; i < names.size(); ++i) {

@@ -18,8 +18,8 @@ T lookup(const std::array<std::pair<std::string_view, T>, N>& names, const std::
     if (key == name) return value;
     known += (known.empty() ? "" : ", ") + std::string(key);
   }
-  throw Error(ErrorCode::kConfig,
-              "Expected " + std::string(what) + " to be one of " + known + " but received '" + name + "'");
+  throw Error(ErrorCode::kConfig, "Expected " + std::string(what) + " to be one of " + known +
+                                      " but received '" + name + "'");
 }
 
 void require(bool ok, const std::string& message) {
@@ -57,8 +57,9 @@ void validate(const ModelConfig& c) {
   require(!c.filters.empty() && c.filters.size() <= kMaxLayers,
           "Expected filters to have between 1 and " + std::to_string(kMaxLayers) + " entries");
   const size_t layers = c.filters.size();
-  require(c.pooling.size() == layers && c.kernel_size.size() == layers && c.strides.size() == layers,
-          "Expected pooling, kernel_size and strides to have as many entries as filters");
+  require(
+      c.pooling.size() == layers && c.kernel_size.size() == layers && c.strides.size() == layers,
+      "Expected pooling, kernel_size and strides to have as many entries as filters");
   require_positive(c.filters, "filters", kMaxWidth);
   require_positive(c.kernel_size, "kernel_size", kMaxKernel);
   require_positive(c.strides, "strides", kMaxKernel);
@@ -67,14 +68,15 @@ void validate(const ModelConfig& c) {
             "Expected dims to have between 1 and " + std::to_string(kMaxLayers) + " entries");
     require_positive(c.dims, "dims", kMaxWidth);
   }
-  require(c.drop_rate >= 0 && c.drop_rate < 1, "Expected dropRate to be in [0, 1) but received " +
-                                                   std::to_string(c.drop_rate));
+  require(c.drop_rate >= 0 && c.drop_rate < 1,
+          "Expected dropRate to be in [0, 1) but received " + std::to_string(c.drop_rate));
   require(c.batch_norm_momentum >= 0 && c.batch_norm_momentum <= 1,
           "Expected batch_norm_momentum to be in [0, 1]");
   require(c.batch_norm_epsilon > 0 && std::isfinite(c.batch_norm_epsilon),
           "Expected batch_norm_epsilon to be positive");
   require(!(c.bias_initializer == Initializer::kOrthogonal ||
-            c.bias_initializer == Initializer::kIdentity) || !c.use_bias,
+            c.bias_initializer == Initializer::kIdentity) ||
+              !c.use_bias,
           "bias_initializer cannot be orthogonal or identity: a bias has one dimension");
   require(c.cnn_bias_initializer != Initializer::kOrthogonal &&
               c.cnn_bias_initializer != Initializer::kIdentity,

@@ -31,7 +31,8 @@ class Buffer2D {
     return tensor_.mutable_data_ptr<float>();
   }
   at::Tensor view(at::IntArrayRef sizes) {
-    const int64_t needed = std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
+    const int64_t needed =
+        std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
     get(1, needed);
     return tensor_.narrow(0, 0, needed).view(sizes);
   }
@@ -51,7 +52,8 @@ void for_each_image(int64_t images, const std::function<void(int64_t image, int 
 class ConvStage : public Layer {
  public:
   ConvStage(const std::vector<LayerSpec>& specs, const ModelConfig& config, uint64_t bits)
-      : Layer(specs.front()), momentum_(config.batch_norm_momentum),
+      : Layer(specs.front()),
+        momentum_(config.batch_norm_momentum),
         epsilon_(config.batch_norm_epsilon) {
     auto spec = specs.begin();
     in_ = spec->in;
@@ -71,11 +73,15 @@ class ConvStage : public Layer {
       const int64_t crop = same_transpose_crop(conv.kernel, conv.stride);
       // Each pixel of an upsampled image is the same pixel twice, a stride apart in the result: one
       // window of kernel + stride, the sum of two kernels that far apart.
-      windows_ = {in_.h,       in_.w,
-                  conv.out.h,  conv.out.w,
-                  conv.out.c,  kernel_ + shift_,
+      windows_ = {in_.h,
+                  in_.w,
+                  conv.out.h,
+                  conv.out.w,
+                  conv.out.c,
+                  kernel_ + shift_,
                   conv.stride * (upsampled ? 2 : 1),
-                  crop,        crop};
+                  crop,
+                  crop};
     } else {
       windows_ = {conv.out.h,
                   conv.out.w,
@@ -271,8 +277,8 @@ class ConvStage : public Layer {
 
   template <typename Body>
   void for_each_tile(int thread, Body body) {
-    float* rows = scratch_[static_cast<size_t>(thread)].windows.get(
-        tile_ * windows_.grid_w, windows_.size());
+    float* rows =
+        scratch_[static_cast<size_t>(thread)].windows.get(tile_ * windows_.grid_w, windows_.size());
     for (int64_t begin = 0; begin < windows_.grid_h; begin += tile_) {
       const int64_t end = std::min(begin + tile_, windows_.grid_h);
       body(begin, end, (end - begin) * windows_.grid_w, rows);
@@ -375,7 +381,8 @@ class ConvStage : public Layer {
     };
     for (int64_t i = 0; i < c; ++i) {
       const auto at = static_cast<size_t>(i);
-      scale[at] = value(parameters_[2].value, i) / std::sqrt(value(buffers_[1].value, i) + epsilon_);
+      scale[at] =
+          value(parameters_[2].value, i) / std::sqrt(value(buffers_[1].value, i) + epsilon_);
       shift[at] = value(parameters_[3].value, i) +
                   (value(parameters_[1].value, i) - value(buffers_[0].value, i)) * scale[at];
     }
@@ -388,8 +395,8 @@ class ConvStage : public Layer {
     return out;
   }
 
-  [[nodiscard]] std::shared_ptr<const PendingNorm> make_norm(const std::vector<double>& scale,
-                                                             const std::vector<double>& shift) const {
+  [[nodiscard]] std::shared_ptr<const PendingNorm> make_norm(
+      const std::vector<double>& scale, const std::vector<double>& shift) const {
     auto norm = std::make_shared<PendingNorm>();
     norm->scale = periodic(scale);
     norm->shift = periodic(shift);
@@ -400,8 +407,12 @@ class ConvStage : public Layer {
   // --- pooling --------------------------------------------------------------------------------
 
   /// The 2×2 cells under one pooled pixel that exist: padding "same" has none below and right.
-  [[nodiscard]] int64_t cell_h(int64_t y) const { return std::min<int64_t>(2, raw_shape_.h - 2 * y); }
-  [[nodiscard]] int64_t cell_w(int64_t x) const { return std::min<int64_t>(2, raw_shape_.w - 2 * x); }
+  [[nodiscard]] int64_t cell_h(int64_t y) const {
+    return std::min<int64_t>(2, raw_shape_.h - 2 * y);
+  }
+  [[nodiscard]] int64_t cell_w(int64_t x) const {
+    return std::min<int64_t>(2, raw_shape_.w - 2 * x);
+  }
 
   Value pool(const at::Tensor& raw, bool training) {
     const int64_t images = raw.size(0);
@@ -670,7 +681,9 @@ class ConvStage : public Layer {
 
 size_t conv_stage_length(const std::vector<LayerSpec>& specs, size_t first) {
   size_t i = first;
-  const auto is = [&](size_t at, LayerKind kind) { return at < specs.size() && specs[at].kind == kind; };
+  const auto is = [&](size_t at, LayerKind kind) {
+    return at < specs.size() && specs[at].kind == kind;
+  };
   // An upsampling that crops does not fold into the kernel.
   if (is(i, LayerKind::kUpsample) && is(i + 1, LayerKind::kConvTranspose) &&
       specs[i].out.h == 2 * specs[i].in.h && specs[i].out.w == 2 * specs[i].in.w) {

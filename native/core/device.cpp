@@ -50,12 +50,11 @@ class Driver {
     if (library == nullptr) return;
     int (*init)(unsigned) = nullptr;
     int (*device_count)(int*) = nullptr;
-    const bool complete = find(library, "cuInit", init) &&
-                          find(library, "cuDeviceGetCount", device_count) &&
-                          find(library, "cuDeviceGet", get_) &&
-                          find(library, "cuDeviceGetName", name_) &&
-                          find(library, "cuDeviceTotalMem_v2", memory_) &&
-                          find(library, "cuDeviceGetAttribute", attribute_);
+    const bool complete =
+        find(library, "cuInit", init) && find(library, "cuDeviceGetCount", device_count) &&
+        find(library, "cuDeviceGet", get_) && find(library, "cuDeviceGetName", name_) &&
+        find(library, "cuDeviceTotalMem_v2", memory_) &&
+        find(library, "cuDeviceGetAttribute", attribute_);
     if (!complete || init(0) != 0 || device_count(&count_) != 0) count_ = 0;
   }
 
@@ -113,7 +112,8 @@ std::vector<CudaDevice> cuda_devices() {
 
 c10::Device resolve_device(const std::string& name) {
   if (name == "cpu") return at::kCPU;
-  if (name == "auto") return cuda_problem().empty() ? c10::Device(at::kCUDA, 0) : c10::Device(at::kCPU);
+  if (name == "auto")
+    return cuda_problem().empty() ? c10::Device(at::kCUDA, 0) : c10::Device(at::kCPU);
   const bool indexed = name.starts_with("cuda:");
   int index = 0;
   if (indexed) {

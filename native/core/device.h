@@ -25,7 +25,8 @@ bool cuda_built();
 /// The GPUs the driver lists; empty without a driver.
 std::vector<CudaDevice> cuda_devices();
 
-/// auto, cpu, cuda or cuda:N. auto takes CUDA where it works. Throws Error(kConfig) with the reason.
+/// auto, cpu, cuda or cuda:N. auto takes CUDA where it works. Throws Error(kConfig) with the
+/// reason.
 c10::Device resolve_device(const std::string& name);
 
 }  // namespace flexae

@@ -7,8 +7,8 @@
 extern "C" {
 __attribute__((weak)) void sgemm_(const char* transa, const char* transb, const int* m,
                                   const int* n, const int* k, const float* alpha, const float* a,
-                                  const int* lda, const float* b, const int* ldb,
-                                  const float* beta, float* c, const int* ldc);
+                                  const int* lda, const float* b, const int* ldb, const float* beta,
+                                  float* c, const int* ldc);
 __attribute__((weak)) void gemm_bf16bf16f32_(const char* transa, const char* transb, const int* m,
                                              const int* n, const int* k, const float* alpha,
                                              const uint16_t* a, const int* lda, const uint16_t* b,
@@ -22,8 +22,8 @@ namespace {
 at::Tensor matrix(const void* data, int64_t rows, int64_t columns, int64_t ld, bool transposed,
                   at::ScalarType type) {
   const at::Tensor stored =
-      at::from_blob(const_cast<void*>(data), {transposed ? columns : rows, transposed ? rows : columns},
-                    {ld, 1}, type);
+      at::from_blob(const_cast<void*>(data),
+                    {transposed ? columns : rows, transposed ? rows : columns}, {ld, 1}, type);
   return transposed ? stored.t() : stored;
 }
 
@@ -45,8 +45,8 @@ void multiply(F blas, at::ScalarType type, bool transpose_a, bool transpose_b, i
     return;
   }
   at::Tensor out = matrix(c, m, n, ldc, false, at::kFloat);
-  const at::Tensor product = at::mm(matrix(a, m, k, lda, transpose_a, type),
-                                    matrix(b, k, n, ldb, transpose_b, type));
+  const at::Tensor product =
+      at::mm(matrix(a, m, k, lda, transpose_a, type), matrix(b, k, n, ldb, transpose_b, type));
   if (beta == 0.0F) {
     out.copy_(product);
   } else {

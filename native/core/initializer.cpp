@@ -69,8 +69,8 @@ at::Tensor orthogonal(const std::vector<int64_t>& shape, const at::Generator& ge
   int64_t rows = 1;
   for (size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
   const int64_t cols = shape.back();
-  at::Tensor a = at::empty({std::max(rows, cols), std::min(rows, cols)}, at::kFloat)
-                     .normal_(0, 1, generator);
+  at::Tensor a =
+      at::empty({std::max(rows, cols), std::min(rows, cols)}, at::kFloat).normal_(0, 1, generator);
   auto [q, r] = at::linalg_qr(a);
   // Makes Q uniform over the orthogonal matrices (Mezzadri, 2007), as Keras does.
   q = q * r.diagonal().sign();

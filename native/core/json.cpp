@@ -219,7 +219,9 @@ const T& get(const V& value, const char* what) {
 
 }  // namespace
 
-Json Json::parse(std::string_view text) { return Parser(text).document(); }
+Json Json::parse(std::string_view text) {
+  return Parser(text).document();
+}
 
 std::string Json::dump() const {
   std::string out;
@@ -253,11 +255,21 @@ std::string Json::dump() const {
   return out;
 }
 
-bool Json::boolean() const { return get<bool>(value_, "true or false"); }
-double Json::number() const { return get<double>(value_, "a number"); }
-const std::string& Json::string() const { return get<std::string>(value_, "a string"); }
-const Json::Array& Json::array() const { return get<Array>(value_, "a list"); }
-const Json::Object& Json::object() const { return get<Object>(value_, "an object"); }
+bool Json::boolean() const {
+  return get<bool>(value_, "true or false");
+}
+double Json::number() const {
+  return get<double>(value_, "a number");
+}
+const std::string& Json::string() const {
+  return get<std::string>(value_, "a string");
+}
+const Json::Array& Json::array() const {
+  return get<Array>(value_, "a list");
+}
+const Json::Object& Json::object() const {
+  return get<Object>(value_, "an object");
+}
 
 int64_t Json::integer() const {
   constexpr double kExact = 9007199254740992.0;
@@ -274,6 +286,8 @@ const Json& Json::at(const std::string& key) const {
   return found->second;
 }
 
-bool Json::has(const std::string& key) const { return is_object() && object().contains(key); }
+bool Json::has(const std::string& key) const {
+  return is_object() && object().contains(key);
+}
 
 }  // namespace flexae

@@ -17,13 +17,14 @@ class Json {
   using Object = std::map<std::string, Json>;
 
   Json() = default;
-  Json(bool value) : value_(value) {}                          // NOLINT(google-explicit-constructor)
-  Json(double value) : value_(value) {}                        // NOLINT(google-explicit-constructor)
-  Json(int64_t value) : value_(static_cast<double>(value)) {}  // NOLINT(google-explicit-constructor)
-  Json(std::string value) : value_(std::move(value)) {}        // NOLINT(google-explicit-constructor)
-  Json(const char* value) : value_(std::string(value)) {}      // NOLINT(google-explicit-constructor)
-  Json(Array value) : value_(std::move(value)) {}              // NOLINT(google-explicit-constructor)
-  Json(Object value) : value_(std::move(value)) {}             // NOLINT(google-explicit-constructor)
+  Json(bool value) : value_(value) {}    // NOLINT(google-explicit-constructor)
+  Json(double value) : value_(value) {}  // NOLINT(google-explicit-constructor)
+  Json(int64_t value)
+      : value_(static_cast<double>(value)) {}              // NOLINT(google-explicit-constructor)
+  Json(std::string value) : value_(std::move(value)) {}    // NOLINT(google-explicit-constructor)
+  Json(const char* value) : value_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
+  Json(Array value) : value_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
+  Json(Object value) : value_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
 
   static Json parse(std::string_view text);
   [[nodiscard]] std::string dump() const;

@@ -7,9 +7,13 @@
 namespace flexae {
 namespace {
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
 
-Shape flat(int64_t n) { return {n, 1, 1, true}; }
+Shape flat(int64_t n) {
+  return {n, 1, 1, true};
+}
 
 class Builder {
  public:
@@ -61,12 +65,12 @@ class Builder {
     for (size_t i = 0; i < config_.filters.size(); ++i) {
       const std::string index = std::to_string(i);
       const int64_t stride = config_.strides[i];
-      // A map of one pixel passes any stride unchanged; a larger one that is smaller than its stride
-      // would lose most of its pixels unseen.
+      // A map of one pixel passes any stride unchanged; a larger one that is smaller than its
+      // stride would lose most of its pixels unseen.
       if (shape_.h > 1 || shape_.w > 1) require_room("conv_" + index, stride, "stride", index);
-      LayerSpec& layer = add(LayerKind::kConv, "conv_" + index,
-                             {config_.filters[i], ceil_div(shape_.h, stride),
-                              ceil_div(shape_.w, stride)});
+      LayerSpec& layer =
+          add(LayerKind::kConv, "conv_" + index,
+              {config_.filters[i], ceil_div(shape_.h, stride), ceil_div(shape_.w, stride)});
       layer.kernel = config_.kernel_size[i];
       layer.stride = stride;
       batch_norm("conv_" + index, config_.activation);

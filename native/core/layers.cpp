@@ -44,12 +44,12 @@ class Conv : public Layer {
   Conv(const LayerSpec& spec, const ModelConfig& config, uint64_t bits) : Layer(spec) {
     const bool transposed = spec.kind == LayerKind::kConvTranspose;
     const int64_t k = spec.kernel;
-    parameters_.push_back(make_parameter(
-        spec.full_name() + ".weight",
-        transposed ? WeightLayout::kConvTranspose : WeightLayout::kConv,
-        transposed ? std::vector<int64_t>{spec.in.c, spec.out.c, k, k}
-                   : std::vector<int64_t>{spec.out.c, spec.in.c, k, k},
-        config.cnn_kernel_initializer, bits));
+    parameters_.push_back(
+        make_parameter(spec.full_name() + ".weight",
+                       transposed ? WeightLayout::kConvTranspose : WeightLayout::kConv,
+                       transposed ? std::vector<int64_t>{spec.in.c, spec.out.c, k, k}
+                                  : std::vector<int64_t>{spec.out.c, spec.in.c, k, k},
+                       config.cnn_kernel_initializer, bits));
     parameters_[0].regularizer = config.cnn_kernel_regularizer;
     // Always followed by a batch normalization, which takes any constant out again: the bias has
     // no gradient, and only evaluation adds it.
@@ -80,9 +80,9 @@ class Conv : public Layer {
     const std::optional<at::Tensor> bias =
         context.training ? std::nullopt
                          : std::optional<at::Tensor>(parameters_[1].value.to(x.scalar_type()));
-    const at::Tensor y = at::convolution(
-        input, weight.to(x.scalar_type()), bias, {spec_.stride, spec_.stride}, padding_, {1, 1},
-        transposed(), {output_padding_, output_padding_}, 1);
+    const at::Tensor y =
+        at::convolution(input, weight.to(x.scalar_type()), bias, {spec_.stride, spec_.stride},
+                        padding_, {1, 1}, transposed(), {output_padding_, output_padding_}, 1);
     if (context.training) {
       input_ = input;
       full_ = {y.size(2), y.size(3)};
@@ -122,10 +122,10 @@ class BatchNorm : public Layer {
       : Layer(spec), momentum_(config.batch_norm_momentum), epsilon_(config.batch_norm_epsilon) {
     const int64_t c = spec.out.c;
     const std::string name = spec.full_name();
-    parameters_.push_back(make_parameter(name + ".weight", WeightLayout::kBias, {c},
-                                         Initializer::kOnes, 0));
-    parameters_.push_back(make_parameter(name + ".bias", WeightLayout::kBias, {c},
-                                         Initializer::kZeros, 0));
+    parameters_.push_back(
+        make_parameter(name + ".weight", WeightLayout::kBias, {c}, Initializer::kOnes, 0));
+    parameters_.push_back(
+        make_parameter(name + ".bias", WeightLayout::kBias, {c}, Initializer::kZeros, 0));
     buffers_.push_back({name + ".running_mean", at::zeros({c})});
     buffers_.push_back({name + ".running_var", at::ones({c})});
   }
@@ -171,7 +171,8 @@ class BatchNorm : public Layer {
   }
 
  private:
-  /// Keras keeps the biased variance of the batch; PyTorch's own update would take the unbiased one.
+  /// Keras keeps the biased variance of the batch; PyTorch's own update would take the unbiased
+  /// one.
   void update_statistics() {
     const double fresh = 1.0 - momentum_;
     at::Tensor mean = mean_;
@@ -191,15 +192,14 @@ class Dense : public Layer {
  public:
   Dense(const LayerSpec& spec, const ModelConfig& config, uint64_t bits)
       : Layer(spec), activity_(config.activity_regularizer) {
-    Parameter weight =
-        make_parameter(spec.full_name() + ".weight", WeightLayout::kDense,
-                       {spec.out.c, spec.in.c}, config.kernel_initializer, bits);
+    Parameter weight = make_parameter(spec.full_name() + ".weight", WeightLayout::kDense,
+                                      {spec.out.c, spec.in.c}, config.kernel_initializer, bits);
     weight.regularizer = config.kernel_regularizer;
     weight.constraint = config.kernel_constraint;
     parameters_.push_back(std::move(weight));
     if (spec.use_bias) {
-      Parameter bias = make_parameter(spec.full_name() + ".bias", WeightLayout::kBias,
-                                      {spec.out.c}, config.bias_initializer, bits ^ kBiasSalt);
+      Parameter bias = make_parameter(spec.full_name() + ".bias", WeightLayout::kBias, {spec.out.c},
+                                      config.bias_initializer, bits ^ kBiasSalt);
       bias.regularizer = config.bias_regularizer;
       bias.constraint = config.bias_constraint;
       parameters_.push_back(std::move(bias));

@@ -47,8 +47,8 @@ at::Tensor sums_by_aten(const at::Tensor& logits, const at::Tensor& target, at::
   // Keras rounds at "greater than one half".
   const at::Tensor right = at::eq(at::gt(p, 0.5).to(target.scalar_type()), target);
   if (grad != nullptr) *grad = error / static_cast<double>(logits.numel());
-  return at::stack({bce.sum(at::kDouble), right.sum().to(at::kDouble),
-                    error.square().sum(at::kDouble)});
+  return at::stack(
+      {bce.sum(at::kDouble), right.sum().to(at::kDouble), error.square().sum(at::kDouble)});
 }
 
 }  // namespace

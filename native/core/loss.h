@@ -20,7 +20,8 @@ class Metrics {
 
   struct Values {
     double loss;      ///< Mean binary cross-entropy plus mean penalties.
-    double accuracy;  ///< Keras's binary accuracy: share of pixels whose rounded output equals the target.
+    double accuracy;  ///< Keras's binary accuracy: share of pixels whose rounded output equals the
+                      ///< target.
     double mse;
     double psnr;  ///< dB for a peak of 1: −10·log₁₀(mse).
   };

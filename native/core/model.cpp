@@ -24,7 +24,8 @@ Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device de
     const uint64_t bits = random_bits(seed, RandomPurpose::kInitializer, weighted);
     if (length > 0) {
       const auto begin = specs.begin() + static_cast<ptrdiff_t>(i);
-      layers_.push_back(make_conv_stage({begin, begin + static_cast<ptrdiff_t>(length)}, config_, bits));
+      layers_.push_back(
+          make_conv_stage({begin, begin + static_cast<ptrdiff_t>(length)}, config_, bits));
       i += length;
     } else {
       layers_.push_back(make_layer(specs[i], config_, bits));
@@ -46,8 +47,8 @@ at::Tensor Autoencoder::to_compute(const at::Tensor& images) const {
   // A CPU keeps fp32 between the layers, whose products narrow it; a GPU has bf16 in memory too.
   const bool narrow = precision_ == Precision::kBf16 && !device_.is_cpu();
   const at::ScalarType type = narrow ? at::kBFloat16 : at::kFloat;
-  return images.to(type).contiguous(
-      images.dim() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+  return images.to(type).contiguous(images.dim() == 4 ? at::MemoryFormat::ChannelsLast
+                                                      : at::MemoryFormat::Contiguous);
 }
 
 Value Autoencoder::run(const Value& x, Part part, PassContext& context) {
@@ -60,8 +61,7 @@ Value Autoencoder::run(const Value& x, Part part, PassContext& context) {
 
 at::Tensor Autoencoder::encode(const at::Tensor& images) {
   PassContext context;
-  at::Tensor embedding =
-      run(to_compute(images), Part::kEncoder, context).dense().to(at::kFloat);
+  at::Tensor embedding = run(to_compute(images), Part::kEncoder, context).dense().to(at::kFloat);
   activity_penalty_ = context.activity_penalty;
   return embedding;
 }
@@ -144,9 +144,11 @@ void Autoencoder::load_state(const std::vector<std::pair<std::string, at::Tensor
   std::map<std::string, at::Tensor> values(state.begin(), state.end());
   for (auto& [name, target] : this->state()) {
     const auto found = values.find(name);
-    if (found == values.end()) throw Error(ErrorCode::kModel, "the weight '" + name + "' is missing");
+    if (found == values.end())
+      throw Error(ErrorCode::kModel, "the weight '" + name + "' is missing");
     if (found->second.sizes() != target.sizes()) {
-      throw Error(ErrorCode::kModel, "the weight '" + name + "' has another shape than the model's");
+      throw Error(ErrorCode::kModel,
+                  "the weight '" + name + "' has another shape than the model's");
     }
     at::Tensor(target).copy_(found->second);
   }

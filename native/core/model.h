@@ -15,13 +15,14 @@
 
 namespace flexae {
 
-/// The autoencoder: images → CNN → MLP → embedding → MLP → CNN → logits of images. It differentiates
-/// itself (no autograd), so a training step allocates only what the step needs.
+/// The autoencoder: images → CNN → MLP → embedding → MLP → CNN → logits of images. It
+/// differentiates itself (no autograd), so a training step allocates only what the step needs.
 class Autoencoder {
  public:
   /// Initializes the weights from `seed` on the CPU, then moves them: the same on every device.
   /// Throws Error(kConfig) as make_layers() does.
-  /// `stages` lets a CPU take convolutions, normalizations and poolings together (see conv_stage.h).
+  /// `stages` lets a CPU take convolutions, normalizations and poolings together (see
+  /// conv_stage.h).
   Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
               Precision precision = Precision::kFp32, bool stages = true);
 

@@ -13,9 +13,9 @@ namespace flexae {
 namespace {
 
 constexpr double kEpsilon = 1e-7;
-constexpr double kRho = 0.9;            // RMSprop
-constexpr double kAdadeltaRho = 0.95;   // Adadelta
-constexpr double kBeta1 = 0.9;          // Adam and its kin
+constexpr double kRho = 0.9;           // RMSprop
+constexpr double kAdadeltaRho = 0.95;  // Adadelta
+constexpr double kBeta1 = 0.9;         // Adam and its kin
 constexpr double kBeta2 = 0.999;
 constexpr double kWeightDecay = 0.004;  // AdamW
 constexpr double kAdagradStart = 0.1;   // Adagrad's initial accumulator

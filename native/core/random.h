@@ -11,7 +11,8 @@ namespace flexae {
 /// step, ...), so that nothing has to be stored to repeat or to resume a run.
 enum class RandomPurpose : uint64_t { kInitializer = 1, kShuffle, kFlip, kDropout, kSample };
 
-/// 64 well-mixed bits from the seed, the purpose and two coordinates (SplitMix64 finalizer, chained).
+/// 64 well-mixed bits from the seed, the purpose and two coordinates (SplitMix64 finalizer,
+/// chained).
 uint64_t random_bits(uint64_t seed, RandomPurpose purpose, uint64_t a, uint64_t b = 0);
 
 /// A permutation of 0…n−1 (Fisher–Yates), the same on every platform.

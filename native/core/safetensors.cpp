@@ -38,10 +38,8 @@ struct DType {
   std::string_view name;
   at::ScalarType type;
 };
-constexpr std::array<DType, 4> kTypes{{{"F32", at::kFloat},
-                                       {"F64", at::kDouble},
-                                       {"I64", at::kLong},
-                                       {"U8", at::kByte}}};
+constexpr std::array<DType, 4> kTypes{
+    {{"F32", at::kFloat}, {"F64", at::kDouble}, {"I64", at::kLong}, {"U8", at::kByte}}};
 
 std::string_view type_name(at::ScalarType type) {
   for (const DType& known : kTypes) {
@@ -109,7 +107,8 @@ class Reader {
         file.tensors.emplace_back(name, tensor);
       }
     }
-    if (covered != body_.size()) throw Error(ErrorCode::kModel, "its length is not what its header says");
+    if (covered != body_.size())
+      throw Error(ErrorCode::kModel, "its length is not what its header says");
     const auto checksum = file.metadata.find("checksum");
     if (checksum == file.metadata.end()) {
       if (require_checksum) throw Error(ErrorCode::kModel, "it has no checksum");
@@ -158,7 +157,8 @@ class Reader {
     uint32_t crc = crc32c(data_.substr(0, digits));
     crc = crc32c(kNoChecksum, crc);
     crc = crc32c(data_.substr(digits + kNoChecksum.size()), crc);
-    if (hex8(crc) != stored) throw Error(ErrorCode::kModel, "its checksum does not match its contents");
+    if (hex8(crc) != stored)
+      throw Error(ErrorCode::kModel, "its checksum does not match its contents");
   }
 
   std::string_view data_;

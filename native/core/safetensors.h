@@ -22,7 +22,8 @@ struct TensorFile {
 void write_tensor_file(const std::string& path, const TensorFile& file);
 
 /// Reads and checks every size, offset and count; verifies `checksum` where there is one, and
-/// `require_checksum` demands it. Throws Error(kModel) naming the path and what is wrong, Error(kIo).
+/// `require_checksum` demands it. Throws Error(kModel) naming the path and what is wrong,
+/// Error(kIo).
 TensorFile read_tensor_file(const std::string& path, bool require_checksum);
 
 /// The same from memory; `name` is for messages.

@@ -30,8 +30,10 @@ std::string statements(const LayerSpec& layer) {
   const std::string stride = list({layer.stride, layer.stride});
   const auto crop = [&](int64_t h, int64_t w) {
     std::string text;
-    if (h != layer.out.h) text += assign("torch.slice(x, 2, 0, " + std::to_string(layer.out.h) + ")");
-    if (w != layer.out.w) text += assign("torch.slice(x, 3, 0, " + std::to_string(layer.out.w) + ")");
+    if (h != layer.out.h)
+      text += assign("torch.slice(x, 2, 0, " + std::to_string(layer.out.h) + ")");
+    if (w != layer.out.w)
+      text += assign("torch.slice(x, 3, 0, " + std::to_string(layer.out.w) + ")");
     return text;
   };
   std::string code;
@@ -58,8 +60,9 @@ std::string statements(const LayerSpec& layer) {
       return code + crop(full(layer.in.h), full(layer.in.w));
     }
     case LayerKind::kBatchNorm: {
-      code = assign("torch.batch_norm(x, " + self + ".weight, " + self + ".bias, " + self +
-                    ".running_mean, " + self + ".running_var, False, 0.0, " + self + ".eps, False)");
+      code =
+          assign("torch.batch_norm(x, " + self + ".weight, " + self + ".bias, " + self +
+                 ".running_mean, " + self + ".running_var, False, 0.0, " + self + ".eps, False)");
       return code + assign(activation_source(layer.activation));
     }
     case LayerKind::kDense:
@@ -131,7 +134,8 @@ def forward(self, x: Tensor) -> Tensor:
     for (const LayerSpec& layer : layers_) {
       if (layer.part == Part::kEncoder) embedding = layer.out.sizes();
     }
-    root.register_attribute("input_shape", c10::ListType::ofInts(), c10::List<int64_t>(input.sizes()));
+    root.register_attribute("input_shape", c10::ListType::ofInts(),
+                            c10::List<int64_t>(input.sizes()));
     root.register_attribute("embedding_shape", c10::ListType::ofInts(),
                             c10::List<int64_t>(embedding));
   }
@@ -141,8 +145,9 @@ def forward(self, x: Tensor) -> Tensor:
     jit::Module module = make_module(encoder ? "EncoderLayers" : "DecoderLayers");
     std::string code = "def forward(self, x: Tensor) -> Tensor:\n";
     if (encoder) {
-      code += "    if not torch.is_floating_point(x):\n"
-              "        x = torch.div(torch.to(x, self.conv_0.weight.dtype), 255)\n";
+      code +=
+          "    if not torch.is_floating_point(x):\n"
+          "        x = torch.div(torch.to(x, self.conv_0.weight.dtype), 255)\n";
     }
     for (const LayerSpec& layer : layers_) {
       if (layer.part != part) continue;
@@ -241,11 +246,21 @@ ScriptModel::~ScriptModel() = default;
 ScriptModel::ScriptModel(ScriptModel&&) noexcept = default;
 ScriptModel& ScriptModel::operator=(ScriptModel&&) noexcept = default;
 
-bool ScriptModel::is_autoencoder() const { return impl_->autoencoder; }
-const std::string& ScriptModel::config_json() const { return impl_->config_json; }
-const std::vector<int64_t>& ScriptModel::input_shape() const { return impl_->input_shape; }
-const std::vector<int64_t>& ScriptModel::embedding_shape() const { return impl_->embedding_shape; }
-at::Device ScriptModel::device() const { return impl_->device; }
+bool ScriptModel::is_autoencoder() const {
+  return impl_->autoencoder;
+}
+const std::string& ScriptModel::config_json() const {
+  return impl_->config_json;
+}
+const std::vector<int64_t>& ScriptModel::input_shape() const {
+  return impl_->input_shape;
+}
+const std::vector<int64_t>& ScriptModel::embedding_shape() const {
+  return impl_->embedding_shape;
+}
+at::Device ScriptModel::device() const {
+  return impl_->device;
+}
 
 at::Tensor ScriptModel::encode(const at::Tensor& images) {
   return impl_->call(impl_->autoencoder ? "encode" : "forward", images);
@@ -253,6 +268,8 @@ at::Tensor ScriptModel::encode(const at::Tensor& images) {
 at::Tensor ScriptModel::reconstruct(const at::Tensor& images) {
   return impl_->call("forward", images);
 }
-at::Tensor ScriptModel::logits(const at::Tensor& images) { return impl_->call("logits", images); }
+at::Tensor ScriptModel::logits(const at::Tensor& images) {
+  return impl_->call("logits", images);
+}
 
 }  // namespace flexae

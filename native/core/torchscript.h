@@ -22,7 +22,8 @@ void export_encoder(const Autoencoder& model, const std::string& path,
 /// An exported model, loaded.
 class ScriptModel {
  public:
-  /// Throws Error(kModel) naming the path if it is not one of ours, Error(kIo) if it cannot be read.
+  /// Throws Error(kModel) naming the path if it is not one of ours, Error(kIo) if it cannot be
+  /// read.
   ScriptModel(const std::string& path, at::Device device);
   ~ScriptModel();
   ScriptModel(ScriptModel&&) noexcept;

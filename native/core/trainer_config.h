@@ -20,7 +20,7 @@ struct TrainerConfig {
   uint64_t seed = 1;
   std::string device = "auto";
   std::string precision = "auto";  ///< auto, fp32 or bf16
-  int threads = 0;  ///< 0: as many as there are cores
+  int threads = 0;                 ///< 0: as many as there are cores
   bool horizontal_flip = true;
   bool vertical_flip = true;
   std::string run_dir;  ///< Existing folder; "" writes nothing.

@@ -16,9 +16,9 @@ TrainingStep::TrainingStep(const TrainerConfig& config, at::Device device)
 
 void TrainingStep::train(const at::Tensor& bytes, const std::vector<int64_t>& indices,
                          int64_t epoch, int64_t batch) {
-  const at::Tensor images =
-      to_images(bytes, draw_flips(indices, config_.seed, epoch, config_.horizontal_flip,
-                                  config_.vertical_flip));
+  const at::Tensor images = to_images(
+      bytes,
+      draw_flips(indices, config_.seed, epoch, config_.horizontal_flip, config_.vertical_flip));
   const uint64_t step = (static_cast<uint64_t>(epoch) << 32) + static_cast<uint64_t>(batch);
   const at::Tensor logits = model_.forward(images, config_.seed, step);
   at::Tensor grad;

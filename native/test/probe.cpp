@@ -233,8 +233,8 @@ Tensors train_step(const Input& input) {
   const int64_t batch = input.count("batch_size");
   Tensors out;
   for (int64_t step = 0; step < input.count("steps"); ++step) {
-    const at::Tensor images = flexae::to_images(
-        input.tensor("images").slice(0, step * batch, (step + 1) * batch));
+    const at::Tensor images =
+        flexae::to_images(input.tensor("images").slice(0, step * batch, (step + 1) * batch));
     flexae::Metrics metrics(at::kCPU);
     at::Tensor grad;
     const at::Tensor logits = model.forward(images, /*seed=*/1, static_cast<uint64_t>(step));

@@ -47,8 +47,8 @@ afterEach(() => {
 /** pip sees only `wheels`; the archive's server is one that refuses, unless a test gives another. */
 function environment(more: Record<string, string> = {}): NodeJS.ProcessEnv {
   return {
-    PATH: process.env["PATH"],
-    HOME: process.env["HOME"],
+    PATH: process.env.PATH,
+    HOME: process.env.HOME,
     PIP_NO_INDEX: "1",
     PIP_FIND_LINKS: wheels,
     PIP_CONFIG_FILE: "/dev/null",

@@ -32,8 +32,8 @@ struct Kernels {
   void (*moments)(const float* x, int64_t n, const float* center, int64_t period, float* s1,
                   float* s2);
 
-  /// out = (a0 + a1 + b0 + b1)·weight, for `width` output pixels of `channels`: a and b are two rows
-  /// of 2·width pixels.
+  /// out = (a0 + a1 + b0 + b1)·weight, for `width` output pixels of `channels`: a and b are two
+  /// rows of 2·width pixels.
   void (*average_rows)(const float* a, const float* b, float* out, int64_t width, int64_t channels,
                        float weight);
 
@@ -43,9 +43,9 @@ struct Kernels {
   /// The bits of x as bf16, rounded to the nearest, ties to even.
   void (*to_bf16)(const float* x, uint16_t* y, int64_t n);
 
-  /// Binary cross-entropy from logits z and targets t in [0, 1]: sums[0] += Σ loss, sums[1] += pixels
-  /// whose rounded output equals the target, sums[2] += Σ (p − t)². grad, if not null, becomes
-  /// (p − t)·factor.
+  /// Binary cross-entropy from logits z and targets t in [0, 1]: sums[0] += Σ loss, sums[1] +=
+  /// pixels whose rounded output equals the target, sums[2] += Σ (p − t)². grad, if not null,
+  /// becomes (p − t)·factor.
   void (*bce)(const float* z, const float* t, float* grad, int64_t n, float factor, double* sums);
 
   /// Bytes to floats in [0, 1], of a row of `width` pixels; `reverse` turns the row over.

@@ -9,7 +9,9 @@ const Kernels* avx2_kernels() {
   return supported ? &set : nullptr;
 }
 #else
-const Kernels* avx2_kernels() { return nullptr; }
+const Kernels* avx2_kernels() {
+  return nullptr;
+}
 #endif
 
 }  // namespace flexae

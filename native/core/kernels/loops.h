@@ -80,7 +80,9 @@ inline float fast_log1p(float u) {
   return l + (high ? 0.693147180559945F : 0.0F) + lost;
 }
 
-inline float fast_sigmoid(float x) { return 1.0F / (1.0F + fast_exp(-x)); }
+inline float fast_sigmoid(float x) {
+  return 1.0F / (1.0F + fast_exp(-x));
+}
 
 inline float fast_tanh(float x) {
   const float a = __builtin_fabsf(x);
@@ -89,7 +91,8 @@ inline float fast_tanh(float x) {
   const float s = x * x;
   // The series of tanh; below 0.2 its next term is beyond fp32.
   const float small =
-      a * (1.0F + s * (-1.0F / 3.0F + s * (2.0F / 15.0F + s * (-17.0F / 315.0F + s * 62.0F / 2835.0F))));
+      a * (1.0F +
+           s * (-1.0F / 3.0F + s * (2.0F / 15.0F + s * (-17.0F / 315.0F + s * 62.0F / 2835.0F))));
   return __builtin_copysignf(a < 0.2F ? small : large, x);
 }
 
@@ -106,7 +109,8 @@ inline float apply(float z) {
     const float e = kSeluAlphaF * fast_expm1_negative(z < 0 ? z : 0.0F);
     return kSeluScaleF * (z < 0 ? e : z);
   }
-  if constexpr (kind == A::kGelu) return 0.5F * z * (1.0F + __builtin_erff(z * 0.70710678118654752F));
+  if constexpr (kind == A::kGelu)
+    return 0.5F * z * (1.0F + __builtin_erff(z * 0.70710678118654752F));
   if constexpr (kind == A::kTanh) return fast_tanh(z);
   if constexpr (kind == A::kSigmoid) return fast_sigmoid(z);
   if constexpr (kind == A::kHardSigmoid) {
@@ -442,10 +446,22 @@ void nadam(float* p, const float* g, float* m, float* v, int64_t n, float cm, fl
 }
 
 constexpr Kernels make_kernels(const char* name) {
-  return {name,        affine_activate, norm_backward_sums, norm_backward_apply,
-          moments,     average_rows,    add,                to_bf16,
-          bce,         scale_bytes,     adadelta,           adam,
-          rmsprop,     adagrad,         adamax,             nadam};
+  return {name,
+          affine_activate,
+          norm_backward_sums,
+          norm_backward_apply,
+          moments,
+          average_rows,
+          add,
+          to_bf16,
+          bce,
+          scale_bytes,
+          adadelta,
+          adam,
+          rmsprop,
+          adagrad,
+          adamax,
+          nadam};
 }
 
 }  // namespace

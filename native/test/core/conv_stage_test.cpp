@@ -14,9 +14,9 @@ namespace flexae {
 namespace {
 
 constexpr Activation kActivations[] = {
-    Activation::kLinear,      Activation::kRelu,     Activation::kElu,         Activation::kSelu,
-    Activation::kGelu,        Activation::kTanh,     Activation::kSigmoid,     Activation::kSoftplus,
-    Activation::kHardSigmoid, Activation::kSoftsign, Activation::kSilu, Activation::kLeakyRelu};
+    Activation::kLinear,      Activation::kRelu,     Activation::kElu,     Activation::kSelu,
+    Activation::kGelu,        Activation::kTanh,     Activation::kSigmoid, Activation::kSoftplus,
+    Activation::kHardSigmoid, Activation::kSoftsign, Activation::kSilu,    Activation::kLeakyRelu};
 // Not the exponential: layers of it magnify every rounding. kernels_test.cpp has it.
 
 /// The largest difference, relative to the largest value.
@@ -27,15 +27,15 @@ double difference(const at::Tensor& a, const at::Tensor& b) {
 
 /// One training pass through stages and through single layers of ATen's operators.
 void compare(const ModelConfig& config, int64_t images, uint64_t seed) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   // The reference is ATen's own convolution: oneDNN's backward pass for a transposed convolution
   // with a 1×1 kernel never returns (torch 2.13, AVX2).
   at::globalContext().setUserEnabledMkldnn(false);
   Autoencoder stages(config, seed, at::kCPU, Precision::kFp32, /*stages=*/true);
   Autoencoder layers(config, seed, at::kCPU, Precision::kFp32, /*stages=*/false);
   layers.load_state(stages.state());
-  const at::Tensor x = at::rand({images, config.height, config.width, config.channels})
-                           .permute({0, 3, 1, 2});
+  const at::Tensor x =
+      at::rand({images, config.height, config.width, config.channels}).permute({0, 3, 1, 2});
   const at::Tensor got = stages.forward(x, seed, 1);
   const at::Tensor expected = layers.forward(x, seed, 1);
   ASSERT_LT(difference(got, expected), 1e-4);

@@ -12,9 +12,10 @@ namespace flexae {
 namespace {
 
 constexpr Activation kActivations[] = {
-    Activation::kLinear,      Activation::kRelu,     Activation::kElu,         Activation::kSelu,
-    Activation::kGelu,        Activation::kTanh,     Activation::kSigmoid,     Activation::kSoftplus,
-    Activation::kHardSigmoid, Activation::kSoftsign, Activation::kExponential, Activation::kSilu,
+    Activation::kLinear,   Activation::kRelu,        Activation::kElu,
+    Activation::kSelu,     Activation::kGelu,        Activation::kTanh,
+    Activation::kSigmoid,  Activation::kSoftplus,    Activation::kHardSigmoid,
+    Activation::kSoftsign, Activation::kExponential, Activation::kSilu,
     Activation::kLeakyRelu};
 
 /// Each set that this processor can run, against ATen in fp64.
@@ -33,7 +34,9 @@ class KernelsTest : public testing::TestWithParam<std::string> {
   const Kernels* set_ = nullptr;
 };
 
-at::Tensor as_double(const at::Tensor& t) { return t.to(at::kDouble); }
+at::Tensor as_double(const at::Tensor& t) {
+  return t.to(at::kDouble);
+}
 
 /// The largest error, absolute below 1 and relative above.
 double error(const at::Tensor& got, const at::Tensor& expected) {
@@ -74,10 +77,8 @@ TEST_P(KernelsTest, NormBackwardSumsAndApplyFollowTheirDefinition) {
   const at::Tensor shift = at::randn({kPeriod});
   const at::Tensor center = at::randn({kPeriod});
   for (const Activation activation : kActivations) {
-    const at::Tensor z =
-        as_double(x) * as_double(by_channel(scale)) + as_double(by_channel(shift));
-    const at::Tensor dz =
-        activate_backward(as_double(dy), z, activate(z, activation), activation);
+    const at::Tensor z = as_double(x) * as_double(by_channel(scale)) + as_double(by_channel(shift));
+    const at::Tensor dz = activate_backward(as_double(dy), z, activate(z, activation), activation);
     at::Tensor s1 = at::ones({kPeriod});
     at::Tensor s2 = at::ones({kPeriod});
     k().norm_backward_sums(x.data_ptr<float>(), dy.data_ptr<float>(), kCount,
