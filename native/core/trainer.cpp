@@ -236,7 +236,7 @@ TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
                      BatchSource& valid_source, TrainingObserver& observer,
                      const std::atomic<bool>& cancel) {
   validate(config);
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   keep_freed_memory();
   at::set_num_threads(config.threads > 0 ? config.threads : available_cores());
   return Training(config, train_source, valid_source, observer, cancel).run();
