@@ -1,4 +1,4 @@
-// A Python virtual environment for the tests, kept in the cache and keyed by its requirements file.
+// Python virtual environments for tests and benchmarks, kept in the cache and keyed by their requirements.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -8,10 +8,10 @@ import { cacheDir, root } from "./paths.mjs";
 import { output, runLogged } from "./run.mjs";
 import { done } from "./steps.mjs";
 
-const requirements = path.join(root, "test", "interop", "requirements.txt");
+const testRequirements = path.join(root, "test", "interop", "requirements.txt");
 
 /** The folder for the present requirements and Python. */
-export function venvFolder() {
+export function venvFolder(requirements = testRequirements) {
   const python = output("python3", ["-c", "import sys; print(sys.version, sys.base_prefix)"]) ?? "";
   const key = createHash("sha256")
     .update(python)
@@ -21,16 +21,20 @@ export function venvFolder() {
   return path.join(cacheDir(), "venv", key);
 }
 
-/** The Python to run the interop tests with. Run modules with -m: the environment was moved into place. */
-export const venvPython = () => path.join(venvFolder(), "bin", "python");
+/** The Python of an environment. Run modules with -m: the environment was moved into place. */
+export const venvPython = (requirements = testRequirements) =>
+  path.join(venvFolder(requirements), "bin", "python");
 
-/** The step that makes the environment. */
-export function venvStep() {
+/** The step that makes the environment of a requirements file, by default that of the interop tests. */
+export function venvStep(
+  requirements = testRequirements,
+  hint = "torch and keras, about a minute the first time",
+) {
   return {
     name: "Python environment",
-    hint: "torch and keras, about a minute the first time",
+    hint,
     async run() {
-      const folder = venvFolder();
+      const folder = venvFolder(requirements);
       if (existsSync(path.join(folder, "bin", "python"))) return done(folder);
       const work = `${folder}.tmp-${process.pid}`;
       await mkdir(path.dirname(folder), { recursive: true });

@@ -1,0 +1,63 @@
+// A peer: a process that runs steps when told to. The protocol is in protocol.py.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { SetupError } from "../../scripts/setup/steps.mjs";
+
+export class Worker {
+  #child;
+  #lines;
+  #complaints = "";
+  #ended = false;
+
+  /** @param {{ command: string, args: string[], env?: Record<string, string> }} start */
+  constructor({ command, args, env }) {
+    this.#child = spawn(command, args, {
+      env: { ...process.env, ...env },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    this.#child.stderr.setEncoding("utf8").on("data", (text) => {
+      this.#complaints = (this.#complaints + text).slice(-4000);
+    });
+    // Told by the answers that stay away.
+    this.#child.stdin.on("error", () => {});
+    this.#child.on("error", (error) => {
+      this.#complaints += error.message;
+    });
+    this.#child.on("close", () => {
+      this.#ended = true;
+    });
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  async #answer() {
+    const { value, done } = await this.#lines.next();
+    if (done) {
+      const last = this.#complaints.trim().split("\n").slice(-3).join("\n");
+      throw new SetupError(last || "it ended without a word");
+    }
+    return JSON.parse(value);
+  }
+
+  /** What it says of itself once it is warm. */
+  ready() {
+    return this.#answer();
+  }
+
+  /** The wall time of `steps` steps, in seconds, and what else it reports. */
+  run(steps) {
+    this.#child.stdin.write(`${JSON.stringify({ steps })}\n`);
+    return this.#answer();
+  }
+
+  /** Ends the process. */
+  async end() {
+    if (this.#ended) return;
+    const closed = once(this.#child, "close");
+    this.#child.stdin.end();
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), 5000);
+    await closed;
+    clearTimeout(timer);
+  }
+}
