@@ -172,8 +172,7 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     if (static_cast<double>(count) <= max_bad_share_ * static_cast<double>(size)) return;
     throw Error(ErrorCode::kData, std::to_string(count) + " of the " + std::to_string(size) + " " +
                                       set + " images cannot be used, the last one " + file + ": " +
-                                      reason +
-                                      ".\nRepair or remove them, or allow more bad images.");
+                                      reason + ".\nRepair or remove them.");
   }
 
   /// The training thread.

@@ -11,12 +11,30 @@
 
 namespace flexae {
 
-Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
-                         Precision precision, bool stages)
-    : config_(config), device_(device), precision_(precision) {
+namespace {
+
+std::vector<LayerSpec> trained_layers(const ModelConfig& config) {
   std::vector<LayerSpec> specs = make_layers(config);
   // The loss takes logits: the last sigmoid is left to whoever wants images.
   specs.back().activation = Activation::kLinear;
+  return specs;
+}
+
+}  // namespace
+
+Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
+                         Precision precision, bool stages)
+    : Autoencoder(config, trained_layers(config), seed, device, precision, stages) {}
+
+Autoencoder Autoencoder::encoder_only(const ModelConfig& config, at::Device device) {
+  std::vector<LayerSpec> specs = make_layers(config);
+  std::erase_if(specs, [](const LayerSpec& spec) { return spec.part != Part::kEncoder; });
+  return {config, specs, /*seed=*/0, device, Precision::kFp32, /*stages=*/true};
+}
+
+Autoencoder::Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>& specs,
+                         uint64_t seed, at::Device device, Precision precision, bool stages)
+    : config_(config), device_(device), precision_(precision) {
   for (size_t i = 0; i < specs.size();) {
     const size_t length = stages && device.is_cpu() ? conv_stage_length(specs, i) : 0;
     // Seeds go by the place in the list, so that the weights do not depend on how it is computed.

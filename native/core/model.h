@@ -26,6 +26,9 @@ class Autoencoder {
   Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
               Precision precision = Precision::kFp32, bool stages = true);
 
+  /// Without the decoder, which decode() and training need: for embeddings alone.
+  static Autoencoder encoder_only(const ModelConfig& config, at::Device device);
+
   [[nodiscard]] const ModelConfig& config() const { return config_; }
   [[nodiscard]] at::Device device() const { return device_; }
 
@@ -58,6 +61,9 @@ class Autoencoder {
   void load_state(const std::vector<std::pair<std::string, at::Tensor>>& state);
 
  private:
+  Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>& specs, uint64_t seed,
+              at::Device device, Precision precision, bool stages);
+
   [[nodiscard]] at::Tensor to_compute(const at::Tensor& images) const;
   Value run(const Value& x, Part part, PassContext& context);
 

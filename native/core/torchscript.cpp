@@ -1,15 +1,18 @@
 #include "core/torchscript.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/export.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <map>
+#include <optional>
 #include <sstream>
 
 #include "core/activation.h"
 #include "core/atomic_file.h"
+#include "core/config_json.h"
 #include "core/error.h"
 
 namespace flexae {
@@ -213,12 +216,48 @@ struct ScriptModel::Impl {
   at::Device device = at::kCPU;
   bool autoencoder = false;
 
+  std::optional<Autoencoder> native;
+
   at::Tensor call(const char* method, const at::Tensor& images) {
     return module.get_method(method)({images}).toTensor();
   }
+
+  /// The weights by the names that Autoencoder::state() has.
+  [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> weights() const {
+    std::vector<std::pair<std::string, at::Tensor>> weights;
+    for (const auto& item : module.named_parameters()) weights.emplace_back(item.name, item.value);
+    for (const auto& item : module.named_buffers()) weights.emplace_back(item.name, item.value);
+    return weights;
+  }
+
+  void make_native() {
+    if (!device.is_cpu()) return;
+    try {
+      const ModelConfig config = model_config_from_json(Json::parse(config_json).at("model"));
+      const std::vector<int64_t> shape{config.channels, config.height, config.width};
+      if (shape != input_shape) return;
+      const c10::NoGradGuard no_grad;
+      native.emplace(autoencoder ? Autoencoder(config, 0, device)
+                                 : Autoencoder::encoder_only(config, device));
+      native->load_state(weights());
+      // Its weights are the core's now.
+      module = jit::Module();
+    } catch (const Error&) {
+      // A config.json that is not ours, or of another version: TorchScript needs none.
+      native.reset();
+    }
+  }
 };
 
-ScriptModel::ScriptModel(const std::string& path, at::Device device)
+namespace {
+
+at::Tensor as_float(const at::Tensor& images) {
+  return images.is_floating_point() ? images.to(at::kFloat) : images.to(at::kFloat).div_(255);
+}
+
+}  // namespace
+
+ScriptModel::ScriptModel(const std::string& path, at::Device device, bool native)
     : impl_(std::make_unique<Impl>()) {
   const auto refuse = [&](const std::string& why) {
     throw Error(ErrorCode::kModel, path + " is not a model of this program: " + why +
@@ -240,6 +279,7 @@ ScriptModel::ScriptModel(const std::string& path, at::Device device)
   impl_->embedding_shape = impl_->module.attr("embedding_shape").toIntVector();
   impl_->autoencoder = impl_->module.find_method("logits").has_value();
   if (impl_->input_shape.size() != 3) refuse("its shapes are not an image's");
+  if (native) impl_->make_native();
 }
 
 ScriptModel::~ScriptModel() = default;
@@ -262,13 +302,22 @@ at::Device ScriptModel::device() const {
   return impl_->device;
 }
 
+bool ScriptModel::is_native() const {
+  return impl_->native.has_value();
+}
+
 at::Tensor ScriptModel::encode(const at::Tensor& images) {
+  if (impl_->native) return impl_->native->encode(as_float(images));
   return impl_->call(impl_->autoencoder ? "encode" : "forward", images);
 }
+
 at::Tensor ScriptModel::reconstruct(const at::Tensor& images) {
+  if (impl_->native) return at::sigmoid(logits(images));
   return impl_->call("forward", images);
 }
+
 at::Tensor ScriptModel::logits(const at::Tensor& images) {
+  if (impl_->native) return impl_->native->decode(impl_->native->encode(as_float(images)));
   return impl_->call("logits", images);
 }
 

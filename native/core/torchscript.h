@@ -19,12 +19,15 @@ void export_autoencoder(const Autoencoder& model, const std::string& path,
 void export_encoder(const Autoencoder& model, const std::string& path,
                     const std::string& config_json);
 
-/// An exported model, loaded.
+/// An exported model, loaded. On a CPU it runs through the core's own layers, which are faster than
+/// TorchScript and give the same; elsewhere, or where config.json does not say what the network is,
+/// through TorchScript.
 class ScriptModel {
  public:
   /// Throws Error(kModel) naming the path if it is not one of ours, Error(kIo) if it cannot be
   /// read.
-  ScriptModel(const std::string& path, at::Device device);
+  /// `native` false keeps to TorchScript.
+  ScriptModel(const std::string& path, at::Device device, bool native = true);
   ~ScriptModel();
   ScriptModel(ScriptModel&&) noexcept;
   ScriptModel& operator=(ScriptModel&&) noexcept;
@@ -36,6 +39,8 @@ class ScriptModel {
   /// Without the batch.
   [[nodiscard]] const std::vector<int64_t>& embedding_shape() const;
   [[nodiscard]] at::Device device() const;
+  /// Whether the core's own layers run it.
+  [[nodiscard]] bool is_native() const;
 
   /// Each takes N×C×H×W, uint8 or float, on the model's device. reconstruct() and logits() are an
   /// autoencoder's alone.

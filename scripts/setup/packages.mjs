@@ -17,6 +17,8 @@ export function jobs() {
 /** The environment in which native npm packages are built. */
 export function npmEnvironment(env = process.env) {
   const result = { ...env, OPENCV4NODEJS_DISABLE_AUTOBUILD: "1", JOBS: env.JOBS ?? String(jobs()) };
+  // `npm --silent run` is inherited, and would leave the log of a failure empty.
+  result.npm_config_loglevel = "warn";
   // node-gyp downloads Node's headers unless told that they are already here.
   const prefix = path.dirname(path.dirname(process.execPath));
   const header = path.join(prefix, "include", "node", "node_version.h");

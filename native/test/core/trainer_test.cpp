@@ -144,6 +144,7 @@ TEST(Trainer, ScoresTheBestWeightsAndExportsThem) {
   EXPECT_EQ(outcome.epochs[static_cast<size_t>(outcome.result.best_epoch - 1)].valid.loss, best);
 
   ScriptModel model(folder.path("ae.pt"), at::kCPU);
+  EXPECT_FALSE(model.is_native());  // this test's config.json does not describe the network
   EXPECT_EQ(model.config_json(), config.config_json);
   EXPECT_EQ(model.embedding_shape(), std::vector<int64_t>{6});
   Squares valid_set(10, 13, 2);
