@@ -41,7 +41,7 @@ def main() -> None:
         keras.mixed_precision.set_global_policy("mixed_bfloat16")
     model = build(job["options"]).logits
     model.compile(
-        optimizer=OPTIMIZERS[job["optimizer"]](job["learningRate"]),
+        optimizer=OPTIMIZERS[job["optimizer"]](float(job["learningRate"])),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
         jit_compile=job["compile"],
     )

@@ -73,12 +73,12 @@ describe("flexae bench", () => {
     [["--steps=many"], /for --steps but received "many"/],
     [["--image-shape=8,8", "--filters=4,4,4,4,4", "--pooling=max"], /conv_\d|layer \d/i],
     [["--device=cuda:999"], /device cuda:999 /],
-  ])("%j ends with 2 and one line", async (args, message) => {
+  ])("%j ends with 2 and says why", async (args, message) => {
     const { code, stdout, stderr } = await flexae(["bench", ...args]);
     expect(stderr).toMatch(message);
     expect(code).toBe(2);
     expect(stdout).toBe("");
-    expect(stderr.trimEnd().split("\n")).toHaveLength(1);
+    expect(stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
   });
 
   it("takes --steps alone among the commands", async () => {
