@@ -241,7 +241,7 @@ void wait_for(at::Device device) {
 
 /// Floating-point operations a second of a large matrix product: the best of a few.
 double peak_flops(at::Device device, flexae::Precision precision, int64_t size) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   const auto options = at::TensorOptions().device(device).dtype(
       precision == flexae::Precision::kBf16 ? at::kBFloat16 : at::kFloat);
   const at::Tensor a = at::rand({size, size}, options);

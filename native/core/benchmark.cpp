@@ -35,7 +35,7 @@ Benchmark::Benchmark(const TrainerConfig& config, at::Tensor images)
     : config_(prepared(config)),
       threads_(config.threads > 0 ? config.threads : available_cores()),
       step_(config_, resolve_device(config.device)) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   at::set_num_threads(threads_);
   const ModelConfig& model = config_.model;
   const int64_t batch = config_.batch_size;
@@ -62,7 +62,7 @@ at::Tensor Benchmark::next_batch() {
 }
 
 std::vector<double> Benchmark::time(int64_t count, const std::function<void()>& run) const {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   at::set_num_threads(threads_);
   std::vector<double> milliseconds;
   milliseconds.reserve(static_cast<size_t>(count));
