@@ -1,6 +1,7 @@
 #include "addon/model_handle.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <memory>
 #include <mutex>

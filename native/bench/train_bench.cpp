@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cctype>
@@ -215,7 +216,8 @@ Settings read_settings(int argc, char** argv) {
     std::ifstream file(value, std::ios::binary);
     if (!file) throw Error(ErrorCode::kIo, value + " cannot be read");
     const std::string text{std::istreambuf_iterator<char>(file), {}};
-    for (const auto& [key, entry] : Json::parse(text).object()) settings.set(key, entry);
+    const Json settings_file = Json::parse(text);
+    for (const auto& [key, entry] : settings_file.object()) settings.set(key, entry);
   }
   for (const auto& [name, value] : flags) settings.set(name, flag_value(value));
   settings.finish();

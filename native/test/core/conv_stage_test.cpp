@@ -1,6 +1,7 @@
 #include "core/conv_stage.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
