@@ -59,6 +59,7 @@ export function trainingLines(precisions) {
         name: `Keras/${backend}${compile ? " XLA" : ""} ${precision}`,
         peer: `keras-${backend}`,
         precision,
+        tunable: true,
         start: python("keras_peer.py"),
         job: { backend, compile },
       });
