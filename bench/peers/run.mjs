@@ -324,8 +324,8 @@ async function main() {
   if (options.help) return say(USAGE.trimEnd());
   await runSteps([
     packagesStep(),
-    libtorchStep(),
-    addonStep(),
+    // Set, it names an addon that is to be measured as it is.
+    ...(process.env.FLEXAE_ADDON ? [] : [libtorchStep(), addonStep()]),
     typescriptStep(),
     venvStep(requirements, "torch, keras and tensorflow, a few minutes the first time"),
   ]);
