@@ -26,7 +26,7 @@ const SETTINGS = [
   "--batch-size=64",
   // At 79 steps an epoch, Keras's 0.99 lags behind the weights and makes the validation loss jump.
   "--batch-norm-momentum=0.9",
-  "--train-epochs=20",
+  "--train-epochs=60",
   "--horizontal-flip=false",
   "--vertical-flip=false",
 ];
