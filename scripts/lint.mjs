@@ -54,6 +54,10 @@ async function runTidy() {
   for (const header of nativeFiles(/\.h$/)) shared.update(header).update(read(header));
   const key = (name) => shared.copy().update(name).update(read(name)).digest("hex");
 
+  // clang has no omp.h of its own here; GCC's does, searched last so that nothing else comes from there.
+  const gcc = (output("g++", ["-print-file-name=include"]) ?? "").trim();
+  const extra = gcc === "" ? [] : [`--extra-arg=-idirafter${gcc}`];
+
   mkdirSync(tidyNotes, { recursive: true });
   const known = new Set(readdirSync(tidyNotes));
   const sources = nativeFiles(/^native\/(core|data|addon)\/.+\.cpp$/);
@@ -64,7 +68,7 @@ async function runTidy() {
     for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
       const mine = key(name);
       try {
-        await runShown("clang-tidy", ["--quiet", "-p", tidyBuild, name], {
+        await runShown("clang-tidy", ["--quiet", "-p", tidyBuild, ...extra, name], {
           stdio: ["ignore", "inherit", "ignore"],
         });
         clean.add(mine);

@@ -1,7 +1,9 @@
 #include "core/model.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <map>
 
 #include "core/conv_stage.h"
@@ -35,6 +37,9 @@ Autoencoder Autoencoder::encoder_only(const ModelConfig& config, at::Device devi
 Autoencoder::Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>& specs,
                          uint64_t seed, at::Device device, Precision precision, bool stages)
     : config_(config), device_(device), precision_(precision) {
+  for (const LayerSpec& spec : specs) {
+    largest_output_ = std::max(largest_output_, spec.out.numel() * int64_t{sizeof(float)});
+  }
   for (size_t i = 0; i < specs.size();) {
     const size_t length = stages && device.is_cpu() ? conv_stage_length(specs, i) : 0;
     // Seeds go by the place in the list, so that the weights do not depend on how it is computed.
@@ -77,16 +82,62 @@ Value Autoencoder::run(const Value& x, Part part, PassContext& context) {
   return value;
 }
 
+Value Autoencoder::run_layers(const Value& x, size_t begin, size_t end, PassContext& context) {
+  Value value = x;
+  for (size_t i = begin; i < end; ++i) value = layers_[i]->forward(value, context);
+  return value;
+}
+
+at::Tensor Autoencoder::run_in_pieces(const at::Tensor& x, size_t begin, size_t end,
+                                      PassContext& context) {
+  const int64_t images = x.size(0);
+  // About what a last-level cache holds beside the weights.
+  constexpr int64_t kPieceBytes = int64_t{8} << 20;
+  const int64_t threads = at::get_num_threads();
+  const int64_t fitting = std::max<int64_t>(kPieceBytes / largest_output_, 1);
+  const int64_t piece = (fitting + threads - 1) / threads * threads;
+  if (!device_.is_cpu() || images <= piece) return run_layers(x, begin, end, context).dense();
+  at::Tensor out;
+  for (int64_t first = 0; first < images; first += piece) {
+    const int64_t count = std::min(piece, images - first);
+    const at::Tensor part = run_layers(x.narrow(0, first, count), begin, end, context).dense();
+    if (!out.defined()) {
+      std::vector<int64_t> sizes = part.sizes().vec();
+      sizes[0] = images;
+      out = at::empty(sizes, part.options().memory_format(part.suggest_memory_format()));
+    }
+    // A stage's output lies in its buffer, which the next piece overwrites.
+    out.narrow(0, first, count).copy_(part);
+  }
+  return out;
+}
+
+size_t Autoencoder::first_layer(LayerKind kind) const {
+  const auto found = std::find_if(layers_.begin(), layers_.end(),
+                                  [kind](const auto& layer) { return layer->spec().kind == kind; });
+  return static_cast<size_t>(found - layers_.begin());
+}
+
 at::Tensor Autoencoder::encode(const at::Tensor& images) {
   PassContext context;
-  at::Tensor embedding = run(to_compute(images), Part::kEncoder, context).dense().to(at::kFloat);
+  const size_t flatten = first_layer(LayerKind::kFlatten) + 1;
+  Value value = run_in_pieces(to_compute(images), 0, flatten, context);
+  for (size_t i = flatten; i < layers_.size() && layers_[i]->spec().part == Part::kEncoder; ++i) {
+    value = layers_[i]->forward(value, context);
+  }
   activity_penalty_ = context.activity_penalty;
-  return embedding;
+  return value.dense().to(at::kFloat);
 }
 
 at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
   PassContext context;
-  at::Tensor logits = run(to_compute(embeddings), Part::kDecoder, context).dense().to(at::kFloat);
+  const auto begin = std::find_if(layers_.begin(), layers_.end(), [](const auto& layer) {
+    return layer->spec().part == Part::kDecoder;
+  });
+  const size_t reshape = first_layer(LayerKind::kReshape);
+  const Value flat = run_layers(to_compute(embeddings),
+                                static_cast<size_t>(begin - layers_.begin()), reshape, context);
+  at::Tensor logits = run_in_pieces(flat.dense(), reshape, layers_.size(), context).to(at::kFloat);
   if (context.activity_penalty.defined()) {
     activity_penalty_ = activity_penalty_.defined() ? activity_penalty_ + context.activity_penalty
                                                     : context.activity_penalty;

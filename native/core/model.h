@@ -66,11 +66,17 @@ class Autoencoder {
 
   [[nodiscard]] at::Tensor to_compute(const at::Tensor& images) const;
   Value run(const Value& x, Part part, PassContext& context);
+  /// Layers [begin, end) on all images at once, or on as many at a time as stay in the cache.
+  Value run_layers(const Value& x, size_t begin, size_t end, PassContext& context);
+  at::Tensor run_in_pieces(const at::Tensor& x, size_t begin, size_t end, PassContext& context);
+  [[nodiscard]] size_t first_layer(LayerKind kind) const;
 
   ModelConfig config_;
   at::Device device_;
   Precision precision_;
   std::vector<std::unique_ptr<Layer>> layers_;
+  /// Bytes of the largest output of a layer, for one image.
+  int64_t largest_output_ = 0;
   /// Parameters in order; those of a convolution's bias have no gradient.
   std::vector<Parameter*> trainable_;
   at::Tensor activity_penalty_;

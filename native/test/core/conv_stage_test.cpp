@@ -77,7 +77,8 @@ TEST(ConvStage, ComputesWhatTheSingleLayersComputeForTheDefaultNetwork) {
   config.drop_rate = 0;
   config.height = 64;
   config.width = 96;
-  compare(config, 3, 7);
+  // More images than an evaluation takes at a time.
+  compare(config, 50, 7);
 }
 
 TEST(ConvStage, ComputesWhatTheSingleLayersComputeForRandomNetworks) {
