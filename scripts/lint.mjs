@@ -43,6 +43,9 @@ function compileCommandsStep() {
   };
 }
 
+/** clang has no omp.h of its own on Debian, and GCC's is not for it; without OpenMP ATen needs none. */
+const NO_OPENMP = "--extra-arg=-fno-openmp";
+
 /** Where it is noted, by what went in, which files clang-tidy found clean. */
 const tidyNotes = path.join(notes, "tidy");
 
@@ -54,10 +57,6 @@ async function runTidy() {
   for (const header of nativeFiles(/\.h$/)) shared.update(header).update(read(header));
   const key = (name) => shared.copy().update(name).update(read(name)).digest("hex");
 
-  // clang has no omp.h of its own here; GCC's does, searched last so that nothing else comes from there.
-  const gcc = (output("g++", ["-print-file-name=include"]) ?? "").trim();
-  const extra = gcc === "" ? [] : [`--extra-arg=-idirafter${gcc}`];
-
   mkdirSync(tidyNotes, { recursive: true });
   const known = new Set(readdirSync(tidyNotes));
   const sources = nativeFiles(/^native\/(core|data|addon)\/.+\.cpp$/);
@@ -68,7 +67,7 @@ async function runTidy() {
     for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
       const mine = key(name);
       try {
-        await runShown("clang-tidy", ["--quiet", "-p", tidyBuild, ...extra, name], {
+        await runShown("clang-tidy", ["--quiet", "-p", tidyBuild, NO_OPENMP, name], {
           stdio: ["ignore", "inherit", "ignore"],
         });
         clean.add(mine);
