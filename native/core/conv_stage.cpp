@@ -95,9 +95,8 @@ class ConvStage : public Layer {
     }
     grid_channels_ = transposed_ ? in_.c : conv.out.c;
     period_ = std::lcm(conv.out.c, int64_t{32});
-    tile_ = std::clamp<int64_t>(
-        kTileBytes / (windows_.grid_w * windows_.size() * static_cast<int64_t>(sizeof(float))), 1,
-        windows_.grid_h);
+    const int64_t line_bytes = windows_.grid_w * windows_.size() * int64_t{sizeof(float)};
+    tile_ = std::clamp<int64_t>(kTileBytes / std::max<int64_t>(line_bytes, 1), 1, windows_.grid_h);
 
     for (const LayerSpec* part : {&conv, &norm}) {
       const auto layer = make_layer(*part, config, bits);
