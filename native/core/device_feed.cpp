@@ -16,13 +16,15 @@ DeviceFeed::DeviceFeed(BatchSource& source, at::Device device) : source_(source)
 
 void DeviceFeed::start(std::vector<int64_t> order, int64_t batch_size) {
   ahead_.reset();
+  pulled_ = 0;
   source_.start(std::move(order), batch_size);
   if (side_) copy_ahead();
 }
 
-bool DeviceFeed::pull(Batch& batch) {
+bool DeviceFeed::pull(Batch& batch, int64_t& ordinal) {
   // A batch whose images are all unreadable trains nothing.
   while (source_.next(batch)) {
+    ordinal = ++pulled_;
     if (!batch.indices.empty()) return true;
   }
   return false;
@@ -31,11 +33,13 @@ bool DeviceFeed::pull(Batch& batch) {
 void DeviceFeed::copy_ahead() {
   ahead_.reset();
   Batch batch;
-  if (!pull(batch)) return;
+  int64_t ordinal = 0;
+  if (!pull(batch, ordinal)) return;
   const c10::StreamGuard guard(*side_);
   Ahead next{{}, batch.images, c10::Event(device_.type())};
   next.item.images = batch.images.to(device_, /*non_blocking=*/true);
   next.item.indices = std::move(batch.indices);
+  next.item.batch = ordinal;
   next.copied.record(*side_);
   ahead_.emplace(std::move(next));
 }
@@ -43,8 +47,9 @@ void DeviceFeed::copy_ahead() {
 bool DeviceFeed::next(Item& item) {
   if (!side_) {
     Batch batch;
-    if (!pull(batch)) return false;
-    item = {std::move(batch.images), std::move(batch.indices)};
+    int64_t ordinal = 0;
+    if (!pull(batch, ordinal)) return false;
+    item = {std::move(batch.images), std::move(batch.indices), ordinal};
     return true;
   }
   if (!ahead_) return false;

@@ -18,6 +18,9 @@ class DeviceFeed {
   struct Item {
     at::Tensor images;             ///< uint8 N×H×W×C on the device
     std::vector<int64_t> indices;  ///< as in Batch
+    /// Its place in the pass, from 1. A batch without a readable image has one too, but is passed
+    /// over.
+    int64_t batch = 0;
   };
 
   DeviceFeed(BatchSource& source, at::Device device);
@@ -33,11 +36,12 @@ class DeviceFeed {
     c10::Event copied;
   };
 
-  bool pull(Batch& batch);
+  bool pull(Batch& batch, int64_t& ordinal);
   void copy_ahead();
 
   BatchSource& source_;
   at::Device device_;
+  int64_t pulled_ = 0;
   std::optional<c10::Stream> side_;
   std::optional<Ahead> ahead_;
 };
