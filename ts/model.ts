@@ -1,7 +1,8 @@
 /** Trained models, loaded and run from JavaScript. */
 import { configError, FlexaeError, translateError } from "./addon/errors.js";
 import { awaitAddon } from "./addon/loader.js";
-import type { Interpolation, ModelHandle, Scores } from "./addon/types.js";
+import type { Cache, Interpolation, LoadOptions, ModelHandle, Scores } from "./addon/types.js";
+import { MAX_PIXELS } from "./config/parameters.js";
 import { scanImages } from "./runs/plan.js";
 import type { ModelConfig } from "./runs/setting.js";
 
@@ -26,6 +27,8 @@ export interface LoadModelOptions {
   interpolation?: Interpolation;
   /** Decoding threads; 0, the default, chooses by cores. */
   workers?: number;
+  /** Images of more pixels are refused; 268435456 unless given, 1073741824 at most. */
+  maxPixels?: number;
   /** Images run at once; 64 unless given. More take more memory. */
   batchSize?: number;
 }
@@ -40,6 +43,7 @@ export class Model {
   #path: string;
   #interpolation: Interpolation;
   #workers: number;
+  #maxPixels: number;
   #batchSize: number;
 
   /** Use {@link load}. */
@@ -47,6 +51,7 @@ export class Model {
     this.#handle = handle;
     this.#path = path;
     this.#workers = options.workers ?? 0;
+    this.#maxPixels = options.maxPixels ?? MAX_PIXELS;
     this.#batchSize = options.batchSize ?? 64;
     const trained = this.config?.settings.interpolation as Interpolation | undefined;
     this.#interpolation = options.interpolation ?? trained ?? "area";
@@ -112,11 +117,7 @@ export class Model {
   async evaluate(folder: string): Promise<Scores> {
     const { source } = await scanImages("valid_dir", folder);
     return await awaitAddon(() =>
-      this.#handle.evaluate(
-        source,
-        { interpolation: this.#interpolation, workers: this.#workers, cache: "auto" },
-        this.#batchSize,
-      ),
+      this.#handle.evaluate(source, this.#load("auto"), this.#batchSize),
     );
   }
 
@@ -127,6 +128,11 @@ export class Model {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #load(cache: Cache): LoadOptions {
+    const [interpolation, workers] = [this.#interpolation, this.#workers];
+    return { interpolation, workers, cache, maxPixels: this.#maxPixels };
   }
 
   async #run(
@@ -157,11 +163,7 @@ export class Model {
         );
       }
       count = list.length;
-      const load = {
-        interpolation: this.#interpolation,
-        workers: this.#workers,
-        cache: "none",
-      } as const;
+      const load = this.#load("none");
       take = (from, to) =>
         awaitAddon((addon) =>
           addon.decodeImages(list.slice(from, to), { height, width, channels }, load),

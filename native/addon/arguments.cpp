@@ -179,6 +179,12 @@ Load to_load(const Napi::Object& object, int64_t channels, int64_t height, int64
                                         std::to_string(workers));
   }
   load.workers = static_cast<int>(workers);
+  load.spec.max_pixels = get_integer(object, "maxPixels");
+  if (load.spec.max_pixels < 1 || load.spec.max_pixels > kMostPixels) {
+    throw Error(ErrorCode::kConfig,
+                "Expected maxPixels to be between 1 and " + std::to_string(kMostPixels) +
+                    " but received " + std::to_string(load.spec.max_pixels));
+  }
   load.cache = cache_kind_from_name(get_string(object, "cache"));
   // Here, on JavaScript's thread, since that is the one that may change the environment.
   load.cache_folder = default_cache_folder();

@@ -17,6 +17,9 @@ enum class Interpolation {
   kNearest,
 };
 
+/// OpenCV decodes no image of more pixels.
+inline constexpr int64_t kMostPixels = int64_t{1} << 30;
+
 /// What every image is turned into.
 struct DecodeSpec {
   int height = 0;
@@ -24,7 +27,7 @@ struct DecodeSpec {
   /// 1 (gray levels) or 3 (red, green, blue).
   int channels = 1;
   Interpolation interpolation = Interpolation::kArea;
-  /// Images whose file declares more pixels are refused before any memory is taken for them.
+  /// Images whose file claims more pixels are refused before any memory is taken for them.
   int64_t max_pixels = int64_t{1} << 28;
 
   [[nodiscard]] int64_t bytes() const { return int64_t{1} * height * width * channels; }

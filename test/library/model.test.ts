@@ -78,7 +78,7 @@ describe("load", () => {
       expect(value).toBeGreaterThanOrEqual(0);
       expect(value).toBeLessThanOrEqual(1);
     }
-    const load = { interpolation: "area", workers: 1, cache: "none" } as const;
+    const load = { interpolation: "area", workers: 1, cache: "none", maxPixels: 1e8 } as const;
     const size = { height: 28, width: 28, channels: 1 };
     const bytes = await loadAddon().decodeImages(files, size, load);
     const floats = Float32Array.from(bytes, (value) => value / 255);

@@ -115,6 +115,8 @@ export interface LoadOptions {
   workers: number;
   /** Trainings keep decoded images there; a scoring only reads what one has kept on disk. */
   cache: Cache;
+  /** Images whose files claim more pixels are bad, and no memory is taken for them; at most 2³⁰. */
+  maxPixels: number;
 }
 
 /** Where images come from: files to decode, or bytes already in memory (N×C×H×W). */

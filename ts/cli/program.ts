@@ -31,6 +31,7 @@ const EVALUATE = [
   "interpolation",
   "workers",
   "cache",
+  "max_pixels",
   "device",
   "seed",
 ];

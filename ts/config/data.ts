@@ -16,14 +16,20 @@ export const dataSchema = z.strictObject({
   interpolation: z.enum(INTERPOLATIONS),
   workers: z.int().min(0).max(1024),
   cache: z.enum(CACHES),
+  max_bad: z.number().min(0).max(1),
+  // More are beyond what OpenCV decodes.
+  max_pixels: z
+    .int()
+    .min(1)
+    .max(2 ** 30),
 });
 
 export type DataSettings = z.infer<typeof dataSchema>;
 
 /** How the addon is to load images. */
 export function toLoadOptions(
-  settings: Pick<DataSettings, "interpolation" | "workers" | "cache">,
+  settings: Pick<DataSettings, "interpolation" | "workers" | "cache" | "max_pixels">,
 ): LoadOptions {
-  const { interpolation, workers, cache } = settings;
-  return { interpolation, workers, cache };
+  const { interpolation, workers, cache, max_pixels: maxPixels } = settings;
+  return { interpolation, workers, cache, maxPixels };
 }

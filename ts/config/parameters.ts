@@ -16,6 +16,7 @@ export type Group = keyof typeof GROUPS;
 /** How a value is written as text; see `values.ts`. */
 export type Kind =
   | "number"
+  | "share"
   | "boolean"
   | "text"
   | "name"
@@ -92,6 +93,9 @@ export const POOLINGS = ["avg", "max", "no"] as const;
 export const INTERPOLATIONS = ["area", "bilinear", "nearest"] as const;
 
 export const CACHES = ["auto", "ram", "disk", "none"] as const;
+
+/** 268 million: 16384×16384, or 800 MB while an RGB image is decoded. */
+export const MAX_PIXELS = 2 ** 28;
 
 /** Keras's learning rates; adadelta's is the 1.0 of its paper and of Keras up to 2.2. */
 export const LEARNING_RATES: Readonly<Record<(typeof OPTIMIZERS)[number], number>> = {
@@ -454,6 +458,25 @@ const TABLE = [
     // The word also stands for no value at all; here it is one.
     synonyms: { none: "none", false: "none" },
     help: "where decoded images are kept: ram, disk (for later runs too), none, or auto, the first with room",
+  },
+  {
+    name: "max_bad",
+    group: "data",
+    kind: "share",
+    default: 0.05,
+    defaultText: "5%",
+    placeholder: "share",
+    expected: "a share from 0 to 1, or from 0% to 100%",
+    help: "share of a set's images that may be unusable: 5% or 0.05; more end the training",
+  },
+  {
+    name: "max_pixels",
+    group: "data",
+    kind: "number",
+    default: MAX_PIXELS,
+    placeholder: "n",
+    expected: "an integer from 1 to 1073741824",
+    help: "images of more pixels are taken for bad, before memory is taken for them",
   },
   {
     name: "save_dir",

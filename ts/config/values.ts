@@ -26,6 +26,13 @@ function asNumber(text: string): unknown {
   return NUMBER.test(text) ? Number(text) : text;
 }
 
+/** A share, or a percentage: `5%` is 0.05. */
+function shareOf(text: string): unknown {
+  if (!text.endsWith("%")) return asNumber(text);
+  const percent = asNumber(text.slice(0, -1).trim());
+  return typeof percent === "number" ? percent / 100 : text;
+}
+
 function isNone(value: unknown): boolean {
   return value === null || (typeof value === "string" && /^(none|null)$/i.test(value.trim()));
 }
@@ -135,6 +142,8 @@ export function readValue(parameter: Parameter, raw: unknown): unknown {
     case "number":
       if (parameter.default === null && isNone(text)) return null;
       return typeof text === "string" ? asNumber(text) : text;
+    case "share":
+      return typeof text === "string" ? shareOf(text) : text;
     case "boolean":
       if (text === 1 || text === "1") return true;
       if (text === 0 || text === "0") return false;

@@ -17,6 +17,7 @@ export const EVALUATE_PARAMETERS = [
   "interpolation",
   "workers",
   "cache",
+  "max_pixels",
   "device",
   "seed",
 ] as const;

@@ -21,8 +21,6 @@ import { type MemoryImages, type Plan, planRun } from "./plan.js";
 import { modelConfig, type RunRecord, settingText } from "./setting.js";
 import { appendScore, BadImagesTable, MetricsTable } from "./tables.js";
 
-/** More unreadable images than this share stop a training: the folder is not what it seems. */
-const MAX_BAD_SHARE = 0.05;
 const PROGRESS_INTERVAL_MS = 100;
 
 /** What a training tells while it runs. */
@@ -214,7 +212,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
           threads: settings.threads,
           horizontalFlip: settings.horizontal_flip,
           verticalFlip: settings.vertical_flip,
-          maxBadShare: MAX_BAD_SHARE,
+          maxBadShare: settings.max_bad,
           runDir: journal?.folder.path ?? "",
           configJson: JSON.stringify(modelConfig(settings, plan.model)),
           progressInterval: PROGRESS_INTERVAL_MS,
