@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "data/cache_folder.h"
 #include "data/memory_source.h"
+#include "data/path_text.h"
 
 namespace flexae::addon {
 namespace {
@@ -111,6 +112,19 @@ std::vector<std::string> to_strings(const Napi::Value& value, const char* name) 
   return values;
 }
 
+std::string to_path(const Napi::Value& value, const char* name) {
+  if (!value.IsString()) wrong("a string", name, value);
+  return path_from_utf16(value.As<Napi::String>().Utf16Value());
+}
+
+std::vector<std::string> to_paths(const Napi::Value& value, const char* name) {
+  const Napi::Array array = to_array(value, name);
+  std::vector<std::string> paths;
+  paths.reserve(array.Length());
+  for (uint32_t i = 0; i < array.Length(); ++i) paths.push_back(to_path(array.Get(i), name));
+  return paths;
+}
+
 ModelConfig to_model(const Napi::Object& o) {
   ModelConfig c;
   c.height = get_integer(o, "height");
@@ -181,9 +195,9 @@ Load to_load(const Napi::Object& object, int64_t channels, int64_t height, int64
   load.workers = static_cast<int>(workers);
   load.spec.max_pixels = get_integer(object, "maxPixels");
   if (load.spec.max_pixels < 1 || load.spec.max_pixels > kMostPixels) {
-    throw Error(ErrorCode::kConfig,
-                "Expected maxPixels to be between 1 and " + std::to_string(kMostPixels) +
-                    " but received " + std::to_string(load.spec.max_pixels));
+    throw Error(ErrorCode::kConfig, "Expected maxPixels to be between 1 and " +
+                                        std::to_string(kMostPixels) + " but received " +
+                                        std::to_string(load.spec.max_pixels));
   }
   load.cache = cache_kind_from_name(get_string(object, "cache"));
   // Here, on JavaScript's thread, since that is the one that may change the environment.
@@ -202,7 +216,7 @@ Source to_source(const Napi::Object& object, const DecodeSpec& spec, const char*
     source.images = source.images.permute({0, 2, 3, 1}).contiguous();
     return source;
   }
-  source.files = to_strings(object.Get("files"), "files");
+  source.files = to_paths(object.Get("files"), "files");
   if (source.files.empty()) {
     throw Error(ErrorCode::kData, std::string("There are no images in ") + name + ".");
   }

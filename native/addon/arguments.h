@@ -24,6 +24,9 @@ bool get_boolean(const Napi::Object& object, const char* name);
 std::string get_string(const Napi::Object& object, const char* name);
 Napi::Object get_object(const Napi::Object& object, const char* name);
 std::vector<std::string> to_strings(const Napi::Value& value, const char* name);
+/// Paths as path_to_js() makes them.
+std::string to_path(const Napi::Value& value, const char* name);
+std::vector<std::string> to_paths(const Napi::Value& value, const char* name);
 Napi::Object to_object(const Napi::Value& value, const char* name);
 std::string to_text(const Napi::Value& value, const char* name);
 

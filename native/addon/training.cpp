@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <memory>
@@ -16,6 +18,7 @@
 #include "core/device.h"
 #include "core/error.h"
 #include "core/trainer.h"
+#include "data/path_text.h"
 
 namespace flexae::addon {
 namespace {
@@ -49,6 +52,13 @@ std::atomic<int> running{0};
 
 void leave_running_threads(int status, void* /*unused*/) {
   if (running.load() > 0) _exit(status);
+}
+
+/// A share as a percentage, without needless digits.
+std::string percent(double share) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.4g%%", 100 * share);
+  return text.data();
 }
 
 class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
@@ -163,16 +173,20 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
   void bad_image(const char* set, int64_t size, int64_t& count, const std::string& file,
                  const std::string& reason) {
     ++count;
-    send([=](Napi::Env /*env*/, Napi::Object event) {
+    send([=](Napi::Env env, Napi::Object event) {
       event.Set("type", "bad");
       event.Set("set", set);
-      event.Set("file", file);
+      event.Set("file", path_to_js(env, file));
       event.Set("reason", reason);
     });
     if (static_cast<double>(count) <= max_bad_share_ * static_cast<double>(size)) return;
-    throw Error(ErrorCode::kData, std::to_string(count) + " of the " + std::to_string(size) + " " +
-                                      set + " images cannot be used, the last one " + file + ": " +
-                                      reason + ".\nRepair or remove them.");
+    const char* where = config_.run_dir.empty() ? "" : "bad_images.csv lists them. ";
+    throw Error(ErrorCode::kData,
+                std::to_string(count) + " of the " + std::to_string(size) + " " + set +
+                    " images (" + percent(static_cast<double>(count) / static_cast<double>(size)) +
+                    ") cannot be used, and --max-bad allows " + percent(max_bad_share_) +
+                    "; the last one is " + shown_path(file) + ": " + reason + ".\n" + where +
+                    "Repair or remove them, or raise --max-bad; flexae check tells more.");
   }
 
   /// The training thread.

@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "data/path_text.h"
+
 namespace flexae::addon {
 
 Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& values) {
@@ -15,6 +17,16 @@ Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& values) {
 Napi::Array to_js(Napi::Env env, const std::vector<std::string>& values) {
   Napi::Array array = Napi::Array::New(env, values.size());
   for (uint32_t i = 0; i < values.size(); ++i) array.Set(i, values[i]);
+  return array;
+}
+
+Napi::String path_to_js(Napi::Env env, const std::string& path) {
+  return Napi::String::New(env, path_to_utf16(path));
+}
+
+Napi::Array paths_to_js(Napi::Env env, const std::vector<std::string>& paths) {
+  Napi::Array array = Napi::Array::New(env, paths.size());
+  for (uint32_t i = 0; i < paths.size(); ++i) array.Set(i, path_to_js(env, paths[i]));
   return array;
 }
 

@@ -13,6 +13,9 @@ namespace flexae::addon {
 /// Makers of JavaScript values.
 Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& values);
 Napi::Array to_js(Napi::Env env, const std::vector<std::string>& values);
+/// A path of any bytes, as to_path() reads it back; see data/path_text.h.
+Napi::String path_to_js(Napi::Env env, const std::string& path);
+Napi::Array paths_to_js(Napi::Env env, const std::vector<std::string>& paths);
 /// Scores of ts/addon/types.ts.
 Napi::Object to_js(Napi::Env env, const Metrics::Values& values);
 /// A copy as Float32Array or Uint8Array, by the tensor's dtype.
