@@ -8,12 +8,13 @@
 #include <limits>
 #include <vector>
 
+#include "core/error.h"
 #include "core/kernels/kernels.h"
 
 namespace flexae {
 
 Metrics::Metrics(at::Device device)
-    : sums_(at::zeros({4}, at::TensorOptions().dtype(at::kDouble).device(device))) {}
+    : sums_(at::zeros({kSums}, at::TensorOptions().dtype(at::kDouble).device(device))) {}
 
 namespace {
 
@@ -53,19 +54,20 @@ at::Tensor sums_by_aten(const at::Tensor& logits, const at::Tensor& target, at::
 
 }  // namespace
 
-void Metrics::add(const at::Tensor& logits, const at::Tensor& target, const at::Tensor& penalties,
-                  at::Tensor* grad) {
+at::Tensor Metrics::add(const at::Tensor& logits, const at::Tensor& target,
+                        const at::Tensor& penalties, at::Tensor* grad) {
   const bool plain = logits.is_cpu() && logits.scalar_type() == at::kFloat &&
                      target.scalar_type() == at::kFloat && logits.strides() == target.strides() &&
                      logits.is_non_overlapping_and_dense() && logits.dim() > 0;
   const at::Tensor sums =
       plain ? sums_on_cpu(logits, target, grad) : sums_by_aten(logits, target, grad);
-  at::Tensor costs = penalties.defined()
-                         ? penalties.to(at::kDouble) * static_cast<double>(logits.size(0))
-                         : at::zeros({}, sums_.options());
+  const at::Tensor costs = penalties.defined()
+                               ? penalties.to(at::kDouble) * static_cast<double>(logits.size(0))
+                               : at::zeros({}, sums_.options());
   sums_ += at::cat({sums, costs.reshape({1})});
   pixels_ += logits.numel();
   images_ += logits.size(0);
+  return sums[0] + costs;
 }
 
 Metrics::Values Metrics::values() const {
@@ -85,6 +87,25 @@ void Metrics::reset() {
   sums_.zero_();
   pixels_ = 0;
   images_ = 0;
+}
+
+at::Tensor Metrics::state() const {
+  const at::Tensor counts =
+      at::tensor({static_cast<double>(pixels_), static_cast<double>(images_)}, at::kDouble);
+  return at::cat({sums_.cpu(), counts});
+}
+
+void Metrics::restore(const at::Tensor& state) {
+  // Counts are exact as fp64 up to 2^53.
+  const auto count = [&](int64_t i) { return state[i].item<double>(); };
+  const auto valid = [](double value) { return value >= 0 && value <= 0x1p53; };
+  if (!state.defined() || state.scalar_type() != at::kDouble || state.dim() != 1 ||
+      state.size(0) != kSums + 2 || !valid(count(kSums)) || !valid(count(kSums + 1))) {
+    throw Error(ErrorCode::kModel, "the saved metrics are not this program's");
+  }
+  sums_.copy_(state.narrow(0, 0, kSums));
+  pixels_ = static_cast<int64_t>(count(kSums));
+  images_ = static_cast<int64_t>(count(kSums + 1));
 }
 
 }  // namespace flexae

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+
 namespace flexae {
 
 /// Running sums over pixels, kept on the device so that adding a batch never waits for it.
@@ -15,8 +17,10 @@ class Metrics {
   /// \param penalties of regularizers, 0-dimensional; may be undefined. Weighted by N, as Keras
   ///   weights a batch's loss in an epoch's mean.
   /// \param grad if not null, receives d(mean BCE)/d(logits) = (sigmoid(logits) − target) / numel.
-  void add(const at::Tensor& logits, const at::Tensor& target, const at::Tensor& penalties,
-           at::Tensor* grad);
+  /// \return the batch's part of the loss's sum: 0-dimensional fp64 on the device, finite if and
+  ///   only if the batch's loss is.
+  at::Tensor add(const at::Tensor& logits, const at::Tensor& target, const at::Tensor& penalties,
+                 at::Tensor* grad);
 
   struct Values {
     double loss;      ///< Mean binary cross-entropy plus mean penalties.
@@ -30,7 +34,14 @@ class Metrics {
 
   void reset();
 
+  /// All there is, to go on from later: 6 fp64 values on the host, exact. Waits for the device.
+  [[nodiscard]] at::Tensor state() const;
+  /// Takes a state(). Throws Error(kModel) if it cannot be one.
+  void restore(const at::Tensor& state);
+
  private:
+  static constexpr int64_t kSums = 4;
+
   at::Tensor sums_;  ///< fp64: Σ BCE, pixels right, Σ squared error, Σ N·penalties
   int64_t pixels_ = 0;
   int64_t images_ = 0;

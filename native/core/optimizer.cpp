@@ -4,7 +4,9 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <limits>
 
 #include "core/error.h"
 #include "core/kernels/kernels.h"
@@ -73,8 +75,56 @@ void Optimizer::restore(int64_t iterations, const std::vector<std::vector<at::Te
   iterations_ = iterations;
 }
 
-/// All accumulators and the parameter in one pass over memory, on the CPU. False if it cannot be.
-bool Optimizer::step_by_kernels(const std::vector<at::Tensor>& gradients) {
+std::array<double, Optimizer::kScalars> Optimizer::begin_step() {
+  ++iterations_;
+  const auto t = static_cast<double>(iterations_);
+  const double lr = learning_rate_;
+  const double debias1 = 1 - std::pow(kBeta1, t);
+  const double debias2 = 1 - std::pow(kBeta2, t);
+  switch (kind_) {
+    case OptimizerKind::kAdam:
+    case OptimizerKind::kAdamw:
+      return {lr * std::sqrt(debias2) / debias1,
+              kind_ == OptimizerKind::kAdamw ? 1 - kWeightDecay * lr : 1.0};
+    case OptimizerKind::kAdamax:
+      return {lr / debias1};
+    case OptimizerKind::kNadam: {
+      const NadamFactors factors = nadam_factors(iterations_);
+      return {lr * factors.momentum, lr * factors.gradient, 1 / std::sqrt(debias2)};
+    }
+    default:
+      return {lr};
+  }
+}
+
+bool Optimizer::step(const std::vector<at::Tensor>& gradients) {
+  const auto scalars = begin_step();
+  if (kernels_apply(gradients)) return step_by_kernels(gradients, scalars);
+  const bool finite = all_finite(gradients).item<bool>();
+  at::Tensor device_scalars = at::empty({kScalars}, at::kFloat);
+  for (size_t i = 0; i < scalars.size(); ++i) {
+    device_scalars.mutable_data_ptr<float>()[i] = static_cast<float>(scalars[i]);
+  }
+  if (!parameters_.empty()) device_scalars = device_scalars.to(parameters_.front().device());
+  apply(gradients, device_scalars);
+  return finite;
+}
+
+bool Optimizer::kernels_apply(const std::vector<at::Tensor>& gradients) const {
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const at::Tensor& p = parameters_[i];
+    if (!p.is_cpu() || p.scalar_type() != at::kFloat || gradients[i].scalar_type() != at::kFloat ||
+        !p.is_non_overlapping_and_dense() || gradients[i].strides() != p.strides()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// All accumulators and the parameter in one pass over memory, on the CPU. \return whether all
+/// gradients were finite.
+bool Optimizer::step_by_kernels(const std::vector<at::Tensor>& gradients,
+                                const std::array<double, kScalars>& scalars) {
   /// A stretch of one parameter.
   struct Piece {
     size_t parameter;
@@ -84,23 +134,17 @@ bool Optimizer::step_by_kernels(const std::vector<at::Tensor>& gradients) {
   constexpr int64_t kPiece = 1 << 15;
   std::vector<Piece> pieces;
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    const at::Tensor& p = parameters_[i];
-    if (!p.is_cpu() || p.scalar_type() != at::kFloat || gradients[i].scalar_type() != at::kFloat ||
-        !p.is_non_overlapping_and_dense() || gradients[i].strides() != p.strides()) {
-      return false;
-    }
-    for (int64_t begin = 0; begin < p.numel(); begin += kPiece) {
-      pieces.push_back({i, begin, std::min(kPiece, p.numel() - begin)});
+    const int64_t size = parameters_[i].numel();
+    for (int64_t begin = 0; begin < size; begin += kPiece) {
+      pieces.push_back({i, begin, std::min(kPiece, size - begin)});
     }
   }
-  const auto t = static_cast<double>(iterations_);
-  const double lr = learning_rate_;
-  const double debias1 = 1 - std::pow(kBeta1, t);
-  const double debias2 = 1 - std::pow(kBeta2, t);
   const auto f = [](double value) { return static_cast<float>(value); };
-  const NadamFactors nadam =
-      kind_ == OptimizerKind::kNadam ? nadam_factors(iterations_) : NadamFactors{};
+  const float a = f(scalars[0]);
+  const float b = f(scalars[1]);
+  const float c = f(scalars[2]);
   const Kernels& k = kernels();
+  std::atomic<bool> finite{true};
   at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t first, int64_t last) {
     for (int64_t at = first; at < last; ++at) {
       const Piece& piece = pieces[static_cast<size_t>(at)];
@@ -110,93 +154,95 @@ bool Optimizer::step_by_kernels(const std::vector<at::Tensor>& gradients) {
       const auto slot = [&](size_t index) {
         return slots_[index][piece.parameter].mutable_data_ptr<float>() + piece.begin;
       };
+      // Reads the gradients from memory, so that the step finds them in the cache.
+      if (!k.all_finite(g, n)) finite.store(false, std::memory_order_relaxed);
       switch (kind_) {
         case OptimizerKind::kSgd:
-          for (int64_t i = 0; i < n; ++i) p[i] -= f(lr) * g[i];
+          for (int64_t i = 0; i < n; ++i) p[i] -= a * g[i];
           break;
         case OptimizerKind::kRmsprop:
-          k.rmsprop(p, g, slot(0), n, f(lr), f(kRho), f(kEpsilon));
+          k.rmsprop(p, g, slot(0), n, a, f(kRho), f(kEpsilon));
           break;
         case OptimizerKind::kAdagrad:
-          k.adagrad(p, g, slot(0), n, f(lr), f(kEpsilon));
+          k.adagrad(p, g, slot(0), n, a, f(kEpsilon));
           break;
         case OptimizerKind::kAdadelta:
-          k.adadelta(p, g, slot(0), slot(1), n, f(lr), f(kAdadeltaRho), f(kEpsilon));
+          k.adadelta(p, g, slot(0), slot(1), n, a, f(kAdadeltaRho), f(kEpsilon));
           break;
         case OptimizerKind::kAdam:
         case OptimizerKind::kAdamw:
-          k.adam(p, g, slot(0), slot(1), n, f(lr * std::sqrt(debias2) / debias1), f(kBeta1),
-                 f(kBeta2), f(kEpsilon),
-                 kind_ == OptimizerKind::kAdamw ? f(1 - kWeightDecay * lr) : 1.0F);
+          k.adam(p, g, slot(0), slot(1), n, a, f(kBeta1), f(kBeta2), f(kEpsilon), b);
           break;
         case OptimizerKind::kAdamax:
-          k.adamax(p, g, slot(0), slot(1), n, f(lr / debias1), f(kBeta1), f(kBeta2), f(kEpsilon));
+          k.adamax(p, g, slot(0), slot(1), n, a, f(kBeta1), f(kBeta2), f(kEpsilon));
           break;
         case OptimizerKind::kNadam:
-          k.nadam(p, g, slot(0), slot(1), n, f(lr * nadam.momentum), f(lr * nadam.gradient),
-                  f(1 / std::sqrt(debias2)), f(kBeta1), f(kBeta2), f(kEpsilon));
+          k.nadam(p, g, slot(0), slot(1), n, a, b, c, f(kBeta1), f(kBeta2), f(kEpsilon));
           break;
       }
     }
   });
-  return true;
+  return finite.load(std::memory_order_relaxed);
 }
 
-void Optimizer::step(const std::vector<at::Tensor>& g) {
-  ++iterations_;
-  if (step_by_kernels(g)) return;
-  const double lr = learning_rate_;
-  const auto t = static_cast<double>(iterations_);
+void Optimizer::apply(const std::vector<at::Tensor>& g, const at::Tensor& scalars) {
   const at::TensorList p(parameters_);
+  const at::Tensor a = scalars[0];
+  // p −= a·g/√(v + ε)
+  const auto descend = [&](std::vector<at::Tensor>& v) {
+    auto root = at::_foreach_add(v, kEpsilon);
+    at::_foreach_sqrt_(root);
+    auto change = at::_foreach_div(g, root);
+    at::_foreach_mul_(change, a);
+    at::_foreach_sub_(p, change);
+  };
   switch (kind_) {
-    case OptimizerKind::kSgd:
-      at::_foreach_add_(p, g, -lr);
+    case OptimizerKind::kSgd: {
+      const auto change = at::_foreach_mul(g, a);
+      at::_foreach_sub_(p, change);
       return;
+    }
     case OptimizerKind::kRmsprop: {
       auto& v = slots_[0];
       at::_foreach_mul_(v, kRho);
       at::_foreach_addcmul_(v, g, g, 1 - kRho);
-      auto denominator = at::_foreach_add(v, kEpsilon);
-      at::_foreach_sqrt_(denominator);
-      at::_foreach_addcdiv_(p, g, denominator, -lr);
-      return;
+      return descend(v);
     }
     case OptimizerKind::kAdagrad: {
-      auto& a = slots_[0];
-      at::_foreach_addcmul_(a, g, g, 1);
-      auto denominator = at::_foreach_add(a, kEpsilon);
-      at::_foreach_sqrt_(denominator);
-      at::_foreach_addcdiv_(p, g, denominator, -lr);
-      return;
+      auto& v = slots_[0];
+      at::_foreach_addcmul_(v, g, g, 1);
+      return descend(v);
     }
     case OptimizerKind::kAdadelta: {
-      auto& a = slots_[0];
+      auto& v = slots_[0];
       auto& d = slots_[1];
-      at::_foreach_mul_(a, kAdadeltaRho);
-      at::_foreach_addcmul_(a, g, g, 1 - kAdadeltaRho);
+      at::_foreach_mul_(v, kAdadeltaRho);
+      at::_foreach_addcmul_(v, g, g, 1 - kAdadeltaRho);
       auto delta = at::_foreach_add(d, kEpsilon);
       at::_foreach_sqrt_(delta);
-      auto rms = at::_foreach_add(a, kEpsilon);
+      auto rms = at::_foreach_add(v, kEpsilon);
       at::_foreach_sqrt_(rms);
       at::_foreach_mul_(delta, g);
       at::_foreach_div_(delta, rms);
       at::_foreach_mul_(d, kAdadeltaRho);
       at::_foreach_addcmul_(d, delta, delta, 1 - kAdadeltaRho);
-      at::_foreach_add_(p, delta, -lr);
+      at::_foreach_mul_(delta, a);
+      at::_foreach_sub_(p, delta);
       return;
     }
     case OptimizerKind::kAdam:
     case OptimizerKind::kAdamw: {
-      if (kind_ == OptimizerKind::kAdamw) at::_foreach_mul_(p, 1 - kWeightDecay * lr);
+      if (kind_ == OptimizerKind::kAdamw) at::_foreach_mul_(p, scalars[1]);
       auto& m = slots_[0];
       auto& v = slots_[1];
       at::_foreach_lerp_(m, g, 1 - kBeta1);
       at::_foreach_mul_(v, kBeta2);
       at::_foreach_addcmul_(v, g, g, 1 - kBeta2);
-      const double alpha = lr * std::sqrt(1 - std::pow(kBeta2, t)) / (1 - std::pow(kBeta1, t));
-      auto denominator = at::_foreach_sqrt(v);
-      at::_foreach_add_(denominator, kEpsilon);
-      at::_foreach_addcdiv_(p, m, denominator, -alpha);
+      auto root = at::_foreach_sqrt(v);
+      at::_foreach_add_(root, kEpsilon);
+      auto change = at::_foreach_div(m, root);
+      at::_foreach_mul_(change, a);
+      at::_foreach_sub_(p, change);
       return;
     }
     case OptimizerKind::kAdamax: {
@@ -207,7 +253,9 @@ void Optimizer::step(const std::vector<at::Tensor>& g) {
       const auto magnitude = at::_foreach_abs(g);
       at::_foreach_maximum_(u, magnitude);
       auto denominator = at::_foreach_add(u, kEpsilon);
-      at::_foreach_addcdiv_(p, m, denominator, -lr / (1 - std::pow(kBeta1, t)));
+      auto change = at::_foreach_div(m, denominator);
+      at::_foreach_mul_(change, a);
+      at::_foreach_sub_(p, change);
       return;
     }
     case OptimizerKind::kNadam: {
@@ -216,15 +264,23 @@ void Optimizer::step(const std::vector<at::Tensor>& g) {
       at::_foreach_lerp_(m, g, 1 - kBeta1);
       at::_foreach_mul_(v, kBeta2);
       at::_foreach_addcmul_(v, g, g, 1 - kBeta2);
-      const NadamFactors factors = nadam_factors(iterations_);
-      auto denominator = at::_foreach_sqrt(v);
-      at::_foreach_div_(denominator, std::sqrt(1 - std::pow(kBeta2, t)));
-      at::_foreach_add_(denominator, kEpsilon);
-      at::_foreach_addcdiv_(p, m, denominator, -lr * factors.momentum);
-      at::_foreach_addcdiv_(p, g, denominator, -lr * factors.gradient);
+      auto root = at::_foreach_sqrt(v);
+      at::_foreach_mul_(root, scalars[2]);
+      at::_foreach_add_(root, kEpsilon);
+      auto change = at::_foreach_mul(m, a);
+      const auto fresh = at::_foreach_mul(g, scalars[1]);
+      at::_foreach_add_(change, fresh);
+      at::_foreach_div_(change, root);
+      at::_foreach_sub_(p, change);
       return;
     }
   }
+}
+
+at::Tensor all_finite(const std::vector<at::Tensor>& tensors) {
+  // The greatest magnitude of a tensor is infinite or NaN if any element is.
+  const auto greatest = at::_foreach_norm(tensors, std::numeric_limits<double>::infinity());
+  return at::isfinite(at::stack(greatest)).all();
 }
 
 }  // namespace flexae

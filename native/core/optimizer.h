@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -19,7 +20,15 @@ class Optimizer {
   Optimizer(OptimizerKind kind, double learning_rate, std::vector<at::Tensor> parameters);
 
   /// One update from as many gradients as parameters, each of its parameter's shape.
-  void step(const std::vector<at::Tensor>& gradients);
+  /// \return whether all gradients were finite. Waits for a device other than the CPU.
+  bool step(const std::vector<at::Tensor>& gradients);
+
+  /// The same in two halves. begin_step() counts a step and gives what its formulas take from its
+  /// number and from the learning rate; apply() computes it on the parameters' device from the
+  /// same values as fp32 there, without the host looking at anything.
+  static constexpr int64_t kScalars = 3;
+  std::array<double, kScalars> begin_step();
+  void apply(const std::vector<at::Tensor>& gradients, const at::Tensor& scalars);
 
   [[nodiscard]] double learning_rate() const { return learning_rate_; }
   void set_learning_rate(double learning_rate) { learning_rate_ = learning_rate; }
@@ -36,7 +45,9 @@ class Optimizer {
   static int64_t slot_count(OptimizerKind kind);
 
  private:
-  bool step_by_kernels(const std::vector<at::Tensor>& gradients);
+  [[nodiscard]] bool kernels_apply(const std::vector<at::Tensor>& gradients) const;
+  bool step_by_kernels(const std::vector<at::Tensor>& gradients,
+                       const std::array<double, kScalars>& scalars);
 
   OptimizerKind kind_;
   double learning_rate_;
@@ -44,5 +55,8 @@ class Optimizer {
   std::vector<std::vector<at::Tensor>> slots_;
   int64_t iterations_ = 0;
 };
+
+/// Whether no tensor holds an infinity or a NaN: 0-dimensional bool on their device.
+at::Tensor all_finite(const std::vector<at::Tensor>& tensors);
 
 }  // namespace flexae

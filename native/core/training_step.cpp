@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "core/augment.h"
 
 namespace flexae {
@@ -22,10 +24,12 @@ void TrainingStep::train(const at::Tensor& bytes, const std::vector<int64_t>& in
   const uint64_t step = (static_cast<uint64_t>(epoch) << 32) + static_cast<uint64_t>(batch);
   const at::Tensor logits = model_.forward(images, config_.seed, step);
   at::Tensor grad;
-  metrics_.add(logits, images, model_.penalties(), &grad);
+  const at::Tensor loss = metrics_.add(logits, images, model_.penalties(), &grad);
   model_.backward(grad);
-  optimizer_.step(model_.gradients());
+  const bool good_gradients = optimizer_.step(model_.gradients());
   model_.constrain();
+  const bool good_loss = std::isfinite(loss.item<double>());
+  if (!bad_ && !(good_loss && good_gradients)) bad_ = BadNumber{batch, good_loss};
 }
 
 void TrainingStep::evaluate(const at::Tensor& bytes) {

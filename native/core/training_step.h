@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/loss.h"
@@ -12,6 +13,12 @@
 #include "core/trainer_config.h"
 
 namespace flexae {
+
+/// A batch whose loss or one of whose gradients was infinite or no number.
+struct BadNumber {
+  int64_t batch;
+  bool gradient;  ///< The loss itself was finite.
+};
 
 /// A model with its optimizer: what one batch does to them. Everything random follows from the seed
 /// and from where the batch stands, so a run can be repeated or resumed anywhere.
@@ -27,6 +34,11 @@ class TrainingStep {
   /// Adds a batch to metrics() in evaluation mode.
   void evaluate(const at::Tensor& bytes);
 
+  /// The first bad batch since construction or reset_bad_number(). Current after every train();
+  /// waits for a device other than the CPU.
+  [[nodiscard]] std::optional<BadNumber> bad_number() const { return bad_; }
+  void reset_bad_number() { bad_.reset(); }
+
   Autoencoder& model() { return model_; }
   Optimizer& optimizer() { return optimizer_; }
   Metrics& metrics() { return metrics_; }
@@ -40,6 +52,7 @@ class TrainingStep {
   Autoencoder model_;
   Optimizer optimizer_;
   Metrics metrics_;
+  std::optional<BadNumber> bad_;
 };
 
 }  // namespace flexae

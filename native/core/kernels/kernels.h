@@ -52,6 +52,9 @@ struct Kernels {
   void (*scale_bytes)(const uint8_t* bytes, float* out, int64_t width, int64_t channels,
                       bool reverse);
 
+  /// Whether x holds no infinity and no NaN.
+  bool (*all_finite)(const float* x, int64_t n);
+
   /// One step of the optimizers whose update is elementwise; see optimizer.cpp for the formulas.
   void (*adadelta)(float* p, const float* g, float* a, float* d, int64_t n, float lr, float rho,
                    float epsilon);

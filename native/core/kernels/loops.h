@@ -376,6 +376,17 @@ void scale_bytes(const uint8_t* bytes, float* out, int64_t width, int64_t channe
   }
 }
 
+bool all_finite(const float* x, int64_t n) {
+  // As integers, the magnitudes of infinities and NaNs are above all others.
+  int32_t greatest = 0;
+#pragma omp simd reduction(max : greatest)
+  for (int64_t i = 0; i < n; ++i) {
+    const int32_t magnitude = float_to_bits(x[i]) & 0x7fffffff;
+    greatest = magnitude > greatest ? magnitude : greatest;
+  }
+  return greatest < 0x7f800000;
+}
+
 void adadelta(float* p, const float* g, float* a, float* d, int64_t n, float lr, float rho,
               float epsilon) {
   const float fresh = 1.0F - rho;
@@ -456,6 +467,7 @@ constexpr Kernels make_kernels(const char* name) {
           to_bf16,
           bce,
           scale_bytes,
+          all_finite,
           adadelta,
           adam,
           rmsprop,

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -151,6 +152,24 @@ TEST_P(KernelsTest, NotANumberGoesThrough) {
   k().bce(x.data(), zero.data(), y.data(), 32, 1.0F, sums);
   EXPECT_TRUE(std::isnan(sums[0]));
   EXPECT_TRUE(std::isnan(y[7]));
+}
+
+TEST_P(KernelsTest, AllFiniteFindsABadNumberAnywhere) {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  constexpr float kMax = std::numeric_limits<float>::max();
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  // Longer than a few vectors of any set, and all lengths of a rest.
+  for (int64_t n = 0; n < 100; ++n) {
+    std::vector<float> x(static_cast<size_t>(n), -kMax);
+    EXPECT_TRUE(k().all_finite(x.data(), n)) << n;
+    for (float& place : x) {
+      for (const float bad : {kInf, -kInf, kNan, -kNan}) {
+        place = bad;
+        EXPECT_FALSE(k().all_finite(x.data(), n)) << n;
+      }
+      place = std::numeric_limits<float>::denorm_min();
+    }
+  }
 }
 
 TEST_P(KernelsTest, ToBf16RoundsAsPyTorch) {
