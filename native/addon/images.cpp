@@ -3,19 +3,18 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <atomic>
 #include <optional>
-#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "addon/arguments.h"
 #include "addon/async.h"
+#include "addon/parallel.h"
 #include "addon/values.h"
 #include "core/error.h"
 #include "data/decode.h"
-#include "data/image_source.h"
+#include "data/path_text.h"
 #include "data/scan.h"
 
 namespace flexae::addon {
@@ -30,7 +29,7 @@ std::optional<std::string> decode(const Encoded& image, const DecodeSpec& spec, 
 }
 
 std::string name_of(const Encoded& image, size_t index) {
-  if (const auto* path = std::get_if<std::string>(&image)) return *path;
+  if (const auto* path = std::get_if<std::string>(&image)) return shown_path(*path);
   return "number " + std::to_string(index);
 }
 
@@ -40,27 +39,11 @@ at::Tensor decode_all(const std::vector<Encoded>& images, const Load& load) {
   at::Tensor out = at::empty(
       {static_cast<int64_t>(images.size()), spec.height, spec.width, spec.channels}, at::kByte);
   std::vector<std::optional<std::string>> reasons(images.size());
-  std::vector<std::exception_ptr> troubles(images.size());
-  std::atomic<size_t> next{0};
-  const auto work = [&] {
-    for (size_t i = next++; i < images.size(); i = next++) {
-      try {
-        reasons[i] =
-            decode(images[i], spec,
-                   out.mutable_data_ptr<uint8_t>() + static_cast<int64_t>(i) * spec.bytes());
-      } catch (...) {
-        troubles[i] = std::current_exception();
-      }
-    }
-  };
-  const size_t workers = std::min<size_t>(
-      images.size(), static_cast<size_t>(load.workers > 0 ? load.workers : default_workers()));
-  std::vector<std::jthread> threads;
-  for (size_t i = 1; i < workers; ++i) threads.emplace_back(work);
-  work();
-  threads.clear();
+  in_parallel(images.size(), load.workers, [&](size_t i) {
+    reasons[i] = decode(images[i], spec,
+                        out.mutable_data_ptr<uint8_t>() + static_cast<int64_t>(i) * spec.bytes());
+  });
   for (size_t i = 0; i < images.size(); ++i) {
-    if (troubles[i]) std::rethrow_exception(troubles[i]);
     if (reasons[i]) {
       throw Error(ErrorCode::kData,
                   "Image " + name_of(images[i], i) + " cannot be used: " + *reasons[i]);
@@ -70,7 +53,7 @@ at::Tensor decode_all(const std::vector<Encoded>& images, const Load& load) {
 }
 
 Encoded to_encoded(const Napi::Value& value) {
-  if (value.IsString()) return value.As<Napi::String>().Utf8Value();
+  if (value.IsString()) return to_path(value, "images");
   if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
     throw Error(ErrorCode::kConfig, "Expected paths or Uint8Arrays for images");
   }
@@ -83,13 +66,22 @@ Encoded to_encoded(const Napi::Value& value) {
 Napi::Value scan_folder(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    const std::string folder = to_text(info[0], "dir");
+    const std::string folder = to_path(info[0], "dir");
     return Task<FolderScan>::run(
         env, [folder] { return flexae::scan_folder(folder); },
         [](Napi::Env env, FolderScan& scan) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);
-          object.Set("files", to_js(env, scan.files));
-          object.Set("classes", to_js(env, scan.classes));
+          object.Set("files", paths_to_js(env, scan.files));
+          Napi::Array classes = Napi::Array::New(env, scan.classes.size());
+          for (uint32_t i = 0; i < scan.classes.size(); ++i) {
+            classes.Set(i, shown_path(scan.classes[i]));
+          }
+          object.Set("classes", classes);
+          Napi::Int32Array labels = Napi::Int32Array::New(env, scan.labels.size());
+          std::copy(scan.labels.begin(), scan.labels.end(), labels.Data());
+          object.Set("labels", labels);
+          object.Set("loose", static_cast<double>(scan.loose));
+          object.Set("others", static_cast<double>(scan.others));
           return object;
         });
   });

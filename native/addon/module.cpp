@@ -1,6 +1,7 @@
 #include <napi.h>
 
 #include "addon/benchmark.h"
+#include "addon/check.h"
 #include "addon/images.h"
 #include "addon/info.h"
 #include "addon/model_handle.h"
@@ -17,6 +18,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("scanFolder", Napi::Function::New(env, scan_folder));
   exports.Set("decodeImages", Napi::Function::New(env, decode_images));
   exports.Set("train", Napi::Function::New(env, train));
+  exports.Set("examineImages", Napi::Function::New(env, examine_images));
   exports.Set("loadModel", Napi::Function::New(env, load_model));
   exports.Set("benchmark", Napi::Function::New(env, benchmark));
   watch_exit(env);

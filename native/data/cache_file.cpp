@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -18,6 +19,8 @@ constexpr std::array<char, 8> kMagic{'F', 'L', 'X', 'I', 'M', 'A', 'G', 'E'};
 constexpr uint32_t kVersion = 1;
 /// Pixels begin on a page of their own.
 constexpr int64_t kDataOffset = 4096;
+/// No reason is nearly as long, so that a file cannot ask for more memory than its set is worth.
+constexpr uint64_t kLongestReason = 1024;
 
 struct Header {
   std::array<char, 8> magic = kMagic;
@@ -69,6 +72,11 @@ uint64_t hash_of(const Header& header) {
 }
 
 bool sound(const CacheIndex& index) {
+  // Reasons are shown on terminals, which obey control characters.
+  const bool plain = std::none_of(index.reasons.begin(), index.reasons.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  });
+  if (!plain) return false;
   for (const CacheEntry& entry : index.entries) {
     if (entry.state > CacheEntry::kBad) return false;
     if (entry.state == CacheEntry::kBad && (entry.length > index.reasons.size() ||
@@ -137,7 +145,10 @@ std::optional<CacheIndex> read_cache_index(int file, const std::string& key, con
   const auto end = static_cast<uint64_t>(index_offset(images, spec)) +
                    static_cast<uint64_t>(images) * sizeof(CacheEntry);
   const auto size = static_cast<uint64_t>(info.st_size);
-  if (size < end || header.reasons_bytes != size - end) return std::nullopt;
+  if (size < end || header.reasons_bytes != size - end ||
+      header.reasons_bytes > static_cast<uint64_t>(images) * kLongestReason) {
+    return std::nullopt;
+  }
   Header expected = header_for(key, spec, images, header.reasons_bytes);
   expected.index_hash = header.index_hash;
   expected.header_hash = hash_of(expected);

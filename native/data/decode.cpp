@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <climits>
 #include <cstring>
@@ -19,7 +20,11 @@
 #include <opencv2/imgproc.hpp>
 
 #include "core/error.h"
+#include "data/hash.h"
 #include "data/image_header.h"
+#include "data/jpeg.h"
+#include "data/memory_gate.h"
+#include "data/png.h"
 
 namespace flexae {
 namespace {
@@ -101,24 +106,23 @@ int jpeg_reduction(const ImageHeader& header, const DecodeSpec& spec) {
   return 1;
 }
 
-// One channel where the file stores gray levels or the JPEG decoder can hand over its Y; BGR
-// otherwise.
-int imread_flags(const ImageHeader& header, const DecodeSpec& spec) {
+// Whether the file stores gray levels, or the JPEG decoder can hand over its Y.
+bool decodes_to_gray(const ImageHeader& header, const DecodeSpec& spec) {
+  return header.gray ||
+         (header.format == ImageFormat::kJpeg && spec.channels == 1 && header.components == 3);
+}
+
+// Other formats than JPEG and PNG.
+cv::Mat decode_by_opencv(std::span<uint8_t> bytes, const ImageHeader& header, cv::Mat& pixels) {
   int flags = cv::IMREAD_IGNORE_ORIENTATION;
-  const bool jpeg = header.format == ImageFormat::kJpeg;
-  const bool gray = header.gray || (jpeg && spec.channels == 1 && header.components == 3);
-  if (!gray) flags |= cv::IMREAD_COLOR;
+  if (!header.gray) flags |= cv::IMREAD_COLOR;
   if (header.white > 255) flags |= cv::IMREAD_ANYDEPTH;
-  switch (jpeg ? jpeg_reduction(header, spec) : 1) {
-    case 2:
-      return flags | cv::IMREAD_REDUCED_GRAYSCALE_2;
-    case 4:
-      return flags | cv::IMREAD_REDUCED_GRAYSCALE_4;
-    case 8:
-      return flags | cv::IMREAD_REDUCED_GRAYSCALE_8;
-    default:
-      return flags;
+  const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8UC1, bytes.data());
+  cv::Mat decoded = cv::imdecode(encoded, flags, &pixels);
+  if (header.white != 0 && !decoded.empty()) {
+    decoded.convertTo(decoded, CV_8U, 255.0 / header.white);
   }
+  return decoded;
 }
 
 // OpenCV's own conversion rounds in other places; this one gives Pillow's bytes.
@@ -215,45 +219,99 @@ void write_out(const cv::Mat& image, int orientation, const DecodeSpec& spec, ui
   CV_Assert(destination.data == out);
 }
 
-// Decodes `size` bytes that may be changed.
-Reason decode_mutable(uint8_t* bytes, size_t size, const DecodeSpec& spec, uint8_t* out) {
-  set_up_opencv();
-  const HeaderResult result = read_image_header({bytes, size});
-  if (!result.header) return result.reason;
-  const ImageHeader& header = *result.header;
-  if (header.width > kMaxSide || header.height > kMaxSide ||
-      header.width * header.height > spec.max_pixels) {
-    return "too many pixels (" + size_text(header) + ")";
+// Why the size that a header claims is refused.
+Reason refuse_size(const ImageHeader& header, int64_t max_pixels) {
+  const int64_t pixels = header.width * header.height;
+  if (pixels > max_pixels) {
+    return "too many pixels (" + size_text(header) + " = " + std::to_string(pixels) +
+           "; --max-pixels is " + std::to_string(max_pixels) + ")";
   }
+  if (header.width > kMaxSide || header.height > kMaxSide) {
+    return "a side is too long (" + size_text(header) + "; the limit is " +
+           std::to_string(kMaxSide) + ")";
+  }
+  return std::nullopt;
+}
 
+// What to decode of a file, moved to its beginning.
+std::span<uint8_t> pick(std::span<uint8_t> bytes, const ImageHeader& header) {
   if (!header.keep.empty()) {
     size_t end = 0;
     for (const auto& [offset, length] : header.keep) {
-      std::memmove(bytes + end, bytes + offset, length);
+      std::memmove(bytes.data() + end, bytes.data() + offset, length);
       end += length;
     }
-    size = end;
+    bytes = bytes.first(end);
   }
   // libtiff would multiply the colours by an alpha that is called unassociated (2), not by an
   // associated one (1).
   if (header.unassociated_alpha != 0) bytes[header.unassociated_alpha] = 1;
+  return bytes;
+}
 
+// Decodes to 8 bits: gray levels, or BGR where the file and `spec` have colours. Not yet turned.
+Reason decode_pixels(std::span<uint8_t> bytes, const ImageHeader& header, const DecodeSpec& spec,
+                     int reduction, Scratch& scratch, cv::Mat& decoded) {
+  Reason reason;
+  if (header.format == ImageFormat::kJpeg) {
+    reason = decode_jpeg(bytes, decodes_to_gray(header, spec), reduction, scratch.pixels);
+    decoded = scratch.pixels;
+  } else if (header.format == ImageFormat::kPng) {
+    reason = decode_png(bytes, scratch.pixels);
+    decoded = scratch.pixels;
+  } else {
+    decoded = decode_by_opencv(bytes, header, scratch.pixels);
+    if (decoded.empty() || decoded.depth() != CV_8U) {
+      reason = std::string("corrupt or unsupported ") + format_name(header.format);
+    }
+  }
+  if (!reason && decoded.channels() == 3 && spec.channels == 1) {
+    bgr_to_gray(decoded, scratch.gray);
+    decoded = scratch.gray;
+  }
+  return reason;
+}
+
+// About what decoding takes, beyond the file and what is kept from image to image anyway.
+int64_t decoding_bytes(const ImageHeader& header, const DecodeSpec& spec, int reduction) {
+  const int64_t pixels = header.width * header.height;
+  const int64_t result = pixels / (int64_t{1} * reduction * reduction) *
+                         (decodes_to_gray(header, spec) ? 1
+                          : spec.channels == 1          ? 4
+                                                        : 3);
+  // Some readers of OpenCV go by way of RGBA, or of samples of two bytes.
+  const bool opencv = header.format != ImageFormat::kJpeg && header.format != ImageFormat::kPng;
+  const int64_t between = header.progressive ? pixels * header.components * 2
+                          : opencv           ? pixels * 4
+                                             : 0;
+  return result + between;
+}
+
+// A few huge images at once would take all memory there is.
+MemoryGate& gate() {
+  static MemoryGate gate(int64_t{1} << 30);
+  return gate;
+}
+
+// Decodes bytes, which it may change, and hands the pixels and the orientation to `use`. With
+// `whole`, at their full size; else perhaps reduced, but not below that of `spec`.
+template <typename Use>
+Reason decode_for(std::span<uint8_t> bytes, const DecodeSpec& spec, bool whole, Use use) {
+  set_up_opencv();
+  const HeaderResult result = read_image_header(bytes);
+  if (!result.header) return result.reason;
+  const ImageHeader& header = *result.header;
+  if (Reason reason = refuse_size(header, spec.max_pixels)) return reason;
+  bytes = pick(bytes, header);
+
+  const int reduction = whole ? 1 : jpeg_reduction(header, spec);
+  const MemoryGate::Share share(gate(), decoding_bytes(header, spec, reduction));
   Scratch& scratch = Scratch::of_this_thread();
   Reason reason;
   try {
-    const cv::Mat encoded(1, static_cast<int>(size), CV_8UC1, bytes);
-    cv::Mat decoded = cv::imdecode(encoded, imread_flags(header, spec), &scratch.pixels);
-    if (header.white != 0 && !decoded.empty()) {
-      decoded.convertTo(decoded, CV_8U, 255.0 / header.white);
-    }
-    if (decoded.empty() || decoded.depth() != CV_8U) {
-      reason = std::string("corrupt or unsupported ") + format_name(header.format);
-    } else if (decoded.channels() == 3 && spec.channels == 1) {
-      bgr_to_gray(decoded, scratch.gray);
-      write_out(scratch.gray, header.orientation, spec, out);
-    } else {
-      write_out(decoded, header.orientation, spec, out);
-    }
+    cv::Mat decoded;
+    reason = decode_pixels(bytes, header, spec, reduction, scratch, decoded);
+    if (!reason) use(decoded, header.orientation);
   } catch (const cv::Exception& error) {
     reason = error.code == cv::Error::StsNoMem
                  ? "not enough memory to decode it (" + size_text(header) + ")"
@@ -263,6 +321,42 @@ Reason decode_mutable(uint8_t* bytes, size_t size, const DecodeSpec& spec, uint8
   }
   scratch.trim();
   return reason;
+}
+
+Reason decode_mutable(std::span<uint8_t> bytes, const DecodeSpec& spec, uint8_t* out) {
+  return decode_for(bytes, spec, false, [&](const cv::Mat& pixels, int orientation) {
+    write_out(pixels, orientation, spec, out);
+  });
+}
+
+// A colour picture of nothing but gray levels as such, so that it is found to be the same.
+cv::Mat without_needless_color(const cv::Mat& pixels) {
+  if (pixels.channels() == 1) return pixels;
+  for (int y = 0; y < pixels.rows; ++y) {
+    const uint8_t* at = pixels.ptr<uint8_t>(y);
+    for (int x = 0; x < pixels.cols; ++x, at += 3) {
+      if (at[0] != at[1] || at[1] != at[2]) return pixels;
+    }
+  }
+  cv::Mat gray;
+  cv::extractChannel(pixels, gray, 0);
+  return gray;
+}
+
+ImageFacts facts_of(const cv::Mat& stored, int orientation) {
+  const cv::Mat pixels = without_needless_color(turned(stored, orientation));
+  ImageFacts facts;
+  facts.width = pixels.cols;
+  facts.height = pixels.rows;
+  const std::array<int, 3> shape{pixels.rows, pixels.cols, pixels.channels()};
+  facts.hash = xxh64({reinterpret_cast<const uint8_t*>(shape.data()), sizeof shape});
+  const size_t row = pixels.elemSize() * static_cast<size_t>(pixels.cols);
+  for (int y = 0; y < pixels.rows; ++y) facts.hash = xxh64({pixels.ptr(y), row}, facts.hash);
+  cv::Scalar mean;
+  cv::Scalar deviation;
+  cv::meanStdDev(pixels, mean, deviation);
+  facts.deviation = std::max({deviation[0], deviation[1], deviation[2]});
+  return facts;
 }
 
 class File {
@@ -286,11 +380,16 @@ class File {
 };
 
 // Why a system call on an image failed; throws when it is not the image's fault.
-std::string file_reason(int error) {
+std::string file_reason(const std::string& path, int error) {
   switch (error) {
     case ENOENT:
-    case ENOTDIR:
-      return "no such file";
+    case ENOTDIR: {
+      struct stat info = {};
+      const bool link = ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
+      return link ? "broken link" : "no such file";
+    }
+    case ELOOP:
+      return "link that leads to itself";
     case EACCES:
     case EPERM:
       return "permission denied";
@@ -309,6 +408,54 @@ std::string file_reason(int error) {
   }
 }
 
+// Reads up to `size` bytes; `got` is how many there were. One read, unless a signal or the file
+// system cuts it short. Returns 0 or errno.
+int read_up_to(int file, uint8_t* to, size_t size, size_t& got) {
+  got = 0;
+  while (got < size) {
+    const ssize_t count = ::pread(file, to + got, size - got, static_cast<off_t>(got));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return errno;
+    if (count == 0) break;
+    got += static_cast<size_t>(count);
+  }
+  return 0;
+}
+
+// The bytes of an image file, in memory that this thread keeps.
+Reason load(const std::string& path, std::span<uint8_t>& bytes) {
+  const File file(path);
+  if (file.descriptor() < 0) return file_reason(path, errno);
+  struct stat info = {};
+  if (::fstat(file.descriptor(), &info) != 0) return file_reason(path, errno);
+  if (S_ISDIR(info.st_mode)) return "is a folder";
+  if (!S_ISREG(info.st_mode)) return "not a regular file";
+  if (info.st_size == 0) return "empty file";
+  if (info.st_size > INT_MAX) return "file too large";
+  const auto size = static_cast<size_t>(info.st_size);
+  size_t got = 0;
+  // No memory is taken for a large file before it looks like an image.
+  constexpr size_t kLarge = size_t{1} << 20;
+  if (size > kLarge) {
+    std::array<uint8_t, 64> start{};
+    if (const int error = read_up_to(file.descriptor(), start.data(), start.size(), got)) {
+      return file_reason(path, error);
+    }
+    if (!image_format({start.data(), got})) return read_image_header({start.data(), got}).reason;
+  }
+  uint8_t* memory = nullptr;
+  try {
+    memory = Scratch::of_this_thread().bytes(size);
+  } catch (const std::bad_alloc&) {
+    return "not enough memory to read it";
+  }
+  if (const int error = read_up_to(file.descriptor(), memory, size, got)) {
+    return file_reason(path, error);
+  }
+  bytes = {memory, got};
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::string> decode_bytes(std::span<const uint8_t> bytes, const DecodeSpec& spec,
@@ -316,41 +463,32 @@ std::optional<std::string> decode_bytes(std::span<const uint8_t> bytes, const De
   if (bytes.size() > INT_MAX) return "file too large";
   uint8_t* copy = Scratch::of_this_thread().bytes(std::max<size_t>(bytes.size(), 1));
   std::copy(bytes.begin(), bytes.end(), copy);
-  return decode_mutable(copy, bytes.size(), spec, out);
+  return decode_mutable({copy, bytes.size()}, spec, out);
 }
 
 std::optional<std::string> decode_file(const std::string& path, const DecodeSpec& spec,
                                        uint8_t* out) {
-  const File file(path);
-  if (file.descriptor() < 0) return file_reason(errno);
-  struct stat info = {};
-  if (::fstat(file.descriptor(), &info) != 0) return file_reason(errno);
-  if (S_ISDIR(info.st_mode)) return "is a folder";
-  if (!S_ISREG(info.st_mode)) return "not a regular file";
-  if (info.st_size == 0) return "empty file";
-  if (info.st_size > INT_MAX) return "file too large";
-  const auto size = static_cast<size_t>(info.st_size);
-  uint8_t* bytes = nullptr;
-  try {
-    bytes = Scratch::of_this_thread().bytes(size);
-  } catch (const std::bad_alloc&) {
-    return "not enough memory to read it";
-  }
-  // One read, unless a signal or the file system cuts it short.
-  size_t got = 0;
-  while (got < size) {
-    const ssize_t count = ::read(file.descriptor(), bytes + got, size - got);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return file_reason(errno);
-    if (count == 0) break;
-    got += static_cast<size_t>(count);
-  }
-  return decode_mutable(bytes, got, spec, out);
+  std::span<uint8_t> bytes;
+  if (Reason reason = load(path, bytes)) return reason;
+  return decode_mutable(bytes, spec, out);
+}
+
+std::optional<std::string> examine_file(const std::string& path, int channels, int64_t max_pixels,
+                                        ImageFacts& facts) {
+  std::span<uint8_t> bytes;
+  if (Reason reason = load(path, bytes)) return reason;
+  DecodeSpec spec;
+  spec.channels = channels;
+  spec.max_pixels = max_pixels;
+  return decode_for(bytes, spec, true, [&](const cv::Mat& pixels, int orientation) {
+    facts = facts_of(pixels, orientation);
+  });
 }
 
 bool lies_in_content(const std::string& reason) {
-  for (const char* passing : {"no such file", "permission denied", "is a folder",
-                              "not a regular file", "not enough memory", "cannot be read"}) {
+  for (const char* passing :
+       {"no such file", "broken link", "link that", "permission denied", "is a folder",
+        "not a regular file", "not enough memory", "cannot be read"}) {
     if (reason.starts_with(passing)) return false;
   }
   return true;

@@ -45,23 +45,40 @@ struct DecodeSpec {
 /// - The first picture of a TIFF or animated PNG counts.
 ///
 /// Returns why the image cannot be used ("empty file", "not an image", "truncated",
-/// "too many pixels (W×H)", "corrupt …"), or nothing on success. `out` is written only on success.
+/// "too many pixels (…)", "corrupt …"), or nothing on success. `out` is written only on success.
 /// Any number of threads may call it at once.
 [[nodiscard]] std::optional<std::string> decode_bytes(std::span<const uint8_t> bytes,
                                                       const DecodeSpec& spec, uint8_t* out);
 
-/// Same, of a file. More reasons: "no such file", "is a folder", "not a regular file",
-/// "permission denied", "file too large". Throws Error(kIo) when the system is out of file handles
-/// or memory, which is no fault of the image.
+/// Same, of a file. More reasons: "no such file", "broken link", "link that leads to itself",
+/// "is a folder", "not a regular file", "permission denied", "file too large". Throws Error(kIo)
+/// when the system is out of file handles or memory, which is no fault of the image.
 [[nodiscard]] std::optional<std::string> decode_file(const std::string& path,
                                                      const DecodeSpec& spec, uint8_t* out);
+
+/// What can be told of an image without training on it.
+struct ImageFacts {
+  /// In pixels, after turning by its EXIF orientation.
+  int64_t width = 0;
+  int64_t height = 0;
+  /// The same for images whose pixels are the same, however they are stored: a hash of the size and
+  /// the pixels, as 8-bit gray levels or colours.
+  uint64_t hash = 0;
+  /// Standard deviation of the pixels, 0…127.5, of the channel where it is largest.
+  double deviation = 0;
+};
+
+/// Decodes a file at its full size. `channels` as in DecodeSpec. Returns what decode_file() does;
+/// `facts` is written only on success.
+[[nodiscard]] std::optional<std::string> examine_file(const std::string& path, int channels,
+                                                      int64_t max_pixels, ImageFacts& facts);
 
 /// Whether a reason given by the functions above lies in the file's content, so that it stays true
 /// until the file changes: not a missing right or memory that ran out.
 [[nodiscard]] bool lies_in_content(const std::string& reason);
 
 /// Raised whenever the same file would be decoded to other bytes than before.
-inline constexpr uint32_t kDecoderVersion = 1;
+inline constexpr uint32_t kDecoderVersion = 2;
 
 /// The OpenCV in use, such as "4.6.0".
 [[nodiscard]] std::string opencv_version();

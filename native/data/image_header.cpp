@@ -73,27 +73,26 @@ class TiffDirectory {
     return TiffDirectory(reader, big, entries, *count);
   }
 
+  [[nodiscard]] bool has(uint64_t tag) const { return offset_of(tag).has_value(); }
+
+  /// Absent as well where its values are no integers.
   [[nodiscard]] std::optional<Entry> find(uint64_t tag) const {
-    for (uint64_t i = 0; i < count_; ++i) {
-      const uint64_t at = entries_ + i * (big_ ? 20 : 12);
-      const auto found = reader_.get(at, 2);
-      if (!found) return std::nullopt;
-      if (*found != tag) continue;
-      const auto type = reader_.get(at + 2, 2);
-      const auto count = reader_.get(at + 4, big_ ? 8 : 4);
-      if (!type || !count) return std::nullopt;
-      const unsigned size = *type == 1 ? 1 : *type == 3 ? 2 : *type == 4 ? 4 : *type == 16 ? 8 : 0;
-      if (size == 0 || *count == 0 || *count > reader_.size()) return std::nullopt;
-      const unsigned inline_bytes = big_ ? 8 : 4;
-      uint64_t values = at + (big_ ? 12 : 8);
-      if (*count * size > inline_bytes) {
-        const auto offset = reader_.get(values, inline_bytes);
-        if (!offset) return std::nullopt;
-        values = *offset;
-      }
-      return Entry{values, *count, size};
+    const auto entry = offset_of(tag);
+    if (!entry) return std::nullopt;
+    const uint64_t at = *entry;
+    const auto type = reader_.get(at + 2, 2);
+    const auto count = reader_.get(at + 4, big_ ? 8 : 4);
+    if (!type || !count) return std::nullopt;
+    const unsigned size = size_of_type(*type);
+    if (size == 0 || *count == 0 || *count > reader_.size()) return std::nullopt;
+    const unsigned inline_bytes = big_ ? 8 : 4;
+    uint64_t values = at + (big_ ? 12 : 8);
+    if (*count * size > inline_bytes) {
+      const auto offset = reader_.get(values, inline_bytes);
+      if (!offset) return std::nullopt;
+      values = *offset;
     }
-    return std::nullopt;
+    return Entry{values, *count, size};
   }
 
   [[nodiscard]] std::optional<uint64_t> value(const Entry& entry, uint64_t index) const {
@@ -109,6 +108,38 @@ class TiffDirectory {
   [[nodiscard]] bool big_endian() const { return reader_.big_endian(); }
 
  private:
+  /// Where the entry of a tag begins.
+  [[nodiscard]] std::optional<uint64_t> offset_of(uint64_t tag) const {
+    for (uint64_t i = 0; i < count_; ++i) {
+      const uint64_t at = entries_ + i * (big_ ? 20 : 12);
+      if (reader_.get(at, 2) == tag) return at;
+    }
+    return std::nullopt;
+  }
+
+  /// Bytes of an integer type; 0 for others. Signed ones are read as unsigned: what is negative is
+  /// then too large for anything.
+  static unsigned size_of_type(uint64_t type) {
+    switch (type) {
+      case 1:  // BYTE
+      case 6:  // SBYTE
+        return 1;
+      case 3:  // SHORT
+      case 8:  // SSHORT
+        return 2;
+      case 4:   // LONG
+      case 9:   // SLONG
+      case 13:  // IFD
+        return 4;
+      case 16:  // LONG8
+      case 17:  // SLONG8
+      case 18:  // IFD8
+        return 8;
+      default:
+        return 0;
+    }
+  }
+
   TiffDirectory(Reader reader, bool big, uint64_t entries, uint64_t count)
       : reader_(reader), big_(big), entries_(entries), count_(count) {}
 
@@ -153,8 +184,10 @@ HeaderResult read_tiff(Bytes bytes) {
   constexpr uint64_t kHuge = uint64_t{1} << 31;
   header.width = static_cast<int64_t>(std::min(directory->first(256, 0), kHuge));
   header.height = static_cast<int64_t>(std::min(directory->first(257, 0), kHuge));
-  if (directory->first(322, 0) > kHuge / 2 || directory->first(323, 0) > kHuge / 2) {
-    return bad("corrupt (tile size)");
+  for (const uint64_t tag : {322, 323}) {
+    if (directory->has(tag) && directory->first(tag, 0) - 1 >= kHuge / 2) {
+      return bad("corrupt TIFF (tile size)");
+    }
   }
   // A tile is decoded whole, however small the image in it.
   header.width = std::max(
@@ -258,7 +291,7 @@ HeaderResult read_jpeg(Bytes bytes) {
   const uint8_t* const begin = bytes.data();
   const uint8_t* const end = begin + bytes.size();
   const uint8_t* at = begin + 2;
-  bool scanned = false;
+  int scans = 0;
   while (true) {
     // The next marker: 0xFF and a byte that is neither stuffing, nor fill, nor a restart. Between
     // segments this skips nothing; after a scan's header it skips the coded data.
@@ -271,7 +304,7 @@ HeaderResult read_jpeg(Bytes bytes) {
     }
     at += 2;
     if (marker == 0xd9) {
-      if (header.width == 0 || !scanned) return bad("corrupt JPEG (no pixels)");
+      if (header.width == 0 || scans == 0) return bad("corrupt JPEG (no pixels)");
       return good(std::move(header));
     }
     if (marker == 0 || marker == 1 || (marker >= 0xd0 && marker <= 0xd8)) continue;
@@ -287,12 +320,18 @@ HeaderResult read_jpeg(Bytes bytes) {
       header.height = segment[1] << 8 | segment[2];
       header.width = segment[3] << 8 | segment[4];
       header.components = segment[5];
+      header.progressive = marker == 0xc2 || marker == 0xca;
       header.gray = header.components == 1;
+      if (header.components != 1 && header.components != 3 && header.components != 4) {
+        return bad("JPEG of " + std::to_string(header.components) + " components is not supported");
+      }
       if (header.width == 0 || header.height == 0) return bad("corrupt (its size is zero)");
     } else if (marker == 0xe1 && starts_with(segment, std::string_view("Exif\0\0", 6))) {
       header.orientation = exif_orientation(segment);
     } else if (marker == 0xda) {
-      scanned = true;
+      // Each takes as long as a whole picture, however few bytes it has.
+      constexpr int kMostScans = 500;
+      if (++scans > kMostScans) return bad("corrupt JPEG (too many scans)");
     }
     at += *length;
   }
@@ -447,6 +486,29 @@ HeaderResult read_pnm(Bytes bytes) {
   return good(std::move(header));
 }
 
+// ---- Anything else
+// ----------------------------------------------------------------------------------------
+
+// Names the images that people have besides those that are read.
+std::string what_else(Bytes bytes) {
+  struct Known {
+    size_t at;
+    std::string_view magic;
+    const char* name;
+  };
+  static constexpr Known kKnown[] = {
+      {0, "GIF8", "GIF"},         {4, "ftypavif", "AVIF"},  {4, "ftypheic", "HEIC"},
+      {4, "ftypheix", "HEIC"},    {4, "ftypmif1", "HEIC"},  {0, "8BPS", "Photoshop"},
+      {0, "%PDF", "PDF"},         {0, "<svg", "SVG"},       {0, "#?RADIANCE", "Radiance HDR"},
+      {0, "v/1\x01", "OpenEXR"},  {4, "jP  ", "JPEG 2000"}, {4, "JXL ", "JPEG XL"},
+      {0, "\xff\x0a", "JPEG XL"},
+  };
+  for (const auto& [at, magic, name] : kKnown) {
+    if (starts_with(bytes, magic, at)) return std::string(name) + " is not supported";
+  }
+  return "not an image";
+}
+
 }  // namespace
 
 const char* format_name(ImageFormat format) {
@@ -467,20 +529,40 @@ const char* format_name(ImageFormat format) {
   return "";
 }
 
-HeaderResult read_image_header(std::span<const uint8_t> bytes) {
-  if (bytes.empty()) return bad("empty file");
-  if (starts_with(bytes, "\x89PNG\r\n\x1a\n")) return read_png(bytes);
-  if (starts_with(bytes, "\xff\xd8\xff")) return read_jpeg(bytes);
-  if (starts_with(bytes, "RIFF") && starts_with(bytes, "WEBP", 8)) return read_webp(bytes);
+std::optional<ImageFormat> image_format(std::span<const uint8_t> bytes) {
+  if (starts_with(bytes, "\x89PNG\r\n\x1a\n")) return ImageFormat::kPng;
+  if (starts_with(bytes, "\xff\xd8\xff")) return ImageFormat::kJpeg;
+  if (starts_with(bytes, "RIFF") && starts_with(bytes, "WEBP", 8)) return ImageFormat::kWebp;
   for (const std::string_view magic :
        {std::string_view("II*\0", 4), std::string_view("MM\0*", 4), std::string_view("II+\0", 4),
         std::string_view("MM\0+", 4)}) {
-    if (starts_with(bytes, magic)) return read_tiff(bytes);
+    if (starts_with(bytes, magic)) return ImageFormat::kTiff;
   }
-  if (starts_with(bytes, "BM")) return read_bmp(bytes);
+  if (starts_with(bytes, "BM")) return ImageFormat::kBmp;
   if (bytes.size() > 2 && bytes[0] == 'P' && bytes[1] >= '1' && bytes[1] <= '6' &&
       std::strchr(" \t\r\n#", bytes[2]) != nullptr && bytes[2] != 0) {
-    return read_pnm(bytes);
+    return ImageFormat::kPnm;
+  }
+  return std::nullopt;
+}
+
+HeaderResult read_image_header(std::span<const uint8_t> bytes) {
+  if (bytes.empty()) return bad("empty file");
+  const auto format = image_format(bytes);
+  if (!format) return bad(what_else(bytes));
+  switch (*format) {
+    case ImageFormat::kPng:
+      return read_png(bytes);
+    case ImageFormat::kJpeg:
+      return read_jpeg(bytes);
+    case ImageFormat::kBmp:
+      return read_bmp(bytes);
+    case ImageFormat::kTiff:
+      return read_tiff(bytes);
+    case ImageFormat::kWebp:
+      return read_webp(bytes);
+    case ImageFormat::kPnm:
+      return read_pnm(bytes);
   }
   return bad("not an image");
 }

@@ -15,6 +15,9 @@ enum class ImageFormat { kPng, kJpeg, kBmp, kTiff, kWebp, kPnm };
 /// The format's usual name, such as "JPEG".
 [[nodiscard]] const char* format_name(ImageFormat format);
 
+/// The format that the first bytes of a file (12 are enough) are those of, if it is one of these.
+[[nodiscard]] std::optional<ImageFormat> image_format(std::span<const uint8_t> bytes);
+
 /// What the bytes of an image file say about it, before any pixel is decoded.
 struct ImageHeader {
   ImageFormat format = ImageFormat::kPng;
@@ -25,6 +28,8 @@ struct ImageHeader {
   int components = 0;
   /// Whether the pixels are stored as gray levels, so that a one-channel decode loses nothing.
   bool gray = false;
+  /// JPEG: whether a decoder keeps all coefficients until the last scan.
+  bool progressive = false;
   /// EXIF orientation, 1…8, left for the reader to apply; 1 for TIFF, whose decoder applies it.
   int orientation = 1;
   /// PNM: the sample that means white, when scaling it to 255 is left to the reader; else 0.
@@ -43,7 +48,7 @@ struct HeaderResult {
 
 /// Reads the header of a PNG, JPEG, BMP, TIFF (classic or big), WebP or PNM file, and walks its
 /// structure far enough to tell a whole file from a truncated one. Takes no memory for pixels.
-/// Reasons: "empty file", "not an image", "truncated", "corrupt …", "animated WebP …".
+/// Reasons: "empty file", "not an image", "… is not supported", "truncated", "corrupt …".
 [[nodiscard]] HeaderResult read_image_header(std::span<const uint8_t> bytes);
 
 }  // namespace flexae

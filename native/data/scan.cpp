@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "data/path_text.h"
 
 namespace flexae {
 namespace {
@@ -21,21 +22,8 @@ namespace {
 constexpr std::array<std::string_view, 12> kExtensions = {
     "png", "jpg", "jpeg", "jpe", "bmp", "tif", "tiff", "webp", "pgm", "ppm", "pbm", "pnm"};
 
-/// The path between quotes, on one line whatever bytes it holds.
 std::string quoted(const std::string& path) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string text = "'";
-  for (const char character : path) {
-    const auto byte = static_cast<unsigned char>(character);
-    if (byte == '\n') {
-      text += "\\n";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      text += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
-    } else {
-      text += character;
-    }
-  }
-  return text + "'";
+  return "'" + shown_path(path) + "'";
 }
 
 std::string join(const std::string& folder, const std::string& name) {
@@ -47,6 +35,7 @@ struct Listing {
   std::vector<std::string> images;
   std::vector<std::string> folders;
   std::vector<std::string> folder_links;
+  int64_t others = 0;
 };
 
 [[noreturn]] void throw_unreadable(const std::string& folder, int error) {
@@ -68,28 +57,31 @@ Listing list(const std::string& folder) {
     }
     const std::string name = entry->d_name;
     if (name.starts_with('.')) continue;
+    const auto add_file = [&] {
+      if (has_image_extension(name)) {
+        listing.images.push_back(name);
+      } else {
+        ++listing.others;
+      }
+    };
     // d_type spares a stat for each of what may be millions of files.
-    const bool image_name = has_image_extension(name);
-    if (entry->d_type == DT_REG) {
-      if (image_name) listing.images.push_back(name);
-      continue;
-    }
     if (entry->d_type == DT_DIR) {
       listing.folders.push_back(name);
       continue;
     }
-    if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN) continue;
+    if (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN) {
+      add_file();
+      continue;
+    }
     const std::string path = join(folder, name);
     struct stat own = {};
     if (lstat(path.c_str(), &own) != 0) continue;
     const bool link = S_ISLNK(own.st_mode);
     struct stat target = own;
-    if (link && stat(path.c_str(), &target) != 0) {
-      if (image_name) listing.images.push_back(name);
-    } else if (S_ISDIR(target.st_mode)) {
+    if ((link && stat(path.c_str(), &target) != 0) || !S_ISDIR(target.st_mode)) {
+      add_file();
+    } else {
       (link ? listing.folder_links : listing.folders).push_back(name);
-    } else if (S_ISREG(target.st_mode) && image_name) {
-      listing.images.push_back(name);
     }
   }
   for (auto* names : {&listing.images, &listing.folders, &listing.folder_links}) {
@@ -104,36 +96,41 @@ class Walker {
   struct Class {
     std::string name;
     std::vector<std::string> files;
+    /// Folders of an image's name that have nothing in them.
+    std::vector<std::string> hollow;
   };
 
   void walk_classes(const std::string& root, const Listing& listing) {
+    others_ = listing.others;
     mark_seen(root);
     // Real folders come before links, so that a link never takes the files from the class they
     // lie in.
     for (const std::string& name : listing.folders) {
-      if (mark_seen(join(root, name))) walk(join(root, name), add_class(name));
+      if (mark_seen(join(root, name))) walk(join(root, name), name, add_class(name));
     }
     for (const std::string& name : listing.folder_links) {
-      links_.push_back({join(root, name), add_class(name)});
+      links_.push_back({join(root, name), name, add_class(name)});
     }
     std::sort(links_.begin(), links_.end(),
               [](const Link& a, const Link& b) { return a.path < b.path; });
     while (!links_.empty()) {
       const Link link = links_.front();
       links_.pop_front();
-      if (mark_seen(link.path)) walk(link.path, link.owner);
+      if (mark_seen(link.path)) walk(link.path, link.name, link.owner);
     }
   }
 
   std::deque<Class>& classes() { return classes_; }
+  [[nodiscard]] int64_t others() const { return others_; }
 
  private:
   struct Link {
     std::string path;
+    std::string name;
     Class* owner;
   };
 
-  Class* add_class(const std::string& name) { return &classes_.emplace_back(Class{name, {}}); }
+  Class* add_class(const std::string& name) { return &classes_.emplace_back(Class{name, {}, {}}); }
 
   /// False for a folder listed before, or one that has gone since its name was read.
   bool mark_seen(const std::string& path) {
@@ -145,20 +142,26 @@ class Walker {
     return seen_.emplace(target.st_dev, target.st_ino).second;
   }
 
-  void walk(const std::string& folder, Class* owner) {
+  void walk(const std::string& folder, const std::string& own_name, Class* owner) {
     const Listing listing = list(folder);
+    others_ += listing.others;
+    if (listing.images.empty() && listing.folders.empty() && listing.folder_links.empty() &&
+        has_image_extension(own_name)) {
+      owner->hollow.push_back(folder);
+    }
     for (const std::string& name : listing.images) owner->files.push_back(join(folder, name));
     for (const std::string& name : listing.folders) {
-      if (mark_seen(join(folder, name))) walk(join(folder, name), owner);
+      if (mark_seen(join(folder, name))) walk(join(folder, name), name, owner);
     }
     for (const std::string& name : listing.folder_links) {
-      links_.push_back({join(folder, name), owner});
+      links_.push_back({join(folder, name), name, owner});
     }
   }
 
   std::deque<Class> classes_;  // a deque, because links point into it
   std::deque<Link> links_;
   std::set<std::pair<dev_t, ino_t>> seen_;
+  int64_t others_ = 0;
 };
 
 std::string absolute(const std::string& folder) {
@@ -201,15 +204,23 @@ FolderScan scan_folder(const std::string& folder) {
   }
 
   const std::string root = absolute(folder);
-  const Listing listing = list(root);
+  Listing listing = list(root);
   Walker walker;
   walker.walk_classes(root, listing);
+  for (std::string& name : listing.images) name = join(root, name);
   auto& classes = walker.classes();
+  for (Walker::Class& entry : classes) {
+    // They are named with the images they lie among, but make no class of their own.
+    auto& among = entry.files.empty() ? listing.images : entry.files;
+    std::move(entry.hollow.begin(), entry.hollow.end(), std::back_inserter(among));
+  }
+  std::sort(listing.images.begin(), listing.images.end());
   std::erase_if(classes, [](const Walker::Class& c) { return c.files.empty(); });
   std::sort(classes.begin(), classes.end(),
             [](const Walker::Class& a, const Walker::Class& b) { return a.name < b.name; });
 
   FolderScan scan;
+  scan.others = walker.others();
   for (auto& entry : classes) {
     std::sort(entry.files.begin(), entry.files.end());
     const auto label = static_cast<int32_t>(scan.classes.size());
@@ -218,7 +229,7 @@ FolderScan scan_folder(const std::string& folder) {
     std::move(entry.files.begin(), entry.files.end(), std::back_inserter(scan.files));
   }
   if (scan.files.empty()) {
-    for (const std::string& name : listing.images) scan.files.push_back(join(root, name));
+    scan.files = std::move(listing.images);
   } else {
     scan.loose = static_cast<int64_t>(listing.images.size());
   }

@@ -17,6 +17,8 @@ struct FolderScan {
   std::vector<int32_t> labels;
   /// Images lying directly in a folder that has classes: left out, since they belong to none.
   int64_t loose = 0;
+  /// Files that are passed over because their names are not those of images.
+  int64_t others = 0;
 };
 
 /// Whether a file name ends in a known image extension (png jpg jpeg jpe bmp tif tiff webp pgm ppm
@@ -28,8 +30,8 @@ struct FolderScan {
 /// opened. Names that begin with a dot are passed over.
 ///
 /// Links are followed, but every real folder is listed once: links that lead back up, or to a
-/// folder listed already, add nothing. A link to a missing file counts as a file, so that loading
-/// it tells about it.
+/// folder listed already, add nothing. What has the name of an image but is none counts as a file,
+/// so that loading it tells about it: a link to a missing file, a pipe, an empty folder.
 ///
 /// Throws Error(kData) when `folder` is missing, is no folder, holds no image, or when it or a
 /// sub-folder cannot be read.

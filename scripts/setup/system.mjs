@@ -21,6 +21,15 @@ const needs = {
           "/usr/local/include/opencv4/opencv2/core.hpp",
         ),
     },
+    // Debian's libopencv-dev brings them along; an OpenCV of one's own may not.
+    {
+      packages: ["libjpeg-dev"],
+      present: () => anyExists("/usr/include/jpeglib.h", "/usr/local/include/jpeglib.h"),
+    },
+    {
+      packages: ["libpng-dev"],
+      present: () => anyExists("/usr/include/png.h", "/usr/local/include/png.h"),
+    },
   ],
   test: [
     {

@@ -124,10 +124,32 @@ export type ImageSource = { files: string[] } | { images: Uint8Array };
 
 /** What a folder holds; see `scanFolder`. */
 export interface FolderScan {
-  /** Absolute paths in a stable order (class, then name; compared bytewise). */
+  /**
+   * Absolute paths in a stable order (class, then name; compared bytewise). Bytes that are no UTF-8 are lone surrogates,
+   * U+DC80…U+DCFF, which the addon takes back; `shownPath` makes them fit to be seen.
+   */
   files: string[];
-  /** Sub-folder names that hold images; empty for a flat folder. */
+  /** Sub-folder names that hold images, fit to be shown; empty for a flat folder. */
   classes: string[];
+  /** For each file, its position in `classes`; empty for a flat folder. */
+  labels: Int32Array;
+  /** Images lying directly in a folder that has classes: left out. */
+  loose: number;
+  /** Files passed over because their names are not those of images. */
+  others: number;
+}
+
+/** What can be told of images without training on them; entry i is of file i. */
+export interface Examination {
+  /** Why an image cannot be used; null if it can. What is below is 0 if it cannot. */
+  reasons: (string | null)[];
+  /** In pixels, after turning by EXIF orientation. */
+  widths: Int32Array;
+  heights: Int32Array;
+  /** The same for images of the same size and pixels, however they are stored. */
+  hashes: BigUint64Array;
+  /** Standard deviation of the pixels, 0…127.5, of the channel where it is largest. */
+  deviations: Float32Array;
 }
 
 export interface TrainOptions {
@@ -349,3 +371,9 @@ export interface Addon {
   /** Makes a model and its images and times nothing yet. Throws or rejects with FLEXAE_CONFIG. */
   benchmark(options: BenchmarkOptions): Promise<BenchmarkHandle>;
 }
+  /** Decodes files at their full size. Of `load`, `workers` and `maxPixels` count. */
+  examineImages(
+    files: string[],
+    shape: { channels: number },
+    load: LoadOptions,
+  ): Promise<Examination>;

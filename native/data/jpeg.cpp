@@ -1,0 +1,141 @@
+#include "data/jpeg.h"
+
+#include <array>
+#include <csetjmp>
+#include <cstddef>
+#include <cstdio>
+#include <new>
+#include <string_view>
+
+#include <opencv2/core.hpp>
+
+// libjpeg's header needs size_t and FILE before it.
+#include <jerror.h>
+#include <jpeglib.h>
+
+namespace flexae {
+namespace {
+
+/// Where libjpeg's complaints go.
+struct Complaints {
+  jpeg_error_mgr manager{};  // first: libjpeg's pointer to it is one to the whole
+  std::jmp_buf way_out{};
+  std::array<char, JMSG_LENGTH_MAX> text{};
+  int code = 0;
+
+  static Complaints& of(j_common_ptr info) { return *reinterpret_cast<Complaints*>(info->err); }
+};
+
+void note(j_common_ptr info) {
+  Complaints& complaints = Complaints::of(info);
+  complaints.code = complaints.manager.msg_code;
+  complaints.manager.format_message(info, complaints.text.data());
+}
+
+[[noreturn]] void on_error(j_common_ptr info) {
+  note(info);
+  // The only frames left by this are libjpeg's.
+  std::longjmp(Complaints::of(info).way_out, 1);  // NOLINT(cert-err52-cpp)
+}
+
+/// Whether pixels are made up where the file is spoilt. Other warnings tell of what does not
+/// matter.
+bool spoils_pixels(int code) {
+  switch (code) {
+    case JWRN_ARITH_BAD_CODE:
+    case JWRN_HIT_MARKER:
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_JPEG_EOF:
+    case JWRN_MUST_RESYNC:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void on_message(j_common_ptr info, int level) {
+  if (level < 0 && spoils_pixels(info->err->msg_code)) on_error(info);
+}
+
+void print_nothing(j_common_ptr /*info*/) {}
+
+/// As OpenCV does it: the inks are stored inverted, as every program writes them.
+void cmyk_to_bgr(const uint8_t* from, uint8_t* to, int pixels) {
+  for (int i = 0; i < pixels; ++i, from += 4, to += 3) {
+    const int black = from[3];
+    for (int ink = 0; ink < 3; ++ink) {
+      to[2 - ink] = static_cast<uint8_t>(black - ((255 - from[ink]) * black >> 8));
+    }
+  }
+}
+
+/// A decompressor that is destroyed with its owner.
+struct Decompressor {
+  jpeg_decompress_struct info{};
+  Complaints complaints;
+
+  Decompressor() {
+    info.err = jpeg_std_error(&complaints.manager);
+    complaints.manager.error_exit = on_error;
+    complaints.manager.emit_message = on_message;
+    complaints.manager.output_message = print_nothing;
+  }
+  ~Decompressor() { jpeg_destroy_decompress(&info); }
+  Decompressor(const Decompressor&) = delete;
+  Decompressor& operator=(const Decompressor&) = delete;
+};
+
+/// Everything that libjpeg may leave by a jump; nothing in here has a destructor to run.
+bool decode(Decompressor& decompressor, std::span<const uint8_t> bytes, bool gray, int reduction,
+            cv::Mat& pixels, cv::Mat& inks) {
+  jpeg_decompress_struct& info = decompressor.info;
+  if (setjmp(decompressor.complaints.way_out) != 0) return false;  // NOLINT(cert-err52-cpp)
+  jpeg_create_decompress(&info);
+  jpeg_mem_src(&info, bytes.data(), bytes.size());
+  jpeg_read_header(&info, TRUE);
+  info.scale_num = 1;
+  info.scale_denom = static_cast<unsigned>(reduction);
+  const bool cmyk = info.num_components == 4;
+  info.out_color_space = cmyk                               ? JCS_CMYK
+                         : gray || info.num_components == 1 ? JCS_GRAYSCALE
+                                                            : JCS_EXT_BGR;
+  jpeg_start_decompress(&info);
+  const auto width = static_cast<int>(info.output_width);
+  pixels.create(static_cast<int>(info.output_height), width,
+                info.output_components == 1 ? CV_8UC1 : CV_8UC3);
+  if (cmyk) inks.create(1, width, CV_8UC4);
+  while (info.output_scanline < info.output_height) {
+    uint8_t* row = pixels.ptr<uint8_t>(static_cast<int>(info.output_scanline));
+    uint8_t* target = cmyk ? inks.data : row;
+    jpeg_read_scanlines(&info, &target, 1);
+    if (cmyk) cmyk_to_bgr(inks.data, row, width);
+  }
+  jpeg_finish_decompress(&info);
+  return true;
+}
+
+/// libjpeg's words without what is said already.
+std::string plain(std::string_view text) {
+  for (const std::string_view prefix : {"Corrupt JPEG data: ", "Not a JPEG file: "}) {
+    if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
+  }
+  std::string words(text);
+  if (words.size() > 1 && words[0] >= 'A' && words[0] <= 'Z' && words[1] >= 'a') {
+    words[0] = static_cast<char>(words[0] + 32);
+  }
+  return words;
+}
+
+}  // namespace
+
+std::optional<std::string> decode_jpeg(std::span<const uint8_t> bytes, bool gray, int reduction,
+                                       cv::Mat& pixels) {
+  Decompressor decompressor;
+  cv::Mat inks;
+  if (decode(decompressor, bytes, gray, reduction, pixels, inks)) return std::nullopt;
+  const Complaints& complaints = decompressor.complaints;
+  if (complaints.code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
+  return "corrupt or unsupported JPEG (" + plain(complaints.text.data()) + ")";
+}
+
+}  // namespace flexae
