@@ -6,6 +6,7 @@ import { awaitAddon, callAddon } from "../addon/loader.js";
 import type { ImageSource, ModelOptions, Summary } from "../addon/types.js";
 import { toModelOptions } from "../config/model.js";
 import type { Settings } from "../config/resolve.js";
+import { shownPath } from "../files/paths.js";
 import { checkSaveDir } from "./folder.js";
 
 /** One of the two sets of images. */
@@ -14,6 +15,8 @@ export interface ImageSet {
   images: number;
   /** Sub-folders that hold images; none for a flat folder or images in memory. */
   classes: string[];
+  /** Images beside the folders of the classes: left out. */
+  loose: number;
   /** Absolute; null for images in memory. */
   folder: string | null;
 }
@@ -95,8 +98,13 @@ export async function scanImages(
     source: { files: scan.files },
     images: scan.files.length,
     classes: scan.classes,
+    loose: scan.loose,
     folder: resolve(folder),
   };
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
 function memorySet(name: string, images: Uint8Array, model: ModelOptions): ImageSet {
@@ -106,7 +114,7 @@ function memorySet(name: string, images: Uint8Array, model: ModelOptions): Image
       `Expected N×${model.channels}×${model.height}×${model.width} bytes for ${name} but received ${images.length} bytes`,
     );
   }
-  return { source: { images }, images: images.length / size, classes: [], folder: null };
+  return { source: { images }, images: images.length / size, classes: [], loose: 0, folder: null };
 }
 
 /**
@@ -132,9 +140,22 @@ export async function planRun(
       ? await scanImages("valid_dir", settings.valid_dir)
       : memorySet("validImages", memory.valid, model);
   const warnings: string[] = [];
+  for (const { loose, folder } of [train, valid]) {
+    if (loose === 0 || folder === null) continue;
+    warnings.push(
+      `${loose} image${loose === 1 ? " lies" : "s lie"} directly in ${shownPath(folder)}, beside the folders of its classes, and will be left out`,
+    );
+  }
   if (train.images < settings.batch_size) {
     warnings.push(
       `batch_size ${settings.batch_size} is more than the ${train.images} training images: each epoch is one smaller batch`,
+    );
+  }
+  // Linux promises memory that it does not have, and ends whoever uses it without a word.
+  const available = process.availableMemory();
+  if (!settings.device.startsWith("cuda") && summary.trainingBytes > available) {
+    warnings.push(
+      `this training takes about ${gigabytes(summary.trainingBytes)} of memory and ${gigabytes(available)} are free: a smaller batch_size or imageShape takes less`,
     );
   }
   return { settings, model, summary, train, valid, warnings };

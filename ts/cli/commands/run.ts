@@ -2,6 +2,7 @@
 import { constants } from "node:os";
 import { relative } from "node:path";
 import type { TrainEvent } from "../../addon/types.js";
+import { shownPath } from "../../files/paths.js";
 import { Training, type TrainingEvent, type TrainingResult } from "../../runs/training.js";
 import { duration, grouped, rate, scoreText, summaryLines } from "../format.js";
 import { print, printJson, warn } from "../output.js";
@@ -77,7 +78,7 @@ class JsonReporter implements Reporter {
 
 function complain(event: TrainingEvent): void {
   if (event.type === "warning") warn(event.message);
-  if (event.type === "bad") warn(`skipped ${event.file}: ${event.reason}`);
+  if (event.type === "bad") warn(`skipped ${shownPath(event.file)}: ${event.reason}`);
 }
 
 /** `preTrain_verbose` 0: nothing but what went wrong. */
