@@ -21,6 +21,7 @@ import type { Summary } from "./addon/types.js";
 import { readConfigFile } from "./config/file.js";
 import type { ParameterName } from "./config/parameters.js";
 import { type Layer, resolveSettings, type Settings } from "./config/resolve.js";
+import { type CheckOptions, type CheckReport, checkFolder } from "./runs/check.js";
 import { summarize } from "./runs/plan.js";
 import { Training, type TrainingOptions, type TrainingResult } from "./runs/training.js";
 
@@ -40,6 +41,7 @@ export type {
 } from "./addon/types.js";
 export type { Settings } from "./config/resolve.js";
 export { type Batch, type ImageInput, type LoadModelOptions, load, Model } from "./model.js";
+export type { CheckCounts, CheckOptions, CheckReport, OddImage } from "./runs/check.js";
 export {
   type EvaluateOverrides,
   type Evaluation,
@@ -121,4 +123,19 @@ export async function train(
   options: TrainingOptions = {},
 ): Promise<TrainingResult> {
   return await createTraining(config, options).result;
+}
+
+/**
+ * Looks at every image of a folder without training: which cannot be used, which have the same pixels, which are of
+ * odd size, and which are nearly blank. Of `config`, `imageShape`, `channels`, `workers`, `maxBad` and `maxPixels` count.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG`; `FLEXAE_DATA` if there is no readable folder with images. Rejects with the reason
+ *   of an aborted signal.
+ */
+export async function checkImages(
+  folder: string,
+  config: TrainingConfig = {},
+  options: CheckOptions = {},
+): Promise<CheckReport> {
+  return await checkFolder(folder, resolveConfig(config), options);
 }

@@ -18,7 +18,7 @@ export interface Arguments {
 }
 
 /** Options that are no parameters; commander reads them. */
-export const OWN_OPTIONS = ["config", "json", "debug", "help", "version", "steps"] as const;
+export const OWN_OPTIONS = ["config", "json", "debug", "help", "version", "steps", "all"] as const;
 
 /** Those that take a value. */
 const VALUED_OPTIONS: readonly string[] = ["config", "steps"];

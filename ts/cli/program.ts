@@ -36,14 +36,20 @@ const EVALUATE = [
   "seed",
 ];
 
+const CHECK = ["imageShape", "channels", "workers", "max_bad", "max_pixels"];
+
 /** Which parameters mean something to which command; `summary` and `bench` take a `run` line as it stands. */
 const TAKES: Record<string, ShownParameters> = {
   run: () => true,
   summary: () => true,
   bench: () => true,
   evaluate: (parameter) => EVALUATE.includes(parameter.name),
+  check: (parameter) => CHECK.includes(parameter.name),
   doctor: () => false,
 };
+
+/** Commands that take a config file: its parameters that mean nothing to one are left alone. */
+const TAKES_CONFIG = ["run", "summary", "bench", "check"];
 
 const SHOWS: Record<string, ShownParameters> = {
   ...TAKES,
@@ -80,6 +86,7 @@ given with --config, train_epochs: 100; before the command or after it. Flags wi
 Examples:
   flexae run --train-dir photos/train --valid-dir photos/valid --image-shape 128,128 --channels 3
   flexae --train_epochs=100 --filters=[128,128,128] run
+  flexae check photos/train
   flexae evaluate last`;
 
 const EXIT_CODES = `
@@ -118,7 +125,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .configureOutput({ writeErr: () => {} });
 
   const command = (
-    name: "run" | "summary" | "bench" | "evaluate" | "doctor",
+    name: "run" | "summary" | "bench" | "evaluate" | "check" | "doctor",
     description: string,
     action: (invocation: Invocation, argument: string) => Promise<number>,
     argument?: [string, string],
@@ -135,7 +142,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
         if (takes(findParameter(parameter) as Parameter)) continue;
         throw configError(`${spelled} means nothing to flexae ${name}: leave it out`);
       }
-      if (options.config !== undefined && !takes(findParameter("filters") as Parameter)) {
+      if (options.config !== undefined && !TAKES_CONFIG.includes(name)) {
         throw configError(`--config means nothing to flexae ${name}: leave it out`);
       }
       exitCode = await action(
@@ -169,6 +176,17 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     async (invocation, name) => (await import("./commands/evaluate.js")).evaluate(invocation, name),
     ["<run>", "a run folder, or `last` for the newest in logs/"],
   );
+  const check: Command = command(
+    "check",
+    "look for bad, duplicate, odd-sized and nearly blank images in a folder",
+    async (invocation, folder) =>
+      (await import("./commands/check.js")).check(
+        invocation,
+        folder,
+        check.opts<{ all?: boolean }>(),
+      ),
+    ["<dir>", "a folder of images: one folder a class, or a flat folder"],
+  ).option("--all", "name every image found, not only the first of each kind");
   command("doctor", "check this installation", async (invocation) =>
     (await import("./commands/doctor.js")).doctor(invocation),
   );
@@ -180,7 +198,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     if (error.exitCode === 0) return 0;
     if (error.code === "commander.help") {
       throw configError(
-        "No command was given: run, summary, bench, evaluate or doctor; see flexae --help",
+        "No command was given: run, summary, bench, evaluate, check or doctor; see flexae --help",
       );
     }
     throw usageError(error);

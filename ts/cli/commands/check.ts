@@ -1,0 +1,181 @@
+/** `flexae check`: what is wrong with a folder of images, before training on it. */
+import { constants } from "node:os";
+import { join, relative } from "node:path";
+import { shownPath } from "../../files/paths.js";
+import {
+  type CheckCounts,
+  type CheckReport,
+  checkFolder,
+  type OddImage,
+} from "../../runs/check.js";
+import { grouped, rate, table } from "../format.js";
+import { print, printJson, warn } from "../output.js";
+import type { Invocation } from "../program.js";
+import { settingsOf } from "../settings.js";
+
+/** How many of each kind are named, and classes shown, without `--all`. */
+const SHOWN = 10;
+const SHOWN_CLASSES = 20;
+
+const COLUMNS = ["images", "bad", "duplicate", "odd-sized", "blank"];
+
+function cells({ images, bad, duplicate, odd, blank }: CheckCounts): string[] {
+  return [images, bad, duplicate, odd, blank].map(grouped);
+}
+
+function percent(part: number, whole: number): string {
+  const share = (100 * part) / whole;
+  return `${share === 0 || share >= 1 ? share.toFixed(1) : share.toPrecision(1)}%`;
+}
+
+const WHY: Record<OddImage["why"][number], string> = {
+  aspect: "of another shape than usual",
+  small: "far smaller than usual",
+  large: "far larger than usual",
+  enlarged: "enlarged more than twice",
+};
+
+/** Says it all to a person. */
+class TextReport {
+  #report: CheckReport;
+  #folder: string;
+  #all: boolean;
+
+  /** @param folder - As the user wrote it. */
+  constructor(report: CheckReport, folder: string, all: boolean) {
+    this.#report = report;
+    this.#folder = folder;
+    this.#all = all;
+  }
+
+  print(): void {
+    const { counts, classes, usual, loose, others, advice } = this.#report;
+    const inClasses = classes.length > 0 ? ` in ${grouped(classes.length)} classes` : "";
+    print(
+      `${shownPath(this.#folder)}: ${grouped(counts.images)} images${inClasses}` +
+        (usual.width > 0 ? `, usually ${usual.width}×${usual.height} pixels` : ""),
+    );
+    print();
+    this.#table();
+    this.#lists();
+    if (loose > 0) {
+      print(
+        `Left out: ${grouped(loose)} that lie${loose === 1 ? "s" : ""} beside the folders of the classes`,
+      );
+    }
+    if (others > 0) print(`Passed over: ${grouped(others)} files that have no image's name`);
+    for (const line of advice) print(line);
+  }
+
+  #table(): void {
+    const { counts, classes } = this.#report;
+    const found = classes.filter(({ bad, duplicate, odd, blank }) => bad + duplicate + odd + blank);
+    const some = classes.length <= SHOWN_CLASSES || this.#all ? classes : found;
+    const shown = this.#all ? some : some.slice(0, SHOWN_CLASSES);
+    const rows = [["class", ...COLUMNS]];
+    for (const entry of shown) rows.push([shownPath(entry.name), ...cells(entry)]);
+    rows.push([classes.length > 0 ? "all" : "", ...cells(counts)]);
+    for (const line of table(rows, [1, 2, 3, 4, 5])) print(line);
+    if (shown.length < classes.length) {
+      print(`${grouped(classes.length - shown.length)} more classes: --all shows them`);
+    }
+    print();
+  }
+
+  #lists(): void {
+    const { counts, bad, duplicates, odd, blank } = this.#report;
+    this.#list(
+      `Cannot be used (${grouped(counts.bad)}, ${percent(counts.bad, counts.images)})`,
+      bad,
+      ({ file, reason }) => `${this.#name(file)}: ${reason}`,
+    );
+    this.#list(`Duplicate (${grouped(counts.duplicate)})`, duplicates, (group) => {
+      const [first, ...others] = group.files.map((file) => this.#name(file));
+      // A folder of ten thousand copies is one group.
+      const some = this.#all ? others : others.slice(0, SHOWN);
+      const rest = others.length - some.length;
+      return (
+        `${first} = ${some.join(" = ")}${rest > 0 ? ` and ${grouped(rest)} more` : ""}` +
+        (group.acrossClasses ? ", in several classes" : "")
+      );
+    });
+    this.#list(
+      `Odd-sized (${grouped(counts.odd)})`,
+      odd,
+      ({ file, width, height, why }) =>
+        `${this.#name(file)}: ${width}×${height}, ${why.map((w) => WHY[w]).join(", ")}`,
+    );
+    this.#list(`Nearly blank (${grouped(counts.blank)})`, blank, ({ file }) => this.#name(file));
+  }
+
+  #list<T>(title: string, entries: readonly T[], line: (entry: T) => string): void {
+    if (entries.length === 0) return;
+    print(title);
+    for (const entry of this.#all ? entries : entries.slice(0, SHOWN)) print(`  ${line(entry)}`);
+    const rest = entries.length - SHOWN;
+    if (!this.#all && rest > 0) print(`  and ${grouped(rest)} more: --all shows them`);
+    print();
+  }
+
+  #name(file: string): string {
+    return shownPath(join(this.#folder, relative(this.#report.folder, file)));
+  }
+}
+
+/** How far it has come, on stderr, where that is a terminal. */
+class Counter {
+  #began = Date.now();
+  #shown = 0;
+
+  update(done: number, total: number): void {
+    const now = Date.now();
+    if (now - this.#shown < 100) return;
+    this.#shown = now;
+    const speed = rate((1000 * done) / Math.max(now - this.#began, 1));
+    process.stderr.write(
+      `\r\u001b[Kchecked ${grouped(done)} of ${grouped(total)} images, ${speed} images/s`,
+    );
+  }
+
+  clear(): void {
+    if (this.#shown > 0) process.stderr.write("\r\u001b[K");
+  }
+}
+
+export async function check(
+  invocation: Invocation,
+  folder: string,
+  options: { all?: boolean | undefined },
+): Promise<number> {
+  const settings = settingsOf(invocation);
+  const counter = process.stderr.isTTY === true && !invocation.json ? new Counter() : undefined;
+  const abort = new AbortController();
+  // A second signal ends the process by itself.
+  const onSignal = (signal: NodeJS.Signals) => abort.abort(signal);
+  process.once("SIGINT", onSignal);
+  process.once("SIGTERM", onSignal);
+  let report: CheckReport;
+  try {
+    report = await checkFolder(folder, settings, {
+      signal: abort.signal,
+      onProgress: (done, total) => counter?.update(done, total),
+    });
+  } catch (error) {
+    if (!abort.signal.aborted) throw error;
+    return 128 + constants.signals[abort.signal.reason as NodeJS.Signals];
+  } finally {
+    counter?.clear();
+    process.off("SIGINT", onSignal);
+    process.off("SIGTERM", onSignal);
+  }
+  if (invocation.json) printJson(report);
+  else new TextReport(report, folder, options.all ?? false).print();
+  if (report.ok) return 0;
+  const { images, bad } = report.counts;
+  warn(
+    bad === images
+      ? "none of these images can be used"
+      : `${percent(bad, images)} of these images cannot be used, and --max-bad allows ${percent(settings.max_bad, 1)}: a training would stop`,
+  );
+  return 3;
+}
