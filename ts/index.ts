@@ -110,7 +110,7 @@ export function createTraining(
   config: TrainingConfig = {},
   options: TrainingOptions = {},
 ): Training {
-  return new Training(resolveConfig(config), options);
+  return new Training([optionLayer(config)], options);
 }
 
 /**

@@ -31,6 +31,11 @@ export interface LoadModelOptions {
   maxPixels?: number;
   /** Images run at once; 64 unless given. More take more memory. */
   batchSize?: number;
+  /**
+   * Loads TorchScript that this program did not write, too: it must have the attributes
+   * `input_shape` and `embedding_shape`. Loading and running it can do anything on this machine.
+   */
+  trust?: boolean;
 }
 
 function product(shape: readonly number[]): number {
@@ -192,13 +197,15 @@ export class Model {
  * encoder.dispose();
  * ```
  *
- * @throws FlexaeError `FLEXAE_IO` if it cannot be read, `FLEXAE_MODEL` if it is no such model.
+ * @throws FlexaeError `FLEXAE_IO` if it cannot be read, `FLEXAE_MODEL` if it is damaged or no
+ *   export of this program.
  */
 export async function load(path: string, options: LoadModelOptions = {}): Promise<Model> {
   const { batchSize = 64 } = options;
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw configError(`Expected an integer of at least 1 for batchSize but received ${batchSize}`);
   }
-  const handle = await awaitAddon((addon) => addon.loadModel(path, options.device ?? "auto"));
+  const { device = "auto", trust = false } = options;
+  const handle = await awaitAddon((addon) => addon.loadModel(path, device, { trust }));
   return new Model(handle, path, options);
 }

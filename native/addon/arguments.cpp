@@ -159,23 +159,35 @@ ModelConfig to_model(const Napi::Object& o) {
   return c;
 }
 
-TrainerConfig to_trainer(const Napi::Object& o) {
+TrainerConfig to_step(const Napi::Object& o) {
   TrainerConfig c;
   c.model = to_model(get_object(o, "model"));
   c.optimizer = optimizer_from_name(get_string(o, "optimizer"));
   c.learning_rate = get_number(o, "learningRate");
-  c.epochs = get_integer(o, "epochs");
   c.batch_size = get_integer(o, "batchSize");
-  c.patience = get_integer(o, "patience");
-  c.period = get_integer(o, "period");
   c.seed = static_cast<uint64_t>(get_integer(o, "seed"));
   c.device = get_string(o, "device");
   c.precision = get_string(o, "precision");
   c.threads = static_cast<int>(std::min<int64_t>(get_integer(o, "threads"), 1024));
   c.horizontal_flip = get_boolean(o, "horizontalFlip");
   c.vertical_flip = get_boolean(o, "verticalFlip");
+  validate(c);
+  return c;
+}
+
+TrainerConfig to_trainer(const Napi::Object& o) {
+  TrainerConfig c = to_step(o);
+  c.epochs = get_integer(o, "epochs");
+  c.patience = get_integer(o, "patience");
+  c.period = get_integer(o, "period");
+  c.checkpoint_epochs = get_integer(o, "checkpointEpochs");
+  c.checkpoint_minutes = get_number(o, "checkpointMinutes");
+  c.keep = get_integer(o, "keep");
+  c.on_nan = on_nan_from_name(get_string(o, "onNan"));
   c.run_dir = get_string(o, "runDir");
   c.config_json = get_string(o, "configJson");
+  c.settings_json = get_string(o, "settingsJson");
+  c.resume_from = get_string(o, "resumeFrom");
   c.progress_interval_ms = get_integer(o, "progressInterval");
   validate(c);
   return c;

@@ -33,7 +33,10 @@ std::string to_text(const Napi::Value& value, const char* name);
 /// ModelOptions of ts/addon/types.ts.
 ModelConfig to_model(const Napi::Object& object);
 
-/// The rest of TrainOptions; `object.model` included.
+/// What TrainOptions and BenchmarkOptions have in common: the model, and how a step trains it.
+TrainerConfig to_step(const Napi::Object& object);
+
+/// TrainOptions without the images.
 TrainerConfig to_trainer(const Napi::Object& object);
 
 /// LoadOptions; the shape is the model's.

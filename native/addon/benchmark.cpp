@@ -105,22 +105,6 @@ struct Timed {
   double loss = 0;
 };
 
-TrainerConfig to_config(const Napi::Object& o) {
-  TrainerConfig c;
-  c.model = to_model(get_object(o, "model"));
-  c.optimizer = optimizer_from_name(get_string(o, "optimizer"));
-  c.learning_rate = get_number(o, "learningRate");
-  c.batch_size = get_integer(o, "batchSize");
-  c.seed = static_cast<uint64_t>(get_integer(o, "seed"));
-  c.device = get_string(o, "device");
-  c.precision = get_string(o, "precision");
-  c.threads = static_cast<int>(std::min<int64_t>(get_integer(o, "threads"), 1024));
-  c.horizontal_flip = get_boolean(o, "horizontalFlip");
-  c.vertical_flip = get_boolean(o, "verticalFlip");
-  validate(c);
-  return c;
-}
-
 int64_t to_count(const Napi::Value& value, const char* name) {
   const double count = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : 0;
   if (count < 1 || count > 1e9 || count != static_cast<double>(static_cast<int64_t>(count))) {
@@ -206,7 +190,7 @@ Napi::Value benchmark(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     const Napi::Object options = to_object(info[0], "options");
-    const TrainerConfig config = to_config(options);
+    const TrainerConfig config = to_step(options);
     at::Tensor images;
     if (!options.Get("images").IsUndefined()) {
       const ModelConfig& model = config.model;

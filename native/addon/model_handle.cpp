@@ -17,8 +17,8 @@
 #include "core/device_feed.h"
 #include "core/error.h"
 #include "core/loss.h"
+#include "core/script_model.h"
 #include "core/summary.h"
-#include "core/torchscript.h"
 
 namespace flexae::addon {
 namespace {
@@ -175,8 +175,9 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
   return guarded(env, [&]() -> Napi::Value {
     const std::string path = to_text(info[0], "path");
     const at::Device device = resolve_device(to_text(info[1], "device"));
+    const bool trust = get_boolean(to_object(info[2], "options"), "trust");
     return Task<ScriptModel>::run(
-        env, [path, device] { return ScriptModel(path, device); },
+        env, [path, device, trust] { return ScriptModel(path, device, trust); },
         [](Napi::Env env, ScriptModel& model) -> Napi::Value {
           return make_handle(env, std::move(model));
         });

@@ -5,6 +5,7 @@
 #include "addon/images.h"
 #include "addon/info.h"
 #include "addon/model_handle.h"
+#include "addon/run_folder.h"
 #include "addon/training.h"
 
 namespace {
@@ -17,8 +18,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("summarize", Napi::Function::New(env, summarize));
   exports.Set("scanFolder", Napi::Function::New(env, scan_folder));
   exports.Set("decodeImages", Napi::Function::New(env, decode_images));
-  exports.Set("train", Napi::Function::New(env, train));
   exports.Set("examineImages", Napi::Function::New(env, examine_images));
+  exports.Set("train", Napi::Function::New(env, train));
+  exports.Set("readCheckpoint", Napi::Function::New(env, read_checkpoint));
+  exports.Set("lockFolder", Napi::Function::New(env, lock_folder));
   exports.Set("loadModel", Napi::Function::New(env, load_model));
   exports.Set("benchmark", Napi::Function::New(env, benchmark));
   watch_exit(env);

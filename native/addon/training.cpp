@@ -94,8 +94,11 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     return handle;
   }
 
-  void on_start(at::Device device, Precision precision, int threads, int64_t batches) override {
+  void on_start(at::Device device, Precision precision, int threads, int64_t batches,
+                const TrainingState& from) override {
     const std::string name = device_name(device);
+    const int64_t epoch = from.epoch;
+    const int64_t batch = from.progress.batch;
     send([=, this](Napi::Env env, Napi::Object event) {
       (void)env;
       event.Set("type", "start");
@@ -107,6 +110,8 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
       event.Set("validImages", static_cast<double>(valid_size_));
       event.Set("batches", static_cast<double>(batches));
       event.Set("cache", cache_kind_name(cache_));
+      event.Set("epochsDone", static_cast<double>(epoch));
+      event.Set("batchesDone", static_cast<double>(batch));
     });
   }
 
@@ -123,18 +128,20 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
   }
 
   void on_epoch(const EpochReport& report) override {
-    send([report](Napi::Env env, Napi::Object event) {
+    post([report](Napi::Env env, Napi::Function on_event) {
+      Napi::Object event = to_js(env, report);
       event.Set("type", "epoch");
-      event.Set("epoch", static_cast<double>(report.epoch));
-      event.Set("train", to_js(env, report.train));
-      event.Set("valid", to_js(env, report.valid));
-      event.Set("seconds", report.seconds);
-      event.Set("imagesPerSecond", report.images_per_second);
-      event.Set("best", report.best);
-      event.Set("bestEpoch", static_cast<double>(report.best_epoch));
       event.Set("checkpoint", report.checkpoint.empty()
                                   ? env.Null()
                                   : Napi::Value(Napi::String::New(env, report.checkpoint)));
+      on_event.Call({event});
+    });
+  }
+
+  void on_warning(const std::string& message) override {
+    send([message](Napi::Env /*env*/, Napi::Object event) {
+      event.Set("type", "warning");
+      event.Set("message", message);
     });
   }
 
@@ -222,19 +229,12 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     requests.push_back(request(std::move(valid_images_), "valid", valid_size_, bad_valid));
     const OpenSources open =
         open_sources(std::move(requests), load_, device_.is_cuda(), /*once=*/false,
-                     [this](const std::string& message) { warning(message); });
+                     [this](const std::string& message) { on_warning(message); });
     cache_ = open.cache;
     const TrainingResult result =
         flexae::train(config_, *open.sources[0], *open.sources[1], *this, cancel_);
     bad = bad_train + bad_valid;
     return result;
-  }
-
-  void warning(const std::string& message) {
-    send([message](Napi::Env /*env*/, Napi::Object event) {
-      event.Set("type", "warning");
-      event.Set("message", message);
-    });
   }
 
   /// The thread's last act: settle the promise once the thread is gone.

@@ -39,6 +39,18 @@ Napi::Object to_js(Napi::Env env, const Metrics::Values& values) {
   return object;
 }
 
+Napi::Object to_js(Napi::Env env, const EpochReport& report) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("epoch", static_cast<double>(report.epoch));
+  object.Set("train", to_js(env, report.train));
+  object.Set("valid", to_js(env, report.valid));
+  object.Set("seconds", report.seconds);
+  object.Set("imagesPerSecond", report.images_per_second);
+  object.Set("best", report.best);
+  object.Set("bestEpoch", static_cast<double>(report.best_epoch));
+  return object;
+}
+
 Napi::Value to_typed_array(Napi::Env env, const at::Tensor& tensor) {
   const at::Tensor host = tensor.cpu().contiguous();
   Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, host.nbytes());

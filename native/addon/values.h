@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/loss.h"
+#include "core/training_state.h"
 
 namespace flexae::addon {
 
@@ -18,6 +19,8 @@ Napi::String path_to_js(Napi::Env env, const std::string& path);
 Napi::Array paths_to_js(Napi::Env env, const std::vector<std::string>& paths);
 /// Scores of ts/addon/types.ts.
 Napi::Object to_js(Napi::Env env, const Metrics::Values& values);
+/// EpochScores of ts/addon/types.ts.
+Napi::Object to_js(Napi::Env env, const EpochReport& report);
 /// A copy as Float32Array or Uint8Array, by the tensor's dtype.
 Napi::Value to_typed_array(Napi::Env env, const at::Tensor& tensor);
 

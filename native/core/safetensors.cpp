@@ -189,7 +189,8 @@ uint32_t crc32c(std::string_view data, uint32_t crc) {
   return ~crc;
 }
 
-void write_tensor_file(const std::string& path, const TensorFile& file) {
+void write_tensor_file(const std::string& path, const TensorFile& file,
+                       const std::vector<std::string>& twins) {
   std::vector<at::Tensor> data;
   Json::Object header;
   int64_t offset = 0;
@@ -223,7 +224,7 @@ void write_tensor_file(const std::string& path, const TensorFile& file) {
   for (const at::Tensor& tensor : data) {
     pieces.push_back(bytes_of(tensor.const_data_ptr(), tensor.nbytes()));
   }
-  write_file_atomic(path, pieces);
+  write_file_atomic(path, pieces, twins);
 }
 
 TensorFile parse_tensor_file(std::string_view data, const std::string& name,

@@ -1,19 +1,16 @@
 #include "core/torchscript.h"
 
 #include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/export.h>
-#include <torch/csrc/jit/serialization/import.h>
 
 #include <map>
-#include <optional>
 #include <sstream>
 
 #include "core/activation.h"
 #include "core/atomic_file.h"
-#include "core/config_json.h"
 #include "core/error.h"
+#include "core/model_file.h"
 
 namespace flexae {
 namespace {
@@ -122,6 +119,9 @@ def forward(self, x: Tensor) -> Tensor:
     return root;
   }
 
+  /// Of the module made last, in the order of its pickle.
+  [[nodiscard]] const NamedTensors& weights() const { return weights_; }
+
  private:
   jit::Module make_module(const std::string& name) {
     // Class names are unique in a compilation unit.
@@ -169,14 +169,17 @@ def forward(self, x: Tensor) -> Tensor:
     std::replace(type.begin(), type.end(), '.', '_');
     jit::Module module = make_module(type);
     const bool norm = layer.kind == LayerKind::kBatchNorm;
-    const auto tensor = [&](const char* name) {
-      return tensors_.at(layer.full_name() + "." + name).detach().cpu().contiguous().clone();
+    const auto add = [&](const char* name, bool is_buffer) {
+      const std::string full_name = layer.full_name() + "." + name;
+      const at::Tensor tensor = tensors_.at(full_name).detach().cpu().contiguous().clone();
+      module.register_parameter(name, tensor, is_buffer);
+      weights_.emplace_back(full_name, tensor);
     };
-    module.register_parameter("weight", tensor("weight"), /*is_buffer=*/false);
-    if (layer.use_bias) module.register_parameter("bias", tensor("bias"), /*is_buffer=*/false);
+    add("weight", /*is_buffer=*/false);
+    if (layer.use_bias) add("bias", /*is_buffer=*/false);
     if (norm) {
-      module.register_parameter("running_mean", tensor("running_mean"), /*is_buffer=*/true);
-      module.register_parameter("running_var", tensor("running_var"), /*is_buffer=*/true);
+      add("running_mean", /*is_buffer=*/true);
+      add("running_var", /*is_buffer=*/true);
       module.register_attribute("eps", c10::FloatType::get(), config_.batch_norm_epsilon);
     }
     return module;
@@ -185,14 +188,19 @@ def forward(self, x: Tensor) -> Tensor:
   const ModelConfig& config_;
   std::shared_ptr<jit::CompilationUnit> unit_;
   std::map<std::string, at::Tensor> tensors_;
+  NamedTensors weights_;
   std::vector<LayerSpec> layers_;
 };
 
-void save(const jit::Module& module, const std::string& path, const std::string& config_json) {
+void save(Exporter& exporter, bool autoencoder, const std::string& path,
+          const std::string& config_json) {
+  const jit::Module module = autoencoder ? exporter.autoencoder() : exporter.encoder();
   // Module::save(path) aborts the process on a full disk; a stream in memory cannot.
   std::ostringstream stream;
-  module.save(stream, {{"config.json", config_json}});
-  const std::string data = std::move(stream).str();
+  module.save(stream, {{kConfigEntry, config_json},
+                       {kWeightsEntry, describe_weights(exporter.weights(), autoencoder)}});
+  std::string data = std::move(stream).str();
+  seal_model_file(data, exporter.weights());
   write_file_atomic(path, {std::as_bytes(std::span(data))});
 }
 
@@ -200,125 +208,14 @@ void save(const jit::Module& module, const std::string& path, const std::string&
 
 void export_autoencoder(const Autoencoder& model, const std::string& path,
                         const std::string& config_json) {
-  save(Exporter(model).autoencoder(), path, config_json);
+  Exporter exporter(model);
+  save(exporter, /*autoencoder=*/true, path, config_json);
 }
 
 void export_encoder(const Autoencoder& model, const std::string& path,
                     const std::string& config_json) {
-  save(Exporter(model).encoder(), path, config_json);
-}
-
-struct ScriptModel::Impl {
-  jit::Module module;
-  std::string config_json;
-  std::vector<int64_t> input_shape;
-  std::vector<int64_t> embedding_shape;
-  at::Device device = at::kCPU;
-  bool autoencoder = false;
-
-  std::optional<Autoencoder> native;
-
-  at::Tensor call(const char* method, const at::Tensor& images) {
-    return module.get_method(method)({images}).toTensor();
-  }
-
-  /// The weights by the names that Autoencoder::state() has.
-  [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> weights() const {
-    std::vector<std::pair<std::string, at::Tensor>> weights;
-    for (const auto& item : module.named_parameters()) weights.emplace_back(item.name, item.value);
-    for (const auto& item : module.named_buffers()) weights.emplace_back(item.name, item.value);
-    return weights;
-  }
-
-  void make_native() {
-    if (!device.is_cpu()) return;
-    try {
-      const ModelConfig config = model_config_from_json(Json::parse(config_json).at("model"));
-      const std::vector<int64_t> shape{config.channels, config.height, config.width};
-      if (shape != input_shape) return;
-      const c10::NoGradGuard no_grad;
-      native.emplace(autoencoder ? Autoencoder(config, 0, device)
-                                 : Autoencoder::encoder_only(config, device));
-      native->load_state(weights());
-      // Its weights are the core's now.
-      module = jit::Module();
-    } catch (const Error&) {
-      // A config.json that is not ours, or of another version: TorchScript needs none.
-      native.reset();
-    }
-  }
-};
-
-namespace {
-
-at::Tensor as_float(const at::Tensor& images) {
-  return images.is_floating_point() ? images.to(at::kFloat) : images.to(at::kFloat).div_(255);
-}
-
-}  // namespace
-
-ScriptModel::ScriptModel(const std::string& path, at::Device device, bool native)
-    : impl_(std::make_unique<Impl>()) {
-  const auto refuse = [&](const std::string& why) {
-    throw Error(ErrorCode::kModel, path + " is not a model of this program: " + why +
-                                       ".\nGive an ae.pt or en.pt that a run has written.");
-  };
-  std::istringstream stream(read_file(path));
-  jit::ExtraFilesMap extra{{"config.json", ""}};
-  try {
-    impl_->module = jit::load(stream, device, extra);
-  } catch (const std::exception&) {
-    refuse("it is damaged or no TorchScript");
-  }
-  impl_->config_json = extra["config.json"];
-  impl_->device = device;
-  if (!impl_->module.hasattr("input_shape") || !impl_->module.hasattr("embedding_shape")) {
-    refuse("its shapes are not given");
-  }
-  impl_->input_shape = impl_->module.attr("input_shape").toIntVector();
-  impl_->embedding_shape = impl_->module.attr("embedding_shape").toIntVector();
-  impl_->autoencoder = impl_->module.find_method("logits").has_value();
-  if (impl_->input_shape.size() != 3) refuse("its shapes are not an image's");
-  if (native) impl_->make_native();
-}
-
-ScriptModel::~ScriptModel() = default;
-ScriptModel::ScriptModel(ScriptModel&&) noexcept = default;
-ScriptModel& ScriptModel::operator=(ScriptModel&&) noexcept = default;
-
-bool ScriptModel::is_autoencoder() const {
-  return impl_->autoencoder;
-}
-const std::string& ScriptModel::config_json() const {
-  return impl_->config_json;
-}
-const std::vector<int64_t>& ScriptModel::input_shape() const {
-  return impl_->input_shape;
-}
-const std::vector<int64_t>& ScriptModel::embedding_shape() const {
-  return impl_->embedding_shape;
-}
-at::Device ScriptModel::device() const {
-  return impl_->device;
-}
-
-bool ScriptModel::is_native() const {
-  return impl_->native.has_value();
-}
-
-at::Tensor ScriptModel::encode(const at::Tensor& images) {
-  if (impl_->native) return impl_->native->encode(as_float(images));
-  return impl_->call(impl_->autoencoder ? "encode" : "forward", images);
-}
-
-at::Tensor ScriptModel::reconstruct(const at::Tensor& images) {
-  if (impl_->native) return at::sigmoid(logits(images));
-  return impl_->call("forward", images);
-}
-
-at::Tensor ScriptModel::logits(const at::Tensor& images) {
-  if (impl_->native) return impl_->native->decode(impl_->native->encode(as_float(images)));
-  return impl_->call("logits", images);
+  Exporter exporter(model);
+  save(exporter, /*autoencoder=*/false, path, config_json);
 }
 
 }  // namespace flexae

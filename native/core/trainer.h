@@ -5,25 +5,13 @@
 #include <string>
 
 #include "core/batch_source.h"
-#include "core/loss.h"
-#include "core/model.h"
 #include "core/precision.h"
 #include "core/trainer_config.h"
+#include "core/training_state.h"
 
 namespace flexae {
 
 enum class Stopped { kFinished, kEarly, kInterrupted };
-
-struct EpochReport {
-  int64_t epoch = 0;  ///< From 1.
-  Metrics::Values train{};
-  Metrics::Values valid{};
-  double seconds = 0;
-  double images_per_second = 0;  ///< Training images, validation excluded.
-  bool best = false;
-  int64_t best_epoch = 0;
-  std::string checkpoint;  ///< Name in the run folder; "" if none was written.
-};
 
 struct ProgressReport {
   bool validating = false;
@@ -38,9 +26,13 @@ struct ProgressReport {
 class TrainingObserver {
  public:
   virtual ~TrainingObserver() = default;
-  virtual void on_start(at::Device device, Precision precision, int threads, int64_t batches) = 0;
+  /// `from`: where the training goes on from; at its beginning, all zero.
+  virtual void on_start(at::Device device, Precision precision, int threads, int64_t batches,
+                        const TrainingState& from) = 0;
   virtual void on_progress(const ProgressReport& report) = 0;
   virtual void on_epoch(const EpochReport& report) = 0;
+  /// What is allowed but worth saying.
+  virtual void on_warning(const std::string& message) = 0;
   virtual void on_finishing(Stopped stopped) = 0;
 };
 
@@ -51,12 +43,15 @@ struct TrainingResult {
   bool scored = false;     ///< Whether train and valid are set; not after an interruption.
   Metrics::Values train{};
   Metrics::Values valid{};
-  double seconds = 0;
+  double seconds = 0;  ///< Of all sessions of a resumed training.
 };
 
 /// Trains on the calling thread until the last epoch, until patience ends, or until `cancel` is
 /// set (looked at before each batch). The weights of the best epoch are kept, scored and exported
-/// to `run_dir`/ae.pt and en.pt. Throws Error; kNan if a loss stops being finite.
+/// to `run_dir`/ae.pt and en.pt; checkpoints go there too, the last when the training ends or is
+/// cancelled. A training that goes on from a checkpoint gives on a CPU, bit for bit, what it would
+/// have given uninterrupted. Throws Error; kNan if a loss or gradient stops being finite, kModel if
+/// the checkpoint is damaged or another network's.
 TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
                      BatchSource& valid_source, TrainingObserver& observer,
                      const std::atomic<bool>& cancel);

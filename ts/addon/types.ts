@@ -163,6 +163,14 @@ export interface TrainOptions {
   learningRate: number;
   patience: number;
   period: number;
+  /** `last.ckpt` every so many epochs, and whenever the validation loss is the best so far; 0 never. */
+  checkpointEpochs: number;
+  /** And within an epoch whenever so many minutes have gone by; 0 not within an epoch. */
+  checkpointMinutes: number;
+  /** How many `ep….ckpt` files stay; 0 all. */
+  keep: number;
+  /** What numbers that are not finite do: `stop`, or `skip`: back to the last good point at half the learning rate, at most three times. */
+  onNan: "stop" | "skip";
   seed: number;
   /** auto, cpu, cuda or cuda:N. */
   device: string;
@@ -174,10 +182,14 @@ export interface TrainOptions {
   verticalFlip: boolean;
   /** Share of images in [0, 1] that may be unreadable before training stops with FLEXAE_DATA. */
   maxBadShare: number;
-  /** An existing folder, or "" to write nothing. `ae.pt`, `en.pt` and the `ep….ckpt` files go there. */
+  /** An existing folder, or "" to write nothing. `ae.pt`, `en.pt` and the checkpoints go there. */
   runDir: string;
   /** Stored in ae.pt and en.pt as the extra file `config.json`. */
   configJson: string;
+  /** Stored in checkpoints, for whoever resumes. */
+  settingsJson: string;
+  /** A checkpoint to go on from, of the same network and optimizer; "" starts anew. Rejects with FLEXAE_MODEL if it is not. */
+  resumeFrom: string;
   /** Least time between two `batch` events, in milliseconds. */
   progressInterval: number;
 }
@@ -188,6 +200,39 @@ export interface Scores {
   accuracy: number;
   mse: number;
   psnr: number;
+}
+
+/** What an epoch gave; `epoch` counts from 1. */
+export interface EpochScores {
+  epoch: number;
+  train: Scores;
+  valid: Scores;
+  seconds: number;
+  /** Training images per second, validation excluded. */
+  imagesPerSecond: number;
+  /** Whether this epoch has the best validation loss so far. */
+  best: boolean;
+  bestEpoch: number;
+}
+
+/** What a checkpoint says of its training; see docs/formats.md. */
+export interface CheckpointInfo {
+  /** Epochs completed. */
+  epoch: number;
+  /** Batches trained of the epoch after. */
+  batch: number;
+  /** 0 when no epoch was completed. */
+  bestEpoch: number;
+  configJson: string;
+  settingsJson: string;
+  /** A row an epoch completed. */
+  history: EpochScores[];
+}
+
+/** A folder held against other processes. */
+export interface FolderLock {
+  /** Idempotent; the end of the process does it too. */
+  release(): void;
 }
 
 export type TrainEvent =
@@ -204,6 +249,9 @@ export type TrainEvent =
       batches: number;
       /** Where decoded images are kept; `none` also when nothing can be, or no images are files. */
       cache: Exclude<Cache, "auto">;
+      /** Where a resumed training goes on: epochs completed, and batches of the next; else 0. */
+      epochsDone: number;
+      batchesDone: number;
     }
   /** Now and then inside an epoch; `batch` counts from 1; loss is the running mean. */
   | {
@@ -215,22 +263,13 @@ export type TrainEvent =
       loss: number;
       imagesPerSecond: number;
     }
-  /** At the end of each epoch (never dropped). `epoch` counts from 1. */
-  | {
+  /** At the end of each epoch (never dropped). */
+  | (EpochScores & {
       type: "epoch";
-      epoch: number;
-      train: Scores;
-      valid: Scores;
-      seconds: number;
-      /** Training images per second, validation excluded. */
-      imagesPerSecond: number;
-      /** Whether this epoch has the best validation loss so far. */
-      best: boolean;
-      bestEpoch: number;
-      /** Name of the checkpoint written in the run folder, or null. */
+      /** Name of its `ep….ckpt` in the run folder, or null. */
       checkpoint: string | null;
-    }
-  /** An image that was skipped, once an image. */
+    })
+  /** An image that was skipped, once an image; `file` as in {@link FolderScan}. */
   | { type: "bad"; set: "train" | "valid"; file: string; reason: string }
   /** What is allowed but worth saying, at any time. */
   | { type: "warning"; message: string }
@@ -365,15 +404,20 @@ export interface Addon {
     shape: { height: number; width: number; channels: number },
     load: LoadOptions,
   ): Promise<Uint8Array>;
-  /** Checks the options (throws FLEXAE_CONFIG), then trains on a thread of its own. */
-  train(options: TrainOptions, onEvent: (event: TrainEvent) => void): TrainingHandle;
-  loadModel(path: string, device: string): Promise<ModelHandle>;
-  /** Makes a model and its images and times nothing yet. Throws or rejects with FLEXAE_CONFIG. */
-  benchmark(options: BenchmarkOptions): Promise<BenchmarkHandle>;
-}
   /** Decodes files at their full size. Of `load`, `workers` and `maxPixels` count. */
   examineImages(
     files: string[],
     shape: { channels: number },
     load: LoadOptions,
   ): Promise<Examination>;
+  /** Checks the options (throws FLEXAE_CONFIG), then trains on a thread of its own. */
+  train(options: TrainOptions, onEvent: (event: TrainEvent) => void): TrainingHandle;
+  /** Reads and verifies a checkpoint. Rejects with FLEXAE_MODEL naming what is wrong with it, FLEXAE_IO. */
+  readCheckpoint(path: string): Promise<CheckpointInfo>;
+  /** Throws FLEXAE_CONFIG if another process, or another call, holds the folder. */
+  lockFolder(path: string): FolderLock;
+  /** With `trust`, also TorchScript of other origin, which is then run. Rejects with FLEXAE_MODEL, FLEXAE_IO. */
+  loadModel(path: string, device: string, options: { trust: boolean }): Promise<ModelHandle>;
+  /** Makes a model and its images and times nothing yet. Throws or rejects with FLEXAE_CONFIG. */
+  benchmark(options: BenchmarkOptions): Promise<BenchmarkHandle>;
+}

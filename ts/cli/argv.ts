@@ -18,10 +18,20 @@ export interface Arguments {
 }
 
 /** Options that are no parameters; commander reads them. */
-export const OWN_OPTIONS = ["config", "json", "debug", "help", "version", "steps", "all"] as const;
+export const OWN_OPTIONS = [
+  "config",
+  "json",
+  "debug",
+  "help",
+  "version",
+  "steps",
+  "resume",
+  "trust",
+  "all",
+] as const;
 
 /** Those that take a value. */
-const VALUED_OPTIONS: readonly string[] = ["config", "steps"];
+const VALUED_OPTIONS: readonly string[] = ["config", "steps", "resume"];
 
 const BOOLEAN = /^(true|false|yes|no|on|off|0|1)$/i;
 

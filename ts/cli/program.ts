@@ -86,6 +86,7 @@ given with --config, train_epochs: 100; before the command or after it. Flags wi
 Examples:
   flexae run --train-dir photos/train --valid-dir photos/valid --image-shape 128,128 --channels 3
   flexae --train_epochs=100 --filters=[128,128,128] run
+  flexae run --resume last
   flexae check photos/train
   flexae evaluate last`;
 
@@ -158,9 +159,14 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     return made;
   };
 
-  command("run", "train a model", async (invocation) =>
-    (await import("./commands/run.js")).run(invocation),
-  ).alias("train");
+  const run: Command = command("run", "train a model", async (invocation) =>
+    (await import("./commands/run.js")).run(invocation, run.opts<{ resume?: string }>()),
+  )
+    .alias("train")
+    .option(
+      "--resume <run>",
+      "go on with a run where it ended: its folder, or `last` for the newest in logs/",
+    );
   command("summary", "show the layers and costs of a model", async (invocation) =>
     (await import("./commands/summary.js")).summary(invocation),
   );
@@ -170,12 +176,17 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     async (invocation) =>
       (await import("./commands/bench.js")).bench(invocation, bench.opts<{ steps?: string }>()),
   ).option("--steps <n>", "training steps to time (as many as take about 15 seconds)");
-  command(
+  const evaluate: Command = command(
     "evaluate",
     "score a finished run again and rewrite its pictures",
-    async (invocation, name) => (await import("./commands/evaluate.js")).evaluate(invocation, name),
+    async (invocation, name) =>
+      (await import("./commands/evaluate.js")).evaluate(
+        invocation,
+        name,
+        evaluate.opts<{ trust?: boolean }>(),
+      ),
     ["<run>", "a run folder, or `last` for the newest in logs/"],
-  );
+  ).option("--trust", "take an ae.pt that this program did not write, and run what is in it");
   const check: Command = command(
     "check",
     "look for bad, duplicate, odd-sized and nearly blank images in a folder",

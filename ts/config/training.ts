@@ -13,6 +13,16 @@ export const trainingSchema = z.strictObject({
   learning_rate: z.number().positive().nullable(),
   patience: count,
   period: count,
+  checkpoint_epochs: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1),
+  checkpoint_minutes: z.number().min(0).max(1e6),
+  keep: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1),
+  on_nan: z.enum(["stop", "skip"]),
   seed: z.int().min(0),
   device: z.string().regex(/^(auto|cpu|cuda(:\d{1,3})?)$/),
   precision: z.enum(["auto", "fp32", "bf16"]),

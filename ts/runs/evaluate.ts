@@ -22,7 +22,10 @@ export const EVALUATE_PARAMETERS = [
   "seed",
 ] as const;
 
-export type EvaluateOverrides = Partial<Pick<Settings, (typeof EVALUATE_PARAMETERS)[number]>>;
+export type EvaluateOverrides = Partial<Pick<Settings, (typeof EVALUATE_PARAMETERS)[number]>> & {
+  /** Takes an `ae.pt` that this program did not write, too, and runs what is in it. */
+  trust?: boolean;
+};
 
 export interface Evaluation {
   /** Absolute. */
@@ -63,12 +66,12 @@ function settingsOf(path: string, configJson: string): Settings {
  */
 export async function evaluateRun(
   runDir: string,
-  overrides: EvaluateOverrides = {},
+  { trust = false, ...overrides }: EvaluateOverrides = {},
 ): Promise<Evaluation> {
   const path = join(runDir, "ae.pt");
   const device = overrides.device ?? "auto";
   checkDevice(device);
-  const model = await awaitAddon((addon) => addon.loadModel(path, device));
+  const model = await awaitAddon((addon) => addon.loadModel(path, device, { trust }));
   try {
     const settings = {
       ...settingsOf(path, model.configJson),

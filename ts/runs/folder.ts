@@ -1,6 +1,8 @@
-import { mkdir, open, readdir, rm, rmdir, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { configError, ioError, systemReason } from "../addon/errors.js";
+import { callAddon } from "../addon/loader.js";
+import type { FolderLock } from "../addon/types.js";
 
 /** The folder of runs, below the current one. */
 export const LOGS = "logs";
@@ -10,7 +12,13 @@ export const SETTING_FILE = "setting.yaml";
 
 /** What earlier runs leave; replaced when a run may overwrite. Nothing else is ever removed. */
 const ARTIFACT =
-  /^(ae\.pt|en\.pt|metrics\.csv|bad_images\.csv|setting\.yaml|ep\d+-loss.*\.ckpt|(train|valid)_(comparison|eval_(orig|pred)_image_\d+)\.png)$/;
+  /^(ae\.pt|en\.pt|metrics\.csv|bad_images\.csv|setting\.yaml|(last|previous|best|ep\d+-loss.*)\.ckpt(\.damaged)?|(train|valid)_(comparison|eval_(orig|pred)_image_\d+)\.png)$/;
+
+/** Whether `name` is what a process that was killed left of one of these while it wrote it. */
+export function isLeftover(name: string): boolean {
+  const target = /^\.(.+)\.[0-9a-f]+(?:-[0-9]+)?\.tmp$/.exec(name)?.[1];
+  return target !== undefined && ARTIFACT.test(target);
+}
 
 /** A folder this run alone writes to. */
 export interface RunFolder {
@@ -18,6 +26,8 @@ export interface RunFolder {
   path: string;
   /** Undoes the claim: for a training that never began. */
   discard(): Promise<void>;
+  /** Lets other processes have it. Idempotent. */
+  release(): void;
 }
 
 /** `YYYYMMDD_HHMMSS`, local time. */
@@ -45,9 +55,10 @@ async function claim(folder: string): Promise<boolean> {
   }
 }
 
-function folderOf(path: string, made: boolean): RunFolder {
+function folderOf(path: string, made: boolean, lock: FolderLock): RunFolder {
   return {
     path,
+    release: () => lock.release(),
     async discard() {
       await rm(join(path, SETTING_FILE), { force: true });
       // Only what this run made, and only while it is empty.
@@ -89,6 +100,20 @@ function taken(saveDir: string): Error {
   );
 }
 
+/** Removes an earlier run's files, and nothing that only has the name of one. */
+async function clear(folder: string): Promise<void> {
+  const names = (await readdir(folder)).filter((name) => ARTIFACT.test(name) || isLeftover(name));
+  if (names.length === 0) return;
+  // What a run of this program leaves at the least; empty if it was killed as it began.
+  const setting = await readFile(join(folder, SETTING_FILE), "utf8").catch(() => undefined);
+  if (setting === undefined || (setting !== "" && !setting.includes("flexible_autoencoder:"))) {
+    throw configError(
+      `save_dir ${folder} holds ${names[0]} but no ${SETTING_FILE} of a run: choose another folder, or remove it yourself`,
+    );
+  }
+  for (const name of names) await rm(join(folder, name), { force: true });
+}
+
 /**
  * Makes the run folder: `saveDir`, or `logs/ae_<time>` below the current folder. Never one that
  * holds files, unless `overwrite`; of several processes asking for one folder, exactly one gets it.
@@ -108,16 +133,22 @@ export async function createRunFolder(
       // Runs that begin within one second get _2, _3 and so on.
       for (let n = 1; ; n++) {
         const path = n === 1 ? base : `${base}_${n}`;
-        if ((await makeNew(path)) && (await claim(path))) return folderOf(path, true);
+        if (!(await makeNew(path))) continue;
+        const lock = callAddon((addon) => addon.lockFolder(path));
+        if (await claim(path)) return folderOf(path, true, lock);
+        lock.release();
       }
     }
     const made = await makeNew(base);
-    if (overwrite) {
-      const old = (await readdir(base)).filter((name) => ARTIFACT.test(name));
-      for (const name of old) await rm(join(base, name), { force: true });
+    const lock = callAddon((addon) => addon.lockFolder(base));
+    try {
+      if (overwrite) await clear(base);
+      if (!(await claim(base))) throw taken(saveDir);
+    } catch (error) {
+      lock.release();
+      throw error;
     }
-    if (!(await claim(base))) throw taken(saveDir);
-    return folderOf(base, made);
+    return folderOf(base, made, lock);
   } catch (error) {
     if (code(error) === "FLEXAE_CONFIG") throw error;
     throw ioError(`The run folder ${base} cannot be made: ${systemReason(error)}`, error);
@@ -125,34 +156,43 @@ export async function createRunFolder(
 }
 
 /**
- * The folder of a run that `name` means: a path, or `last` for the newest in `logs/`.
+ * The folder of a run that `name` means: a path, or `last` for the newest in `logs/`. It must hold
+ * `file`: `ae.pt` for a run that has ended, `setting.yaml` for any.
  *
- * @throws FlexaeError `FLEXAE_CONFIG` if there is none with a trained model.
+ * @throws FlexaeError `FLEXAE_CONFIG` if there is none.
  */
-export async function findRun(name: string): Promise<string> {
-  if (name !== "last" || (await hasModel(name))) {
+export async function findRun(
+  name: string,
+  file: "ae.pt" | typeof SETTING_FILE = "ae.pt",
+): Promise<string> {
+  const trained = file === "ae.pt";
+  if (name !== "last" || (await holds(name, file)) !== undefined) {
     const path = resolve(name);
-    if (await hasModel(path)) return path;
+    if ((await holds(path, file)) !== undefined) return path;
     const exists = (await stat(path).catch(() => undefined)) !== undefined;
     throw configError(
       exists
-        ? `${name} is no run folder, or its run did not end: it holds no ae.pt`
-        : `There is no run folder ${name}: give one that holds ae.pt, or \`last\` for the newest in ${LOGS}/`,
+        ? `${name} is no run folder${trained ? ", or its run did not end" : ""}: it holds no ${file}`
+        : `There is no run folder ${name}: give one that holds ${file}, or \`last\` for the newest in ${LOGS}/`,
     );
   }
   let newest: { path: string; time: number } | undefined;
   for (const entry of await readdir(LOGS).catch(() => [])) {
-    const model = await stat(join(LOGS, entry, "ae.pt")).catch(() => undefined);
-    if (model?.isFile() && (newest === undefined || model.mtimeMs > newest.time)) {
-      newest = { path: resolve(LOGS, entry), time: model.mtimeMs };
+    const time = await holds(join(LOGS, entry), file);
+    if (time !== undefined && time > (newest?.time ?? -1)) {
+      newest = { path: resolve(LOGS, entry), time };
     }
   }
   if (newest === undefined) {
-    throw configError(`There is no finished run in ${LOGS}/: train one with \`flexae run\``);
+    throw configError(
+      `There is no ${trained ? "finished " : ""}run in ${LOGS}/: train one with \`flexae run\``,
+    );
   }
   return newest.path;
 }
 
-async function hasModel(folder: string): Promise<boolean> {
-  return (await stat(join(folder, "ae.pt")).catch(() => undefined))?.isFile() ?? false;
+/** When the file in the folder was last written; undefined if there is none. */
+async function holds(folder: string, file: string): Promise<number | undefined> {
+  const found = await stat(join(folder, file)).catch(() => undefined);
+  return found?.isFile() ? found.mtimeMs : undefined;
 }

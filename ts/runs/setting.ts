@@ -18,7 +18,10 @@ export type RunState = "running" | "finished" | "early" | "interrupted" | "faile
 export interface RunRecord {
   plan: Plan;
   runDir: string;
-  started: Date;
+  /** As `setting.yaml` has it. */
+  started: string;
+  /** When, and after how many epochs, the run went on after an end. */
+  resumed: unknown[];
   state: RunState;
   start?: StartEvent;
   result?: TrainResult;
@@ -43,7 +46,8 @@ export function settingText(record: RunRecord): string {
       state: record.state,
       ...(record.error === undefined ? {} : { error: record.error }),
       run_dir: record.runDir,
-      started: clockTime(record.started),
+      started: record.started,
+      ...(record.resumed.length === 0 ? {} : { resumed: record.resumed }),
       ended: record.ended === undefined ? null : clockTime(record.ended),
       seconds: result?.seconds ?? null,
       epochs: result?.epochs ?? null,
@@ -85,7 +89,15 @@ export function settingText(record: RunRecord): string {
 }
 
 /** What these say concerns one machine or one run, not the model. */
-const NOT_IN_MODEL = ["save_dir", "overwrite", "preTrain_verbose", "cache"];
+const NOT_IN_MODEL = [
+  "save_dir",
+  "overwrite",
+  "preTrain_verbose",
+  "cache",
+  "checkpoint_epochs",
+  "checkpoint_minutes",
+  "keep",
+];
 
 /** What a model carries in its extra file `config.json`. */
 export interface ModelConfig {
@@ -108,6 +120,17 @@ export function modelConfig(settings: Settings, model: ModelOptions): ModelConfi
     version: VERSION,
     model,
     settings: Object.fromEntries(plain),
+  };
+}
+
+/** What a checkpoint carries for whoever resumes its run: every setting but where it is saved. */
+export function resumableSettings(plan: Plan): Record<string, unknown> {
+  const { save_dir: _folder, overwrite: _overwrite, ...rest } = plainSettings(plan.settings);
+  return {
+    ...rest,
+    // Absolute, since it may be resumed from elsewhere.
+    train_dir: plan.train.folder ?? rest.train_dir,
+    valid_dir: plan.valid.folder ?? rest.valid_dir,
   };
 }
 

@@ -3,11 +3,12 @@
 import { randomBytes } from "node:crypto";
 import { link, mkdir, open, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { parse } from "csv-parse/sync";
 import { stringify } from "csv-stringify/sync";
 import { ioError, systemReason } from "../addon/errors.js";
-import type { Scores, TrainEvent } from "../addon/types.js";
+import type { EpochScores, Scores, TrainEvent } from "../addon/types.js";
+import { unicodePath } from "../files/paths.js";
 
-type EpochEvent = Extract<TrainEvent, { type: "epoch" }>;
 type BadEvent = Extract<TrainEvent, { type: "bad" }>;
 
 /** Numbers as JavaScript's shortest exact text; what is not finite or unknown as an empty cell. */
@@ -38,28 +39,56 @@ function scoreCells(scores: Scores): string[] {
 export class MetricsTable {
   #text = stringify([METRICS]);
 
-  add(event: EpochEvent): string {
+  /** The text with one more epoch. */
+  add(epoch: EpochScores): string {
     this.#text += stringify([
       [
-        event.epoch,
-        ...scoreCells(event.train),
-        ...scoreCells(event.valid),
-        cell(event.imagesPerSecond),
-        cell(event.seconds),
-        event.best ? 1 : 0,
+        epoch.epoch,
+        ...scoreCells(epoch.train),
+        ...scoreCells(epoch.valid),
+        cell(epoch.imagesPerSecond),
+        cell(epoch.seconds),
+        epoch.best ? 1 : 0,
       ],
     ]);
     return this.#text;
   }
+
+  get text(): string {
+    return this.#text;
+  }
 }
 
-/** `bad_images.csv`: each image that was skipped, and why. */
+/** `bad_images.csv`: each image that was skipped, once, and why. */
 export class BadImagesTable {
   #text = stringify([["set", "file", "reason"]]);
+  #known = new Set<string>();
 
-  add(event: BadEvent): string {
-    this.#text += stringify([[event.set, event.file, event.reason]]);
-    return this.#text;
+  /** @param earlier - The text that an earlier session of the run left. */
+  constructor(earlier = "") {
+    let rows: string[][];
+    try {
+      rows = parse(earlier, { from: 2, relax_column_count: true });
+    } catch {
+      // Not as this program writes it; the images themselves are met again.
+      return;
+    }
+    for (const [set, file, reason] of rows) {
+      if (set === "train" || set === "valid") this.#add(set, file ?? "", reason ?? "");
+    }
+  }
+
+  /** The text with one more image; null if it is there already. */
+  add(event: BadEvent): string | null {
+    return this.#add(event.set, unicodePath(event.file), event.reason) ? this.#text : null;
+  }
+
+  #add(set: string, file: string, reason: string): boolean {
+    const key = `${set}\0${file}`;
+    if (this.#known.has(key)) return false;
+    this.#known.add(key);
+    this.#text += stringify([[set, file, reason]]);
+    return true;
   }
 }
 

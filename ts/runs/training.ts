@@ -1,6 +1,7 @@
 /** One training from plan to pictures, for the command line and for the library alike. */
+import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { type FlexaeError, translateError } from "../addon/errors.js";
+import { configError, FlexaeError, translateError } from "../addon/errors.js";
 import { callAddon, loadAddon } from "../addon/loader.js";
 import type {
   Scores,
@@ -11,15 +12,16 @@ import type {
   TrainResult,
 } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
-import type { Settings } from "../config/resolve.js";
+import { type Layer, resolveSettings } from "../config/resolve.js";
 import { learningRate } from "../config/training.js";
 import { LiveFile, writeFileAtomic } from "../files/atomic.js";
 import { writePictures } from "../imaging/pictures.js";
 import { EventQueue } from "./events.js";
 import { createRunFolder, LOGS, type RunFolder, SETTING_FILE } from "./folder.js";
 import { type MemoryImages, type Plan, planRun } from "./plan.js";
-import { modelConfig, type RunRecord, settingText } from "./setting.js";
-import { appendScore, BadImagesTable, MetricsTable } from "./tables.js";
+import { type ResumePoint, resumeRun } from "./resume.js";
+import { modelConfig, type RunRecord, resumableSettings, settingText } from "./setting.js";
+import { appendScore, BadImagesTable, clockTime, MetricsTable } from "./tables.js";
 
 const PROGRESS_INTERVAL_MS = 100;
 
@@ -30,6 +32,7 @@ export type TrainingEvent =
       runDir: string | null;
       /** Epochs asked for. */
       epochs: number;
+      batchSize: number;
       summary: Summary;
     })
   | Exclude<TrainEvent, { type: "start" }>;
@@ -57,6 +60,12 @@ export interface TrainingOptions {
   signal?: AbortSignal | undefined;
   /** Whether to make a run folder; true unless said otherwise. */
   save?: boolean | undefined;
+  /**
+   * A run folder, or `last` for the newest in `logs/`: goes on where that run ended, however it
+   * ended, with its settings. Settings given besides may change how long and where it trains, not
+   * what.
+   */
+  resume?: string | undefined;
   /** Called with every event, besides the iteration. */
   onEvent?: ((event: TrainingEvent) => void) | undefined;
   images?: MemoryImages | undefined;
@@ -73,7 +82,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
    */
   readonly result: Promise<TrainingResult>;
 
-  #settings: Settings;
+  #layers: readonly Layer[];
   #options: TrainingOptions;
   #events = new EventQueue<TrainingEvent>((a, b) => a.type === "batch" && b.type === "batch");
   #handle: TrainingHandle | undefined;
@@ -81,9 +90,15 @@ export class Training implements AsyncIterable<TrainingEvent> {
   #bestValid: Scores | null = null;
   #abort = () => this.cancel();
 
-  /** Starts at once. The settings come from `resolveSettings`. */
-  constructor(settings: Settings, options: TrainingOptions = {}) {
-    this.#settings = settings;
+  /**
+   * Starts at once, with the settings of `layers` over the defaults or over those of the run that is
+   * resumed.
+   *
+   * @throws FlexaeError `FLEXAE_CONFIG` naming the first setting that is unknown or wrong.
+   */
+  constructor(layers: readonly Layer[], options: TrainingOptions = {}) {
+    resolveSettings(layers);
+    this.#layers = layers;
     this.#options = options;
     const { signal } = options;
     if (signal?.aborted) this.#cancelled = true;
@@ -132,22 +147,47 @@ export class Training implements AsyncIterable<TrainingEvent> {
 
   async #run(): Promise<TrainingResult> {
     this.#throwIfCancelled();
-    const save = this.#options.save ?? true;
-    const plan = await planRun(this.#settings, this.#options.images, save);
+    const { save = true, resume, images } = this.#options;
+    if (resume !== undefined) return await this.#resume(resume);
+    const settings = resolveSettings(this.#layers);
+    const plan = await planRun(settings, images, save);
     for (const message of plan.warnings) this.#emit({ type: "warning", message });
     this.#throwIfCancelled();
-    if (!save) return await this.#train(plan, null);
-    const started = new Date();
-    const { save_dir, overwrite } = this.#settings;
-    const folder = await createRunFolder(save_dir, overwrite, started);
-    return await this.#train(plan, new Journal(plan, folder, started, () => this.cancel()));
+    if (!save) return await this.#train(plan, null, "");
+    const folder = await createRunFolder(settings.save_dir, settings.overwrite);
+    try {
+      return await this.#train(plan, new Journal(plan, folder, () => this.cancel()), "");
+    } finally {
+      folder.release();
+    }
   }
 
-  async #train(plan: Plan, journal: Journal | null): Promise<TrainingResult> {
+  async #resume(name: string): Promise<TrainingResult> {
+    if (this.#options.save === false) {
+      throw configError("save: false means nothing to a run that goes on in its folder");
+    }
+    const point = await resumeRun(name, this.#layers);
+    try {
+      const plan = await planRun(point.settings, this.#options.images, false);
+      for (const message of [...point.warnings, ...plan.warnings]) {
+        this.#emit({ type: "warning", message });
+      }
+      this.#throwIfCancelled();
+      // Nothing is undone: what the folder holds is the run's.
+      const folder = { path: point.folder, discard: async () => {}, release: () => {} };
+      const journal = new Journal(plan, folder, () => this.cancel());
+      await journal.goOn(point);
+      return await this.#train(plan, journal, point.file ?? "");
+    } finally {
+      point.lock.release();
+    }
+  }
+
+  async #train(plan: Plan, journal: Journal | null, resumeFrom: string): Promise<TrainingResult> {
     try {
       await journal?.writeSetting();
       this.#throwIfCancelled();
-      this.#handle = this.#startNative(plan, journal);
+      this.#handle = this.#startNative(plan, journal, resumeFrom);
     } catch (error) {
       await journal?.folder.discard();
       throw error;
@@ -157,7 +197,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
     try {
       native = await this.#handle.result;
     } catch (error) {
-      const failure = translateError(error);
+      const failure = withAdvice(translateError(error), plan);
       await journal?.fail(failure);
       throw failure;
     }
@@ -165,7 +205,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
     // weights kept are those it was made with.
     const result: TrainingResult = {
       ...native,
-      valid: native.valid ?? this.#bestValid,
+      valid: native.valid ?? this.#bestValid ?? journal?.bestValid ?? null,
       runDir: journal?.folder.path ?? null,
     };
     if (journal !== null) {
@@ -177,7 +217,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
     return result;
   }
 
-  #startNative(plan: Plan, journal: Journal | null): TrainingHandle {
+  #startNative(plan: Plan, journal: Journal | null, resumeFrom: string): TrainingHandle {
     const { settings } = plan;
     const onEvent = (event: TrainEvent) => {
       journal?.note(event);
@@ -187,6 +227,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
           ...event,
           runDir: journal?.folder.path ?? null,
           epochs: settings.train_epochs,
+          batchSize: settings.batch_size,
           summary: plan.summary,
         });
       } else {
@@ -206,6 +247,10 @@ export class Training implements AsyncIterable<TrainingEvent> {
           learningRate: learningRate(settings),
           patience: settings.patience,
           period: settings.period,
+          checkpointEpochs: settings.checkpoint_epochs,
+          checkpointMinutes: settings.checkpoint_minutes,
+          keep: settings.keep,
+          onNan: settings.on_nan,
           seed: settings.seed,
           device: settings.device,
           precision: settings.precision,
@@ -215,6 +260,8 @@ export class Training implements AsyncIterable<TrainingEvent> {
           maxBadShare: settings.max_bad,
           runDir: journal?.folder.path ?? "",
           configJson: JSON.stringify(modelConfig(settings, plan.model)),
+          settingsJson: JSON.stringify(resumableSettings(plan)),
+          resumeFrom,
           progressInterval: PROGRESS_INTERVAL_MS,
         },
         onEvent,
@@ -223,10 +270,24 @@ export class Training implements AsyncIterable<TrainingEvent> {
   }
 }
 
+/** Says how much memory was wanted, where it ran out. */
+function withAdvice(error: FlexaeError, plan: Plan): FlexaeError {
+  if (error.code !== "FLEXAE_MEMORY") return error;
+  const { batch_size, imageShape } = plan.settings;
+  return new FlexaeError(
+    error.code,
+    `Memory ran out: training with batch_size ${batch_size} and imageShape ${imageShape.join(",")} takes about ${(plan.summary.trainingBytes / 1e9).toFixed(1)} GB. ` +
+      "Use a smaller --batch-size or --image-shape, or fewer --filters; `flexae summary` estimates what a training takes.",
+    { cause: error },
+  );
+}
+
 /** Keeps a run's folder, and its row among the scores, in step with the training. */
 class Journal {
   readonly folder: RunFolder;
   #plan: Plan;
+  /** Of the best epoch of earlier sessions. */
+  bestValid: Scores | null = null;
   #record: RunRecord;
   #metrics = new MetricsTable();
   #metricsFile: LiveFile;
@@ -235,12 +296,34 @@ class Journal {
   /** Where the scores go even if the process changes its folder meanwhile. */
   #scores = resolve(LOGS, "aescore.csv");
 
-  constructor(plan: Plan, folder: RunFolder, started: Date, onFailure: () => void) {
+  constructor(plan: Plan, folder: RunFolder, onFailure: () => void) {
     this.#plan = plan;
     this.folder = folder;
-    this.#record = { plan, runDir: folder.path, started, state: "running" };
+    const started = clockTime(new Date());
+    this.#record = { plan, runDir: folder.path, started, resumed: [], state: "running" };
     this.#metricsFile = new LiveFile(join(folder.path, "metrics.csv"), onFailure);
     this.#badFile = new LiveFile(join(folder.path, "bad_images.csv"), onFailure);
+  }
+
+  /**
+   * Takes over from the sessions before: their epochs up to the checkpoint, whatever metrics.csv has
+   * of them, and the images they found bad.
+   */
+  async goOn(point: ResumePoint): Promise<void> {
+    this.#record.started = point.started ?? this.#record.started;
+    const { epoch = 0, batch = 0, history = [] } = point.checkpoint ?? {};
+    this.#record.resumed = [
+      ...point.resumed,
+      { time: clockTime(new Date()), epoch, ...(batch > 0 ? { batch } : {}) },
+    ];
+    for (const row of history) {
+      this.#metrics.add(row);
+      if (row.best) this.bestValid = row.valid;
+    }
+    this.#metricsFile.update(this.#metrics.text);
+    await this.#metricsFile.flush();
+    const bad = await readFile(join(this.folder.path, "bad_images.csv"), "utf8").catch(() => "");
+    this.#bad = new BadImagesTable(bad);
   }
 
   async writeSetting(): Promise<void> {
@@ -250,7 +333,10 @@ class Journal {
   note(event: TrainEvent): void {
     if (event.type === "start") this.#record.start = event;
     if (event.type === "epoch") this.#metricsFile.update(this.#metrics.add(event));
-    if (event.type === "bad") this.#badFile.update(this.#bad.add(event));
+    if (event.type === "bad") {
+      const text = this.#bad.add(event);
+      if (text !== null) this.#badFile.update(text);
+    }
   }
 
   async finish(native: TrainResult, result: TrainingResult): Promise<void> {
@@ -275,7 +361,9 @@ class Journal {
   /** The training is safe on disk by now: what goes wrong here is said, not thrown. */
   async pictures(warn: (message: string) => void): Promise<void> {
     try {
-      const model = await loadAddon().loadModel(join(this.folder.path, "ae.pt"), "cpu");
+      const model = await loadAddon().loadModel(join(this.folder.path, "ae.pt"), "cpu", {
+        trust: false,
+      });
       try {
         const load = toLoadOptions(this.#plan.settings);
         for (const set of ["train", "valid"] as const) {

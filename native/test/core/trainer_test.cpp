@@ -11,82 +11,13 @@
 #include <vector>
 
 #include "core/error.h"
-#include "core/random.h"
 #include "core/safetensors.h"
-#include "core/torchscript.h"
+#include "core/script_model.h"
 #include "temporary_folder.h"
+#include "training_support.h"
 
 namespace flexae {
 namespace {
-
-/// Images in memory: blurred random squares, so that there is something to learn.
-class Squares : public BatchSource {
- public:
-  Squares(int64_t count, int64_t side, uint64_t seed)
-      : images_(at::zeros({count, side, side, 1}, at::kByte)) {
-    for (int64_t i = 0; i < count; ++i) {
-      const uint64_t bits = random_bits(seed, RandomPurpose::kSample, static_cast<uint64_t>(i));
-      const auto y = static_cast<int64_t>(bits % static_cast<uint64_t>(side / 2));
-      const auto x = static_cast<int64_t>((bits >> 20) % static_cast<uint64_t>(side / 2));
-      images_[i].slice(0, y, y + side / 3).slice(1, x, x + side / 3).fill_(255);
-    }
-  }
-  [[nodiscard]] int64_t size() const override { return images_.size(0); }
-  void start(std::vector<int64_t> order, int64_t batch_size) override {
-    order_ = std::move(order);
-    orders.push_back(order_);
-    batch_ = static_cast<size_t>(batch_size);
-    position_ = 0;
-  }
-  bool next(Batch& batch) override {
-    if (position_ >= order_.size()) return false;
-    const size_t end = std::min(order_.size(), position_ + batch_);
-    batch.indices.assign(order_.begin() + static_cast<ptrdiff_t>(position_),
-                         order_.begin() + static_cast<ptrdiff_t>(end));
-    batch.images = images_.index_select(0, at::tensor(batch.indices, at::kLong));
-    position_ = end;
-    return true;
-  }
-  std::vector<std::vector<int64_t>> orders;
-
- private:
-  at::Tensor images_;
-  std::vector<int64_t> order_;
-  size_t batch_ = 1;
-  size_t position_ = 0;
-};
-
-class Recorder : public TrainingObserver {
- public:
-  void on_start(at::Device, Precision, int, int64_t) override {}
-  void on_progress(const ProgressReport& report) override {
-    if (progress) progress(report);
-  }
-  void on_epoch(const EpochReport& report) override { epochs.push_back(report); }
-  void on_finishing(Stopped) override {}
-  std::vector<EpochReport> epochs;
-  std::function<void(const ProgressReport&)> progress;
-};
-
-TrainerConfig small() {
-  TrainerConfig config;
-  config.model.height = config.model.width = 13;
-  config.model.filters = {4, 8};
-  config.model.pooling = {Pooling::kMax, Pooling::kAvg};
-  config.model.kernel_size = {3, 4};
-  config.model.strides = {2, 1};
-  config.model.dims = {16, 6};
-  // The moving statistics follow within the few epochs of a test.
-  config.model.batch_norm_momentum = 0.5;
-  config.optimizer = OptimizerKind::kAdam;
-  config.learning_rate = 0.005;
-  config.epochs = 3;
-  config.batch_size = 8;
-  config.device = "cpu";
-  config.config_json = R"({"x":1})";
-  config.progress_interval_ms = 0;
-  return config;
-}
 
 struct Outcome {
   TrainingResult result;
@@ -107,7 +38,7 @@ Outcome run(const TrainerConfig& config) {
 }
 
 TEST(Trainer, LearnsAndRepeatsBitForBit) {
-  TrainerConfig config = small();
+  TrainerConfig config = small_training();
   config.epochs = 12;
   const Outcome first = run(config);
   const Outcome second = run(config);
@@ -122,7 +53,7 @@ TEST(Trainer, LearnsAndRepeatsBitForBit) {
 }
 
 TEST(Trainer, ShufflesEachEpochAnew) {
-  const auto orders = run(small()).orders;
+  const auto orders = run(small_training()).orders;
   ASSERT_GE(orders.size(), 3U);
   EXPECT_NE(orders[0], orders[1]);
   EXPECT_NE(orders[1], orders[2]);
@@ -133,7 +64,7 @@ TEST(Trainer, ShufflesEachEpochAnew) {
 
 TEST(Trainer, ScoresTheBestWeightsAndExportsThem) {
   const TemporaryFolder folder;
-  TrainerConfig config = small();
+  TrainerConfig config = small_training();
   config.epochs = 8;
   config.learning_rate = 0.05;
   config.run_dir = folder.path("");
@@ -143,8 +74,10 @@ TEST(Trainer, ScoresTheBestWeightsAndExportsThem) {
   EXPECT_DOUBLE_EQ(outcome.result.valid.loss, best);
   EXPECT_EQ(outcome.epochs[static_cast<size_t>(outcome.result.best_epoch - 1)].valid.loss, best);
 
-  ScriptModel model(folder.path("ae.pt"), at::kCPU);
-  EXPECT_FALSE(model.is_native());  // this test's config.json does not describe the network
+  // This test's config.json does not describe the network: its TorchScript must be trusted.
+  EXPECT_THROW(ScriptModel(folder.path("ae.pt"), at::kCPU), Error);
+  ScriptModel model(folder.path("ae.pt"), at::kCPU, /*trust=*/true, /*native=*/false);
+  EXPECT_FALSE(model.is_native());
   EXPECT_EQ(model.config_json(), config.config_json);
   EXPECT_EQ(model.embedding_shape(), std::vector<int64_t>{6});
   Squares valid_set(10, 13, 2);
@@ -158,14 +91,14 @@ TEST(Trainer, ScoresTheBestWeightsAndExportsThem) {
   // Bytes are scaled inside.
   const at::Tensor bytes = batch.images.permute({0, 3, 1, 2}).contiguous();
   EXPECT_TRUE(at::allclose(model.reconstruct(bytes), model.reconstruct(target), 0, 1e-6));
-  ScriptModel encoder(folder.path("en.pt"), at::kCPU);
+  ScriptModel encoder(folder.path("en.pt"), at::kCPU, /*trust=*/true, /*native=*/false);
   EXPECT_FALSE(encoder.is_autoencoder());
   EXPECT_TRUE(at::equal(encoder.encode(target), model.encode(target)));
 }
 
 TEST(Trainer, WritesCheckpointsAtMostEachPeriodAndOnlyOfTheBest) {
   const TemporaryFolder folder;
-  TrainerConfig config = small();
+  TrainerConfig config = small_training();
   config.epochs = 9;
   config.period = 3;
   config.run_dir = folder.path("");
@@ -188,7 +121,7 @@ TEST(Trainer, WritesCheckpointsAtMostEachPeriodAndOnlyOfTheBest) {
 }
 
 TEST(Trainer, StopsWhenPatienceEnds) {
-  TrainerConfig config = small();
+  TrainerConfig config = small_training();
   config.epochs = 200;
   config.patience = 2;
   config.learning_rate = 1.0;  // far too large, so that epochs get worse
@@ -199,7 +132,7 @@ TEST(Trainer, StopsWhenPatienceEnds) {
 
 TEST(Trainer, CancelTakesEffectWithinABatch) {
   const TemporaryFolder folder;
-  TrainerConfig config = small();
+  TrainerConfig config = small_training();
   config.epochs = 100;
   config.run_dir = folder.path("");
   Squares train_set(30, 13, 1);
@@ -219,7 +152,7 @@ TEST(Trainer, CancelTakesEffectWithinABatch) {
 }
 
 TEST(Trainer, NamesALossThatIsNotFinite) {
-  TrainerConfig config = small();
+  TrainerConfig config = small_training();
   config.optimizer = OptimizerKind::kSgd;
   config.learning_rate = 1e300;  // infinite in fp32
   try {

@@ -7,7 +7,11 @@ import { print, printJson, warn } from "../output.js";
 import type { Invocation } from "../program.js";
 import { settingsOf } from "../settings.js";
 
-export async function evaluate(invocation: Invocation, name: string): Promise<number> {
+export async function evaluate(
+  invocation: Invocation,
+  name: string,
+  { trust = false }: { trust?: boolean },
+): Promise<number> {
   const settings = settingsOf(invocation);
   const overrides = Object.fromEntries(
     EVALUATE_PARAMETERS.filter((parameter) => invocation.flags.has(parameter)).map((parameter) => [
@@ -15,7 +19,7 @@ export async function evaluate(invocation: Invocation, name: string): Promise<nu
       settings[parameter],
     ]),
   ) as EvaluateOverrides;
-  const result = await evaluateRun(await findRun(name), overrides);
+  const result = await evaluateRun(await findRun(name), { ...overrides, trust });
   for (const message of result.warnings) warn(message);
   const { runDir, device, train, valid, pictures } = result;
   if (invocation.json) {

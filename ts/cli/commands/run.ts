@@ -8,7 +8,7 @@ import { duration, grouped, rate, scoreText, summaryLines } from "../format.js";
 import { print, printJson, warn } from "../output.js";
 import type { Invocation } from "../program.js";
 import { EpochBar } from "../progress.js";
-import { settingsOf } from "../settings.js";
+import { layersOf, settingsOf } from "../settings.js";
 
 type EpochEvent = Extract<TrainEvent, { type: "epoch" }>;
 type StartEvent = Extract<TrainingEvent, { type: "start" }>;
@@ -35,6 +35,8 @@ class JsonReporter implements Reporter {
         validImages: event.validImages,
         batches: event.batches,
         cache: event.cache,
+        epochsDone: event.epochsDone,
+        batchesDone: event.batchesDone,
         parameters: event.summary.parameters,
       });
     } else if (event.type === "epoch") {
@@ -103,13 +105,11 @@ const KEPT: Record<StartEvent["cache"], string> = {
 };
 
 class TextReporter implements Reporter {
-  #batchSize: number;
   #withBar: boolean;
   #bar: EpochBar | undefined;
   #epochs = 0;
 
-  constructor(batchSize: number, withBar: boolean) {
-    this.#batchSize = batchSize;
+  constructor(withBar: boolean) {
     this.#withBar = withBar;
   }
 
@@ -131,7 +131,7 @@ class TextReporter implements Reporter {
   #start(event: StartEvent): void {
     this.#epochs = event.epochs;
     if (this.#withBar) this.#bar = new EpochBar(event.epochs);
-    for (const line of summaryLines(event.summary, this.#batchSize)) print(line);
+    for (const line of summaryLines(event.summary, event.batchSize)) print(line);
     print();
     print(
       `${grouped(event.trainImages)} training and ${grouped(event.validImages)} validation images, ` +
@@ -139,6 +139,15 @@ class TextReporter implements Reporter {
     );
     print(KEPT[event.cache]);
     if (event.runDir !== null) print(`Run folder ${shortPath(event.runDir)}`);
+    if (event.epochsDone > 0 || event.batchesDone > 0) {
+      const within =
+        event.batchesDone > 0
+          ? ` and ${event.batchesDone} of ${event.batches} batches of the next`
+          : "";
+      print(
+        `Going on after ${event.epochsDone} epoch${event.epochsDone === 1 ? "" : "s"}${within}`,
+      );
+    }
     print();
   }
 
@@ -175,7 +184,8 @@ class TextReporter implements Reporter {
       print("  valid_comparison.png       before and after, side by side");
     }
     print("  metrics.csv, setting.yaml  every epoch's scores, every setting");
-    print(`Next: flexae evaluate ${/\s/.test(folder) ? JSON.stringify(folder) : folder}`);
+    const next = result.stopped === "interrupted" ? "run --resume" : "evaluate";
+    print(`Next: flexae ${next} ${/\s/.test(folder) ? JSON.stringify(folder) : folder}`);
   }
 }
 
@@ -206,19 +216,22 @@ function exitCodeFor(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
 
-export async function run(invocation: Invocation): Promise<number> {
+export async function run(
+  invocation: Invocation,
+  { resume }: { resume?: string },
+): Promise<number> {
   const settings = settingsOf(invocation);
   const verbose = settings.preTrain_verbose;
   let reporter: Reporter;
   if (invocation.json) reporter = new JsonReporter();
   else if (verbose === 0) reporter = new SilentReporter();
   else {
-    reporter = new TextReporter(
-      settings.batch_size,
-      verbose === 1 && process.stderr.isTTY === true,
-    );
+    reporter = new TextReporter(verbose === 1 && process.stderr.isTTY === true);
   }
-  const training = new Training(settings, { onEvent: (event) => reporter.event(event) });
+  const training = new Training(layersOf(invocation), {
+    resume,
+    onEvent: (event) => reporter.event(event),
+  });
   const watch = new SignalWatch(() => training.cancel(), invocation.json || verbose === 0);
   try {
     const result = await training.result;

@@ -1,0 +1,11 @@
+#pragma once
+
+#include <napi.h>
+
+namespace flexae::addon {
+
+/// readCheckpoint() and lockFolder() of ts/addon/types.ts.
+Napi::Value read_checkpoint(const Napi::CallbackInfo& info);
+Napi::Value lock_folder(const Napi::CallbackInfo& info);
+
+}  // namespace flexae::addon

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+namespace flexae {
+
+/// Holds a folder against other processes that ask for it too, until it is destroyed or its process
+/// ends, however that ends: an exclusive flock(2) on the folder itself, which leaves no file
+/// behind.
+class FolderLock {
+ public:
+  /// Throws Error(kConfig) if another one holds it, Error(kIo) if the folder cannot be opened.
+  /// Where the file system has no locks it holds nothing.
+  explicit FolderLock(const std::string& path);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+}  // namespace flexae

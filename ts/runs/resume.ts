@@ -1,0 +1,254 @@
+/** Where an earlier run left off, and what may differ when it goes on. */
+import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { parse } from "yaml";
+import { configError, FlexaeError, ioError, systemReason } from "../addon/errors.js";
+import { awaitAddon, callAddon } from "../addon/loader.js";
+import type { CheckpointInfo, FolderLock } from "../addon/types.js";
+import { kebabCase } from "../config/names.js";
+import { PARAMETERS, type ParameterName } from "../config/parameters.js";
+import { type Layer, plainSettings, resolveSettings, type Settings } from "../config/resolve.js";
+import { showValue } from "../config/values.js";
+import { findRun, isLeftover, SETTING_FILE } from "./folder.js";
+
+/** What a resumed run may be given anew. All else is what the run is, and stays. */
+const CHANGEABLE: readonly ParameterName[] = [
+  "train_epochs",
+  "patience",
+  "period",
+  "checkpoint_epochs",
+  "checkpoint_minutes",
+  "keep",
+  "on_nan",
+  "learning_rate",
+  "device",
+  "precision",
+  "threads",
+  "workers",
+  "cache",
+  "max_bad",
+  "max_pixels",
+  "train_dir",
+  "valid_dir",
+  "preTrain_verbose",
+];
+
+/** Of those, the ones after which the numbers are no longer those of an uninterrupted run. */
+const CHANGES_RESULT: readonly ParameterName[] = [
+  "learning_rate",
+  "device",
+  "precision",
+  "threads",
+  "train_dir",
+];
+
+/** Of those, the ones nobody needs to be told about. */
+const UNSAID: readonly ParameterName[] = ["preTrain_verbose"];
+
+/** A run that goes on. */
+export interface ResumePoint {
+  /** Absolute. */
+  folder: string;
+  /** Held until the run ends. */
+  lock: FolderLock;
+  settings: Settings;
+  /** Absolute path of the checkpoint; null where the run had none yet and starts anew. */
+  file: string | null;
+  checkpoint: CheckpointInfo | null;
+  /** What its `setting.yaml` says of its earlier sessions. */
+  started: string | null;
+  resumed: unknown[];
+  warnings: string[];
+}
+
+interface EarlierSetting {
+  state?: unknown;
+  started?: unknown;
+  resumed?: unknown;
+  config?: unknown;
+  data?: { train_dir?: unknown; valid_dir?: unknown };
+}
+
+async function readSetting(folder: string): Promise<EarlierSetting> {
+  try {
+    const text = await readFile(join(folder, SETTING_FILE), "utf8");
+    const value: unknown = parse(text, { maxAliasCount: 100 });
+    return typeof value === "object" && value !== null ? (value as EarlierSetting) : {};
+  } catch {
+    // The checkpoint says all that is needed; without one this is reported below.
+    return {};
+  }
+}
+
+interface Found {
+  file: string;
+  info: CheckpointInfo;
+}
+
+/** The newest checkpoint that is whole. What is damaged is named in `warnings`. */
+async function newestCheckpoint(folder: string, warnings: string[]): Promise<Found | undefined> {
+  const read = async (name: string): Promise<Found | undefined> => {
+    const file = join(folder, name);
+    if ((await stat(file).catch(() => undefined)) === undefined) return undefined;
+    try {
+      return { file, info: await awaitAddon((addon) => addon.readCheckpoint(file)) };
+    } catch (error) {
+      if (!(error instanceof FlexaeError) || error.code !== "FLEXAE_MODEL") throw error;
+      warnings.push(`${error.message.split("\n", 1)[0]}; an earlier checkpoint is used`);
+      // Out of the way, so that it takes no good one's place; whoever wants to can look into it.
+      await rename(file, `${file}.damaged`);
+      return undefined;
+    }
+  };
+  for (const name of ["last.ckpt", "previous.ckpt"]) {
+    const found = await read(name);
+    if (found !== undefined) return found;
+  }
+  let newest: Found | undefined;
+  for (const name of (await readdir(folder)).filter((n) => /^(best|ep\d+-.*)\.ckpt$/.test(n))) {
+    const found = await read(name);
+    if (found !== undefined && found.info.epoch > (newest?.info.epoch ?? -1)) newest = found;
+  }
+  return newest;
+}
+
+/** The settings a run was started with, its folders absolute. */
+function settingsOf(folder: string, setting: EarlierSetting, found: Found | undefined): Settings {
+  let values: unknown;
+  let source: string;
+  if (found === undefined) {
+    const { train_dir, valid_dir } = setting.data ?? {};
+    values = setting.config;
+    if (typeof values === "object" && values !== null) {
+      values = {
+        ...values,
+        ...(typeof train_dir === "string" ? { train_dir } : {}),
+        ...(typeof valid_dir === "string" ? { valid_dir } : {}),
+      };
+    }
+    source = join(folder, SETTING_FILE);
+  } else {
+    source = found.file;
+    try {
+      values = JSON.parse(found.info.settingsJson);
+    } catch {
+      values = undefined;
+    }
+  }
+  if (typeof values !== "object" || values === null || Array.isArray(values)) {
+    throw configError(
+      `${folder} cannot go on: it holds neither a checkpoint nor the settings of its run; start a new one`,
+    );
+  }
+  return resolveSettings([
+    { values: values as Record<string, unknown>, spell: (name) => `${name} in ${source}` },
+  ]);
+}
+
+/** Settings of the run with what was given over them, if that is allowed. */
+function withChanges(
+  before: Settings,
+  layers: readonly Layer[],
+  folder: string,
+  warnings: string[],
+): Settings {
+  const base = plainSettings(before);
+  for (const layer of layers) {
+    for (const name of ["save_dir", "overwrite"]) {
+      const given = Object.keys(layer.values).find(
+        (key) => kebabCase(key) === kebabCase(name) && layer.values[key] !== undefined,
+      );
+      if (given === undefined) continue;
+      throw configError(`${layer.spell(given)} means nothing to a run that goes on in its folder`);
+    }
+  }
+  const after = resolveSettings([{ values: base, spell: (name) => name }, ...layers]);
+  const plain = plainSettings(after);
+  const differences: string[] = [];
+  for (const { name } of PARAMETERS) {
+    if (JSON.stringify(plain[name]) === JSON.stringify(base[name])) continue;
+    const difference = `${name} ${showValue(base[name])} → ${showValue(plain[name])}`;
+    if (!CHANGEABLE.includes(name)) differences.push(difference);
+    else if (!UNSAID.includes(name)) {
+      const consequence = CHANGES_RESULT.includes(name)
+        ? ": from here on the numbers are not those of an uninterrupted run"
+        : "";
+      warnings.push(`changed on resuming: ${difference}${consequence}`);
+    }
+  }
+  if (differences.length > 0) {
+    throw configError(
+      `${folder} cannot go on with another ${differences.join(", ")}\nLeave that out, or start a new run.`,
+    );
+  }
+  return after;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() ?? false;
+}
+
+/** Refuses a run that has nothing left to do. */
+async function requireUnfinished(
+  folder: string,
+  setting: EarlierSetting,
+  settings: Settings,
+  info: CheckpointInfo | undefined,
+): Promise<void> {
+  if (info === undefined || (setting.state !== "finished" && setting.state !== "early")) return;
+  // A model that was lost or set aside is made again.
+  if (!(await isFile(join(folder, "ae.pt"))) || !(await isFile(join(folder, "en.pt")))) return;
+  if (info.epoch >= settings.train_epochs) {
+    throw configError(
+      `${folder} is finished: its ${info.epoch} epochs are trained; ask for more with --train-epochs`,
+    );
+  }
+  const wait = info.epoch - info.bestEpoch;
+  if (wait > 0 && wait >= settings.patience) {
+    throw configError(
+      `${folder} is finished: it stopped early after ${wait} epochs without a better validation loss; ask for more with --patience`,
+    );
+  }
+}
+
+/** Removes what a process that died was writing. */
+async function sweep(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (isLeftover(name)) await rm(join(folder, name), { force: true });
+  }
+}
+
+/**
+ * Finds the run that `name` means (a folder, or `last` for the newest in `logs/`), holds it, and
+ * says where and with which settings it goes on: at its newest whole checkpoint.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG` if there is no such run, it is in use or finished, or `layers`
+ *   would change what cannot be changed; `FLEXAE_IO`.
+ */
+export async function resumeRun(name: string, layers: readonly Layer[]): Promise<ResumePoint> {
+  const folder = await findRun(name, SETTING_FILE);
+  const lock = callAddon((addon) => addon.lockFolder(folder));
+  try {
+    await sweep(folder);
+    const warnings: string[] = [];
+    const setting = await readSetting(folder);
+    const found = await newestCheckpoint(folder, warnings);
+    const settings = withChanges(settingsOf(folder, setting, found), layers, folder, warnings);
+    await requireUnfinished(folder, setting, settings, found?.info);
+    if (found === undefined) warnings.push(`${basename(folder)} had no checkpoint: it starts anew`);
+    return {
+      folder,
+      lock,
+      settings,
+      file: found?.file ?? null,
+      checkpoint: found?.info ?? null,
+      started: typeof setting.started === "string" ? setting.started : null,
+      resumed: Array.isArray(setting.resumed) ? setting.resumed : [],
+      warnings,
+    };
+  } catch (error) {
+    lock.release();
+    if (error instanceof FlexaeError) throw error;
+    throw ioError(`${folder} cannot be read: ${systemReason(error)}`, error);
+  }
+}
