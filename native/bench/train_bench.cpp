@@ -296,6 +296,8 @@ void run(Settings settings) {
   if (settings.warmup > 0) (void)bench.train(settings.warmup);
   const std::vector<double> steps = bench.train(settings.steps);
   const double loss = bench.loss();
+  const std::string warning = bench.take_warning();
+  if (!warning.empty()) std::cerr << warning << '\n';
   (void)bench.encode(1);
   const std::vector<double> encodes = bench.encode(settings.steps);
 

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
+
 #include "core/kernels/kernels.h"
 #include "core/random.h"
 
@@ -33,12 +35,17 @@ at::Tensor on_cpu(const at::Tensor& bytes, const Flips& flips) {
   return out.permute({0, 3, 1, 2});
 }
 
+at::Tensor as_tensor(const std::vector<bool>& flags, at::Device device) {
+  if (flags.empty()) return {};
+  at::Tensor tensor = at::empty({static_cast<int64_t>(flags.size())}, at::kBool);
+  std::copy(flags.begin(), flags.end(), tensor.mutable_data_ptr<bool>());
+  return tensor.to(device);
+}
+
 /// Turns over the chosen images; `dim` 1 is vertical, 2 horizontal.
-at::Tensor flip_some(const at::Tensor& bytes, const std::vector<bool>& chosen, int64_t dim) {
-  if (chosen.empty()) return bytes;
-  at::Tensor mask = at::empty({bytes.size(0), 1, 1, 1}, at::kBool);
-  for (size_t i = 0; i < chosen.size(); ++i) mask.mutable_data_ptr<bool>()[i] = chosen[i];
-  return at::where(mask.to(bytes.device(), /*non_blocking=*/true), bytes.flip({dim}), bytes);
+at::Tensor flip_some(const at::Tensor& bytes, const at::Tensor& chosen, int64_t dim) {
+  if (!chosen.defined()) return bytes;
+  return at::where(chosen.view({-1, 1, 1, 1}), bytes.flip({dim}), bytes);
 }
 
 }  // namespace
@@ -57,7 +64,13 @@ Flips draw_flips(const std::vector<int64_t>& indices, uint64_t seed, int64_t epo
 
 at::Tensor to_images(const at::Tensor& bytes, const Flips& flips) {
   if (bytes.is_cpu()) return on_cpu(bytes, flips);
-  const at::Tensor turned = flip_some(flip_some(bytes, flips.horizontal, 2), flips.vertical, 1);
+  return to_images(bytes, as_tensor(flips.horizontal, bytes.device()),
+                   as_tensor(flips.vertical, bytes.device()));
+}
+
+at::Tensor to_images(const at::Tensor& bytes, const at::Tensor& horizontal,
+                     const at::Tensor& vertical) {
+  const at::Tensor turned = flip_some(flip_some(bytes, horizontal, 2), vertical, 1);
   return turned.to(at::kFloat).div_(255).permute({0, 3, 1, 2});
 }
 

@@ -21,4 +21,9 @@ Flips draw_flips(const std::vector<int64_t>& indices, uint64_t seed, int64_t epo
 /// asked.
 at::Tensor to_images(const at::Tensor& bytes, const Flips& flips = {});
 
+/// The same by ATen's operators, with flips that are on the bytes' device: N bools each, undefined
+/// for none.
+at::Tensor to_images(const at::Tensor& bytes, const at::Tensor& horizontal,
+                     const at::Tensor& vertical);
+
 }  // namespace flexae

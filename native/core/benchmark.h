@@ -32,6 +32,9 @@ class Benchmark {
   /// Mean loss of the last train(). NaN before.
   [[nodiscard]] double loss() { return step_.metrics().values().loss; }
 
+  /// See TrainingStep::take_warning().
+  std::string take_warning() { return step_.take_warning(); }
+
   [[nodiscard]] at::Device device() const { return step_.device(); }
   [[nodiscard]] Precision precision() const { return step_.precision(); }
   [[nodiscard]] int threads() const { return threads_; }

@@ -29,4 +29,8 @@ std::vector<CudaDevice> cuda_devices();
 /// reason.
 c10::Device resolve_device(const std::string& name);
 
+/// Settings of the whole process for training on `device`: where it is a GPU, cuDNN tries out which
+/// of its algorithms is the fastest for a shape, and fp32 products are computed in TF32.
+void tune_device(c10::Device device);
+
 }  // namespace flexae

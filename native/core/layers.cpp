@@ -323,27 +323,30 @@ class Dropout : public Layer {
  public:
   Dropout(const LayerSpec& spec, uint64_t index) : Layer(spec), index_(index) {}
 
+  void draw(int64_t images, const at::TensorOptions& options, uint64_t seed,
+            uint64_t step) override {
+    if (!masks_.defined() || masks_.size(0) < images) {
+      masks_ = at::empty({images, spec_.in.numel()}, options);
+    }
+    const double keep = 1.0 - spec_.drop_rate;
+    const at::Generator generator =
+        make_generator(masks_.device(), random_bits(seed, RandomPurpose::kDropout, step, index_));
+    masks_.narrow(0, 0, images).bernoulli_(keep, generator).div_(keep);
+  }
+
   Value forward(const Value& value, PassContext& context) override {
     const at::Tensor x = value.dense();
     if (!context.training) return x;
-    const double keep = 1.0 - spec_.drop_rate;
-    const at::Generator generator = make_generator(
-        x.device(), random_bits(context.seed, RandomPurpose::kDropout, context.step, index_));
-    mask_ = at::empty(x.sizes(), x.options()).bernoulli_(keep, generator).div_(keep);
-    return x * mask_;
+    return x * masks_.narrow(0, 0, x.size(0));
   }
 
   at::Tensor backward(const at::Tensor& grad, bool /*input_grad*/) override {
-    at::Tensor dx = grad * mask_;
-    release();
-    return dx;
+    return grad * masks_.narrow(0, 0, grad.size(0));
   }
-
-  void release() override { mask_.reset(); }
 
  private:
   uint64_t index_;
-  at::Tensor mask_;
+  at::Tensor masks_;  ///< Of as many images as there have been at once.
 };
 
 /// N×C×H×W in channels_last ↔ N×(H·W·C): no bytes move.

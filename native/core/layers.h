@@ -20,9 +20,6 @@ namespace flexae {
 struct PassContext {
   /// Training: batch statistics, dropout, and everything kept that backward() needs.
   bool training = false;
-  /// Seeds the dropout masks of this step.
-  uint64_t seed = 0;
-  uint64_t step = 0;
   /// Sum of activity penalties of this pass, 0-dimensional; undefined while there is none.
   at::Tensor activity_penalty;
 };
@@ -45,13 +42,19 @@ struct Buffer {
 };
 
 /// One layer with its weights. Images travel as N×C×H×W in channels_last memory format, vectors as
-/// N×C. forward() then backward() on one thread; backward() only after a training forward().
+/// N×C. draw(), forward(), backward() on one thread: a training forward() only after draw(),
+/// backward() only after a training forward().
 class Layer {
  public:
   explicit Layer(const LayerSpec& spec) : spec_(spec) {}
   virtual ~Layer() = default;
   Layer(const Layer&) = delete;
   Layer& operator=(const Layer&) = delete;
+
+  /// Takes from chance what training forward()s of up to `images` images need, into memory that
+  /// stays where it is unless `images` grows. `options`: of what flows between the layers.
+  virtual void draw(int64_t /*images*/, const at::TensorOptions& /*options*/, uint64_t /*seed*/,
+                    uint64_t /*step*/) {}
 
   virtual Value forward(const Value& x, PassContext& context) = 0;
 

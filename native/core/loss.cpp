@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <cmath>
@@ -40,6 +41,18 @@ at::Tensor sums_on_cpu(const at::Tensor& logits, const at::Tensor& target, at::T
   return total;
 }
 
+/// `sums`: on the host, as Metrics keeps them.
+Metrics::Values means(const at::Tensor& sums, int64_t pixels, int64_t images) {
+  if (images == 0) {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    return {nan, nan, nan, nan};
+  }
+  const double* s = sums.const_data_ptr<double>();
+  const double mse = s[2] / static_cast<double>(pixels);
+  return {s[0] / static_cast<double>(pixels) + s[3] / static_cast<double>(images),
+          s[1] / static_cast<double>(pixels), mse, -10.0 * std::log10(mse)};
+}
+
 at::Tensor sums_by_aten(const at::Tensor& logits, const at::Tensor& target, at::Tensor* grad) {
   const at::Tensor p = at::sigmoid(logits);
   const at::Tensor bce =
@@ -56,6 +69,17 @@ at::Tensor sums_by_aten(const at::Tensor& logits, const at::Tensor& target, at::
 
 at::Tensor Metrics::add(const at::Tensor& logits, const at::Tensor& target,
                         const at::Tensor& penalties, at::Tensor* grad) {
+  count(logits.size(0), logits.numel());
+  return accumulate(logits, target, penalties, grad);
+}
+
+void Metrics::count(int64_t images, int64_t values) {
+  images_ += images;
+  pixels_ += values;
+}
+
+at::Tensor Metrics::accumulate(const at::Tensor& logits, const at::Tensor& target,
+                               const at::Tensor& penalties, at::Tensor* grad) {
   const bool plain = logits.is_cpu() && logits.scalar_type() == at::kFloat &&
                      target.scalar_type() == at::kFloat && logits.strides() == target.strides() &&
                      logits.is_non_overlapping_and_dense() && logits.dim() > 0;
@@ -65,25 +89,31 @@ at::Tensor Metrics::add(const at::Tensor& logits, const at::Tensor& target,
                                ? penalties.to(at::kDouble) * static_cast<double>(logits.size(0))
                                : at::zeros({}, sums_.options());
   sums_ += at::cat({sums, costs.reshape({1})});
-  pixels_ += logits.numel();
-  images_ += logits.size(0);
   return sums[0] + costs;
 }
 
 Metrics::Values Metrics::values() const {
-  if (images_ == 0) {
-    const double nan = std::numeric_limits<double>::quiet_NaN();
-    return {nan, nan, nan, nan};
+  return means(sums_.cpu(), pixels_, images_);
+}
+
+std::optional<Metrics::Values> Metrics::latest() {
+  if (sums_.is_cpu()) return values();
+  std::optional<Values> latest;
+  if (glimpse_) {
+    if (!glimpse_->copied.query()) return std::nullopt;
+    latest = means(glimpse_->sums, glimpse_->pixels, glimpse_->images);
   }
-  const at::Tensor host = sums_.cpu();
-  const double* s = host.const_data_ptr<double>();
-  const auto pixels = static_cast<double>(pixels_);
-  const double mse = s[2] / pixels;
-  return {s[0] / pixels + s[3] / static_cast<double>(images_), s[1] / pixels, mse,
-          -10.0 * std::log10(mse)};
+  const at::Device device = sums_.device();
+  glimpse_.emplace(
+      Glimpse{at::empty({kSums}, at::TensorOptions().dtype(at::kDouble).pinned_memory(true)),
+              pixels_, images_, c10::Event(device.type())});
+  glimpse_->sums.copy_(sums_, /*non_blocking=*/true);
+  glimpse_->copied.record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+  return latest;
 }
 
 void Metrics::reset() {
+  glimpse_.reset();
   sums_.zero_();
   pixels_ = 0;
   images_ = 0;
@@ -103,6 +133,7 @@ void Metrics::restore(const at::Tensor& state) {
       state.size(0) != kSums + 2 || !valid(count(kSums)) || !valid(count(kSums + 1))) {
     throw Error(ErrorCode::kModel, "the saved metrics are not this program's");
   }
+  glimpse_.reset();
   sums_.copy_(state.narrow(0, 0, kSums));
   pixels_ = static_cast<int64_t>(count(kSums));
   images_ = static_cast<int64_t>(count(kSums + 1));

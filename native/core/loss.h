@@ -1,8 +1,10 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Event.h>
 
 #include <cstdint>
+#include <optional>
 
 namespace flexae {
 
@@ -22,6 +24,12 @@ class Metrics {
   at::Tensor add(const at::Tensor& logits, const at::Tensor& target, const at::Tensor& penalties,
                  at::Tensor* grad);
 
+  /// The same in two halves: accumulate() computes on the device without the host looking at
+  /// anything, count() adds what the host knows, `values` being all the elements of the logits.
+  at::Tensor accumulate(const at::Tensor& logits, const at::Tensor& target,
+                        const at::Tensor& penalties, at::Tensor* grad);
+  void count(int64_t images, int64_t values);
+
   struct Values {
     double loss;      ///< Mean binary cross-entropy plus mean penalties.
     double accuracy;  ///< Keras's binary accuracy: share of pixels whose rounded output equals the
@@ -31,6 +39,10 @@ class Metrics {
   };
   /// Waits for the device. All NaN while nothing was added.
   [[nodiscard]] Values values() const;
+
+  /// values() of a moment ago, without waiting: what the device had computed when this was last
+  /// called; nothing if that has not come over yet. On a CPU, values().
+  std::optional<Values> latest();
 
   void reset();
 
@@ -42,9 +54,18 @@ class Metrics {
  private:
   static constexpr int64_t kSums = 4;
 
+  /// A copy of the sums on its way to the host.
+  struct Glimpse {
+    at::Tensor sums;
+    int64_t pixels;
+    int64_t images;
+    c10::Event copied;
+  };
+
   at::Tensor sums_;  ///< fp64: Σ BCE, pixels right, Σ squared error, Σ N·penalties
   int64_t pixels_ = 0;
   int64_t images_ = 0;
+  std::optional<Glimpse> glimpse_;
 };
 
 }  // namespace flexae

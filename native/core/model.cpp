@@ -66,12 +66,16 @@ Autoencoder::Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>
   }
 }
 
-at::Tensor Autoencoder::to_compute(const at::Tensor& images) const {
+at::ScalarType Autoencoder::compute_type() const {
   // A CPU keeps fp32 between the layers, whose products narrow it; a GPU has bf16 in memory too.
   const bool narrow = precision_ == Precision::kBf16 && !device_.is_cpu();
-  const at::ScalarType type = narrow ? at::kBFloat16 : at::kFloat;
-  return images.to(type).contiguous(images.dim() == 4 ? at::MemoryFormat::ChannelsLast
-                                                      : at::MemoryFormat::Contiguous);
+  return narrow ? at::kBFloat16 : at::kFloat;
+}
+
+at::Tensor Autoencoder::to_compute(const at::Tensor& images) const {
+  return images.to(compute_type())
+      .contiguous(images.dim() == 4 ? at::MemoryFormat::ChannelsLast
+                                    : at::MemoryFormat::Contiguous);
 }
 
 Value Autoencoder::run(const Value& x, Part part, PassContext& context) {
@@ -146,10 +150,18 @@ at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
 }
 
 at::Tensor Autoencoder::forward(const at::Tensor& images, uint64_t seed, uint64_t step) {
+  draw(images.size(0), seed, step);
+  return forward(images);
+}
+
+void Autoencoder::draw(int64_t images, uint64_t seed, uint64_t step) {
+  const auto options = at::TensorOptions().dtype(compute_type()).device(device_);
+  for (const auto& layer : layers_) layer->draw(images, options, seed, step);
+}
+
+at::Tensor Autoencoder::forward(const at::Tensor& images) {
   PassContext context;
   context.training = true;
-  context.seed = seed;
-  context.step = step;
   const Value embedding = run(to_compute(images), Part::kEncoder, context);
   const Value logits = run(embedding, Part::kDecoder, context);
   activity_penalty_ = context.activity_penalty;

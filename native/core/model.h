@@ -39,6 +39,10 @@ class Autoencoder {
 
   /// A training pass: logits of `images`. Dropout masks follow from (seed, step).
   at::Tensor forward(const at::Tensor& images, uint64_t seed, uint64_t step);
+  /// The same in two halves: draw() takes from chance what a batch of `images` images needs, then
+  /// forward() computes on the device without the host looking at anything.
+  void draw(int64_t images, uint64_t seed, uint64_t step);
+  at::Tensor forward(const at::Tensor& images);
   /// Gradients of everything from d(loss)/d(logits), the regularizers' included.
   void backward(const at::Tensor& grad);
   /// Applies the constraints to the weights; after each optimizer step.
@@ -64,6 +68,7 @@ class Autoencoder {
   Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>& specs, uint64_t seed,
               at::Device device, Precision precision, bool stages);
 
+  [[nodiscard]] at::ScalarType compute_type() const;
   [[nodiscard]] at::Tensor to_compute(const at::Tensor& images) const;
   Value run(const Value& x, Part part, PassContext& context);
   /// Layers [begin, end) on all images at once, or on as many at a time as stay in the cache.

@@ -3,9 +3,13 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "core/bad_number.h"
+#include "core/device_step.h"
 #include "core/loss.h"
 #include "core/model.h"
 #include "core/optimizer.h"
@@ -14,18 +18,14 @@
 
 namespace flexae {
 
-/// A batch whose loss or one of whose gradients was infinite or no number.
-struct BadNumber {
-  int64_t batch;
-  bool gradient;  ///< The loss itself was finite.
-};
-
 /// A model with its optimizer: what one batch does to them. Everything random follows from the seed
 /// and from where the batch stands, so a run can be repeated or resumed anywhere.
 class TrainingStep {
  public:
   /// `config` must outlive the object.
   TrainingStep(const TrainerConfig& config, at::Device device);
+  TrainingStep(const TrainingStep&) = delete;
+  TrainingStep& operator=(const TrainingStep&) = delete;
 
   /// One update from bytes N×H×W×C on the device. `indices`: of the images in their source (see
   /// Batch). Adds the batch to metrics().
@@ -36,8 +36,11 @@ class TrainingStep {
 
   /// The first bad batch since construction or reset_bad_number(). Current after every train();
   /// waits for a device other than the CPU.
-  [[nodiscard]] std::optional<BadNumber> bad_number() const { return bad_; }
-  void reset_bad_number() { bad_.reset(); }
+  [[nodiscard]] std::optional<BadNumber> bad_number() const;
+  void reset_bad_number();
+
+  /// What has become worth telling whoever trains, once; "" if nothing has.
+  std::string take_warning();
 
   Autoencoder& model() { return model_; }
   Optimizer& optimizer() { return optimizer_; }
@@ -53,6 +56,7 @@ class TrainingStep {
   Optimizer optimizer_;
   Metrics metrics_;
   std::optional<BadNumber> bad_;
+  std::unique_ptr<DeviceStep> device_step_;  ///< Null on the CPU.
 };
 
 }  // namespace flexae
