@@ -25,6 +25,7 @@
 #include "data/jpeg.h"
 #include "data/memory_gate.h"
 #include "data/png.h"
+#include "data/quiet_cerr.h"
 
 namespace flexae {
 namespace {
@@ -118,6 +119,7 @@ cv::Mat decode_by_opencv(std::span<uint8_t> bytes, const ImageHeader& header, cv
   if (!header.gray) flags |= cv::IMREAD_COLOR;
   if (header.white > 255) flags |= cv::IMREAD_ANYDEPTH;
   const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8UC1, bytes.data());
+  const QuietCerr quiet;
   cv::Mat decoded = cv::imdecode(encoded, flags, &pixels);
   if (header.white != 0 && !decoded.empty()) {
     decoded.convertTo(decoded, CV_8U, 255.0 / header.white);

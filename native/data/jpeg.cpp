@@ -9,9 +9,10 @@
 
 #include <opencv2/core.hpp>
 
-// libjpeg's header needs size_t and FILE before it.
-#include <jerror.h>
+// libjpeg's headers need size_t and FILE before them, and this order.
 #include <jpeglib.h>
+
+#include <jerror.h>
 
 namespace flexae {
 namespace {

@@ -323,6 +323,29 @@ TEST_F(CacheTest, FilesCutShortOrGrownAreMadeAgain) {
   EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(path)));
 }
 
+/// A file as a stranger would make it: every hash is right, whatever the rest is.
+TEST_F(CacheTest, AStrangersFileCannotAskForMemoryNorForTheTerminal) {
+  ASSERT_EQ(run(), kImages);
+  const std::string path = cached().at(0);
+  const std::string key = fs::path(path).stem().string();
+  const auto offer = [&](const std::string& reasons, uint32_t length) {
+    CacheIndex index;
+    index.entries.resize(kImages);
+    index.entries[0] = {0, CacheEntry::kBad, length};
+    index.reasons = reasons;
+    const FileHandle file(::open(path.c_str(), O_RDWR));
+    EXPECT_EQ(write_cache_index(file.get(), key, spec, index), 0);
+    return read_cache_index(file.get(), key, spec, kImages).has_value();
+  };
+  EXPECT_TRUE(offer("a reason", 8));
+  EXPECT_FALSE(offer("a reason", 9));
+  EXPECT_FALSE(offer("\x1b[31m", 5));
+  EXPECT_FALSE(offer("two\nlines", 9));
+  EXPECT_TRUE(offer(std::string(kImages * 1024, 'x'), 8));
+  EXPECT_FALSE(offer(std::string(kImages * 1024 + 1, 'x'), 8));
+  EXPECT_EQ(run(), kImages);
+}
+
 TEST_F(CacheTest, AFileCutShortInUseIsNotTrusted) {
   ASSERT_EQ(run(), kImages);
   const auto store = open();

@@ -7,7 +7,11 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
 #include <numeric>
 #include <optional>
 #include <string>
@@ -38,6 +42,11 @@ Decoded decode(const std::vector<uint8_t>& bytes, const DecodeSpec& spec) {
 
 std::string reason(const std::vector<uint8_t>& bytes) {
   return decode(bytes, {16, 24, 3, Interpolation::kArea}).reason.value_or("");
+}
+
+void put(std::vector<uint8_t>& bytes, size_t at, std::initializer_list<int> values) {
+  std::transform(values.begin(), values.end(), bytes.begin() + static_cast<long>(at),
+                 [](int value) { return static_cast<uint8_t>(value); });
 }
 
 int largest_difference(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
@@ -133,7 +142,7 @@ TEST_P(DecodeFixture, SurvivesDamage) {
   SCOPED_TRACE(random.note());
   const std::vector<uint8_t> whole = test::read_bytes(kImages + GetParam().name);
   const Decoded before = decode(whole, {16, 24, 3, Interpolation::kArea});
-  testing::internal::CaptureStderr();  // decoders complain about some of these
+  testing::internal::CaptureStderr();
   for (int round = 0; round < 60; ++round) {
     std::vector<uint8_t> damaged = whole;
     for (int i = random.between(1, 6); i > 0; --i) {
@@ -144,7 +153,7 @@ TEST_P(DecodeFixture, SurvivesDamage) {
     spec.max_pixels = 1 << 20;
     static_cast<void>(decode(damaged, spec));
   }
-  testing::internal::GetCapturedStderr();
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
   const Decoded after = decode(whole, {16, 24, 3, Interpolation::kArea});
   EXPECT_EQ(after.reason, std::nullopt);
   EXPECT_EQ(after.pixels, before.pixels);
@@ -362,7 +371,7 @@ TEST(Decode, SmallJpegsAreNotReducedUnevenly) {
 TEST(Decode, SaysWhyBytesAreNoImage) {
   EXPECT_EQ(reason({}), "empty file");
   EXPECT_EQ(reason({'h', 'e', 'l', 'l', 'o'}), "not an image");
-  EXPECT_EQ(reason(test::read_bytes(kImages + "gif.png")), "not an image");
+  EXPECT_EQ(reason(test::read_bytes(kImages + "gif.png")), "GIF is not supported");
   EXPECT_EQ(reason(test::read_bytes(kImages + "animated.webp")), "animated WebP is not supported");
   EXPECT_EQ(reason(test::read_bytes(kImages + "float.tif")), "corrupt or unsupported TIFF");
   std::vector<uint8_t> cut = test::read_bytes(kImages + "color.jpg");
@@ -384,29 +393,221 @@ TEST(Decode, BytesAfterTheEndOfAPictureDoNotMatter) {
   }
 }
 
-TEST(Decode, PixelCountIsCheckedBeforeMemoryIsTaken) {
-  std::vector<uint8_t> jpeg = test::read_bytes(kImages + "color.jpg");
-  for (size_t i = 0; i + 9 < jpeg.size(); ++i) {
-    if (jpeg[i] == 0xff && jpeg[i + 1] == 0xc0) {
-      std::fill(jpeg.begin() + static_cast<long>(i) + 5, jpeg.begin() + static_cast<long>(i) + 9,
-                0xff);
+/// The marker before a JPEG's coded data.
+constexpr std::array<uint8_t, 2> kScan{0xff, 0xda};
+
+TEST(Decode, SpoiltJpegPixelsAreNotMadeUp) {
+  Random random;
+  SCOPED_TRACE(random.note());
+  const auto jpeg = test::encode(".jpg", test::noise(200, 300, 3, random));
+  const auto scan = std::search(jpeg.begin(), jpeg.end(), kScan.begin(), kScan.end());
+  ASSERT_NE(scan, jpeg.end());
+  testing::internal::CaptureStderr();
+  // Coded data that ends before the picture does, though the file has its end.
+  std::vector<uint8_t> torn(jpeg.begin(), scan + (jpeg.end() - scan) / 2);
+  torn.insert(torn.end(), {0xff, 0xd9});
+  EXPECT_EQ(reason(torn), "corrupt or unsupported JPEG (premature end of data segment)");
+  // A piece between two restart markers is missing.
+  const auto pieces =
+      test::encode(".jpg", test::noise(200, 300, 3, random), {cv::IMWRITE_JPEG_RST_INTERVAL, 1});
+  const std::array<uint8_t, 2> restart{0xff, 0xd2};
+  const std::array<uint8_t, 2> next{0xff, 0xd3};
+  const auto from = std::search(pieces.begin(), pieces.end(), restart.begin(), restart.end());
+  const auto to = std::search(from, pieces.end(), next.begin(), next.end());
+  ASSERT_NE(to, pieces.end());
+  std::vector<uint8_t> gap(pieces.begin(), from);
+  gap.insert(gap.end(), to, pieces.end());
+  EXPECT_EQ(reason(gap), "corrupt or unsupported JPEG (found marker 0xd3 instead of RST2)");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(Decode, StderrIsQuietForBadImagesAlone) {
+  testing::internal::CaptureStderr();
+  std::thread([] {
+    for (int i = 0; i < 200; ++i)
+      static_cast<void>(reason(test::read_bytes(kImages + "float.tif")));
+  }).join();
+  std::cerr << "something" << ' ' << 5 << '\n';
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "something 5\n");
+}
+
+TEST(Decode, SpoiltPngPixelsAreNoneOfStderrsBusiness) {
+  // Compressed data that is none, under a right checksum: IHDR of 4×4 gray, IDAT "spoilt", IEND.
+  static constexpr uint8_t kPng[] = {
+      0x89, 'P',  'N',  'G', '\r', '\n', 0x1a, '\n', 0,   0,   0,   13,   'I',  'H',  'D',  'R',
+      0,    0,    0,    4,   0,    0,    0,    4,    8,   0,   0,   0,    0,    0x8c, 0x9a, 0xc1,
+      0xa2, 0,    0,    0,   6,    'I',  'D',  'A',  'T', 's', 'p', 'o',  'i',  'l',  't',  0xfe,
+      0xf1, 0x00, 0x14, 0,   0,    0,    0,    'I',  'E', 'N', 'D', 0xae, 0x42, 0x60, 0x82};
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(reason({std::begin(kPng), std::end(kPng)}).substr(0, 13), "corrupt PNG (");
+  EXPECT_NE(reason({std::begin(kPng), std::end(kPng)}), "corrupt PNG (checksum)");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+// What OpenCV makes of the same file, bit for bit: only who calls the libraries differs.
+TEST(Decode, JpegAndPngAreDecodedAsByOpenCV) {
+  Random random;
+  SCOPED_TRACE(random.note());
+  for (int round = 0; round < 120; ++round) {
+    const int channels = random.between(0, 1) == 0 ? 1 : 3;
+    cv::Mat image = test::noise(random.between(1, 70), random.between(1, 70), channels, random);
+    const bool png = round % 3 == 0;
+    std::vector<uint8_t> bytes;
+    if (png) {
+      if (random.between(0, 1) == 1) image.convertTo(image, CV_16U, 257);
+      bytes = test::encode(".png", image);
+    } else {
+      bytes = test::encode(
+          ".jpg", image,
+          {cv::IMWRITE_JPEG_QUALITY, random.between(5, 100), cv::IMWRITE_JPEG_PROGRESSIVE,
+           random.between(0, 1), cv::IMWRITE_JPEG_RST_INTERVAL, random.between(0, 3)});
+    }
+    const DecodeSpec spec{image.rows, image.cols, png || channels == 3 ? 3 : 1,
+                          Interpolation::kNearest};
+    const Decoded decoded = decode(bytes, spec);
+    ASSERT_FALSE(decoded.reason) << *decoded.reason;
+    const cv::Mat expected =
+        cv::imdecode(bytes, spec.channels == 3 ? cv::IMREAD_COLOR : cv::IMREAD_GRAYSCALE);
+    ASSERT_EQ(decoded.pixels, rgb_bytes(expected)) << "round " << round;
+  }
+  for (const char* name : {"cmyk.jpg", "rgb.jpg", "progressive.jpg", "palette.png", "bits1.png",
+                           "alpha.png", "gray_alpha.png", "deep.png"}) {
+    const auto bytes = test::read_bytes(kImages + name);
+    const cv::Mat expected = cv::imdecode(bytes, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+    const Decoded decoded = decode(bytes, {expected.rows, expected.cols, 3, Interpolation::kArea});
+    EXPECT_EQ(decoded.pixels, rgb_bytes(expected)) << name;
+  }
+}
+
+// ---- Sizes that headers claim
+// ------------------------------------------------------------------------------------
+
+uint32_t crc32(const uint8_t* at, size_t size) {
+  uint32_t crc = ~0U;
+  for (size_t i = 0; i < size; ++i) {
+    crc ^= at[i];
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (0xedb88320U & (0U - (crc & 1)));
+  }
+  return ~crc;
+}
+
+/// Files of a few hundred bytes that claim 16383×16383 pixels or more.
+std::vector<std::pair<std::string, std::vector<uint8_t>>> boasts() {
+  std::vector<std::pair<std::string, std::vector<uint8_t>>> files;
+  const auto add = [&](const std::string& name) -> std::vector<uint8_t>& {
+    return files.emplace_back(name, test::read_bytes(kImages + name)).second;
+  };
+  for (const char* name : {"color.jpg", "progressive.jpg"}) {
+    auto& jpeg = add(name);
+    for (size_t i = 2; i + 9 < jpeg.size(); i += 2 + (jpeg[i + 2] << 8) + jpeg[i + 3]) {
+      if (jpeg[i + 1] != 0xc0 && jpeg[i + 1] != 0xc2) continue;
+      put(jpeg, i + 5, {0xff, 0xff, 0xff, 0xff});
       break;
     }
   }
-  EXPECT_EQ(reason(jpeg), "too many pixels (65535×65535)");
+  for (const char* name : {"color.png", "gray.png", "palette.png"}) {
+    auto& png = add(name);
+    put(png, 16, {0, 0, 0x40, 0, 0, 0, 0x40, 0});
+    const uint32_t crc = crc32(png.data() + 12, 17);
+    put(png, 29,
+        {static_cast<int>(crc >> 24), static_cast<int>(crc >> 16 & 255),
+         static_cast<int>(crc >> 8 & 255), static_cast<int>(crc & 255)});
+  }
+  // Run lengths of which a few make a whole picture.
+  auto& bmp = add("palette.bmp");
+  put(bmp, 18, {0, 0x40, 0, 0, 0, 0x40, 0, 0});
+  put(bmp, 30, {1});
+  // Each of these says it in another place; no WebP can say more.
+  put(add("lossy.webp"), 26, {0xff, 0x3f, 0xff, 0x3f});
+  auto& lossless = add("alpha.webp");
+  put(lossless, 21, {0xff, 0xff, 0xff, lossless[24] | 0x0f});
+  put(add("turned6.webp"), 24, {0xff, 0x3f, 0, 0xff, 0x3f, 0});
+  // The first two entries, width and height, as LONG.
+  put(add("gray.tif"), 0, {});
+  auto& tiff = files.back().second;
+  const size_t directory = tiff[4] | tiff[5] << 8 | tiff[6] << 16;
+  for (size_t i = 0; i < 2; ++i) {
+    const size_t entry = directory + 2 + 12 * i;
+    EXPECT_EQ(tiff[entry], i);  // tags 256 and 257
+    put(tiff, entry + 2, {4, 0, 1, 0, 0, 0, 0, 0x40, 0, 0});
+  }
+  return files;
+}
 
+/// The most address space this process has had, in kilobytes.
+long peak_memory() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    long kilobytes = 0;
+    if (word == "VmPeak:" && status >> kilobytes) return kilobytes;
+  }
+  return -1;
+}
+
+/// Prints why an image is refused, and whether that took memory; ends the process.
+[[noreturn]] void tell_and_exit(const std::vector<uint8_t>& bytes, int64_t max_pixels) {
+  static_cast<void>(reason({1}));
+  const long before = peak_memory();
   DecodeSpec spec{16, 24, 3, Interpolation::kArea};
-  spec.max_pixels = 24 * 16 - 1;
-  for (const char* name : {"color.jpg", "color.png", "color.bmp", "color.tif", "lossy.webp",
-                           "alpha.webp", "color.ppm", "big.tif"}) {
-    EXPECT_EQ(decode(test::read_bytes(kImages + name), spec).reason, "too many pixels (24×16)")
+  spec.max_pixels = max_pixels;
+  const std::string why = decode(bytes, spec).reason.value_or("it was taken");
+  const bool quiet = peak_memory() - before < 16 << 10;
+  std::fprintf(stderr, "%s, %s\n", why.c_str(), quiet ? "no memory" : "memory");
+  std::exit(0);
+}
+
+TEST(Decode, BoastsAreRefusedBeforeMemoryIsTaken) {
+  for (const auto& [name, bytes] : boasts()) {
+    // In a process of its own, so that the peak is this image's.
+    EXPECT_EXIT(tell_and_exit(bytes, 268'000'000), testing::ExitedWithCode(0),
+                "too many pixels .*; --max-pixels is 268000000.*, no memory")
         << name;
   }
-  spec.max_pixels = 24 * 16;
-  EXPECT_FALSE(decode(test::read_bytes(kImages + "color.png"), spec).reason);
+}
 
+TEST(Decode, TheLimitIsOnPixelsAndOfTheUsersChoice) {
+  DecodeSpec spec{16, 24, 3, Interpolation::kArea};
+  for (const char* name : {"color.jpg", "color.png", "color.bmp", "color.tif", "lossy.webp",
+                           "alpha.webp", "color.ppm", "big.tif"}) {
+    const auto bytes = test::read_bytes(kImages + name);
+    spec.max_pixels = 24 * 16 - 1;
+    EXPECT_EQ(decode(bytes, spec).reason, "too many pixels (24×16 = 384; --max-pixels is 383)")
+        << name;
+    spec.max_pixels = 24 * 16;
+    EXPECT_EQ(decode(bytes, spec).reason, std::nullopt) << name;
+  }
   const std::string huge = "P5 1000000000 1000000000 255\n";
   EXPECT_EQ(reason({huge.begin(), huge.end()}), "truncated");
+}
+
+TEST(Decode, TilesOfATiffCountWhole) {
+  // 24×16 pixels in one tile, whose size is a signed LONG: libtiff takes that too.
+  auto tiff = test::read_bytes(kImages + "gray.tif");
+  const size_t directory = tiff[4] | tiff[5] << 8 | tiff[6] << 16;
+  const size_t count = tiff[directory];
+  for (const int type : {3, 4, 8, 9}) {
+    auto tiled = tiff;
+    // The last two entries become tile width and tile height, 65535 each.
+    for (size_t i = 0; i < 2; ++i) {
+      put(tiled, directory + 2 + 12 * (count - 2 + i),
+          {static_cast<int>(0x42 + i), 1, type, 0, 1, 0, 0, 0, 0xff, 0xff, 0, 0});
+    }
+    EXPECT_EQ(reason(tiled).substr(0, 15), "too many pixels") << type;
+  }
+  auto unreadable = tiff;
+  put(unreadable, directory + 2 + 12 * (count - 2), {0x42, 1, 12, 0, 1, 0, 0, 0, 0, 0, 0, 0});
+  EXPECT_EQ(reason(unreadable), "corrupt TIFF (tile size)");
+}
+
+TEST(Decode, EndlessScansAreRefused) {
+  auto jpeg = test::read_bytes(kImages + "progressive.jpg");
+  const auto scan = std::search(jpeg.begin(), jpeg.end(), kScan.begin(), kScan.end());
+  ASSERT_NE(scan, jpeg.end());
+  const std::vector<uint8_t> header(scan, scan + 2 + (scan[2] << 8 | scan[3]));
+  std::vector<uint8_t> many(jpeg.begin(), scan);
+  for (int i = 0; i < 501; ++i) many.insert(many.end(), header.begin(), header.end());
+  many.insert(many.end(), scan, jpeg.end());
+  EXPECT_EQ(reason(many), "corrupt JPEG (too many scans)");
 }
 
 TEST(Decode, OutputIsUntouchedOnFailure) {
@@ -431,10 +632,16 @@ TEST(Decode, SaysWhyFilesCannotBeRead) {
   EXPECT_EQ(why("empty.png/x.png"), "no such file");
   EXPECT_EQ(why(""), "is a folder");
   EXPECT_EQ(why("pipe.png"), "not a regular file");
+  std::filesystem::create_symlink("nowhere", folder.path() / "broken.png");
+  EXPECT_EQ(why("broken.png"), "broken link");
+  std::filesystem::create_symlink("loop.png", folder.path() / "loop.png");
+  EXPECT_EQ(why("loop.png"), "link that leads to itself");
   // A sparse file beyond what the decoders take.
   test::write_bytes(folder.file("large.png"), {1});
   std::filesystem::resize_file(folder.file("large.png"), std::uintmax_t{3} << 30);
   EXPECT_EQ(why("large.png"), "file too large");
+  std::filesystem::resize_file(folder.file("large.png"), std::uintmax_t{1} << 30);
+  EXPECT_EQ(why("large.png"), "not an image");
   if (geteuid() != 0) {
     test::write_bytes(folder.file("locked.png"), {1});
     ASSERT_EQ(chmod(folder.file("locked.png").c_str(), 0), 0);
@@ -464,6 +671,83 @@ TEST(Decode, ManyThreadsGiveTheSameBytes) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(std::accumulate(wrong.begin(), wrong.end(), 0), 0);
+}
+
+// ---- What is told of an image without training on it
+// ------------------------------------------------------------------------------
+
+class Examine : public ::testing::Test {
+ protected:
+  ImageFacts facts(const std::string& path, int channels = 3) {
+    ImageFacts facts;
+    const auto why = examine_file(path, channels, kMostPixels, facts);
+    EXPECT_EQ(why, std::nullopt) << path;
+    return facts;
+  }
+  ImageFacts facts_of(const std::vector<uint8_t>& bytes, int channels = 3) {
+    test::write_bytes(folder_.file("image"), bytes);
+    return facts(folder_.file("image"), channels);
+  }
+
+  TempFolder folder_;
+};
+
+TEST_F(Examine, SizesAreUpright) {
+  for (const char* name : {"color.png", "turned2.jpg", "turned3.tif", "turned6.jpg", "turned6.png",
+                           "turned8.tif", "turned6.webp"}) {
+    const cv::Mat expected = cv::imread(kImages + "expected/" + name + ".rgb.png");
+    const ImageFacts found = facts(kImages + name);
+    EXPECT_EQ(found.width, expected.cols) << name;
+    EXPECT_EQ(found.height, expected.rows) << name;
+  }
+}
+
+TEST_F(Examine, HashesAreOfPixelsNotOfFiles) {
+  Random random;
+  SCOPED_TRACE(random.note());
+  const cv::Mat color = test::noise(20, 30, 3, random);
+  const uint64_t hash = facts_of(test::encode(".png", color)).hash;
+  for (const char* extension : {".bmp", ".ppm", ".tif"}) {
+    EXPECT_EQ(facts_of(test::encode(extension, color)).hash, hash) << extension;
+  }
+  EXPECT_EQ(facts_of(test::encode(".png", color, {cv::IMWRITE_PNG_COMPRESSION, 0})).hash, hash);
+  // Gray levels stored as colours are the same picture.
+  const cv::Mat gray = test::noise(20, 30, 1, random);
+  cv::Mat gray_as_color;
+  cv::merge(std::vector<cv::Mat>{gray, gray, gray}, gray_as_color);
+  const uint64_t gray_hash = facts_of(test::encode(".png", gray)).hash;
+  EXPECT_EQ(facts_of(test::encode(".bmp", gray_as_color)).hash, gray_hash);
+  EXPECT_EQ(facts_of(test::encode(".png", gray), 1).hash, gray_hash);
+  EXPECT_NE(gray_hash, hash);
+
+  // One pixel, one level; the same bytes in another shape; a turn.
+  cv::Mat other = color.clone();
+  other.data[777] ^= 1;
+  EXPECT_NE(facts_of(test::encode(".png", other)).hash, hash);
+  EXPECT_NE(facts_of(test::encode(".png", color.reshape(0, 30))).hash, hash);
+  cv::rotate(color, other, cv::ROTATE_180);
+  EXPECT_NE(facts_of(test::encode(".png", other)).hash, hash);
+  EXPECT_NE(facts(kImages + "turned3.jpg").hash, facts(kImages + "color.jpg").hash);
+}
+
+TEST_F(Examine, DeviationIsThatOfThePixels) {
+  cv::Mat flat(10, 10, CV_8UC3, cv::Scalar(10, 200, 90));
+  EXPECT_EQ(facts_of(test::encode(".png", flat)).deviation, 0);
+  EXPECT_EQ(facts_of(test::encode(".png", flat), 1).deviation, 0);
+  // Half black, half white, in one channel alone.
+  cv::Mat half(10, 10, CV_8UC3, cv::Scalar(50, 0, 7));
+  half.rowRange(0, 5).setTo(cv::Scalar(50, 255, 7));
+  EXPECT_DOUBLE_EQ(facts_of(test::encode(".png", half)).deviation, 127.5);
+}
+
+TEST_F(Examine, WhatCannotBeUsedIsRefusedAlike) {
+  ImageFacts facts;
+  facts.hash = 5;
+  EXPECT_EQ(examine_file(kImages + "gif.png", 3, kMostPixels, facts), "GIF is not supported");
+  EXPECT_EQ(examine_file(kImages + "color.png", 3, 100, facts),
+            "too many pixels (24×16 = 384; --max-pixels is 100)");
+  EXPECT_EQ(examine_file(folder_.file("none.png"), 3, kMostPixels, facts), "no such file");
+  EXPECT_EQ(facts.hash, 5U);
 }
 
 }  // namespace

@@ -126,11 +126,34 @@ TEST_F(Scan, TwoLinkedFoldersThatLinkToEachOtherEnd) {
   EXPECT_EQ(names(scan()), (Names{"x/1.png", "y/2.png"}));
 }
 
-TEST_F(Scan, OnlyRegularFilesCount) {
+TEST_F(Scan, WhatHasAnImagesNameAndIsNoneIsNotPassedOverInSilence) {
   touch("a/1.png");
-  std::filesystem::create_directories(folder_.path() / "a" / "folder.png");
+  const auto folder = [&](const char* name) {
+    std::filesystem::create_directories(folder_.path() / name);
+  };
+  folder("a/folder.png");
+  folder("a/inner/deep.jpg");
+  touch("a/named.png/2.png");
   ASSERT_EQ(mkfifo(folder_.file("a/pipe.png").c_str(), 0600), 0);
-  EXPECT_EQ(names(scan()), (Names{"a/1.png"}));
+  link("a/loop.png", "loop.png");
+  link("a/pipe link.png", "pipe.png");
+  touch("a/notes.txt");
+  folder("b/c.png");
+  const FolderScan found = scan();
+  EXPECT_EQ(found.classes, (Names{"a"}));
+  EXPECT_EQ(names(found), (Names{"a/1.png", "a/folder.png", "a/inner/deep.jpg", "a/loop.png",
+                                 "a/named.png/2.png", "a/pipe link.png", "a/pipe.png"}));
+  EXPECT_EQ(found.loose, 1);  // b/c.png, which makes no class of b
+  EXPECT_EQ(found.others, 1);
+}
+
+TEST_F(Scan, AnEmptyFolderMakesNoClassOfItself) {
+  touch("1.png");
+  std::filesystem::create_directories(folder_.path() / "2.png");
+  std::filesystem::create_directories(folder_.path() / "old" / "3.png");
+  const FolderScan found = scan();
+  EXPECT_TRUE(found.classes.empty());
+  EXPECT_EQ(names(found), (Names{"1.png", "2.png", "old/3.png"}));
 }
 
 TEST_F(Scan, NamesOfAnyBytesComeBackUnchanged) {
