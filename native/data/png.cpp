@@ -16,14 +16,14 @@ namespace flexae {
 namespace {
 
 /// The file, and where libpng's complaints go.
-struct Stream {
+struct Reading {
   std::span<const uint8_t> left;
   std::jmp_buf way_out{};
   std::array<char, 128> text{};
 };
 
 [[noreturn]] void on_error(png_structp png, png_const_charp text) {
-  auto& stream = *static_cast<Stream*>(png_get_error_ptr(png));
+  auto& stream = *static_cast<Reading*>(png_get_error_ptr(png));
   std::snprintf(stream.text.data(), stream.text.size(), "%s", text);
   // The only frames left by this are libpng's.
   std::longjmp(stream.way_out, 1);  // NOLINT(cert-err52-cpp)
@@ -32,7 +32,7 @@ struct Stream {
 void on_warning(png_structp /*png*/, png_const_charp /*text*/) {}
 
 void read(png_structp png, png_bytep to, size_t size) {
-  auto& left = static_cast<Stream*>(png_get_io_ptr(png))->left;
+  auto& left = static_cast<Reading*>(png_get_io_ptr(png))->left;
   if (size > left.size()) png_error(png, "it ends too early");
   std::memcpy(to, left.data(), size);
   left = left.subspan(size);
@@ -40,7 +40,7 @@ void read(png_structp png, png_bytep to, size_t size) {
 
 /// A reader that is destroyed with its owner.
 struct Decompressor {
-  Stream stream;
+  Reading stream;
   png_structp png = nullptr;
   png_infop info = nullptr;
 
