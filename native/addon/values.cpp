@@ -20,7 +20,7 @@ Napi::Array to_js(Napi::Env env, const std::vector<std::string>& values) {
   return array;
 }
 
-Napi::String path_to_js(Napi::Env env, const std::string& path) {
+Napi::Value path_to_js(Napi::Env env, const std::string& path) {
   return Napi::String::New(env, path_to_utf16(path));
 }
 

@@ -14,8 +14,9 @@ namespace flexae::addon {
 /// Makers of JavaScript values.
 Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& values);
 Napi::Array to_js(Napi::Env env, const std::vector<std::string>& values);
-/// A path of any bytes, as to_path() reads it back; see data/path_text.h.
-Napi::String path_to_js(Napi::Env env, const std::string& path);
+/// A path of any bytes, as to_path() reads it back; see data/path_text.h. A plain Value, since a
+/// String that is put into an object goes by way of UTF-8.
+Napi::Value path_to_js(Napi::Env env, const std::string& path);
 Napi::Array paths_to_js(Napi::Env env, const std::vector<std::string>& paths);
 /// Scores of ts/addon/types.ts.
 Napi::Object to_js(Napi::Env env, const Metrics::Values& values);

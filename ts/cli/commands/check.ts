@@ -25,7 +25,7 @@ function cells({ images, bad, duplicate, odd, blank }: CheckCounts): string[] {
 
 function percent(part: number, whole: number): string {
   const share = (100 * part) / whole;
-  return `${share === 0 || share >= 1 ? share.toFixed(1) : share.toPrecision(1)}%`;
+  return `${share === 0 || share >= 1 ? share.toFixed(1) : share.toPrecision(2)}%`;
 }
 
 const WHY: Record<OddImage["why"][number], string> = {
@@ -58,12 +58,12 @@ class TextReport {
     print();
     this.#table();
     this.#lists();
-    if (loose > 0) {
-      print(
-        `Left out: ${grouped(loose)} that lie${loose === 1 ? "s" : ""} beside the folders of the classes`,
-      );
+    const left = (count: number, what: string) =>
+      count === 0 ? [] : [`${grouped(count)} ${what}${count === 1 ? "" : "s"}`];
+    for (const text of left(loose, "image")) {
+      print(`Left out: ${text} beside the folders of the classes`);
     }
-    if (others > 0) print(`Passed over: ${grouped(others)} files that have no image's name`);
+    for (const text of left(others, "file")) print(`Passed over: ${text} without an image's name`);
     for (const line of advice) print(line);
   }
 
