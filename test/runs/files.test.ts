@@ -82,6 +82,13 @@ describe("createRunFolder", () => {
       code: "FLEXAE_CONFIG",
       message: expect.stringContaining("already holds files"),
     });
+    // Files that only have the names of a run's are not its to remove.
+    await expect(createRunFolder(folder, true)).rejects.toMatchObject({
+      code: "FLEXAE_CONFIG",
+      message: expect.stringContaining("no setting.yaml of a run"),
+    });
+    expect(readdirSync(folder)).toHaveLength(4);
+    writeFileSync(join(folder, "setting.yaml"), "versions:\n  flexible_autoencoder: 0.1.0\n");
     const { path } = await createRunFolder(folder, true);
     // An earlier run's files go; anyone else's stay.
     expect(readdirSync(path).sort()).toEqual(["mine.txt", "setting.yaml"]);
