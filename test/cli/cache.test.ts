@@ -1,8 +1,23 @@
-import { cpSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, inject, it } from "vitest";
 import { parse } from "yaml";
-import { type Ended, flexae, jsonLines, smallRun, temporaryFolder } from "../support/cli.ts";
+import {
+  type Ended,
+  flexae,
+  jsonLines,
+  smallRun,
+  temporaryFolder,
+  withoutPrivileges,
+} from "../support/cli.ts";
 
 describe("the cache of decoded images", () => {
   let cwd: string;
@@ -18,7 +33,11 @@ describe("the cache of decoded images", () => {
 
   function run(...more: string[]): Promise<Ended> {
     const flags = ["--train-dir=train", "--valid-dir=valid", "--dims=8", "--json"];
-    return flexae(smallRun(...flags, ...more), { cwd, env: { FLEXAE_CACHE: cache } });
+    return flexae(smallRun(...flags, ...more), {
+      cwd,
+      env: { FLEXAE_CACHE: cache },
+      before: withoutPrivileges(),
+    });
   }
 
   function kept(): string[] {
@@ -109,5 +128,51 @@ describe("the cache of decoded images", () => {
     );
     expect(outcome(homeless).start.cache).toBe("none");
     expect(homeless.stderr).toContain("no home folder is known");
+  });
+
+  it("is built by several runs at once without harm to any", async () => {
+    const runs = await Promise.all(
+      ["one", "two", "three", "four"].map((name) => run("--cache=disk", `--save-dir=${name}`)),
+    );
+    const [first, ...others] = runs.map(outcome);
+    for (const other of others) expect(other).toMatchObject({ losses: first?.losses });
+    for (const { stderr } of runs) expect(stderr).toBe("");
+    expect(kept()).toHaveLength(2);
+    for (const name of kept()) expect(name).toMatch(/^[0-9a-f]{32}\.images$/);
+    // Whole: a run that reads it gives the same.
+    const later = await run("--cache=disk");
+    expect(later.stderr).toBe("");
+    expect(outcome(later).losses).toEqual(first?.losses);
+  });
+
+  it("is the only thing written besides the run, so images may lie in folders to be read only", async () => {
+    const modes = (set: string, folder: number, file: number) => {
+      for (const name of readdirSync(join(cwd, set), { recursive: true }) as string[]) {
+        const path = join(cwd, set, name);
+        chmodSync(path, name.endsWith(".png") ? file : folder);
+      }
+      chmodSync(join(cwd, set), folder);
+    };
+    const state = () =>
+      ["train", "valid"].flatMap((set) =>
+        ["", ...(readdirSync(join(cwd, set), { recursive: true }) as string[])]
+          .sort()
+          .map((name) => {
+            const { mtimeMs, ctimeMs, size } = statSync(join(cwd, set, name));
+            return [name, mtimeMs, ctimeMs, size];
+          }),
+      );
+    for (const set of ["train", "valid"]) modes(set, 0o555, 0o444);
+    const before = state();
+    try {
+      for (const cache of ["none", "ram", "disk", "auto"]) {
+        const ended = await run(`--cache=${cache}`);
+        expect(outcome(ended).losses).toHaveLength(4);
+        expect(ended.stderr).toBe("");
+      }
+      expect(state()).toEqual(before);
+    } finally {
+      for (const set of ["train", "valid"]) modes(set, 0o755, 0o644);
+    }
   });
 });

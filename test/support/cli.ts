@@ -14,12 +14,27 @@ export interface Ended {
   stderr: string;
 }
 
+export interface StartOptions {
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  /** A program, and its arguments, that starts the one meant. */
+  before?: readonly string[];
+}
+
+/** What makes file permissions bind the superuser as they do others. */
+export function withoutPrivileges(): string[] {
+  if (process.getuid?.() !== 0) return [];
+  const rights = "-dac_override,-dac_read_search";
+  return ["setpriv", `--bounding-set=${rights}`, `--inh-caps=${rights}`];
+}
+
 /** A process whose output is kept. */
 export function start(
   args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+  options: StartOptions = {},
 ): { child: ChildProcess; ended: Promise<Ended>; seen(pattern: RegExp): Promise<void> } {
-  const child = spawn(process.execPath, args, {
+  const [program, ...rest] = [...(options.before ?? []), process.execPath, ...args];
+  const child = spawn(program as string, rest, {
     cwd: options.cwd ?? tmpdir(),
     env: { ...process.env, NO_COLOR: "1", ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -55,10 +70,7 @@ export function start(
 }
 
 /** Runs `flexae` to its end. */
-export function flexae(
-  args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-): Promise<Ended> {
+export function flexae(args: readonly string[], options: StartOptions = {}): Promise<Ended> {
   return start([main, ...args], options).ended;
 }
 

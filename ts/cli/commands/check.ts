@@ -74,8 +74,11 @@ class TextReport {
     const shown = this.#all ? some : some.slice(0, SHOWN_CLASSES);
     const rows = [["class", ...COLUMNS]];
     for (const entry of shown) rows.push([shownPath(entry.name), ...cells(entry)]);
-    rows.push([classes.length > 0 ? "all" : "", ...cells(counts)]);
-    for (const line of table(rows, [1, 2, 3, 4, 5])) print(line);
+    rows.push(["all", ...cells(counts)]);
+    const flat = classes.length === 0;
+    for (const line of table(flat ? rows.map((row) => row.slice(1)) : rows, [1, 2, 3, 4, 5])) {
+      print(line);
+    }
     if (shown.length < classes.length) {
       print(`${grouped(classes.length - shown.length)} more classes: --all shows them`);
     }
