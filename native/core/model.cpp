@@ -78,14 +78,6 @@ at::Tensor Autoencoder::to_compute(const at::Tensor& images) const {
                                     : at::MemoryFormat::Contiguous);
 }
 
-Value Autoencoder::run(const Value& x, Part part, PassContext& context) {
-  Value value = x;
-  for (const auto& layer : layers_) {
-    if (layer->spec().part == part) value = layer->forward(value, context);
-  }
-  return value;
-}
-
 Value Autoencoder::run_layers(const Value& x, size_t begin, size_t end, PassContext& context) {
   Value value = x;
   for (size_t i = begin; i < end; ++i) value = layers_[i]->forward(value, context);
@@ -162,8 +154,7 @@ void Autoencoder::draw(int64_t images, uint64_t seed, uint64_t step) {
 at::Tensor Autoencoder::forward(const at::Tensor& images) {
   PassContext context;
   context.training = true;
-  const Value embedding = run(to_compute(images), Part::kEncoder, context);
-  const Value logits = run(embedding, Part::kDecoder, context);
+  const Value logits = run_layers(to_compute(images), 0, layers_.size(), context);
   activity_penalty_ = context.activity_penalty;
   return logits.dense().to(at::kFloat);
 }

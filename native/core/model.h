@@ -70,7 +70,6 @@ class Autoencoder {
 
   [[nodiscard]] at::ScalarType compute_type() const;
   [[nodiscard]] at::Tensor to_compute(const at::Tensor& images) const;
-  Value run(const Value& x, Part part, PassContext& context);
   /// Layers [begin, end) on all images at once, or on as many at a time as stay in the cache.
   Value run_layers(const Value& x, size_t begin, size_t end, PassContext& context);
   at::Tensor run_in_pieces(const at::Tensor& x, size_t begin, size_t end, PassContext& context);

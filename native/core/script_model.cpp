@@ -12,6 +12,7 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/layer_list.h"
+#include "core/memory.h"
 #include "core/model_file.h"
 
 namespace flexae {
@@ -90,6 +91,7 @@ at::Tensor as_float(const at::Tensor& images) {
 ScriptModel::ScriptModel(const std::string& path, at::Device device, bool trust, bool native)
     : impl_(std::make_unique<Impl>()) {
   impl_->device = device;
+  if (device.is_cpu()) keep_freed_memory();
   const std::string data = read_file(path);
   if (is_sealed(data, path) && (native || !trust)) {
     try {

@@ -130,11 +130,11 @@ class Training {
     EpochReport report;
     report.epoch = state_.epoch + 1;
     if (!train_epoch(report.epoch)) return false;
-    report.train = finite(report.epoch, "training");
+    report.train = finite(step_.metrics().values(), report.epoch, "training");
     report.images_per_second = static_cast<double>(state_.progress.images) / epoch_seconds();
-    train_metrics_ = step_.metrics().state().clone();
+    train_metrics_ = step_.metrics().state();
     if (!validate_epoch(report.epoch)) return false;
-    report.valid = finite(report.epoch, "validation");
+    report.valid = finite(step_.metrics().values(), report.epoch, "validation");
     report.seconds = epoch_seconds();
     end_epoch(std::move(report));
     return true;
@@ -174,6 +174,7 @@ class Training {
 
   bool train_epoch(int64_t epoch) {
     EpochProgress& progress = state_.progress;
+    step_.reset_bad_number();
     step_.metrics().reset();
     if (progress.batch > 0) step_.metrics().restore(progress.metrics);
     std::vector<int64_t> order = random_permutation(
@@ -195,7 +196,13 @@ class Training {
       report_progress(false, epoch, progress.batch, batches(train_source_),
                       progress.images - images_before, begin);
       writer_.check();
-      if (minutes_are_up()) save({});
+      if (const std::string warning = step_.take_warning(); !warning.empty()) {
+        observer_.on_warning(warning);
+      }
+      if (minutes_are_up()) {
+        require_finite(epoch);
+        save({});
+      }
     }
     require_finite(epoch);
     if (progress.images == 0) throw Error(ErrorCode::kData, "No training image could be read.");
@@ -231,9 +238,10 @@ class Training {
     const auto now = Clock::now();
     if (now - last_progress_ < std::chrono::milliseconds(config_.progress_interval_ms)) return;
     last_progress_ = now;
-    // Waits for the device, which is why it is not done for each batch.
-    if (!validating) require_finite(epoch);
-    const double loss = finite(epoch, validating ? "validation" : "training").loss;
+    // A device is not waited for: it tells what it had a moment ago, and is asked at the end.
+    const auto values = step_.metrics().latest();
+    if (!values || (!device_.is_cpu() && !std::isfinite(values->loss))) return;
+    const double loss = finite(*values, epoch, validating ? "validation" : "training").loss;
     const double elapsed = std::chrono::duration<double>(now - begin).count();
     observer_.on_progress(
         {validating, epoch, batch, batches, loss, static_cast<double>(images) / elapsed});
@@ -247,8 +255,7 @@ class Training {
                     std::to_string(bad->batch)};
   }
 
-  Metrics::Values finite(int64_t epoch, const char* what) {
-    const Metrics::Values values = step_.metrics().values();
+  static Metrics::Values finite(const Metrics::Values& values, int64_t epoch, const char* what) {
     if (std::isfinite(values.loss)) return values;
     throw NotFinite{std::string("The ") + what + " loss is no longer a finite number in epoch " +
                     std::to_string(epoch)};
@@ -270,7 +277,6 @@ class Training {
     }
     const std::shared_ptr<const Checkpoint> good = good_;
     restore(good->snapshot);
-    step_.reset_bad_number();
     state_.rewinds = rewinds;
     set_learning_rate();
     const TrainingState& state = state_;
@@ -298,8 +304,7 @@ class Training {
     if (progress.batch > 0) {
       progress.seconds = epoch_seconds();
       // While validating, the step's metrics are those of the validation images.
-      progress.metrics =
-          train_metrics_.defined() ? train_metrics_ : step_.metrics().state().clone();
+      progress.metrics = train_metrics_.defined() ? train_metrics_ : step_.metrics().state();
     }
     snapshot.iterations = step_.optimizer().iterations();
     snapshot.learning_rate = step_.optimizer().learning_rate();
