@@ -15,6 +15,29 @@ Shape flat(int64_t n) {
   return {n, 1, 1, true};
 }
 
+// No machine holds a layer of more values or weights, or computes so many products for an image.
+// What is below stays in int64 when it is added up.
+constexpr double kMostValues = 0x1p40;
+constexpr double kMostMacs = 0x1p52;
+
+void require_possible(const LayerSpec& layer) {
+  const auto values = [](const Shape& shape) {
+    return static_cast<double>(shape.c) * static_cast<double>(shape.h) *
+           static_cast<double>(shape.w);
+  };
+  const double window = static_cast<double>(layer.kernel) * static_cast<double>(layer.kernel);
+  const double weights = static_cast<double>(layer.in.c) * static_cast<double>(layer.out.c) *
+                         (layer.kind == LayerKind::kDense ? 1 : window);
+  const double macs = layer.kind == LayerKind::kDense
+                          ? weights
+                          : window * std::max(values(layer.out) * static_cast<double>(layer.in.c),
+                                              values(layer.in) * static_cast<double>(layer.out.c));
+  if (values(layer.out) <= kMostValues && weights <= kMostValues && macs <= kMostMacs) return;
+  throw Error(ErrorCode::kConfig, "Layer " + layer.full_name() +
+                                      " would be larger than any machine can hold." +
+                                      "\nUse smaller images, fewer filters or narrower dims.");
+}
+
 class Builder {
  public:
   explicit Builder(const ModelConfig& config) : config_(config) {
@@ -30,6 +53,7 @@ class Builder {
     }
     part_ = Part::kDecoder;
     deconvolve();
+    for (const LayerSpec& layer : layers_) require_possible(layer);
     return std::move(layers_);
   }
 

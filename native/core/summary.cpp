@@ -73,12 +73,16 @@ Summary summarize(const ModelConfig& config, int64_t batch_size, OptimizerKind o
     activations += kept(layer);
     largest = std::max(largest, layer.out.numel());
   }
-  constexpr int64_t kFloatBytes = 4;
+  constexpr double kFloatBytes = 4;
   // Weights, gradients and the best weights so far, then the optimizer's accumulators; two
   // gradients of activations are alive at a time.
   const int64_t copies = 3 + Optimizer::slot_count(optimizer);
-  summary.training_bytes =
-      kFloatBytes * (copies * summary.total + batch_size * (activations + 2 * largest));
+  // A large batch of large images is more than int64 can say.
+  constexpr double kMost = 0x1p62;
+  const double bytes = kFloatBytes * (static_cast<double>(copies * summary.total) +
+                                      static_cast<double>(batch_size) *
+                                          static_cast<double>(activations + 2 * largest));
+  summary.training_bytes = static_cast<int64_t>(std::min(bytes, kMost));
   return summary;
 }
 

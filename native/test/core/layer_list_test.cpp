@@ -77,6 +77,37 @@ TEST(Layers, SayWhichLayerAnImageIsTooSmallFor) {
   EXPECT_NE(refusal(config).find("too small at encoder layer 1 (conv_1)"), std::string::npos);
 }
 
+TEST(Layers, SayWhichLayerNoMachineCouldHold) {
+  // Every single number is allowed; what follows from them is not.
+  ModelConfig config;
+  config.height = config.width = 1 << 16;
+  config.filters = {1 << 20, 1 << 20};
+  config.pooling = {Pooling::kNone, Pooling::kNone};
+  config.kernel_size = {255, 255};
+  config.strides = {1, 1};
+  config.dims = {1 << 20};
+  EXPECT_NE(refusal(config).find("Layer encoder.conv_0 would be larger"), std::string::npos);
+  config.filters = {16, 16};
+  config.kernel_size = {3, 3};
+  EXPECT_NE(refusal(config).find("Layer encoder.dense_0 would be larger"), std::string::npos);
+  config.mlp = false;
+  EXPECT_EQ(refusal(config), "");
+}
+
+TEST(Summary, CountsLargeNetworksWithoutOverflow) {
+  ModelConfig config;
+  config.height = config.width = 1 << 16;
+  config.filters = {255, 255};
+  config.pooling = {Pooling::kNone, Pooling::kNone};
+  config.kernel_size = {3, 3};
+  config.strides = {1, 1};
+  config.mlp = false;
+  const Summary summary = summarize(config, (int64_t{1} << 31) - 1, OptimizerKind::kAdam);
+  EXPECT_EQ(summary.training_bytes, int64_t{1} << 62);
+  // 255 maps of 2³² pixels, each of 255·9 products, and the two layers at the ends.
+  EXPECT_EQ(summary.macs, 2 * (int64_t{255} * 255 + 255) * 9 << 32);
+}
+
 TEST(Config, RefusesWhatMakesNoNetwork) {
   const auto refused = [](auto change) {
     ModelConfig config;
