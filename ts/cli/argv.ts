@@ -1,7 +1,7 @@
 /** Takes the parameters out of a command line, in any spelling and place, before commander reads it. */
 import { configError } from "../addon/errors.js";
-import { kebabCase, nearestName } from "../config/names.js";
-import { findParameter, type Parameter, parameterNames } from "../config/parameters.js";
+import { kebabCase, nearestName, showName } from "../config/names.js";
+import { findParameter, type Kind, type Parameter, parameterNames } from "../config/parameters.js";
 
 /** A parameter as it was given. */
 export interface Flag {
@@ -33,15 +33,19 @@ export const OWN_OPTIONS = [
 /** Those that take a value. */
 const VALUED_OPTIONS: readonly string[] = ["config", "steps", "resume"];
 
+/** The kinds whose values a shell may take apart at spaces. */
+const LISTS: readonly Kind[] = ["numbers", "names"];
+
 const BOOLEAN = /^(true|false|yes|no|on|off|0|1)$/i;
 
 function unknown(spelled: string): Error {
   const name = spelled.replace(/^--(no-)?/, "");
   const nearest = nearestName(name, [...parameterNames(), ...OWN_OPTIONS]);
-  if (nearest === undefined) return configError(`Unknown parameter ${spelled}: --help lists all`);
+  const shown = showName(spelled);
+  if (nearest === undefined) return configError(`Unknown parameter ${shown}: --help lists all`);
   // Suggested in the spelling the user writes in.
   const suggestion = name.includes("_") ? nearest : kebabCase(nearest);
-  return configError(`Unknown parameter ${spelled}: did you mean --${suggestion}?`);
+  return configError(`Unknown parameter ${shown}: did you mean --${suggestion}?`);
 }
 
 /** `--no-mlp` for `--mlp=false`. */
@@ -51,9 +55,10 @@ function findNegated(name: string): Parameter | undefined {
   return parameter?.kind === "boolean" ? parameter : undefined;
 }
 
-/** Whether a bracket opened in `text` is still open: `[32,` of an unquoted `[32, 64]`. */
-function isOpen(text: string): boolean {
-  return (/^\[/.test(text) && !text.includes("]")) || (/^\(/.test(text) && !text.includes(")"));
+/** The bracket that a list is waiting for: of `[32,`, where an unquoted `[32, 64]` was meant. */
+function openBracket(text: string): string | undefined {
+  const closing = text.startsWith("[") ? "]" : text.startsWith("(") ? ")" : undefined;
+  return closing === undefined || text.includes(closing) ? undefined : closing;
 }
 
 /**
@@ -102,13 +107,21 @@ export function splitArguments(argv: readonly string[]): Arguments {
       if (parameter.kind === "boolean") {
         value = next !== undefined && BOOLEAN.test(next) ? (queue.shift() as string) : "true";
       } else if (next === undefined || next.startsWith("--")) {
-        throw configError(`Expected ${parameter.expected} for ${spelled} but received nothing`);
+        throw configError(
+          `Expected ${parameter.expected} for ${showName(spelled)} but received nothing`,
+        );
       } else {
         value = queue.shift() as string;
       }
     }
-    while (isOpen(value) && queue[0] !== undefined && !queue[0].startsWith("--")) {
-      value += queue.shift();
+    if (LISTS.includes(parameter.kind)) {
+      const closing = openBracket(value);
+      let more = closing !== undefined;
+      while (more && queue[0] !== undefined && !queue[0].startsWith("--")) {
+        const part = queue.shift() as string;
+        value += part;
+        more = !part.includes(closing as string);
+      }
     }
     keep(parameter, { spelled, value });
   }

@@ -1,6 +1,7 @@
 /** The command line: commands, options and help. The commands themselves are loaded when called. */
 import { Command, CommanderError, type Help, Option } from "commander";
 import { configError } from "../addon/errors.js";
+import { showName } from "../config/names.js";
 import {
   defaultText,
   findParameter,
@@ -96,10 +97,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 3 images cannot be used,
 
 /** Where commander's own complaints get the form of ours. */
 function usageError(error: CommanderError): Error {
-  const message = error.message
+  const text = error.message
     .replace(/^error: /, "")
     .replace(/\n/g, " ")
     .replace(/\.$/, "");
+  const message = showName(text, 200);
   return configError(`${message[0]?.toUpperCase()}${message.slice(1)}; see flexae --help`, error);
 }
 

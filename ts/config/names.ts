@@ -1,3 +1,8 @@
+import { shownPath } from "../files/paths.js";
+
+/** No name that is meant is longer. */
+const LONGEST = 64;
+
 /**
  * The form two spellings of one parameter share: `train_epochs`, `train-epochs` and `trainEpochs`
  * are the same name.
@@ -44,9 +49,16 @@ export function editDistance(a: string, b: string): number {
   return previous[b.length] as number;
 }
 
+/** A name as it is shown in a message: short, and on one line, whatever was written. */
+export function showName(name: string, longest = LONGEST): string {
+  const shown = shownPath(name.slice(0, longest + 1));
+  return shown.length > longest ? `${shown.slice(0, longest - 1)}…` : shown;
+}
+
 /** The candidate nearest to `word` whatever its case and separators, or undefined when none is near. */
 export function nearestName(word: string, candidates: Iterable<string>): string | undefined {
   const key = nameKey(word);
+  if (key.length > LONGEST) return undefined;
   let nearest: string | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (const candidate of candidates) {

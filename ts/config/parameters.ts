@@ -19,6 +19,7 @@ export type Kind =
   | "share"
   | "boolean"
   | "text"
+  | "path"
   | "name"
   | "numbers"
   | "names"
@@ -436,7 +437,7 @@ const TABLE = [
   {
     name: "train_dir",
     group: "data",
-    kind: "text",
+    kind: "path",
     default: "data/train",
     placeholder: "dir",
     expected: "the path of a folder",
@@ -445,7 +446,7 @@ const TABLE = [
   {
     name: "valid_dir",
     group: "data",
-    kind: "text",
+    kind: "path",
     default: "data/valid",
     placeholder: "dir",
     expected: "the path of a folder",
@@ -519,7 +520,7 @@ const TABLE = [
   {
     name: "save_dir",
     group: "output",
-    kind: "text",
+    kind: "path",
     default: null,
     defaultText: "logs/ae_YYYYMMDD_HHMMSS",
     placeholder: "dir",

@@ -3,7 +3,7 @@ import type { ZodType } from "zod";
 import { configError } from "../addon/errors.js";
 import { type DataSettings, dataSchema } from "./data.js";
 import { fitLength, type ModelSettings, modelSchema } from "./model.js";
-import { kebabCase, nearestName } from "./names.js";
+import { kebabCase, nearestName, showName } from "./names.js";
 import { type OutputSettings, outputSchema } from "./output.js";
 import {
   findParameter,
@@ -70,11 +70,11 @@ export function resolveSettings(layers: readonly Layer[]): Settings {
     for (const [name, raw] of Object.entries(layer.values)) {
       if (raw === undefined) continue;
       const parameter = findParameter(name);
-      if (parameter === undefined) throw unknownName(layer.spell(name), name);
+      if (parameter === undefined) throw unknownName(layer.spell(showName(name)), name);
       const twin = seen.get(parameter.name);
       if (twin !== undefined) {
         throw configError(
-          `${layer.spell(name)} and ${layer.spell(twin)} are one parameter: keep one`,
+          `${layer.spell(showName(name))} and ${layer.spell(showName(twin))} are one parameter: keep one`,
         );
       }
       seen.set(parameter.name, name);

@@ -1,5 +1,6 @@
 /** Reads the values of flags, and strings in config files, as what their parameter's kind says. */
 import type { Constraint, Regularizer } from "../addon/types.js";
+import { shownPath } from "../files/paths.js";
 import { snakeCase } from "./names.js";
 import type { Parameter } from "./parameters.js";
 
@@ -15,7 +16,8 @@ const WORDS = new Map<string, unknown>([
   ["null", null],
 ]);
 
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+// Digits can be matched in one way only: a long row of them takes no longer than it is.
+const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 
 function unquote(text: string): string {
   const match = /^(["'])(.*)\1$/s.exec(text);
@@ -54,9 +56,10 @@ function nameOf(parameter: Parameter, value: unknown): unknown {
   if (typeof value !== "string") return value;
   const text = unquote(value.trim());
   const name = snakeCase(text);
-  const known = parameter.synonyms?.[name] ?? name;
+  const { synonyms } = parameter;
+  const known = synonyms !== undefined && Object.hasOwn(synonyms, name) ? synonyms[name] : name;
   // What is not known stays as the user wrote it, for the message.
-  return parameter.choices?.includes(known) ? known : text;
+  return known !== undefined && parameter.choices?.includes(known) ? known : text;
 }
 
 /** `name`, `name(1, 2)` or `Name(max_value=2)`: the name in snake case, and its arguments. */
@@ -67,13 +70,13 @@ function call(
   const match = /^([A-Za-z][\w-]*)\s*(?:\((.*)\))?$/s.exec(text.trim());
   if (!match) return undefined;
   const name = snakeCase(match[1] as string);
-  const names = parameters[name];
+  const names = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
   if (names === undefined) return undefined;
   const args: Record<string, number> = {};
   for (const [index, item] of items(match[2] ?? "").entries()) {
-    const pair = /^(\w+)\s*=\s*(.+)$/.exec(item);
+    const pair = /^(\w+)\s*=(.+)$/s.exec(item);
     const key = pair ? (pair[1] as string) : names[index];
-    const value = asNumber(pair ? (pair[2] as string) : item);
+    const value = asNumber(pair ? (pair[2] as string).trim() : item);
     if (key === undefined || !names.includes(key) || typeof value !== "number") return undefined;
     args[key] = value;
   }
@@ -84,13 +87,17 @@ const REGULARIZERS = { l1: ["l1"], l2: ["l2"], l1_l2: ["l1", "l2"], l1l2: ["l1",
 /** Keras 2's factor where none is given. */
 const FACTOR = 0.01;
 
+/** Whether it is an object of names and values, and no list, date or set, which YAML has too. */
+export function isMapping(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
+}
+
 function regularizerOf(value: unknown): unknown {
   if (isNone(value)) return { l1: 0, l2: 0 } satisfies Regularizer;
   if (typeof value !== "string") {
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-      return { l1: 0, l2: 0, ...value };
-    }
-    return value;
+    return isMapping(value) ? { l1: 0, l2: 0, ...value } : value;
   }
   // Keras names the only factor of l1 and l2 after them, older versions "l".
   const text = unquote(value.trim()).replace(/^(l[12])\s*\(\s*l\s*=/i, "$1($1=");
@@ -153,7 +160,10 @@ export function readValue(parameter: Parameter, raw: unknown): unknown {
       }
       return text;
     case "text":
-      return parameter.default === null && isNone(text) ? null : text;
+      return text;
+    case "path":
+      // Spaces and quotes may be part of a name.
+      return parameter.default === null && isNone(raw) ? null : raw;
     case "name":
       return nameOf(parameter, text);
     case "numbers": {
@@ -175,13 +185,24 @@ export function readValue(parameter: Parameter, raw: unknown): unknown {
   }
 }
 
+function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    // It holds itself, a BigInt or too much.
+    return Array.isArray(value) ? "a list" : "an object";
+  }
+}
+
 /** A value as it is shown in a message: short, on one line, unlike nothing the user wrote. */
 export function showValue(value: unknown): string {
   let text: string;
   if (typeof value === "string") text = JSON.stringify(value);
   else if (typeof value === "number" || typeof value === "bigint") text = String(value);
   else if (typeof value === "function") text = "a function";
-  else text = JSON.stringify(value) ?? String(value);
+  else text = jsonText(value);
+  // Cut first: a stranger's value may be long.
+  text = shownPath(text.slice(0, 81));
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }
 

@@ -76,7 +76,7 @@ export async function evaluateRun(
     const settings = {
       ...settingsOf(path, model.configJson),
       // Relative folders are relative to where the run was started, which the run recorded.
-      ...(await recordedFolders(runDir)),
+      ...recordedFolders(runDir),
       ...overrides,
     };
     const load = toLoadOptions(settings);

@@ -1,14 +1,14 @@
 /** Where an earlier run left off, and what may differ when it goes on. */
-import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { parse } from "yaml";
 import { configError, FlexaeError, ioError, systemReason } from "../addon/errors.js";
 import { awaitAddon, callAddon } from "../addon/loader.js";
 import type { CheckpointInfo, FolderLock } from "../addon/types.js";
 import { kebabCase } from "../config/names.js";
 import { PARAMETERS, type ParameterName } from "../config/parameters.js";
 import { type Layer, plainSettings, resolveSettings, type Settings } from "../config/resolve.js";
-import { showValue } from "../config/values.js";
+import { isMapping, showValue } from "../config/values.js";
+import { readYamlFile } from "../config/yaml.js";
 import { findRun, isLeftover, SETTING_FILE } from "./folder.js";
 
 /** What a resumed run may be given anew. All else is what the run is, and stays. */
@@ -69,11 +69,10 @@ interface EarlierSetting {
   data?: { train_dir?: unknown; valid_dir?: unknown };
 }
 
-async function readSetting(folder: string): Promise<EarlierSetting> {
+function readSetting(folder: string): EarlierSetting {
   try {
-    const text = await readFile(join(folder, SETTING_FILE), "utf8");
-    const value: unknown = parse(text, { maxAliasCount: 100 });
-    return typeof value === "object" && value !== null ? (value as EarlierSetting) : {};
+    const value = readYamlFile(join(folder, SETTING_FILE), "The record");
+    return isMapping(value) ? (value as EarlierSetting) : {};
   } catch {
     // The checkpoint says all that is needed; without one this is reported below.
     return {};
@@ -231,7 +230,7 @@ export async function resumeRun(name: string, layers: readonly Layer[]): Promise
   try {
     await sweep(folder);
     const warnings: string[] = [];
-    const setting = await readSetting(folder);
+    const setting = readSetting(folder);
     const found = await newestCheckpoint(folder, warnings);
     const settings = withChanges(settingsOf(folder, setting, found), layers, folder, warnings);
     await requireUnfinished(folder, setting, settings, found?.info);

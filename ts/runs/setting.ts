@@ -1,10 +1,10 @@
 /** `setting.yaml`, which describes a run, and `config.json`, which travels inside its models. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parse, stringify } from "yaml";
+import { stringify } from "yaml";
 import { callAddon } from "../addon/loader.js";
 import type { ModelOptions, Scores, TrainEvent, TrainResult } from "../addon/types.js";
 import { plainSettings, type Settings } from "../config/resolve.js";
+import { readYamlFile } from "../config/yaml.js";
 import { VERSION } from "../version.js";
 import { SETTING_FILE } from "./folder.js";
 import type { Plan } from "./plan.js";
@@ -135,13 +135,11 @@ export function resumableSettings(plan: Plan): Record<string, unknown> {
 }
 
 /** The folders a run took its images from, as its `setting.yaml` has them; empty if it is not readable. */
-export async function recordedFolders(
-  runDir: string,
-): Promise<{ train_dir?: string; valid_dir?: string }> {
+export function recordedFolders(runDir: string): { train_dir?: string; valid_dir?: string } {
   try {
-    const text = await readFile(join(runDir, SETTING_FILE), "utf8");
-    const data = (parse(text, { maxAliasCount: 100 }) as { data?: Record<string, unknown> }).data;
-    const { train_dir, valid_dir } = data ?? {};
+    const record = readYamlFile(join(runDir, SETTING_FILE), "The record");
+    const { train_dir, valid_dir } =
+      (record as { data?: Record<string, unknown> | null }).data ?? {};
     return {
       ...(typeof train_dir === "string" ? { train_dir } : {}),
       ...(typeof valid_dir === "string" ? { valid_dir } : {}),
