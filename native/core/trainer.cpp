@@ -90,7 +90,8 @@ class Training {
     if (result.stopped != Stopped::kInterrupted) {
       result.train = score(train_feed_, train_source_);
       result.valid = score(valid_feed_, valid_source_);
-      result.scored = true;
+      result.scored = !cancelled();
+      if (cancelled()) result.stopped = Stopped::kInterrupted;
     }
     result.seconds = seconds_before_ + seconds_since(begin_);
     return result;
@@ -229,7 +230,7 @@ class Training {
     step_.metrics().reset();
     feed.start(in_order(source.size()), config_.batch_size);
     DeviceFeed::Item item;
-    while (feed.next(item)) step_.evaluate(item.images);
+    while (!cancelled() && feed.next(item)) step_.evaluate(item.images);
     return step_.metrics().values();
   }
 

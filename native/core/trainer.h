@@ -47,11 +47,11 @@ struct TrainingResult {
 };
 
 /// Trains on the calling thread until the last epoch, until patience ends, or until `cancel` is
-/// set (looked at before each batch). The weights of the best epoch are kept, scored and exported
-/// to `run_dir`/ae.pt and en.pt; checkpoints go there too, the last when the training ends or is
-/// cancelled. A training that goes on from a checkpoint gives on a CPU, bit for bit, what it would
-/// have given uninterrupted. Throws Error; kNan if a loss or gradient stops being finite, kModel if
-/// the checkpoint is damaged or another network's.
+/// set (looked at before each batch, of the scoring at the end too). The weights of the best epoch
+/// are kept, scored and exported to `run_dir`/ae.pt and en.pt; checkpoints go there too, the last
+/// when the training ends or is cancelled. A training that goes on from a checkpoint gives on a
+/// CPU, bit for bit, what it would have given uninterrupted. Throws Error; kNan if a loss or
+/// gradient stops being finite, kModel if the checkpoint is damaged or another network's.
 TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
                      BatchSource& valid_source, TrainingObserver& observer,
                      const std::atomic<bool>& cancel);

@@ -136,6 +136,26 @@ TEST(Resume, SurvivesManyInterruptionsOfEachOptimizer) {
   }
 }
 
+TEST(Resume, ScoresWhatWasCancelledWhileItWasScored) {
+  const TemporaryFolder folder;
+  TrainerConfig config = config_in(folder);
+  Squares train_set(30, 13, 1);
+  Squares valid_set(10, 13, 2);
+  Recorder recorder;
+  std::atomic<bool> cancel{false};
+  recorder.finishing = [&] { cancel = true; };
+  const TrainingResult first = train(config, train_set, valid_set, recorder, cancel);
+  EXPECT_EQ(first.stopped, Stopped::kInterrupted);
+  EXPECT_EQ(first.epochs, 4);
+  EXPECT_FALSE(first.scored);
+  EXPECT_TRUE(std::filesystem::exists(folder.path("ae.pt")));
+  config.resume_from = folder.path("last.ckpt");
+  const Ended second = train_until(config);
+  EXPECT_EQ(second.result.stopped, Stopped::kFinished);
+  EXPECT_TRUE(second.result.scored);
+  EXPECT_TRUE(second.epochs.empty());
+}
+
 TEST(Resume, KeepsTheCountOfPatience) {
   TrainerConfig config = small_training();
   config.epochs = 200;

@@ -65,11 +65,14 @@ class Recorder : public TrainingObserver {
   }
   void on_epoch(const EpochReport& report) override { epochs.push_back(report); }
   void on_warning(const std::string& message) override { warnings.push_back(message); }
-  void on_finishing(Stopped) override {}
+  void on_finishing(Stopped) override {
+    if (finishing) finishing();
+  }
   TrainingState from;
   std::vector<EpochReport> epochs;
   std::vector<std::string> warnings;
   std::function<void(const ProgressReport&)> progress;
+  std::function<void()> finishing;
 };
 
 /// A training of under a second.
