@@ -45,9 +45,10 @@ const needs = {
     { packages: ["clang-format"], present: () => onPath("clang-format") },
     { packages: ["clang-tidy"], present: () => onPath("clang-tidy") },
   ],
+  fuzz: [{ packages: ["clang"], present: () => onPath("clang++") }],
 };
 
-/** The packages still missing for the given purposes ("build", "test", "lint"). */
+/** The packages still missing for the given purposes ("build", "test", "lint", "fuzz"). */
 export function missingPackages(...purposes) {
   return purposes
     .flatMap((purpose) => needs[purpose])

@@ -1,0 +1,31 @@
+/// Any text as the description of a network, as models and checkpoints carry it.
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "core/config_json.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "core/layer_list.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  try {
+    const flexae::Json json = flexae::Json::parse(text);
+    // What was read is written so that it is read again as the same.
+    const std::string dumped = json.dump();
+    if (flexae::Json::parse(dumped).dump() != dumped) std::abort();
+    const flexae::ModelConfig config = flexae::model_config_from_json(json);
+    int64_t parameters = 0;
+    int64_t macs = 0;
+    for (const flexae::LayerSpec& layer : flexae::make_layers(config)) {
+      if (layer.out.numel() < 1) std::abort();
+      parameters += layer.parameters();
+      macs += layer.macs();
+    }
+    if (parameters < 0 || macs < 0) std::abort();
+  } catch (const flexae::Error&) {
+  }
+  return 0;
+}

@@ -1,0 +1,115 @@
+#!/usr/bin/env node
+// Feeds broken files to what reads files that strangers may have made, by libFuzzer:
+//
+//   npm run fuzz -- [--seconds 20] [image] [cache] [checkpoint] [config]
+//
+// Inputs that led somewhere new are kept in build-fuzz/corpus and serve the next time. The inputs in
+// native/fuzz/seeds, among them all that ever broke something, are tried first.
+
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { buildNative } from "./setup/addon.mjs";
+import { libtorchStep } from "./setup/libtorch.mjs";
+import { packagesStep } from "./setup/packages.mjs";
+import { root } from "./setup/paths.mjs";
+import { runLogged } from "./setup/run.mjs";
+import { duration, runMain, runSteps, SetupError } from "./setup/steps.mjs";
+import { systemStep } from "./setup/system.mjs";
+
+const folder = path.join(root, "build-fuzz");
+const sources = path.join(root, "native", "fuzz");
+
+/** Where each target's inputs come from, besides its own seeds. */
+const targets = {
+  image: [path.join(root, "test", "fixtures", "images")],
+  cache: [],
+  checkpoint: [],
+  config: [],
+};
+
+function buildStep() {
+  return {
+    name: "Fuzz targets",
+    hint: "compiled by clang with sanitizers, a few minutes the first time",
+    async run() {
+      const defines = { FLEXAE_FUZZ: "ON", FLEXAE_ADDON: "OFF", CMAKE_CXX_COMPILER: "clang++" };
+      await buildNative({ folder, target: "flexae_fuzz", defines, log: "fuzz" });
+      return path.relative(root, path.join(folder, "Release"));
+    },
+  };
+}
+
+/** What breaks the rules of the language, takes much memory at once, or hangs, ends the program. */
+function fuzzStep(target, seconds) {
+  return {
+    name: `Fuzzing ${target}`,
+    hint: duration(1000 * seconds),
+    async run() {
+      const corpus = path.join(folder, "corpus", target);
+      const findings = path.join(folder, "findings");
+      mkdirSync(corpus, { recursive: true });
+      mkdirSync(findings, { recursive: true });
+      const before = new Set(readdirSync(findings));
+      const seeds = [path.join(sources, "seeds", target), ...targets[target]].filter(existsSync);
+      const dictionary = path.join(sources, `${target}.dict`);
+      const flags = [
+        `-max_total_time=${seconds}`,
+        "-timeout=25",
+        // No input is worth more: a size out of a file is then believed before it is checked.
+        "-malloc_limit_mb=256",
+        "-rss_limit_mb=2500",
+        `-artifact_prefix=${findings}/${target}-`,
+        ...(existsSync(dictionary) ? [`-dict=${dictionary}`] : []),
+      ];
+      const program = path.join(folder, "Release", `flexae_${target}_fuzz`);
+      const env = { ...process.env, UBSAN_OPTIONS: "print_stacktrace=1" };
+      try {
+        await runLogged(`fuzz-${target}`, program, [...flags, corpus, ...seeds], { env });
+      } catch (error) {
+        const found = readdirSync(findings).filter((name) => !before.has(name));
+        if (!(error instanceof SetupError) || found.length === 0) throw error;
+        throw new SetupError(
+          `${error.message}\n\nThe input is ${path.join(findings, found[0])}. Once it does no harm any more, copy it to ` +
+            `native/fuzz/seeds/${target}/found-… so that it never does again.`,
+        );
+      }
+      return `nothing found, ${readdirSync(corpus).length} inputs kept`;
+    },
+  };
+}
+
+async function main() {
+  let values;
+  let positionals;
+  try {
+    ({ values, positionals } = parseArgs({
+      options: { seconds: { type: "string", default: "20" } },
+      allowPositionals: true,
+    }));
+  } catch (error) {
+    throw new SetupError(error.message);
+  }
+  const seconds = Number(values.seconds);
+  if (!Number.isInteger(seconds) || seconds < 1) {
+    throw new SetupError(
+      `Expected an integer of at least 1 for --seconds but received ${values.seconds}`,
+    );
+  }
+  const chosen = positionals.length > 0 ? positionals : Object.keys(targets);
+  for (const target of chosen) {
+    if (Object.hasOwn(targets, target)) continue;
+    throw new SetupError(
+      `Expected one of ${Object.keys(targets).join(", ")} but received ${target}`,
+    );
+  }
+  await runSteps([
+    systemStep("build", "fuzz"),
+    packagesStep(),
+    libtorchStep(),
+    buildStep(),
+    ...chosen.map((target) => fuzzStep(target, seconds)),
+  ]);
+}
+
+await runMain(main);
