@@ -154,32 +154,27 @@ bool Optimizer::step_by_kernels(const std::vector<at::Tensor>& gradients,
       const auto slot = [&](size_t index) {
         return slots_[index][piece.parameter].mutable_data_ptr<float>() + piece.begin;
       };
-      // Reads the gradients from memory, so that the step finds them in the cache.
-      if (!k.all_finite(g, n)) finite.store(false, std::memory_order_relaxed);
-      switch (kind_) {
-        case OptimizerKind::kSgd:
-          for (int64_t i = 0; i < n; ++i) p[i] -= a * g[i];
-          break;
-        case OptimizerKind::kRmsprop:
-          k.rmsprop(p, g, slot(0), n, a, f(kRho), f(kEpsilon));
-          break;
-        case OptimizerKind::kAdagrad:
-          k.adagrad(p, g, slot(0), n, a, f(kEpsilon));
-          break;
-        case OptimizerKind::kAdadelta:
-          k.adadelta(p, g, slot(0), slot(1), n, a, f(kAdadeltaRho), f(kEpsilon));
-          break;
-        case OptimizerKind::kAdam:
-        case OptimizerKind::kAdamw:
-          k.adam(p, g, slot(0), slot(1), n, a, f(kBeta1), f(kBeta2), f(kEpsilon), b);
-          break;
-        case OptimizerKind::kAdamax:
-          k.adamax(p, g, slot(0), slot(1), n, a, f(kBeta1), f(kBeta2), f(kEpsilon));
-          break;
-        case OptimizerKind::kNadam:
-          k.nadam(p, g, slot(0), slot(1), n, a, b, c, f(kBeta1), f(kBeta2), f(kEpsilon));
-          break;
-      }
+      const auto update = [&] {
+        switch (kind_) {
+          case OptimizerKind::kSgd:
+            return k.sgd(p, g, n, a);
+          case OptimizerKind::kRmsprop:
+            return k.rmsprop(p, g, slot(0), n, a, f(kRho), f(kEpsilon));
+          case OptimizerKind::kAdagrad:
+            return k.adagrad(p, g, slot(0), n, a, f(kEpsilon));
+          case OptimizerKind::kAdadelta:
+            return k.adadelta(p, g, slot(0), slot(1), n, a, f(kAdadeltaRho), f(kEpsilon));
+          case OptimizerKind::kAdam:
+          case OptimizerKind::kAdamw:
+            return k.adam(p, g, slot(0), slot(1), n, a, f(kBeta1), f(kBeta2), f(kEpsilon), b);
+          case OptimizerKind::kAdamax:
+            return k.adamax(p, g, slot(0), slot(1), n, a, f(kBeta1), f(kBeta2), f(kEpsilon));
+          case OptimizerKind::kNadam:
+            return k.nadam(p, g, slot(0), slot(1), n, a, b, c, f(kBeta1), f(kBeta2), f(kEpsilon));
+        }
+        return false;
+      };
+      if (!update()) finite.store(false, std::memory_order_relaxed);
     }
   });
   return finite.load(std::memory_order_relaxed);

@@ -52,23 +52,22 @@ struct Kernels {
   void (*scale_bytes)(const uint8_t* bytes, float* out, int64_t width, int64_t channels,
                       bool reverse);
 
-  /// Whether x holds no infinity and no NaN.
-  bool (*all_finite)(const float* x, int64_t n);
-
-  /// One step of the optimizers whose update is elementwise; see optimizer.cpp for the formulas.
-  void (*adadelta)(float* p, const float* g, float* a, float* d, int64_t n, float lr, float rho,
+  /// One step of an optimizer on n parameters p with gradients g; see optimizer.cpp for the
+  /// formulas. All return whether g holds no infinity and no NaN.
+  bool (*sgd)(float* p, const float* g, int64_t n, float lr);
+  bool (*adadelta)(float* p, const float* g, float* a, float* d, int64_t n, float lr, float rho,
                    float epsilon);
   /// decay: what p is multiplied with first (AdamW; 1 otherwise).
-  void (*adam)(float* p, const float* g, float* m, float* v, int64_t n, float alpha, float beta1,
+  bool (*adam)(float* p, const float* g, float* m, float* v, int64_t n, float alpha, float beta1,
                float beta2, float epsilon, float decay);
-  void (*rmsprop)(float* p, const float* g, float* v, int64_t n, float lr, float rho,
+  bool (*rmsprop)(float* p, const float* g, float* v, int64_t n, float lr, float rho,
                   float epsilon);
-  void (*adagrad)(float* p, const float* g, float* a, int64_t n, float lr, float epsilon);
+  bool (*adagrad)(float* p, const float* g, float* a, int64_t n, float lr, float epsilon);
   /// lr: already divided by 1 − β₁ᵗ.
-  void (*adamax)(float* p, const float* g, float* m, float* u, int64_t n, float lr, float beta1,
+  bool (*adamax)(float* p, const float* g, float* m, float* u, int64_t n, float lr, float beta1,
                  float beta2, float epsilon);
   /// p −= (m·cm + g·cg) / (√v·cv + ε)
-  void (*nadam)(float* p, const float* g, float* m, float* v, int64_t n, float cm, float cg,
+  bool (*nadam)(float* p, const float* g, float* m, float* v, int64_t n, float cm, float cg,
                 float cv, float beta1, float beta2, float epsilon);
 };
 

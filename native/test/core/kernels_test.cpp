@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <limits>
 #include <string>
 #include <vector>
@@ -154,21 +155,37 @@ TEST_P(KernelsTest, NotANumberGoesThrough) {
   EXPECT_TRUE(std::isnan(y[7]));
 }
 
-TEST_P(KernelsTest, AllFiniteFindsABadNumberAnywhere) {
+TEST_P(KernelsTest, OptimizersFindABadGradientAnywhere) {
   constexpr float kInf = std::numeric_limits<float>::infinity();
   constexpr float kMax = std::numeric_limits<float>::max();
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   // Longer than a few vectors of any set, and all lengths of a rest.
-  for (int64_t n = 0; n < 100; ++n) {
-    std::vector<float> x(static_cast<size_t>(n), -kMax);
-    EXPECT_TRUE(k().all_finite(x.data(), n)) << n;
-    for (float& place : x) {
+  for (int64_t n = 0; n < 80; ++n) {
+    std::vector<float> g(static_cast<size_t>(n), -kMax);
+    std::vector<float> p(g.size());
+    std::vector<float> u(g.size());
+    std::vector<float> v(g.size());
+    const auto finds = [&] {
+      return std::array<bool, 7>{
+          k().sgd(p.data(), g.data(), n, 0.1F),
+          k().adadelta(p.data(), g.data(), u.data(), v.data(), n, 0.1F, 0.9F, 1e-7F),
+          k().adam(p.data(), g.data(), u.data(), v.data(), n, 0.1F, 0.9F, 0.99F, 1e-7F, 1.0F),
+          k().rmsprop(p.data(), g.data(), v.data(), n, 0.1F, 0.9F, 1e-7F),
+          k().adagrad(p.data(), g.data(), v.data(), n, 0.1F, 1e-7F),
+          k().adamax(p.data(), g.data(), u.data(), v.data(), n, 0.1F, 0.9F, 0.99F, 1e-7F),
+          k().nadam(p.data(), g.data(), u.data(), v.data(), n, 0.1F, 0.1F, 1.0F, 0.9F, 0.99F,
+                    1e-7F)};
+    };
+    const std::array<bool, 7> all{true, true, true, true, true, true, true};
+    EXPECT_EQ(finds(), all) << n;
+    for (float& place : g) {
       for (const float bad : {kInf, -kInf, kNan, -kNan}) {
         place = bad;
-        EXPECT_FALSE(k().all_finite(x.data(), n)) << n;
+        EXPECT_EQ(finds(), (std::array<bool, 7>{})) << n;
       }
       place = std::numeric_limits<float>::denorm_min();
     }
+    EXPECT_EQ(finds(), all) << n;
   }
 }
 
