@@ -32,10 +32,11 @@ import {
 } from "../../ts/config/resolve.ts";
 import { constraintText, regularizerText } from "../../ts/config/values.ts";
 import { main, root, start } from "../support/cli.ts";
+import { LONG_FORM } from "../support/random.ts";
 
 /** FLEXAE_LONG=1 tries twenty times as many. */
 const runs = (count: number) => ({
-  numRuns: process.env.FLEXAE_LONG === "1" ? 20 * count : count,
+  numRuns: LONG_FORM ? 20 * count : count,
 });
 
 const folder = mkdtempSync(join(tmpdir(), "flexae-properties-"));

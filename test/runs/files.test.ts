@@ -11,7 +11,7 @@ import { describe, expect, it } from "vitest";
 import { LiveFile, writeFileAtomic } from "../../ts/files/atomic.ts";
 import { createRunFolder, findRun } from "../../ts/runs/folder.ts";
 import { appendScore, BadImagesTable, MetricsTable } from "../../ts/runs/tables.ts";
-import { start, temporaryFolder } from "../support/cli.ts";
+import { temporaryFolder } from "../support/cli.ts";
 
 describe("writeFileAtomic", () => {
   it("writes, replaces and leaves nothing beside", async () => {
@@ -143,6 +143,7 @@ describe("findRun", () => {
 });
 
 describe("tables", () => {
+  const HEADER = "Time,FolderName,train_loss,valid_loss,train_accuracy,valid_accuracy";
   const scores = { loss: 0.25, accuracy: 0.5, mse: 0.125, psnr: Number.POSITIVE_INFINITY };
 
   it("writes a row an epoch, with empty cells for what is not finite", () => {
@@ -189,33 +190,36 @@ describe("tables", () => {
 
   it("begins a new line after one left unended", async () => {
     const path = join(temporaryFolder(), "aescore.csv");
-    writeFileSync(path, "Time,FolderName\nx,y");
+    writeFileSync(path, `${HEADER}\nx,y`);
     await appendScore(path, { time: new Date(), folder: "z", train: null, valid: null });
     expect(readFileSync(path, "utf8").split("\n")).toHaveLength(4);
   });
 
-  it("keeps every row and one header under many processes", async () => {
-    const folder = temporaryFolder();
-    const path = join(folder, "aescore.csv");
-    const tables = join(import.meta.dirname, "../../dist/runs/tables.js");
-    const script = join(folder, "append.mjs");
-    writeFileSync(
-      script,
-      `import { appendScore } from ${JSON.stringify(tables)};
-       const [path, name] = process.argv.slice(2);
-       for (let i = 0; i < 20; i++) {
-         const folder = name + "_" + i;
-         await appendScore(path, { time: new Date(), folder, train: null, valid: null });
-       }`,
-    );
-    const processes = Array.from({ length: 8 }, (_, i) => start([script, path, `p${i}`]).ended);
-    for (const { code, stderr } of await Promise.all(processes)) expect(code, stderr).toBe(0);
-    const lines = readFileSync(path, "utf8").trimEnd().split("\n");
-    expect(lines[0]).toMatch(/^Time,/);
-    expect(lines.filter((line) => line.startsWith("Time,"))).toHaveLength(1);
-    const names = new Set(lines.slice(1).map((line) => line.split(",")[1]));
-    expect(names.size).toBe(160);
-    expect(lines).toHaveLength(161);
-    expect(readdirSync(folder).sort()).toEqual(["aescore.csv", "append.mjs"]);
+  it.each([
+    ["an empty file", "", 2],
+    ["what a spreadsheet saved", `\ufeff${HEADER}\r\n`, 2],
+  ])("appends to %s", async (_, text, lines) => {
+    const path = join(temporaryFolder(), "aescore.csv");
+    writeFileSync(path, text);
+    await appendScore(path, { time: new Date(), folder: "z", train: null, valid: null });
+    const now = readFileSync(path, "utf8");
+    expect(now.startsWith(text === "" ? `${HEADER}\n` : text)).toBe(true);
+    expect(now.trimEnd().split("\n")).toHaveLength(lines);
+  });
+
+  it.each([
+    ["another table", "Time,FolderName\nx,y\n"],
+    ["a text without lines", "x".repeat(5000)],
+    ["its header among others", `${HEADER},more\n`],
+  ])("leaves %s as it is", async (_, text) => {
+    const path = join(temporaryFolder(), "aescore.csv");
+    writeFileSync(path, text);
+    await expect(
+      appendScore(path, { time: new Date(), folder: "z", train: null, valid: null }),
+    ).rejects.toMatchObject({
+      code: "FLEXAE_IO",
+      message: `${path} is not this program's table of scores, so this run is not added: move it away and the next run begins a new one`,
+    });
+    expect(readFileSync(path, "utf8")).toBe(text);
   });
 });

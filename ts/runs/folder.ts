@@ -3,6 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import { configError, ioError, systemReason } from "../addon/errors.js";
 import { callAddon } from "../addon/loader.js";
 import type { FolderLock } from "../addon/types.js";
+import { makeFolders } from "../files/folders.js";
 
 /** The folder of runs, below the current one. */
 export const LOGS = "logs";
@@ -128,7 +129,7 @@ export async function createRunFolder(
   await checkSaveDir(saveDir, overwrite);
   const base = resolve(saveDir ?? join(LOGS, `ae_${timestamp(now)}`));
   try {
-    await mkdir(dirname(base), { recursive: true });
+    await makeFolders(dirname(base));
     if (saveDir === null) {
       // Runs that begin within one second get _2, _3 and so on.
       for (let n = 1; ; n++) {
@@ -151,7 +152,10 @@ export async function createRunFolder(
     return folderOf(base, made, lock);
   } catch (error) {
     if (code(error) === "FLEXAE_CONFIG") throw error;
-    throw ioError(`The run folder ${base} cannot be made: ${systemReason(error)}`, error);
+    throw ioError(
+      `The run folder ${base} cannot be made: ${systemReason(error)}; name another place with --save-dir`,
+      error,
+    );
   }
 }
 

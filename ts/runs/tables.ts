@@ -1,12 +1,12 @@
 /** The CSV files of a run, and the one row a run leaves in `logs/aescore.csv`. */
 
-import { randomBytes } from "node:crypto";
-import { link, mkdir, open, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { parse } from "csv-parse/sync";
 import { stringify } from "csv-stringify/sync";
-import { ioError, systemReason } from "../addon/errors.js";
+import { FlexaeError, ioError, systemReason } from "../addon/errors.js";
 import type { EpochScores, Scores, TrainEvent } from "../addon/types.js";
+import { makeFolders } from "../files/folders.js";
 import { unicodePath } from "../files/paths.js";
 
 type BadEvent = Extract<TrainEvent, { type: "bad" }>;
@@ -110,30 +110,29 @@ export function clockTime(date: Date): string {
   );
 }
 
-/** Makes the file with its header unless it exists: linked into place whole, so only one wins. */
-async function createWithHeader(path: string): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString("hex")}.tmp`;
+/** The first line of an open file, without what editors put around it. */
+async function firstLine(handle: FileHandle): Promise<string> {
+  const bytes = Buffer.alloc(2 * SCORE_HEADER.length);
+  const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
+  const [line = ""] = bytes.toString("utf8", 0, bytesRead).split("\n", 1);
+  return line.replace(/^\ufeff/, "").trimEnd();
+}
+
+/** Gives an empty file its header. That others may do so at once does no harm: it is the same, in the same place. */
+async function writeHeader(path: string): Promise<void> {
+  const handle = await open(path, "r+");
   try {
-    await writeFile(temporary, SCORE_HEADER, { flag: "wx" });
-    await link(temporary, path);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    // Where there are no hard links, an exclusive creation is the next best.
-    if (code === "EPERM" || code === "ENOTSUP") {
-      await writeFile(path, SCORE_HEADER, { flag: "wx" }).catch((other) => {
-        if ((other as NodeJS.ErrnoException).code !== "EEXIST") throw other;
-      });
-    } else if (code !== "EEXIST") {
-      throw error;
-    }
+    await handle.write(SCORE_HEADER, 0);
   } finally {
-    await rm(temporary, { force: true });
+    await handle.close();
   }
 }
 
 /**
- * Appends a run's row to `aescore.csv`. Many processes may do so at once: a row is one append, and
- * the header is written once.
+ * Appends a run's row to `aescore.csv`, unless that is another program's file. Many processes may do so at once: a row
+ * is one append, and the header is written once.
+ *
+ * @throws FlexaeError `FLEXAE_IO` naming the file and the remedy.
  */
 export async function appendScore(path: string, row: ScoreRow): Promise<void> {
   const line = stringify([
@@ -147,16 +146,20 @@ export async function appendScore(path: string, row: ScoreRow): Promise<void> {
     ],
   ]);
   try {
-    await mkdir(dirname(path), { recursive: true });
-    await createWithHeader(path);
+    await makeFolders(dirname(path));
     const handle = await open(path, "a+");
     try {
+      if ((await handle.stat()).size === 0) await writeHeader(path);
+      if ((await firstLine(handle)) !== SCORE_HEADER.trimEnd()) {
+        throw ioError(
+          `${path} is not this program's table of scores, so this run is not added: move it away and the next run begins a new one`,
+        );
+      }
       const { size } = await handle.stat();
       const last = Buffer.alloc(1);
-      if (size > 0) await handle.read(last, 0, 1, size - 1);
-      // Someone's editor, or a crash of another program, may have left the last line unended.
-      const lead = size === 0 ? SCORE_HEADER : last[0] === 0x0a ? "" : "\n";
-      const bytes = Buffer.from(lead + line);
+      await handle.read(last, 0, 1, size - 1);
+      // Someone's editor, or a crash, may have left the last line unended.
+      const bytes = Buffer.from((last[0] === 0x0a ? "" : "\n") + line);
       const { bytesWritten } = await handle.write(bytes);
       if (bytesWritten !== bytes.length) {
         throw Object.assign(new Error("write was cut short"), { code: "ENOSPC" });
@@ -166,6 +169,10 @@ export async function appendScore(path: string, row: ScoreRow): Promise<void> {
       await handle.close();
     }
   } catch (error) {
-    throw ioError(`${path} cannot be written: ${systemReason(error)}`, error);
+    if (error instanceof FlexaeError) throw error;
+    throw ioError(
+      `${path} cannot be written, so this run is not added to it: ${systemReason(error)}`,
+      error,
+    );
   }
 }

@@ -209,10 +209,9 @@ export class Training implements AsyncIterable<TrainingEvent> {
       runDir: journal?.folder.path ?? null,
     };
     if (journal !== null) {
-      await journal.finish(native, result);
-      if (result.stopped !== "interrupted") {
-        await journal.pictures((message) => this.#emit({ type: "warning", message }));
-      }
+      const warn = (message: string) => this.#emit({ type: "warning", message });
+      await journal.finish(native, result, warn);
+      if (result.stopped !== "interrupted") await journal.pictures(warn);
     }
     return result;
   }
@@ -339,7 +338,11 @@ class Journal {
     }
   }
 
-  async finish(native: TrainResult, result: TrainingResult): Promise<void> {
+  async finish(
+    native: TrainResult,
+    result: TrainingResult,
+    warn: (message: string) => void,
+  ): Promise<void> {
     await this.#metricsFile.flush();
     await this.#badFile.flush();
     const { train, valid } = result;
@@ -347,7 +350,10 @@ class Journal {
     Object.assign(this.#record, { state: native.stopped, result: native, train, valid, ended });
     await this.writeSetting();
     const folder = basename(this.folder.path);
-    await appendScore(this.#scores, { time: ended, folder, train, valid });
+    // The run itself is whole by now.
+    await appendScore(this.#scores, { time: ended, folder, train, valid }).catch((error) =>
+      warn(translateError(error).message),
+    );
   }
 
   /** Leaves word of a failure; a failure to do so must not hide the first. */
