@@ -25,7 +25,9 @@
 #include "data/jpeg.h"
 #include "data/memory_gate.h"
 #include "data/png.h"
+#include "data/pnm.h"
 #include "data/quiet_cerr.h"
+#include "data/webp.h"
 
 namespace flexae {
 namespace {
@@ -113,18 +115,13 @@ bool decodes_to_gray(const ImageHeader& header, const DecodeSpec& spec) {
          (header.format == ImageFormat::kJpeg && spec.channels == 1 && header.components == 3);
 }
 
-// Other formats than JPEG and PNG.
+// BMP and TIFF. OpenCV tells these by their first bytes, before it looks for anything else.
 cv::Mat decode_by_opencv(std::span<uint8_t> bytes, const ImageHeader& header, cv::Mat& pixels) {
   int flags = cv::IMREAD_IGNORE_ORIENTATION;
   if (!header.gray) flags |= cv::IMREAD_COLOR;
-  if (header.white > 255) flags |= cv::IMREAD_ANYDEPTH;
   const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8UC1, bytes.data());
   const QuietCerr quiet;
-  cv::Mat decoded = cv::imdecode(encoded, flags, &pixels);
-  if (header.white != 0 && !decoded.empty()) {
-    decoded.convertTo(decoded, CV_8U, 255.0 / header.white);
-  }
-  return decoded;
+  return cv::imdecode(encoded, flags, &pixels);
 }
 
 // OpenCV's own conversion rounds in other places; this one gives Pillow's bytes.
@@ -255,18 +252,27 @@ std::span<uint8_t> pick(std::span<uint8_t> bytes, const ImageHeader& header) {
 Reason decode_pixels(std::span<uint8_t> bytes, const ImageHeader& header, const DecodeSpec& spec,
                      int reduction, Scratch& scratch, cv::Mat& decoded) {
   Reason reason;
-  if (header.format == ImageFormat::kJpeg) {
-    reason = decode_jpeg(bytes, decodes_to_gray(header, spec), reduction, scratch.pixels);
-    decoded = scratch.pixels;
-  } else if (header.format == ImageFormat::kPng) {
-    reason = decode_png(bytes, scratch.pixels);
-    decoded = scratch.pixels;
-  } else {
-    decoded = decode_by_opencv(bytes, header, scratch.pixels);
-    if (decoded.empty() || decoded.depth() != CV_8U) {
-      reason = std::string("corrupt or unsupported ") + format_name(header.format);
-    }
+  switch (header.format) {
+    case ImageFormat::kJpeg:
+      reason = decode_jpeg(bytes, decodes_to_gray(header, spec), reduction, scratch.pixels);
+      break;
+    case ImageFormat::kPng:
+      reason = decode_png(bytes, scratch.pixels);
+      break;
+    case ImageFormat::kWebp:
+      reason = decode_webp(bytes, scratch.pixels);
+      break;
+    case ImageFormat::kPnm:
+      decode_pnm(bytes, header, scratch.pixels);
+      break;
+    case ImageFormat::kBmp:
+    case ImageFormat::kTiff:
+      decoded = decode_by_opencv(bytes, header, scratch.pixels);
+      if (decoded.empty() || decoded.depth() != CV_8U) {
+        return std::string("corrupt or unsupported ") + format_name(header.format);
+      }
   }
+  if (decoded.empty()) decoded = scratch.pixels;
   if (!reason && decoded.channels() == 3 && spec.channels == 1) {
     bgr_to_gray(decoded, scratch.gray);
     decoded = scratch.gray;
@@ -281,11 +287,10 @@ int64_t decoding_bytes(const ImageHeader& header, const DecodeSpec& spec, int re
                          (decodes_to_gray(header, spec) ? 1
                           : spec.channels == 1          ? 4
                                                         : 3);
-  // Some readers of OpenCV go by way of RGBA, or of samples of two bytes.
-  const bool opencv = header.format != ImageFormat::kJpeg && header.format != ImageFormat::kPng;
-  const int64_t between = header.progressive ? pixels * header.components * 2
-                          : opencv           ? pixels * 4
-                                             : 0;
+  // OpenCV reads TIFF by way of RGBA.
+  const int64_t between = header.progressive                    ? pixels * header.components * 2
+                          : header.format == ImageFormat::kTiff ? pixels * 4
+                                                                : 0;
   return result + between;
 }
 

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "data/pnm.h"
+
 namespace flexae {
 namespace {
 
@@ -404,49 +406,6 @@ HeaderResult read_webp(Bytes bytes) {
 // ---- PNM
 // -----------------------------------------------------------------------------------------
 
-class PnmText {
- public:
-  PnmText(Bytes bytes, size_t at) : bytes_(bytes), at_(at) {}
-
-  /// The next whole number after white space and comments; absent at the end or at anything else.
-  std::optional<int64_t> number() {
-    skip_blanks();
-    if (at_ == bytes_.size() || !is_digit(bytes_[at_])) return std::nullopt;
-    int64_t value = 0;
-    for (; at_ < bytes_.size() && is_digit(bytes_[at_]); ++at_) {
-      value = std::min<int64_t>(value * 10 + bytes_[at_] - '0', int64_t{1} << 30);
-    }
-    return value;
-  }
-
-  /// The next digit of a bitmap, whose digits need no space between them.
-  bool digit() {
-    skip_blanks();
-    if (at_ == bytes_.size() || !is_digit(bytes_[at_])) return false;
-    ++at_;
-    return true;
-  }
-
-  [[nodiscard]] size_t position() const { return at_; }
-
- private:
-  static bool is_digit(uint8_t byte) { return byte >= '0' && byte <= '9'; }
-
-  void skip_blanks() {
-    for (; at_ < bytes_.size(); ++at_) {
-      if (bytes_[at_] == '#') {
-        while (at_ < bytes_.size() && bytes_[at_] != '\n') ++at_;
-        if (at_ == bytes_.size()) return;
-      } else if (std::strchr(" \t\r\n\v\f", bytes_[at_]) == nullptr || bytes_[at_] == 0) {
-        return;
-      }
-    }
-  }
-
-  Bytes bytes_;
-  size_t at_;
-};
-
 HeaderResult read_pnm(Bytes bytes) {
   ImageHeader header;
   header.format = ImageFormat::kPnm;
@@ -464,24 +423,23 @@ HeaderResult read_pnm(Bytes bytes) {
   header.gray = kind != 3 && kind != 6;
   if (*maximum < 1 || *maximum > 65535) return bad("corrupt PNM (maximum value)");
   if (*width < 1 || *height < 1) return bad("corrupt (its size is zero)");
-  // OpenCV scales plain-text samples of one byte, and no others.
-  if (*maximum != 65535 && (*maximum > 255 || (*maximum < 255 && kind > 3 && !bitmap))) {
-    header.white = static_cast<int>(*maximum);
-  }
+  header.pnm_kind = kind;
+  header.white = static_cast<int>(*maximum);
 
   const auto pixels = static_cast<uint64_t>(*width) * static_cast<uint64_t>(*height);
   const uint64_t samples = pixels * (header.gray ? 1 : 3);
+  header.data = text.position();
   if (kind <= 3) {
     if (samples > bytes.size()) return bad("truncated");
     for (uint64_t i = 0; i < samples; ++i) {
-      if (!(bitmap ? text.digit() : text.number().has_value())) return bad("truncated");
+      if (!(bitmap ? text.digit().has_value() : text.number().has_value())) return bad("truncated");
     }
   } else {
     const uint64_t needed =
         bitmap ? (static_cast<uint64_t>(*width) + 7) / 8 * static_cast<uint64_t>(*height)
                : samples * (*maximum > 255 ? 2 : 1);
-    const size_t start = text.position() + 1;  // one white-space byte ends the header
-    if (start > bytes.size() || needed > bytes.size() - start) return bad("truncated");
+    ++header.data;  // one white-space byte ends the header
+    if (header.data > bytes.size() || needed > bytes.size() - header.data) return bad("truncated");
   }
   return good(std::move(header));
 }
@@ -501,7 +459,7 @@ std::string what_else(Bytes bytes) {
       {4, "ftypheix", "HEIC"},    {4, "ftypmif1", "HEIC"},  {0, "8BPS", "Photoshop"},
       {0, "%PDF", "PDF"},         {0, "<svg", "SVG"},       {0, "#?RADIANCE", "Radiance HDR"},
       {0, "v/1\x01", "OpenEXR"},  {4, "jP  ", "JPEG 2000"}, {4, "JXL ", "JPEG XL"},
-      {0, "\xff\x0a", "JPEG XL"},
+      {0, "\xff\x0a", "JPEG XL"}, {128, "DICM", "DICOM"},
   };
   for (const auto& [at, magic, name] : kKnown) {
     if (starts_with(bytes, magic, at)) return std::string(name) + " is not supported";

@@ -32,8 +32,10 @@ struct ImageHeader {
   bool progressive = false;
   /// EXIF orientation, 1…8, left for the reader to apply; 1 for TIFF, whose decoder applies it.
   int orientation = 1;
-  /// PNM: the sample that means white, when scaling it to 255 is left to the reader; else 0.
+  /// PNM: the digit after the P, the sample that means white, and where the samples begin.
+  int pnm_kind = 0;
   int white = 0;
+  size_t data = 0;
   /// PNG: the byte ranges (offset, length) worth decoding, when others should be dropped.
   std::vector<std::pair<size_t, size_t>> keep;
   /// TIFF: offset of the byte that marks the alpha channel as unassociated, or 0.

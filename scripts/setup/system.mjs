@@ -30,6 +30,10 @@ const needs = {
       packages: ["libpng-dev"],
       present: () => anyExists("/usr/include/png.h", "/usr/local/include/png.h"),
     },
+    {
+      packages: ["libwebp-dev"],
+      present: () => anyExists("/usr/include/webp/decode.h", "/usr/local/include/webp/decode.h"),
+    },
   ],
   test: [
     {

@@ -565,6 +565,16 @@ TEST(Decode, BoastsAreRefusedBeforeMemoryIsTaken) {
   }
 }
 
+// What the fuzzer found.
+TEST(Decode, InputsThatOnceDidHarmDoNoMore) {
+  const std::string folder = std::string(FLEXAE_FIXTURES) + "/../../native/fuzz/seeds/image";
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const auto bytes = test::read_bytes(entry.path().string());
+    EXPECT_EXIT(tell_and_exit(bytes, 1 << 16), testing::ExitedWithCode(0), ", no memory\n")
+        << entry.path();
+  }
+}
+
 TEST(Decode, TheLimitIsOnPixelsAndOfTheUsersChoice) {
   DecodeSpec spec{16, 24, 3, Interpolation::kArea};
   for (const char* name : {"color.jpg", "color.png", "color.bmp", "color.tif", "lossy.webp",
