@@ -115,11 +115,12 @@ export class Model {
   }
 
   /**
-   * Loss, accuracy, mean squared error and peak signal-to-noise ratio over the images of a folder.
+   * Loss, accuracy, mean squared error and peak signal-to-noise ratio over the images of a folder; `bad` images could not
+   * be used and were left out.
    *
    * @throws FlexaeError `FLEXAE_MODEL` for an encoder, `FLEXAE_DATA`, `FLEXAE_DISPOSED`.
    */
-  async evaluate(folder: string): Promise<Scores> {
+  async evaluate(folder: string): Promise<Scores & { bad: number }> {
     const { source } = await scanImages("valid_dir", folder);
     return await awaitAddon(() =>
       this.#handle.evaluate(source, this.#load("auto"), this.#batchSize),

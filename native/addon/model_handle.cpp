@@ -23,6 +23,12 @@
 namespace flexae::addon {
 namespace {
 
+/// Scores of the images that could be used, and how many could not.
+struct Evaluated {
+  Metrics::Values values;
+  int64_t bad = 0;
+};
+
 /// A loaded model that several calls may want at once, and that may be disposed of meanwhile.
 class SharedModel {
  public:
@@ -113,17 +119,31 @@ Napi::Object make_handle(Napi::Env env, ScriptModel loaded) {
             throw Error(ErrorCode::kConfig, "Expected a positive integer for batchSize");
           }
           const int64_t batch_size = size.As<Napi::Number>().Int64Value();
-          return Task<Metrics::Values>::run(
+          return Task<Evaluated>::run(
               info.Env(),
               [=] {
                 return model->with([&](ScriptModel& m) {
+                  int64_t bad = 0;
+                  SourceRequest request{std::move(*source),
+                                        [&bad](const std::string&, const std::string&) { ++bad; }};
+                  std::vector<SourceRequest> requests;
+                  requests.push_back(std::move(request));
                   const OpenSources open =
-                      open_sources({{std::move(*source)}}, load, device.is_cuda(), /*once=*/true);
-                  return score(m, *open.sources.front(), batch_size);
+                      open_sources(std::move(requests), load, device.is_cuda(), /*once=*/true);
+                  const int64_t images = open.sources.front()->size();
+                  const Metrics::Values values = score(m, *open.sources.front(), batch_size);
+                  if (bad == images) {
+                    throw Error(ErrorCode::kData,
+                                "None of the " + std::to_string(images) +
+                                    " images can be used. flexae check tells why.");
+                  }
+                  return Evaluated{values, bad};
                 });
               },
-              [](Napi::Env env, Metrics::Values& values) -> Napi::Value {
-                return to_js(env, values);
+              [](Napi::Env env, Evaluated& evaluated) -> Napi::Value {
+                Napi::Object object = to_js(env, evaluated.values);
+                object.Set("bad", static_cast<double>(evaluated.bad));
+                return object;
               });
         });
       }));

@@ -305,3 +305,26 @@ describe("files that change while a training runs", () => {
     expect(result.stderr).toMatch(/of the 200 train images .* no such file\.\nbad_images\.csv/);
   });
 });
+
+describe("a scoring", () => {
+  it("says how many images it left out, and refuses a set without any", async () => {
+    expect((await flexae(args(), here())).code).toBe(0);
+    writeFileSync(join(cwd, "valid/digit_0/000.png"), "x");
+    rmSync(join(cwd, "valid/digit_0/001.png"));
+    symlinkSync("nowhere", join(cwd, "valid/digit_0/001.png"));
+    const ended = await flexae(["evaluate", "run", "--json"], here());
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(jsonLines(ended.stdout)[0]).toMatchObject({
+      train: { images: 200 },
+      valid: { images: 48 },
+    });
+    expect(ended.stderr).toBe(
+      `flexae: 2 of the 50 images in ${join(cwd, "valid")} cannot be used and were left out: flexae check names them\n`,
+    );
+    const none = await flexae(["evaluate", "run", "--max-pixels=783"], here());
+    expect(none.code).toBe(3);
+    expect(none.stderr).toBe(
+      "flexae: None of the 200 images can be used. flexae check tells why.\n",
+    );
+  });
+});

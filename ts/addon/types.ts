@@ -314,8 +314,15 @@ export interface ModelHandle {
   encode(images: Float32Array | Uint8Array): Promise<Float32Array>;
   /** Reconstructions, N×C×H×W floats in [0, 1]. Only for an autoencoder. */
   reconstruct(images: Float32Array | Uint8Array): Promise<Float32Array>;
-  /** Loss and metrics over a source, in batches. Only for an autoencoder. */
-  evaluate(source: ImageSource, load: LoadOptions, batchSize: number): Promise<Scores>;
+  /**
+   * Loss and metrics over a source, in batches; `bad` images are left out. Only for an autoencoder.
+   * Rejects with FLEXAE_DATA if all are.
+   */
+  evaluate(
+    source: ImageSource,
+    load: LoadOptions,
+    batchSize: number,
+  ): Promise<Scores & { bad: number }>;
   /** Frees the weights. Idempotent; later calls fail with FLEXAE_DISPOSED. */
   dispose(): void;
 }

@@ -5,6 +5,7 @@ import { awaitAddon } from "../addon/loader.js";
 import type { Scores } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import { resolveSettings, type Settings } from "../config/resolve.js";
+import { shownPath } from "../files/paths.js";
 import { type SetName, writePictures } from "../imaging/pictures.js";
 import { checkDevice, scanImages } from "./plan.js";
 import { recordedFolders } from "./setting.js";
@@ -101,10 +102,15 @@ export async function evaluateRun(
         found.warnings.push((error as Error).message);
         continue;
       }
-      const scores = await awaitAddon(() =>
+      const { bad, ...scores } = await awaitAddon(() =>
         model.evaluate(images.source, load, settings.batch_size),
       );
-      found[set] = { ...scores, images: images.images };
+      found[set] = { ...scores, images: images.images - bad };
+      if (bad > 0) {
+        found.warnings.push(
+          `${bad} of the ${images.images} images in ${shownPath(settings[parameter])} cannot be used and were left out: flexae check names them`,
+        );
+      }
       try {
         const { seed } = settings;
         const { source } = images;
