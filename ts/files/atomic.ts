@@ -50,7 +50,7 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array): 
  */
 export class LiveFile {
   #path: string;
-  #pending: string | undefined;
+  #pending: string | Uint8Array | undefined;
   #writing: Promise<void> | undefined;
   #failure: unknown;
   #onFailure: (error: unknown) => void;
@@ -60,7 +60,7 @@ export class LiveFile {
     this.#onFailure = onFailure;
   }
 
-  update(content: string): void {
+  update(content: string | Uint8Array): void {
     this.#pending = content;
     this.#writing ??= this.#drain();
   }

@@ -37,11 +37,13 @@ function scoreCells(scores: Scores): string[] {
 
 /** `metrics.csv`: a row an epoch. */
 export class MetricsTable {
-  #text = stringify([METRICS]);
+  // In one place that grows by doubling: a text made anew each epoch would leave memory in pieces over a long training.
+  #bytes = Buffer.alloc(4096);
+  #length = this.#bytes.write(stringify([METRICS]));
 
-  /** The text with one more epoch. */
-  add(epoch: EpochScores): string {
-    this.#text += stringify([
+  /** Adds one more epoch. */
+  add(epoch: EpochScores): void {
+    const row = stringify([
       [
         epoch.epoch,
         ...scoreCells(epoch.train),
@@ -51,11 +53,15 @@ export class MetricsTable {
         epoch.best ? 1 : 0,
       ],
     ]);
-    return this.#text;
+    if (this.#length + row.length > this.#bytes.length) {
+      this.#bytes = Buffer.concat([this.#bytes], 2 * this.#bytes.length);
+    }
+    this.#length += this.#bytes.write(row, this.#length);
   }
 
-  get text(): string {
-    return this.#text;
+  /** The file so far. What it holds stays as it is when epochs are added. */
+  get content(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
   }
 }
 

@@ -319,7 +319,7 @@ class Journal {
       this.#metrics.add(row);
       if (row.best) this.bestValid = row.valid;
     }
-    this.#metricsFile.update(this.#metrics.text);
+    this.#metricsFile.update(this.#metrics.content);
     await this.#metricsFile.flush();
     const bad = await readFile(join(this.folder.path, "bad_images.csv"), "utf8").catch(() => "");
     this.#bad = new BadImagesTable(bad);
@@ -331,7 +331,10 @@ class Journal {
 
   note(event: TrainEvent): void {
     if (event.type === "start") this.#record.start = event;
-    if (event.type === "epoch") this.#metricsFile.update(this.#metrics.add(event));
+    if (event.type === "epoch") {
+      this.#metrics.add(event);
+      this.#metricsFile.update(this.#metrics.content);
+    }
     if (event.type === "bad") {
       const text = this.#bad.add(event);
       if (text !== null) this.#badFile.update(text);

@@ -1,0 +1,128 @@
+/**
+ * What is repeated leaves nothing behind: memory, file descriptors and threads stay as they are. FLEXAE_LONG=1 repeats
+ * it as often as a long training does.
+ */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, inject, it } from "vitest";
+import { jsonLines, root, start, temporaryFolder } from "../support/cli.ts";
+import { LONG_FORM } from "../support/random.ts";
+
+interface Sample {
+  time: number;
+  /** Bytes. */
+  own: number;
+  heap: number;
+  descriptors: number;
+  threads: number;
+}
+
+const MIB = 2 ** 20;
+
+/**
+ * Bytes that the least of the last quarter of the samples may be above the most of the second quarter; the first is the
+ * warming up. Allocators keep freed pages and the garbage collector sizes its spaces by what it met, so that samples
+ * differ by some megabytes, but what is flat meets again where it was. And an epoch is remembered by a row of
+ * metrics.csv and of every checkpoint, which takes half a kilobyte. The smallest thing worth the name of a leak, what one
+ * batch takes here, has a hundred kilobytes.
+ */
+const TOLERANCE = { own: 3 * MIB, heap: MIB, descriptors: 0, threads: 0 };
+
+async function repeat(what: string, times: number): Promise<void> {
+  const program = join(root, "test/support/leaks.mjs");
+  const args = ["--expose-gc", program, what, String(times), inject("digits"), temporaryFolder()];
+  const { code, stdout, stderr } = await start(args).ended;
+  expect(code, stderr).toBe(0);
+  const samples = jsonLines(stdout) as unknown as Sample[];
+  expect(samples.at(-1)?.time).toBe(times);
+  expect(samples.length).toBe(Math.min(times, 100));
+  const quarter = samples.length >> 2;
+  const figures = (["own", "heap", "descriptors", "threads"] as const).map((key) => {
+    const values = samples.map((sample) => sample[key]);
+    const before = Math.max(...values.slice(quarter, 2 * quarter));
+    const after = Math.min(...values.slice(-quarter));
+    const shown = (value: number) => (value < MIB ? value : `${(value / MIB).toFixed(1)} MiB`);
+    return { key, grown: after - before, text: `${key} ${shown(before)} → ${shown(after)}` };
+  });
+  const told = `${what} × ${times}: ${figures.map(({ text }) => text).join(", ")}`;
+  if (LONG_FORM) process.stdout.write(`${told}\n`);
+  for (const { key, grown } of figures) expect(grown, told).toBeLessThanOrEqual(TOLERANCE[key]);
+}
+
+describe("memory, descriptors and threads stay as they are", () => {
+  it("over the epochs of a training", () => repeat("epochs", LONG_FORM ? 2000 : 300));
+
+  it("over models loaded, run and disposed of", () => repeat("model", LONG_FORM ? 200 : 40));
+
+  it("over trainings to their end", () => repeat("training", LONG_FORM ? 200 : 20));
+
+  it("over what fails, is refused or is cancelled", () => repeat("failures", LONG_FORM ? 200 : 12));
+});
+
+describe("the process ends by itself", () => {
+  /** Runs `body` as a program with `config` and the package in scope; it must come to its end without process.exit. */
+  async function endsAfter(body: string): Promise<void> {
+    const folder = temporaryFolder();
+    const digits = inject("digits");
+    const script = join(folder, "script.mjs");
+    writeFileSync(
+      script,
+      `import { createTraining, load } from ${JSON.stringify(join(root, "dist/index.js"))};
+       const config = {
+         trainDir: ${JSON.stringify(join(digits, "valid"))},
+         validDir: ${JSON.stringify(join(digits, "valid/digit_3"))},
+         imageShape: [28, 28], filters: [4], pooling: "no", dims: [8], optimizer: "adam",
+         threads: 1, trainEpochs: 2, saveDir: "run",
+       };
+       // What keeps the event loop alive, besides the pipes of this test.
+       const held = () => process.getActiveResourcesInfo().filter((name) => !name.startsWith("Pipe"));
+       ${body}
+       // Node closes files in a later turn of the loop than it says so.
+       for (let turn = 0; turn < 100 && held().length > 0; turn++) {
+         await new Promise((resolve) => setTimeout(resolve, 10));
+       }
+       console.log("done", JSON.stringify(held()));`,
+    );
+    const { child, ended, seen } = start([script], { cwd: folder });
+    await seen(/done/);
+    // It has nothing left to do.
+    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    const { code, signal, stdout, stderr } = await ended;
+    clearTimeout(timer);
+    expect(signal, "it did not end").toBeNull();
+    expect(code, stderr).toBe(0);
+    expect(stdout).toContain("done []");
+  }
+
+  it("after a training and a model that was disposed of", () =>
+    endsAfter(`
+      const { runDir } = await createTraining(config).result;
+      const model = await load(runDir + "/ae.pt");
+      await model.reconstruct(new Float32Array(28 * 28));
+      model.dispose();
+    `));
+
+  it("after a model that nobody disposed of", () =>
+    endsAfter(`
+      const { runDir } = await createTraining(config).result;
+      globalThis.model = await load(runDir + "/en.pt");
+      await globalThis.model.encode(new Float32Array(28 * 28));
+    `));
+
+  it("after a cancelled training whose events nobody took", () =>
+    endsAfter(`
+      const training = createTraining({ ...config, trainEpochs: 1000000 });
+      setTimeout(() => training.cancel(), 300);
+      await training.result;
+    `));
+
+  it("after a training that failed, and one that was never begun", () =>
+    endsAfter(`
+      await createTraining({ ...config, trainDir: "/nowhere" }).result.catch(() => {});
+      const wild = { ...config, optimizer: "sgd", learningRate: 1e30, trainEpochs: 100 };
+      await createTraining(wild).result.catch((error) => {
+        if (error.code !== "FLEXAE_NAN") throw error;
+      });
+      await createTraining(config, { signal: AbortSignal.abort() }).result.catch(() => {});
+    `));
+});
