@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Feeds broken files to what reads files that strangers may have made, by libFuzzer:
 //
-//   npm run fuzz -- [--seconds 20] [image] [cache] [checkpoint] [config]
+//   npm run fuzz -- [--seconds 20] [image] [cache] [checkpoint] [model] [config]
 //
 // Inputs that led somewhere new are kept in build-fuzz/corpus and serve the next time. The inputs in
 // native/fuzz/seeds, among them all that ever broke something, are tried first.
@@ -25,6 +25,7 @@ const targets = {
   image: [path.join(root, "test", "fixtures", "images")],
   cache: [],
   checkpoint: [],
+  model: [],
   config: [],
 };
 
@@ -63,7 +64,11 @@ function fuzzStep(target, seconds) {
         ...(existsSync(dictionary) ? [`-dict=${dictionary}`] : []),
       ];
       const program = path.join(folder, "Release", `flexae_${target}_fuzz`);
-      const env = { ...process.env, UBSAN_OPTIONS: "print_stacktrace=1" };
+      const env = {
+        ...process.env,
+        UBSAN_OPTIONS: "print_stacktrace=1",
+        LSAN_OPTIONS: `suppressions=${path.join(sources, "leaks.supp")}:print_suppressions=0`,
+      };
       try {
         await runLogged(`fuzz-${target}`, program, [...flags, corpus, ...seeds], { env });
       } catch (error) {

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Writes the seeds of the fuzz targets that are no images: node native/fuzz/make_seeds.mjs
+// Writes the seeds of the fuzz targets but for images, which are test/fixtures/images, and models, which are those of
+// the smallest runs there can be (--filters 1 --dims 1 and --mlp false): node native/fuzz/make_seeds.mjs
 // What the fuzzers found lies beside them, under the names `found-…`, and is not touched.
 
 import { mkdirSync, writeFileSync } from "node:fs";
