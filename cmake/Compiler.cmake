@@ -14,6 +14,13 @@ endif()
 # One set of flags for libraries and executables, so that all can share one precompiled header.
 add_compile_options(-fPIC -Wall -Wextra)
 
+# A vptr check needs the type information of every class, which libtorch keeps some of to itself.
+if(FLEXAE_SANITIZE)
+  add_compile_options(-O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined
+    -fno-sanitize=vptr -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
 find_program(FLEXAE_CCACHE ccache)
 mark_as_advanced(FLEXAE_CCACHE)
 if(FLEXAE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
