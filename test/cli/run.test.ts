@@ -57,9 +57,10 @@ describe("flexae run --json", () => {
       ...Array.from({ length: 10 }, (_, i) => `${set}_eval_orig_image_${i}.png`),
       ...Array.from({ length: 10 }, (_, i) => `${set}_eval_pred_image_${i}.png`),
     ]);
-    const checkpoints = names.filter((name) => name.endsWith(".ckpt"));
+    const models = ["ae.pt", "en.pt", "last.ckpt", "previous.ckpt", "best.ckpt"];
+    const checkpoints = names.filter((name) => name.endsWith(".ckpt") && !models.includes(name));
     expect(names.sort()).toEqual(
-      ["ae.pt", "en.pt", "metrics.csv", "setting.yaml", ...pictures, ...checkpoints].sort(),
+      [...models, "metrics.csv", "setting.yaml", ...pictures, ...checkpoints].sort(),
     );
     expect(checkpoints.length).toBeGreaterThan(0);
     for (const name of checkpoints) {
