@@ -42,8 +42,8 @@ class AcceleratorGraph : public Recording {
 };
 #endif
 
-/// at::cuda::CUDAGraph, which libtorch up to 2.14 does not offer as an at::accelerator::Graph. Its
-/// header needs CUDA's; these exported functions have been the same since libtorch 2.11.
+/// at::cuda::CUDAGraph, for a libtorch that does not offer it as an at::accelerator::Graph. Its
+/// header needs CUDA's; these exported functions have been the same from libtorch 2.11 to 2.14.
 class CudaGraph : public Recording {
  public:
   CudaGraph() {
