@@ -1,5 +1,4 @@
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -55,12 +54,6 @@ class CountingStore : public FileStore {
  private:
   std::atomic<int>& loads_;
 };
-
-/// Root's rights would hide what others meet.
-void become_nobody() {
-  constexpr unsigned kNobody = 65534;
-  if (setgroups(0, nullptr) != 0 || setgid(kNobody) != 0 || setuid(kNobody) != 0) _exit(2);
-}
 
 class CacheTest : public ::testing::Test {
  protected:
@@ -373,7 +366,7 @@ TEST_F(CacheTest, ReadOnlyFilesServe) {
       fs::permissions(fs::path(files[0]).parent_path(),
                       fs::perms::others_exec | fs::perms::others_read, fs::perm_options::add);
       fs::permissions(path, fs::perms::others_read, fs::perm_options::add);
-      become_nobody();
+      test::become_nobody();
     }
     decoded = 0;
     const auto store = open();
@@ -420,7 +413,7 @@ TEST_F(CacheTest, ReadOnlyFoldersAreTold) {
       for (fs::path up = folder; up != "/"; up = up.parent_path()) {
         fs::permissions(up, fs::perms::others_exec | fs::perms::others_read, fs::perm_options::add);
       }
-      become_nobody();
+      test::become_nobody();
     } else {
       fs::permissions(folder, fs::perms::owner_read | fs::perms::owner_exec);
     }

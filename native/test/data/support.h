@@ -1,7 +1,9 @@
 #pragma once
 
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>  // NOLINT(modernize-deprecated-headers): mkdtemp is POSIX's
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdio>
@@ -38,6 +40,12 @@ class TempFolder {
  private:
   std::filesystem::path path_;
 };
+
+/// Root's rights would hide what others meet.
+inline void become_nobody() {
+  constexpr unsigned kNobody = 65534;
+  if (setgroups(0, nullptr) != 0 || setgid(kNobody) != 0 || setuid(kNobody) != 0) _exit(2);
+}
 
 inline std::vector<uint8_t> read_bytes(const std::string& path) {
   std::ifstream stream(path, std::ios::binary);
