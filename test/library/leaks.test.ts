@@ -62,7 +62,8 @@ describe("memory, descriptors and threads stay as they are", () => {
 
   it("over trainings to their end", () => repeat("training", LONG_FORM ? 200 : 20));
 
-  it("over what fails, is refused or is cancelled", () => repeat("failures", LONG_FORM ? 200 : 12));
+  it("over what fails, is refused or is cancelled", () =>
+    repeat("failures", LONG_FORM ? 200 : 12, LONG_FORM ? TOLERANCE : FAILURES));
 });
 
 describe("the process ends by itself", () => {
