@@ -2,10 +2,12 @@
 
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { parse } from "csv-parse/sync";
 import { stringify } from "csv-stringify/sync";
 import { FlexaeError, ioError, systemReason } from "../addon/errors.js";
-import type { EpochScores, Scores, TrainEvent } from "../addon/types.js";
+import { callAddon } from "../addon/loader.js";
+import type { EpochScores, FolderLock, Scores, TrainEvent } from "../addon/types.js";
 import { makeFolders } from "../files/folders.js";
 import { unicodePath } from "../files/paths.js";
 
@@ -124,19 +126,59 @@ async function firstLine(handle: FileHandle): Promise<string> {
   return line.replace(/^\ufeff/, "").trimEnd();
 }
 
-/** Gives an empty file its header. That others may do so at once does no harm: it is the same, in the same place. */
-async function writeHeader(path: string): Promise<void> {
-  const handle = await open(path, "r+");
+/** A process that is stopped while it holds the folder must not stop all others. */
+const PATIENCE_MS = 10_000;
+
+/**
+ * Does `work` while no other process does the same in the folder. A single write is not enough by itself: a reader may
+ * see, and a kill may leave, the part of it that lies in the first of two pages.
+ */
+async function alone(folder: string, work: () => Promise<void>): Promise<void> {
+  const end = performance.now() + PATIENCE_MS;
+  let lock: FolderLock | undefined;
+  while (lock === undefined) {
+    try {
+      lock = callAddon((addon) => addon.lockFolder(folder));
+    } catch (error) {
+      if (!(error instanceof FlexaeError) || error.code !== "FLEXAE_CONFIG") throw error;
+      // Another one has it, or a run has made it its run folder. What is left then is that a write is one append.
+      if (performance.now() > end) break;
+      await setTimeout(1 + 9 * Math.random());
+    }
+  }
   try {
-    await handle.write(SCORE_HEADER, 0);
+    await work();
   } finally {
-    await handle.close();
+    lock?.release();
+  }
+}
+
+/** Appends to the open table, after its header and whole lines. */
+async function appendLine(path: string, handle: FileHandle, line: string): Promise<void> {
+  const { size } = await handle.stat();
+  let lead = "";
+  if (size === 0) {
+    lead = SCORE_HEADER;
+  } else {
+    if ((await firstLine(handle)) !== SCORE_HEADER.trimEnd()) {
+      throw ioError(
+        `${path} is not this program's table of scores, so this run is not added: move it away and the next run begins a new one`,
+      );
+    }
+    const last = Buffer.alloc(1);
+    await handle.read(last, 0, 1, size - 1);
+    // Someone's editor, or a crash, may have left the last line unended.
+    if (last[0] !== 0x0a) lead = "\n";
+  }
+  const bytes = Buffer.from(lead + line);
+  const { bytesWritten } = await handle.write(bytes);
+  if (bytesWritten !== bytes.length) {
+    throw Object.assign(new Error("write was cut short"), { code: "ENOSPC" });
   }
 }
 
 /**
- * Appends a run's row to `aescore.csv`, unless that is another program's file. Many processes may do so at once: a row
- * is one append, and the header is written once.
+ * Appends a run's row to `aescore.csv`, unless that is another program's file. Many processes may do so at once.
  *
  * @throws FlexaeError `FLEXAE_IO` naming the file and the remedy.
  */
@@ -155,21 +197,7 @@ export async function appendScore(path: string, row: ScoreRow): Promise<void> {
     await makeFolders(dirname(path));
     const handle = await open(path, "a+");
     try {
-      if ((await handle.stat()).size === 0) await writeHeader(path);
-      if ((await firstLine(handle)) !== SCORE_HEADER.trimEnd()) {
-        throw ioError(
-          `${path} is not this program's table of scores, so this run is not added: move it away and the next run begins a new one`,
-        );
-      }
-      const { size } = await handle.stat();
-      const last = Buffer.alloc(1);
-      await handle.read(last, 0, 1, size - 1);
-      // Someone's editor, or a crash, may have left the last line unended.
-      const bytes = Buffer.from((last[0] === 0x0a ? "" : "\n") + line);
-      const { bytesWritten } = await handle.write(bytes);
-      if (bytesWritten !== bytes.length) {
-        throw Object.assign(new Error("write was cut short"), { code: "ENOSPC" });
-      }
+      await alone(dirname(path), () => appendLine(path, handle, line));
       await handle.sync();
     } finally {
       await handle.close();
