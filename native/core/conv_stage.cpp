@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <limits>
 #include <numeric>
 
-#include "core/error.h"
+#include "core/convolution.h"
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
+#include "core/row_pooling.h"
 #include "core/unfold.h"
 
 namespace flexae {
@@ -30,6 +30,12 @@ class Buffer2D {
     if (!tensor_.defined() || tensor_.numel() < needed) tensor_ = at::empty({needed}, at::kFloat);
     return tensor_.mutable_data_ptr<float>();
   }
+  /// The same, zero where nobody has written since it last grew.
+  float* zeros(int64_t rows, int64_t columns) {
+    const int64_t needed = rows * columns;
+    if (!tensor_.defined() || tensor_.numel() < needed) tensor_ = at::zeros({needed}, at::kFloat);
+    return tensor_.mutable_data_ptr<float>();
+  }
   at::Tensor view(at::IntArrayRef sizes) {
     const int64_t needed =
         std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
@@ -40,6 +46,12 @@ class Buffer2D {
  private:
   at::Tensor tensor_;
 };
+
+/// Bytes of output that evaluation finishes at a time: they stay in the first caches.
+constexpr int64_t kRowsBytes = int64_t{32} << 10;
+
+/// Output pixels for which a thread reads the weight once, where images have fewer.
+constexpr int64_t kGroupCells = 96;
 
 /// Splits the images over the threads, each thread with its own index.
 void for_each_image(int64_t images, const std::function<void(int64_t image, int thread)>& body) {
@@ -61,10 +73,11 @@ class ConvStage : public Layer {
     if (upsampled) ++spec;
     const LayerSpec& conv = *spec++;
     const LayerSpec& norm = *spec++;
-    if (spec != specs.end()) pooling_ = spec->pooling;
     transposed_ = conv.kind == LayerKind::kConvTranspose;
     raw_shape_ = conv.out;
     out_shape_ = specs.back().out;
+    spec_.out = out_shape_;
+    if (spec != specs.end()) pooling_ = RowPooling(spec->pooling, raw_shape_, out_shape_);
     activation_ = norm.activation;
     kernel_ = conv.kernel;
     shift_ = upsampled ? conv.stride : 0;
@@ -94,6 +107,9 @@ class ConvStage : public Layer {
                   same_padding(in_.w, kernel_, conv.stride)[0]};
     }
     grid_channels_ = transposed_ ? in_.c : conv.out.c;
+    if (!transposed_) convolution_ = Convolution(windows_, conv.out.c);
+    const int64_t cells = windows_.grid_h * windows_.grid_w;
+    group_ = std::clamp<int64_t>(kGroupCells / cells, 1, kGroupCells);
     period_ = std::lcm(conv.out.c, int64_t{32});
     const int64_t line_bytes = windows_.grid_w * windows_.size() * int64_t{sizeof(float)};
     tile_ = std::clamp<int64_t>(kTileBytes / std::max<int64_t>(line_bytes, 1), 1, windows_.grid_h);
@@ -108,26 +124,52 @@ class ConvStage : public Layer {
   Value forward(const Value& x, PassContext& context) override {
     const at::Tensor input = bind_input(x);
     const int64_t images = input.size(0);
-    const float* weight = combined_weight();
-    const at::Tensor raw = raw_.view({images, raw_shape_.h, raw_shape_.w, raw_shape_.c});
     const int threads = at::get_num_threads();
+    if (!context.training) return infer_batch(input);
+    const float* weight = combined_weight();
     prepare_scratch(threads);
-    if (context.training) moments_.get(images, 2 * raw_shape_.c);
-    for_each_image(images, [&](int64_t n, int thread) {
-      const float* image = input_image(n, thread);
-      float* out = raw.mutable_data_ptr<float>() + n * raw_shape_.numel();
-      if (transposed_) {
-        scatter(image, weight, out, thread);
-      } else {
-        gather(image, weight, out, thread);
+    const at::Tensor raw = raw_.view({images, raw_shape_.h, raw_shape_.w, raw_shape_.c});
+    moments_.get(images, 2 * raw_shape_.c);
+    for_each_group(images, [&](int64_t first, int64_t count, int thread) {
+      float* out = raw.mutable_data_ptr<float>() + first * raw_shape_.numel();
+      if (direct()) {
+        const float* stored = input.const_data_ptr<float>() + first * in_.numel();
+        const float* padded = pad(stored, count, input_.norm(), thread);
+        convolution_.run(padded, 0, count * raw_shape_.h * raw_shape_.w, out);
       }
-      if (context.training) image_moments(out, n, images, thread);
+      for (int64_t i = 0; i < count; ++i) {
+        float* image = out + i * raw_shape_.numel();
+        if (!direct()) multiply_image(input_image(first + i, thread), weight, image, thread);
+        image_moments(image, first + i, images, thread);
+      }
     });
-    norm_ = context.training ? batch_norm(images) : moving_norm();
+    norm_ = batch_norm(images);
     raw_view_ = raw;
-    if (!context.training) input_ = Value();
-    if (pooling_ == Pooling::kNone) return {raw, norm_};
-    return pool(raw, context.training);
+    if (pooling_.kind() == Pooling::kNone) return {raw, norm_};
+    return pool(raw);
+  }
+
+  [[nodiscard]] bool infers() const override { return true; }
+
+  void prepare_inference(int threads) override {
+    combined_weight();
+    prepare_scratch(threads);
+    norm_ = moving_norm();
+  }
+
+  void infer(const float* images, int64_t count, float* out, int thread) override {
+    for (int64_t first = 0; first < count; first += group_) {
+      const int64_t group = std::min(group_, count - first);
+      const float* in = images + first * in_.numel();
+      float* to = out + first * out_shape_.numel();
+      if (direct()) {
+        infer_direct(in, group, to, thread);
+      } else {
+        for (int64_t i = 0; i < group; ++i) {
+          infer_image(in + i * in_.numel(), to + i * out_shape_.numel(), thread);
+        }
+      }
+    }
   }
 
   at::Tensor backward(const at::Tensor& grad, bool input_grad) override {
@@ -163,6 +205,7 @@ class ConvStage : public Layer {
   /// What one thread needs for one image.
   struct Scratch {
     Buffer2D input;    // activated input
+    Buffer2D padded;   // the same of a group of images, with borders
     Buffer2D raw;      // gradient of the raw output
     Buffer2D windows;  // unfolded windows of a tile
     Buffer2D lines;    // rows under a pooling
@@ -186,8 +229,51 @@ class ConvStage : public Layer {
     return input_.stored();
   }
 
+  /// Splits the images over the threads, and what a thread has into groups.
+  void for_each_group(int64_t images,
+                      const std::function<void(int64_t first, int64_t count, int thread)>& body) {
+    at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
+      const int thread = at::get_thread_num();
+      for (int64_t first = begin; first < end; first += group_) {
+        body(first, std::min(group_, end - first), thread);
+      }
+    });
+  }
+
   void prepare_scratch(int threads) {
     if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
+  }
+
+  /// Whether windows are multiplied where they lie. In bf16 they are copied anyway, to be narrowed.
+  [[nodiscard]] bool direct() const { return !transposed_ && precision_ == Precision::kFp32; }
+
+  /// `count` images with borders of zeros, normalized and activated if `norm` is not null.
+  const float* pad(const float* images, int64_t count, const PendingNorm* norm, int thread) {
+    const int64_t size = convolution_.padded_size();
+    // Borders are zero from the beginning, and nobody writes there.
+    float* padded = scratch_[static_cast<size_t>(thread)].padded.zeros(group_, size);
+    const int64_t line = in_.w * in_.c;
+    for (int64_t i = 0; i < count; ++i) {
+      for (int64_t y = 0; y < in_.h; ++y) {
+        const float* from = images + (i * in_.h + y) * line;
+        float* to = convolution_.image_line(padded + i * size, y);
+        if (norm == nullptr) {
+          std::copy_n(from, line, to);
+        } else {
+          norm->apply(from, to, line);
+        }
+      }
+    }
+    return padded;
+  }
+
+  /// One image's raw output by a product with unfolded windows.
+  void multiply_image(const float* image, const float* weight, float* out, int thread) {
+    if (transposed_) {
+      scatter(image, weight, out, thread);
+    } else {
+      gather(image, weight, out, thread);
+    }
   }
 
   /// The activated input, H×W×C.
@@ -196,8 +282,7 @@ class ConvStage : public Layer {
     const PendingNorm* norm = input_.norm();
     if (norm == nullptr) return stored;
     float* image = scratch_[static_cast<size_t>(thread)].input.get(1, in_.numel());
-    kernels().affine_activate(stored, image, in_.numel(), norm->scale.data(), norm->shift.data(),
-                              norm->period(), norm->activation);
+    norm->apply(stored, image, in_.numel());
     return image;
   }
 
@@ -210,6 +295,7 @@ class ConvStage : public Layer {
       narrow_weight_.resize(static_cast<size_t>(count));
       kernels().to_bf16(weight, narrow_weight_.data(), count);
     }
+    if (direct()) convolution_.pack(weight);
     return weight;
   }
 
@@ -403,23 +489,71 @@ class ConvStage : public Layer {
     return norm;
   }
 
+  // --- evaluation -----------------------------------------------------------------------------
+
+  Value infer_batch(const at::Tensor& input) {
+    const int64_t images = input.size(0);
+    prepare_inference(at::get_num_threads());
+    const at::Tensor out = pooled_.view({images, out_shape_.h, out_shape_.w, out_shape_.c});
+    for_each_group(images, [&](int64_t first, int64_t count, int thread) {
+      infer(input.const_data_ptr<float>() + first * in_.numel(), count,
+            out.mutable_data_ptr<float>() + first * out_shape_.numel(), thread);
+    });
+    input_ = Value();
+    return Value(out.permute({0, 3, 1, 2}));
+  }
+
+  /// Up to group_ images. What the convolution writes is normalized, activated and pooled while it
+  /// is in the first caches.
+  void infer_direct(const float* images, int64_t count, float* out, int thread) {
+    const float* padded = pad(images, count, nullptr, thread);
+    const int64_t line = raw_shape_.w * raw_shape_.c;
+    const int64_t rows = count * raw_shape_.h;
+    if (pooling_.kind() == Pooling::kNone) {
+      const int64_t block = std::max<int64_t>(kRowsBytes / (line * int64_t{sizeof(float)}), 1);
+      for (int64_t row = 0; row < rows; row += block) {
+        const int64_t end = std::min(row + block, rows);
+        convolution_.run(padded, row * raw_shape_.w, end * raw_shape_.w, out + row * line);
+        norm_->apply(out + row * line, out + row * line, (end - row) * line);
+      }
+      return;
+    }
+    float* lines = scratch_[static_cast<size_t>(thread)].lines.get(2, line);
+    const int64_t out_line = out_shape_.w * out_shape_.c;
+    for (int64_t i = 0; i < count * out_shape_.h; ++i) {
+      const int64_t row = i % out_shape_.h;
+      const int64_t begin = i / out_shape_.h * raw_shape_.h + 2 * row;
+      const int64_t under = pooling_.rows_under(row);
+      convolution_.run(padded, begin * raw_shape_.w, (begin + under) * raw_shape_.w, lines);
+      norm_->apply(lines, lines, under * line);
+      pooling_.forward(lines, row, out + i * out_line, nullptr);
+    }
+  }
+
+  void infer_image(const float* image, float* out, int thread) {
+    const float* weight = combined_.get(grid_channels_, windows_.size());
+    if (pooling_.kind() == Pooling::kNone) {
+      multiply_image(image, weight, out, thread);
+      norm_->apply(out, out, raw_shape_.numel());
+      return;
+    }
+    Scratch& scratch = scratch_[static_cast<size_t>(thread)];
+    float* raw = scratch.raw.get(1, raw_shape_.numel());
+    multiply_image(image, weight, raw, thread);
+    norm_->apply(raw, raw, raw_shape_.numel());
+    for (int64_t row = 0; row < out_shape_.h; ++row) {
+      pooling_.forward(raw + 2 * row * raw_shape_.w * raw_shape_.c, row,
+                       out + row * out_shape_.w * out_shape_.c, nullptr);
+    }
+  }
+
   // --- pooling --------------------------------------------------------------------------------
 
-  /// The 2×2 cells under one pooled pixel that exist: padding "same" has none below and right.
-  [[nodiscard]] int64_t cell_h(int64_t y) const {
-    return std::min<int64_t>(2, raw_shape_.h - 2 * y);
-  }
-  [[nodiscard]] int64_t cell_w(int64_t x) const {
-    return std::min<int64_t>(2, raw_shape_.w - 2 * x);
-  }
-
-  Value pool(const at::Tensor& raw, bool training) {
+  Value pool(const at::Tensor& raw) {
     const int64_t images = raw.size(0);
     const at::Tensor out = pooled_.view({images, out_shape_.h, out_shape_.w, out_shape_.c});
-    if (pooling_ == Pooling::kMax && training) {
-      if (!argmax_.defined() || argmax_.size(0) < images) {
-        argmax_ = at::empty({images, out_shape_.numel()}, at::kByte);
-      }
+    if (pooling_.kind() == Pooling::kMax && (!argmax_.defined() || argmax_.size(0) < images)) {
+      argmax_ = at::empty({images, out_shape_.numel()}, at::kByte);
     }
     const int64_t line = raw_shape_.w * raw_shape_.c;
     const int64_t out_line = out_shape_.w * out_shape_.c;
@@ -428,88 +562,18 @@ class ConvStage : public Layer {
       const auto* x = raw.const_data_ptr<float>() + n * raw_shape_.numel();
       auto* y = out.mutable_data_ptr<float>() + n * out_shape_.numel();
       for (int64_t row = 0; row < out_shape_.h; ++row) {
-        for (int64_t h = 0; h < cell_h(row); ++h) {
-          kernels().affine_activate(x + (2 * row + h) * line, lines + h * line, line,
-                                    norm_->scale.data(), norm_->shift.data(), period_, activation_);
-        }
-        if (pooling_ == Pooling::kAvg) {
-          average_row(lines, line, row, y + row * out_line);
-        } else {
-          uint8_t* argmax = training ? argmax_.mutable_data_ptr<uint8_t>() +
-                                           n * out_shape_.numel() + row * out_line
-                                     : nullptr;
-          max_row(lines, line, row, y + row * out_line, argmax);
-        }
+        norm_->apply(x + 2 * row * line, lines, pooling_.rows_under(row) * line);
+        pooling_.forward(lines, row, y + row * out_line, argmax(n, row));
       }
     });
     return Value(out.permute({0, 3, 1, 2}));
   }
 
-  void average_row(const float* lines, int64_t line, int64_t row, float* out) const {
-    const int64_t c = raw_shape_.c;
-    const int64_t full = cell_h(row) == 2 ? raw_shape_.w / 2 : 0;
-    kernels().average_rows(lines, lines + line, out, full, c, 0.25F);
-    for (int64_t x = full; x < out_shape_.w; ++x) {
-      const int64_t h = cell_h(row);
-      const int64_t w = cell_w(x);
-      for (int64_t i = 0; i < c; ++i) {
-        float sum = 0;
-        for (int64_t dy = 0; dy < h; ++dy) {
-          for (int64_t dx = 0; dx < w; ++dx) sum += lines[dy * line + (2 * x + dx) * c + i];
-        }
-        out[x * c + i] = sum / static_cast<float>(h * w);
-      }
-    }
-  }
-
-  void max_row(const float* lines, int64_t line, int64_t row, float* out, uint8_t* argmax) const {
-    const int64_t c = raw_shape_.c;
-    for (int64_t x = 0; x < out_shape_.w; ++x) {
-      for (int64_t i = 0; i < c; ++i) {
-        float best = -std::numeric_limits<float>::infinity();
-        uint8_t which = 0;
-        for (int64_t dy = 0; dy < cell_h(row); ++dy) {
-          for (int64_t dx = 0; dx < cell_w(x); ++dx) {
-            const float value = lines[dy * line + (2 * x + dx) * c + i];
-            // The first of equals wins, and NaN goes through, as in PyTorch.
-            if (value > best || std::isnan(value)) {
-              best = value;
-              which = static_cast<uint8_t>(2 * dy + dx);
-            }
-          }
-        }
-        out[x * c + i] = best;
-        if (argmax != nullptr) argmax[x * c + i] = which;
-      }
-    }
-  }
-
-  /// The gradient of raw rows 2·row and 2·row + 1 after the activation, from the pooled gradient.
-  void unpool_rows(const float* dy, int64_t n, int64_t row, float* lines, int64_t line) const {
-    const int64_t c = raw_shape_.c;
-    const int64_t out_line = out_shape_.w * out_shape_.c;
-    const float* g = dy + row * out_line;
-    const int64_t h = cell_h(row);
-    if (pooling_ == Pooling::kAvg) {
-      for (int64_t x = 0; x < out_shape_.w; ++x) {
-        const int64_t w = cell_w(x);
-        const float weight = 1.0F / static_cast<float>(h * w);
-        for (int64_t d = 0; d < h * w; ++d) {
-          float* to = lines + (d / w) * line + (2 * x + d % w) * c;
-          for (int64_t i = 0; i < c; ++i) to[i] = g[x * c + i] * weight;
-        }
-      }
-      return;
-    }
-    std::fill_n(lines, h * line, 0.0F);
-    const uint8_t* argmax =
-        argmax_.const_data_ptr<uint8_t>() + n * out_shape_.numel() + row * out_line;
-    for (int64_t x = 0; x < out_shape_.w; ++x) {
-      for (int64_t i = 0; i < c; ++i) {
-        const int64_t which = argmax[x * c + i];
-        lines[(which / 2) * line + (2 * x + which % 2) * c + i] = g[x * c + i];
-      }
-    }
+  /// Where the maxima of a pooled row were found; null for averages.
+  uint8_t* argmax(int64_t n, int64_t row) {
+    if (pooling_.kind() != Pooling::kMax) return nullptr;
+    return argmax_.mutable_data_ptr<uint8_t>() + n * out_shape_.numel() +
+           row * out_shape_.w * out_shape_.c;
   }
 
   /// Calls body(offset, count, dy) for stretches of one image's raw output and the gradient of its
@@ -517,17 +581,15 @@ class ConvStage : public Layer {
   template <typename Body>
   void for_each_stretch(const at::Tensor& grad, int64_t n, int thread, Body body) {
     const auto* dy = grad.const_data_ptr<float>() + n * out_shape_.numel();
-    if (pooling_ == Pooling::kNone) {
+    if (pooling_.kind() == Pooling::kNone) {
       body(int64_t{0}, raw_shape_.numel(), dy);
       return;
     }
     const int64_t line = raw_shape_.w * raw_shape_.c;
     float* lines = scratch_[static_cast<size_t>(thread)].lines.get(2, line);
     for (int64_t row = 0; row < out_shape_.h; ++row) {
-      unpool_rows(dy, n, row, lines, line);
-      for (int64_t h = 0; h < cell_h(row); ++h) {
-        body((2 * row + h) * line, line, static_cast<const float*>(lines + h * line));
-      }
+      pooling_.backward(dy + row * out_shape_.w * out_shape_.c, row, lines, argmax(n, row));
+      body(2 * row * line, pooling_.rows_under(row) * line, static_cast<const float*>(lines));
     }
   }
 
@@ -655,14 +717,16 @@ class ConvStage : public Layer {
   Shape raw_shape_;  ///< of the convolution's output
   Shape out_shape_;
   Activation activation_ = Activation::kLinear;
-  Pooling pooling_ = Pooling::kNone;
+  RowPooling pooling_;
   bool transposed_ = false;
   int64_t kernel_ = 0;
   int64_t shift_ = 0;  ///< distance of the copies of the kernel; 0 without an upsampling
   Windows windows_;
   int64_t grid_channels_ = 0;
   int64_t period_ = 0;
-  int64_t tile_ = 1;  ///< grid rows at a time
+  int64_t tile_ = 1;   ///< grid rows at a time
+  int64_t group_ = 1;  ///< images at a time
+  Convolution convolution_;
 
   std::vector<Scratch> scratch_;
   Buffer2D combined_, raw_, pooled_, input_grad_, weight_grads_, moments_, sums_;

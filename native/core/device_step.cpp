@@ -54,8 +54,8 @@ DeviceStep::DeviceStep(const TrainerConfig& config, Autoencoder& model, Optimize
 void DeviceStep::train(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
                        int64_t batch) {
   if (!stream_) return step(bytes, indices, epoch, batch);
+  const c10::Stream outside = c10::impl::VirtualGuardImpl(device_.type()).getStream(device_);
   const c10::StreamGuard guard(*stream_);
-  const c10::Stream outside = guard.original_stream();
   follow(outside, *stream_);
   step(bytes, indices, epoch, batch);
   follow(*stream_, outside);

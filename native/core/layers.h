@@ -58,6 +58,14 @@ class Layer {
 
   virtual Value forward(const Value& x, PassContext& context) = 0;
 
+  /// Whether evaluation can do without forward(): prepare_inference() once, then infer() by several
+  /// threads at a time, each for images of its own.
+  [[nodiscard]] virtual bool infers() const { return false; }
+  virtual void prepare_inference(int /*threads*/) {}
+  /// Outputs of `count` images, both fp32 and H×W×C, in evaluation mode. `thread`: below what
+  /// prepare_inference() was told.
+  virtual void infer(const float* /*images*/, int64_t /*count*/, float* /*out*/, int /*thread*/) {}
+
   /// dL/dx from dL/dy; sets the gradients of the parameters. An undefined tensor when `input_grad`
   /// is false.
   virtual at::Tensor backward(const at::Tensor& grad, bool input_grad) = 0;

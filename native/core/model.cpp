@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "core/conv_stage.h"
@@ -14,6 +15,11 @@
 namespace flexae {
 
 namespace {
+
+/// Bytes of a layer's outputs that a thread has at a time: about a second-level cache. And how many
+/// images that may be.
+constexpr int64_t kInferenceBytes = int64_t{1} << 20;
+constexpr int64_t kMostAtOnce = 32;
 
 std::vector<LayerSpec> trained_layers(const ModelConfig& config) {
   std::vector<LayerSpec> specs = make_layers(config);
@@ -37,9 +43,6 @@ Autoencoder Autoencoder::encoder_only(const ModelConfig& config, at::Device devi
 Autoencoder::Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>& specs,
                          uint64_t seed, at::Device device, Precision precision, bool stages)
     : config_(config), device_(device), precision_(precision) {
-  for (const LayerSpec& spec : specs) {
-    largest_output_ = std::max(largest_output_, spec.out.numel() * int64_t{sizeof(float)});
-  }
   for (size_t i = 0; i < specs.size();) {
     const size_t length = stages && device.is_cpu() ? conv_stage_length(specs, i) : 0;
     // Seeds go by the place in the list, so that the weights do not depend on how it is computed.
@@ -84,28 +87,53 @@ Value Autoencoder::run_layers(const Value& x, size_t begin, size_t end, PassCont
   return value;
 }
 
-at::Tensor Autoencoder::run_in_pieces(const at::Tensor& x, size_t begin, size_t end,
-                                      PassContext& context) {
-  const int64_t images = x.size(0);
-  // About what a last-level cache holds beside the weights.
-  constexpr int64_t kPieceBytes = int64_t{8} << 20;
-  const int64_t threads = at::get_num_threads();
-  const int64_t fitting = std::max<int64_t>(kPieceBytes / largest_output_, 1);
-  const int64_t piece = (fitting + threads - 1) / threads * threads;
-  if (!device_.is_cpu() || images <= piece) return run_layers(x, begin, end, context).dense();
-  at::Tensor out;
-  for (int64_t first = 0; first < images; first += piece) {
-    const int64_t count = std::min(piece, images - first);
-    const at::Tensor part = run_layers(x.narrow(0, first, count), begin, end, context).dense();
-    if (!out.defined()) {
-      std::vector<int64_t> sizes = part.sizes().vec();
-      sizes[0] = images;
-      out = at::empty(sizes, part.options().memory_format(part.suggest_memory_format()));
+at::Tensor Autoencoder::infer(const at::Tensor& x, size_t begin, size_t end, PassContext& context) {
+  // Flattening and reshaping move no bytes.
+  const auto moves_nothing = [](const LayerSpec& spec) {
+    return spec.kind == LayerKind::kFlatten || spec.kind == LayerKind::kReshape;
+  };
+  std::vector<Layer*> stages;
+  for (size_t i = begin; i < end; ++i) {
+    Layer& layer = *layers_[i];
+    if (layer.infers()) {
+      stages.push_back(&layer);
+    } else if (!moves_nothing(layer.spec())) {
+      return run_layers(x, begin, end, context).dense();
     }
-    // A stage's output lies in its buffer, which the next piece overwrites.
-    out.narrow(0, first, count).copy_(part);
   }
-  return out;
+  if (stages.empty()) return run_layers(x, begin, end, context).dense();
+
+  const int64_t images = x.size(0);
+  const at::Tensor in = x.dim() == 4 ? x.permute({0, 2, 3, 1}) : x;
+  const Shape& shape = stages.back()->spec().out;
+  const at::Tensor out = at::empty({images, shape.h, shape.w, shape.c}, at::kFloat);
+  int64_t largest = 0;
+  for (size_t i = 0; i + 1 < stages.size(); ++i) {
+    largest = std::max(largest, stages[i]->spec().out.numel());
+  }
+  const int64_t group = std::clamp<int64_t>(
+      kInferenceBytes / std::max<int64_t>(largest * int64_t{sizeof(float)}, 1), 1, kMostAtOnce);
+  for (Layer* stage : stages) stage->prepare_inference(at::get_num_threads());
+  const auto* from = in.const_data_ptr<float>();
+  auto* to = out.mutable_data_ptr<float>();
+  const int64_t in_size = in.numel() / std::max<int64_t>(images, 1);
+  at::parallel_for(0, images, 1, [&](int64_t first, int64_t last) {
+    const int thread = at::get_thread_num();
+    const auto room = static_cast<size_t>(group * largest);
+    const std::array buffers{std::make_unique_for_overwrite<float[]>(room),
+                             std::make_unique_for_overwrite<float[]>(room)};
+    for (int64_t n = first; n < last; n += group) {
+      const int64_t count = std::min(group, last - n);
+      const float* source = from + n * in_size;
+      for (size_t i = 0; i < stages.size(); ++i) {
+        float* target = i + 1 < stages.size() ? buffers[i % 2].get() : to + n * shape.numel();
+        stages[i]->infer(source, count, target, thread);
+        source = target;
+      }
+    }
+  });
+  if (layers_[end - 1]->spec().kind == LayerKind::kFlatten) return out.view({images, -1});
+  return out.permute({0, 3, 1, 2});
 }
 
 size_t Autoencoder::first_layer(LayerKind kind) const {
@@ -117,7 +145,7 @@ size_t Autoencoder::first_layer(LayerKind kind) const {
 at::Tensor Autoencoder::encode(const at::Tensor& images) {
   PassContext context;
   const size_t flatten = first_layer(LayerKind::kFlatten) + 1;
-  Value value = run_in_pieces(to_compute(images), 0, flatten, context);
+  Value value = infer(to_compute(images), 0, flatten, context);
   for (size_t i = flatten; i < layers_.size() && layers_[i]->spec().part == Part::kEncoder; ++i) {
     value = layers_[i]->forward(value, context);
   }
@@ -133,7 +161,8 @@ at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
   const size_t reshape = first_layer(LayerKind::kReshape);
   const Value flat = run_layers(to_compute(embeddings),
                                 static_cast<size_t>(begin - layers_.begin()), reshape, context);
-  at::Tensor logits = run_in_pieces(flat.dense(), reshape, layers_.size(), context).to(at::kFloat);
+  at::Tensor logits =
+      infer(flat.dense().contiguous(), reshape, layers_.size(), context).to(at::kFloat);
   if (context.activity_penalty.defined()) {
     activity_penalty_ = activity_penalty_.defined() ? activity_penalty_ + context.activity_penalty
                                                     : context.activity_penalty;

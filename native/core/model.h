@@ -70,17 +70,17 @@ class Autoencoder {
 
   [[nodiscard]] at::ScalarType compute_type() const;
   [[nodiscard]] at::Tensor to_compute(const at::Tensor& images) const;
-  /// Layers [begin, end) on all images at once, or on as many at a time as stay in the cache.
+  /// Layers [begin, end).
   Value run_layers(const Value& x, size_t begin, size_t end, PassContext& context);
-  at::Tensor run_in_pieces(const at::Tensor& x, size_t begin, size_t end, PassContext& context);
+  /// The same in evaluation mode: where the layers can, each thread takes a few images through all
+  /// of them while they are in its cache.
+  at::Tensor infer(const at::Tensor& x, size_t begin, size_t end, PassContext& context);
   [[nodiscard]] size_t first_layer(LayerKind kind) const;
 
   ModelConfig config_;
   at::Device device_;
   Precision precision_;
   std::vector<std::unique_ptr<Layer>> layers_;
-  /// Bytes of the largest output of a layer, for one image.
-  int64_t largest_output_ = 0;
   /// Parameters in order; those of a convolution's bias have no gradient.
   std::vector<Parameter*> trainable_;
   at::Tensor activity_penalty_;

@@ -17,6 +17,8 @@ struct PendingNorm {
   std::vector<float> shift;
   Activation activation = Activation::kLinear;
   [[nodiscard]] int64_t period() const { return static_cast<int64_t>(scale.size()); }
+  /// y = act(x·scale + shift) of `count` values from the first channel on. y may be x.
+  void apply(const float* x, float* y, int64_t count) const;
 };
 
 /// What flows between layers: a tensor, or one whose normalization is left to whoever reads it. A

@@ -12,6 +12,16 @@ namespace flexae {
 struct Kernels {
   const char* name;
 
+  /// Values in one register.
+  int64_t lanes;
+
+  /// A convolution's output at `count` cells: out[i][c] = Σ_y Σ_t cells[i][y·line_stride + t] ·
+  /// weight[c][y·line + t], for y < lines and t < line. `packed` holds the weight in panels of
+  /// 2·lanes channels (the last one of `lanes`, if no more are left): each lines·line rows of as
+  /// many values, zero where there is no channel.
+  void (*convolve)(const float* const* cells, int64_t count, int64_t lines, int64_t line,
+                   int64_t line_stride, const float* packed, int64_t channels, float* out);
+
   /// y = act(x·scale + shift). y may be x.
   void (*affine_activate)(const float* x, float* y, int64_t n, const float* scale,
                           const float* shift, int64_t period, Activation activation);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/kernels/convolve.h"
 #include "core/kernels/kernels.h"
 
 namespace flexae {
@@ -46,16 +47,21 @@ inline float fast_exp(float x) {
   return p * bits_to_float((static_cast<int32_t>(n) + 127) << 23);
 }
 
-/// eˣ − 1 for x ≤ 0 without cancellation near 0.
+/// eˣ − 1 for x ≤ 0 without cancellation near 0: 2ⁿ·(e^r − 1) + (2ⁿ − 1), the polynomial as above.
 inline float fast_expm1_negative(float x) {
-  const float whole = fast_exp(x) - 1.0F;
-  float p = 1.0F / 720.0F;
-  p = p * x + 1.0F / 120.0F;
-  p = p * x + 1.0F / 24.0F;
-  p = p * x + 1.0F / 6.0F;
-  p = p * x + 0.5F;
-  p = p * x * x + x;
-  return x > -0.25F ? p : whole;
+  x = x < -87.33F ? -87.33F : x;
+  const float n = __builtin_rintf(x * 1.44269504088896341F);
+  float r = x - n * 0.693359375F;
+  r = r + n * 2.12194440e-4F;
+  float p = 1.9875691500e-4F;
+  p = p * r + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  p = p * r * r + r;
+  const float power = bits_to_float((static_cast<int32_t>(n) + 127) << 23);
+  return power * p + (power - 1.0F);
 }
 
 /// ln(1 + u) for u in [0, 1]: Cephes's logf polynomial on the mantissa of 1 + u.
@@ -486,6 +492,8 @@ bool nadam(float* p, const float* g, float* m, float* v, int64_t n, float cm, fl
 
 constexpr Kernels make_kernels(const char* name) {
   return {name,
+          kLanes,
+          convolve,
           affine_activate,
           norm_backward_sums,
           norm_backward_apply,

@@ -72,6 +72,42 @@ TEST_P(KernelsTest, AffineActivateIsAccurateOverTheWholeRange) {
   }
 }
 
+TEST_P(KernelsTest, ConvolveIsTheSumOverTheWindow) {
+  constexpr int64_t lines = 3;
+  constexpr int64_t line = 7;
+  constexpr int64_t line_stride = 40;
+  const at::Tensor image = at::randn({2000});
+  // Fewer cells than fit into the registers, just as many, and more; the same for channels.
+  for (const int64_t count : {1, 6, 12, 29}) {
+    for (const int64_t channels : {1, 4, 8, 16, 19, 32, 57}) {
+      const at::Tensor weight = at::randn({channels, lines * line});
+      const int64_t panel = 2 * k().lanes;
+      std::vector<float> packed;
+      for (int64_t first = 0; first < channels; first += panel) {
+        const int64_t width = channels - first > k().lanes ? panel : k().lanes;
+        for (int64_t i = 0; i < lines * line; ++i) {
+          for (int64_t c = first; c < first + width; ++c) {
+            packed.push_back(c < channels ? weight[c][i].item<float>() : 0.0F);
+          }
+        }
+      }
+      std::vector<const float*> cells;
+      at::Tensor windows = at::empty({count, lines * line});
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t offset = (i * 613) % 1800;
+        cells.push_back(image.data_ptr<float>() + offset);
+        windows[i] = image.slice(0, offset).as_strided({lines, line}, {line_stride, 1}).flatten();
+      }
+      at::Tensor out = at::full({count + 1, channels}, 7.0F);
+      k().convolve(cells.data(), count, lines, line, line_stride, packed.data(), channels,
+                   out.data_ptr<float>());
+      const at::Tensor expected = as_double(windows).matmul(as_double(weight).t());
+      EXPECT_LT(error(out.narrow(0, 0, count), expected), 2e-6) << count << " × " << channels;
+      EXPECT_TRUE(out[count].eq(7.0F).all().item<bool>()) << count << " × " << channels;
+    }
+  }
+}
+
 TEST_P(KernelsTest, NormBackwardSumsAndApplyFollowTheirDefinition) {
   const at::Tensor x = at::randn({kCount}) * 3;
   const at::Tensor dy = at::randn({kCount});

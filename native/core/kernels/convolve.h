@@ -1,0 +1,99 @@
+// The product of a convolution (see Kernels::convolve), for whatever instruction set the including
+// file is compiled for. Static and free of the standard library, as loops.h says.
+
+#include <cstdint>
+
+namespace flexae {
+namespace {
+
+// Channels of one register, and cells whose sums the registers hold at once: kCells × 2 sums, two
+// weights and one value must fit into 16 registers, or 32 with AVX-512.
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+constexpr int kCells = 12;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+constexpr int kCells = 6;
+#else
+constexpr int kLanes = 4;
+constexpr int kCells = 6;
+#endif
+
+/// One register; may lie anywhere in memory.
+using Lanes
+    [[gnu::vector_size(kLanes * sizeof(float)), gnu::aligned(alignof(float)), gnu::may_alias]] =
+        float;
+
+/// kCells cells by kVectors·kLanes channels; the first `rows` cells and `channels` channels of the
+/// result are stored.
+template <int kVectors>
+inline void convolve_tile(const float* const* cells, int64_t rows, int64_t lines, int64_t line,
+                          int64_t line_stride, const float* packed, int64_t channels, float* out,
+                          int64_t out_stride) {
+  // All loops over r and v unroll, so that these arrays are registers.
+  Lanes sums[kCells][kVectors];
+  const float* at[kCells];
+#pragma GCC unroll 12
+  for (int r = 0; r < kCells; ++r) {
+    at[r] = cells[r < rows ? r : 0];
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) sums[r][v] = Lanes{};
+  }
+  for (int64_t y = 0; y < lines; ++y) {
+    for (int64_t t = 0; t < line; ++t) {
+      Lanes weights[kVectors];
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        weights[v] = *reinterpret_cast<const Lanes*>(packed + v * kLanes);
+      }
+#pragma GCC unroll 12
+      for (int r = 0; r < kCells; ++r) {
+        const Lanes value = at[r][t] - Lanes{};
+#pragma GCC unroll 2
+        for (int v = 0; v < kVectors; ++v) sums[r][v] += value * weights[v];
+      }
+      packed += kVectors * kLanes;
+    }
+#pragma GCC unroll 12
+    for (int r = 0; r < kCells; ++r) at[r] += line_stride;
+  }
+  const bool whole = rows == kCells && channels == kVectors * kLanes;
+  float part[kCells * kVectors * kLanes];
+  float* to = whole ? out : part;
+  const int64_t stride = whole ? out_stride : kVectors * kLanes;
+#pragma GCC unroll 12
+  for (int r = 0; r < kCells; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      *reinterpret_cast<Lanes*>(to + r * stride + v * kLanes) = sums[r][v];
+    }
+  }
+  if (whole) return;
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < channels; ++c) out[r * out_stride + c] = part[r * stride + c];
+  }
+}
+
+void convolve(const float* const* cells, int64_t count, int64_t lines, int64_t line,
+              int64_t line_stride, const float* packed, int64_t channels, float* out) {
+  const int64_t size = lines * line;
+  for (int64_t c = 0; c < channels;) {
+    const int64_t left = channels - c;
+    const int64_t vectors = left > kLanes ? 2 : 1;
+    const int64_t width = left < vectors * kLanes ? left : vectors * kLanes;
+    for (int64_t i = 0; i < count; i += kCells) {
+      const int64_t rows = count - i < kCells ? count - i : kCells;
+      float* to = out + i * channels + c;
+      if (vectors == 2) {
+        convolve_tile<2>(cells + i, rows, lines, line, line_stride, packed, width, to, channels);
+      } else {
+        convolve_tile<1>(cells + i, rows, lines, line, line_stride, packed, width, to, channels);
+      }
+    }
+    packed += size * vectors * kLanes;
+    c += width;
+  }
+}
+
+}  // namespace
+}  // namespace flexae
