@@ -1,25 +1,19 @@
 #include "core/model.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include "core/conv_stage.h"
 #include "core/error.h"
+#include "core/inference.h"
 #include "core/penalty.h"
 #include "core/random.h"
 
 namespace flexae {
 
 namespace {
-
-/// Bytes of a layer's outputs that a thread has at a time: about a second-level cache. And how many
-/// images that may be.
-constexpr int64_t kInferenceBytes = int64_t{1} << 20;
-constexpr int64_t kMostAtOnce = 32;
 
 std::vector<LayerSpec> trained_layers(const ModelConfig& config) {
   std::vector<LayerSpec> specs = make_layers(config);
@@ -87,52 +81,19 @@ Value Autoencoder::run_layers(const Value& x, size_t begin, size_t end, PassCont
   return value;
 }
 
-at::Tensor Autoencoder::infer(const at::Tensor& x, size_t begin, size_t end, PassContext& context) {
-  // Flattening and reshaping move no bytes.
-  const auto moves_nothing = [](const LayerSpec& spec) {
-    return spec.kind == LayerKind::kFlatten || spec.kind == LayerKind::kReshape;
-  };
-  std::vector<Layer*> stages;
+at::Tensor Autoencoder::evaluate(const at::Tensor& x, size_t begin, size_t end,
+                                 PassContext& context) {
+  std::vector<Layer*> inferring;
   for (size_t i = begin; i < end; ++i) {
-    Layer& layer = *layers_[i];
-    if (layer.infers()) {
-      stages.push_back(&layer);
-    } else if (!moves_nothing(layer.spec())) {
-      return run_layers(x, begin, end, context).dense();
-    }
+    const LayerKind kind = layers_[i]->spec().kind;
+    // Flattening and reshaping move no bytes.
+    if (kind == LayerKind::kFlatten || kind == LayerKind::kReshape) continue;
+    if (!layers_[i]->infers()) return run_layers(to_compute(x), begin, end, context).dense();
+    inferring.push_back(layers_[i].get());
   }
-  if (stages.empty()) return run_layers(x, begin, end, context).dense();
-
-  const int64_t images = x.size(0);
-  const at::Tensor in = x.dim() == 4 ? x.permute({0, 2, 3, 1}) : x;
-  const Shape& shape = stages.back()->spec().out;
-  const at::Tensor out = at::empty({images, shape.h, shape.w, shape.c}, at::kFloat);
-  int64_t largest = 0;
-  for (size_t i = 0; i + 1 < stages.size(); ++i) {
-    largest = std::max(largest, stages[i]->spec().out.numel());
-  }
-  const int64_t group = std::clamp<int64_t>(
-      kInferenceBytes / std::max<int64_t>(largest * int64_t{sizeof(float)}, 1), 1, kMostAtOnce);
-  for (Layer* stage : stages) stage->prepare_inference(at::get_num_threads());
-  const auto* from = in.const_data_ptr<float>();
-  auto* to = out.mutable_data_ptr<float>();
-  const int64_t in_size = in.numel() / std::max<int64_t>(images, 1);
-  at::parallel_for(0, images, 1, [&](int64_t first, int64_t last) {
-    const int thread = at::get_thread_num();
-    const auto room = static_cast<size_t>(group * largest);
-    const std::array buffers{std::make_unique_for_overwrite<float[]>(room),
-                             std::make_unique_for_overwrite<float[]>(room)};
-    for (int64_t n = first; n < last; n += group) {
-      const int64_t count = std::min(group, last - n);
-      const float* source = from + n * in_size;
-      for (size_t i = 0; i < stages.size(); ++i) {
-        float* target = i + 1 < stages.size() ? buffers[i % 2].get() : to + n * shape.numel();
-        stages[i]->infer(source, count, target, thread);
-        source = target;
-      }
-    }
-  });
-  if (layers_[end - 1]->spec().kind == LayerKind::kFlatten) return out.view({images, -1});
+  if (inferring.empty()) return run_layers(to_compute(x), begin, end, context).dense();
+  const at::Tensor out = flexae::infer(inferring, x.to(at::kFloat));
+  if (layers_[end - 1]->spec().kind == LayerKind::kFlatten) return out.view({x.size(0), -1});
   return out.permute({0, 3, 1, 2});
 }
 
@@ -145,7 +106,7 @@ size_t Autoencoder::first_layer(LayerKind kind) const {
 at::Tensor Autoencoder::encode(const at::Tensor& images) {
   PassContext context;
   const size_t flatten = first_layer(LayerKind::kFlatten) + 1;
-  Value value = infer(to_compute(images), 0, flatten, context);
+  Value value = evaluate(images, 0, flatten, context);
   for (size_t i = flatten; i < layers_.size() && layers_[i]->spec().part == Part::kEncoder; ++i) {
     value = layers_[i]->forward(value, context);
   }
@@ -161,8 +122,7 @@ at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
   const size_t reshape = first_layer(LayerKind::kReshape);
   const Value flat = run_layers(to_compute(embeddings),
                                 static_cast<size_t>(begin - layers_.begin()), reshape, context);
-  at::Tensor logits =
-      infer(flat.dense().contiguous(), reshape, layers_.size(), context).to(at::kFloat);
+  at::Tensor logits = evaluate(flat.dense(), reshape, layers_.size(), context).to(at::kFloat);
   if (context.activity_penalty.defined()) {
     activity_penalty_ = activity_penalty_.defined() ? activity_penalty_ + context.activity_penalty
                                                     : context.activity_penalty;

@@ -72,9 +72,8 @@ class Autoencoder {
   [[nodiscard]] at::Tensor to_compute(const at::Tensor& images) const;
   /// Layers [begin, end).
   Value run_layers(const Value& x, size_t begin, size_t end, PassContext& context);
-  /// The same in evaluation mode: where the layers can, each thread takes a few images through all
-  /// of them while they are in its cache.
-  at::Tensor infer(const at::Tensor& x, size_t begin, size_t end, PassContext& context);
+  /// The same in evaluation mode, by infer() where all of them can.
+  at::Tensor evaluate(const at::Tensor& x, size_t begin, size_t end, PassContext& context);
   [[nodiscard]] size_t first_layer(LayerKind kind) const;
 
   ModelConfig config_;

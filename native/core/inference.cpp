@@ -1,0 +1,84 @@
+#include "core/inference.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <memory>
+
+namespace flexae {
+namespace {
+
+/// Bytes of a layer's outputs that a thread has at a time: about a second-level cache.
+constexpr int64_t kBytesAtOnce = int64_t{1} << 20;
+constexpr int64_t kImagesAtOnce = 32;
+
+/// C planes of `pixels` values to `pixels` of C values.
+void interleave(const float* planes, int64_t pixels, int64_t channels, float* out) {
+  if (channels == 3) {
+    for (int64_t p = 0; p < pixels; ++p, out += 3) {
+      out[0] = planes[p];
+      out[1] = planes[pixels + p];
+      out[2] = planes[2 * pixels + p];
+    }
+    return;
+  }
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t p = 0; p < pixels; ++p) out[p * channels + c] = planes[c * pixels + p];
+  }
+}
+
+}  // namespace
+
+at::Tensor infer(const std::vector<Layer*>& layers, const at::Tensor& images) {
+  const int64_t count = images.size(0);
+  const Shape& shape = layers.back()->spec().out;
+  at::Tensor out = at::empty({count, shape.h, shape.w, shape.c}, at::kFloat);
+  if (count == 0) return out;
+
+  // Planes are interleaved by the thread that takes the image: ATen is slow at that.
+  const bool planar = images.dim() == 4 && images.size(1) > 1 && images.is_contiguous();
+  const at::Tensor in = images.dim() == 4 && !planar
+                            ? images.contiguous(at::MemoryFormat::ChannelsLast)
+                            : images.contiguous();
+  const int64_t in_size = in.numel() / count;
+  const int64_t channels = planar ? in.size(1) : 1;
+  int64_t between = planar ? in_size : 0;
+  for (size_t i = 0; i + 1 < layers.size(); ++i) {
+    between = std::max(between, layers[i]->spec().out.numel());
+  }
+  const int64_t group = std::clamp<int64_t>(
+      kBytesAtOnce / std::max<int64_t>(between * int64_t{sizeof(float)}, 1), 1, kImagesAtOnce);
+
+  for (Layer* layer : layers) layer->prepare_inference(at::get_num_threads());
+  const auto* from = in.const_data_ptr<float>();
+  auto* to = out.mutable_data_ptr<float>();
+  at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+    const int thread = at::get_thread_num();
+    const auto room = static_cast<size_t>(group * between);
+    const std::array buffers{std::make_unique_for_overwrite<float[]>(room),
+                             std::make_unique_for_overwrite<float[]>(room)};
+    for (int64_t first = begin; first < end; first += group) {
+      const int64_t images_now = std::min(group, end - first);
+      const float* source = from + first * in_size;
+      if (planar) {
+        float* pixels = buffers[1].get();
+        for (int64_t n = 0; n < images_now; ++n) {
+          interleave(source + n * in_size, in_size / channels, channels, pixels + n * in_size);
+        }
+        source = pixels;
+      }
+      for (size_t i = 0; i < layers.size(); ++i) {
+        const bool last = i + 1 == layers.size();
+        float* target = last ? to + first * shape.numel() : buffers[i % 2].get();
+        layers[i]->infer(source, images_now, target, thread);
+        source = target;
+      }
+    }
+  });
+  return out;
+}
+
+}  // namespace flexae
