@@ -16,6 +16,8 @@ const { values } = parseArgs({
     side: { type: "string", default: "256" },
     epochs: { type: "string", default: "3" },
     rounds: { type: "string", default: "3" },
+    formats: { type: "string", default: "png,jpg" },
+    caches: { type: "string", default: "ram,disk,none" },
   },
 });
 const [images, side, epochs, rounds] = ["images", "side", "epochs", "rounds"].map((name) => {
@@ -26,6 +28,16 @@ const [images, side, epochs, rounds] = ["images", "side", "epochs", "rounds"].ma
   }
   return value;
 });
+
+/** The values of a list given as text, all among those known. */
+function listed(name, known) {
+  const list = values[name].split(",");
+  if (list.every((value) => known.includes(value))) return list;
+  process.stderr.write(`Expected some of ${known.join(", ")} for --${name}\n`);
+  process.exit(2);
+}
+const formats = listed("formats", ["png", "jpg"]);
+const caches = listed("caches", ["ram", "disk", "none"]);
 
 const median = (values) => quantile(values, 0.5);
 const scratch = mkdtempSync(path.join(tmpdir(), "flexae-bench-"));
@@ -86,8 +98,8 @@ async function speeds(line) {
 
 const lines = [
   { title: "in memory" },
-  ...["png", "jpg"].flatMap((kind) =>
-    ["ram", "disk", "none"].map((cache) => ({ title: `${kind}, cache ${cache}`, kind, cache })),
+  ...formats.flatMap((kind) =>
+    caches.map((cache) => ({ title: `${kind}, cache ${cache}`, kind, cache })),
   ),
 ];
 const samples = lines.map(() => []);
