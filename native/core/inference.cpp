@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <memory>
 
 namespace flexae {
 namespace {
@@ -15,18 +14,12 @@ namespace {
 constexpr int64_t kBytesAtOnce = int64_t{1} << 20;
 constexpr int64_t kImagesAtOnce = 32;
 
-/// C planes of `pixels` values to `pixels` of C values.
-void interleave(const float* planes, int64_t pixels, int64_t channels, float* out) {
-  if (channels == 3) {
-    for (int64_t p = 0; p < pixels; ++p, out += 3) {
-      out[0] = planes[p];
-      out[1] = planes[pixels + p];
-      out[2] = planes[2 * pixels + p];
-    }
-    return;
-  }
-  for (int64_t c = 0; c < channels; ++c) {
-    for (int64_t p = 0; p < pixels; ++p) out[p * channels + c] = planes[c * pixels + p];
+/// Three planes of `pixels` values to `pixels` of three values.
+void interleave(const float* planes, int64_t pixels, float* out) {
+  for (int64_t p = 0; p < pixels; ++p, out += 3) {
+    out[0] = planes[p];
+    out[1] = planes[pixels + p];
+    out[2] = planes[2 * pixels + p];
   }
 }
 
@@ -39,12 +32,11 @@ at::Tensor infer(const std::vector<Layer*>& layers, const at::Tensor& images) {
   if (count == 0) return out;
 
   // Planes are interleaved by the thread that takes the image: ATen is slow at that.
-  const bool planar = images.dim() == 4 && images.size(1) > 1 && images.is_contiguous();
+  const bool planar = images.dim() == 4 && images.size(1) == 3 && images.is_contiguous();
   const at::Tensor in = images.dim() == 4 && !planar
                             ? images.contiguous(at::MemoryFormat::ChannelsLast)
                             : images.contiguous();
   const int64_t in_size = in.numel() / count;
-  const int64_t channels = planar ? in.size(1) : 1;
   int64_t between = planar ? in_size : 0;
   for (size_t i = 0; i + 1 < layers.size(); ++i) {
     between = std::max(between, layers[i]->spec().out.numel());
@@ -57,22 +49,22 @@ at::Tensor infer(const std::vector<Layer*>& layers, const at::Tensor& images) {
   auto* to = out.mutable_data_ptr<float>();
   at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
     const int thread = at::get_thread_num();
-    const auto room = static_cast<size_t>(group * between);
-    const std::array buffers{std::make_unique_for_overwrite<float[]>(room),
-                             std::make_unique_for_overwrite<float[]>(room)};
+    const at::Tensor memory = at::empty({2, group * between}, at::kFloat);
+    const std::array buffers{memory.mutable_data_ptr<float>(),
+                             memory.mutable_data_ptr<float>() + group * between};
     for (int64_t first = begin; first < end; first += group) {
       const int64_t images_now = std::min(group, end - first);
       const float* source = from + first * in_size;
       if (planar) {
-        float* pixels = buffers[1].get();
+        float* pixels = buffers[1];
         for (int64_t n = 0; n < images_now; ++n) {
-          interleave(source + n * in_size, in_size / channels, channels, pixels + n * in_size);
+          interleave(source + n * in_size, in_size / 3, pixels + n * in_size);
         }
         source = pixels;
       }
       for (size_t i = 0; i < layers.size(); ++i) {
         const bool last = i + 1 == layers.size();
-        float* target = last ? to + first * shape.numel() : buffers[i % 2].get();
+        float* target = last ? to + first * shape.numel() : buffers[i % 2];
         layers[i]->infer(source, images_now, target, thread);
         source = target;
       }

@@ -93,7 +93,7 @@ at::Tensor Autoencoder::evaluate(const at::Tensor& x, size_t begin, size_t end,
   }
   if (inferring.empty()) return run_layers(to_compute(x), begin, end, context).dense();
   const at::Tensor out = flexae::infer(inferring, x.to(at::kFloat));
-  if (layers_[end - 1]->spec().kind == LayerKind::kFlatten) return out.view({x.size(0), -1});
+  if (layers_[end - 1]->spec().kind == LayerKind::kFlatten) return out.flatten(1);
   return out.permute({0, 3, 1, 2});
 }
 
