@@ -1,10 +1,12 @@
 /** Many processes at once, on one table of scores and on one run folder. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { parse } from "csv-parse/sync";
 import { describe, expect, it } from "vitest";
 import { parse as parseYaml } from "yaml";
+import { callAddon } from "../../ts/addon/loader.ts";
 import { flexae, jsonLines, main, root, smallRun, start, temporaryFolder } from "../support/cli.ts";
 import { chosenSeed, LONG_FORM, seededRandom } from "../support/random.ts";
 
@@ -84,6 +86,38 @@ describe("fifty processes and one aescore.csv", () => {
       if (killAt === null) expect(told).toBe(ROWS);
     }
     expect(readdirSync(join(folder, "logs"))).toEqual(["aescore.csv"]);
+  });
+
+  it("wait for their turn, however long the addon took to load", async () => {
+    const folder = temporaryFolder();
+    const script = join(folder, "append.mjs");
+    const path = join(folder, "logs/aescore.csv");
+    mkdirSync(dirname(path));
+    // The clock goes on by an hour while the addon is loaded.
+    writeFileSync(
+      script,
+      `const { dlopen } = process;
+       const now = performance.now.bind(performance);
+       let loading = 0;
+       performance.now = () => now() + loading;
+       process.dlopen = (...all) => {
+         loading = 3_600_000;
+         console.log("loading");
+         return dlopen.apply(process, all);
+       };
+       const { appendScore } = await import(${JSON.stringify(join(root, "dist/runs/tables.js"))});
+       const row = { time: new Date(), folder: "run", train: null, valid: null };
+       await appendScore(${JSON.stringify(path)}, row);`,
+    );
+    const lock = callAddon((addon) => addon.lockFolder(dirname(path)));
+    const { seen, ended } = start([script]);
+    await seen(/loading/);
+    const left = await Promise.race([ended, setTimeout(3000)]);
+    lock.release();
+    expect(left).toBeUndefined();
+    expect(readFileSync(path, "utf8")).toBe("");
+    expect((await ended).code).toBe(0);
+    expect(lines(readFileSync(path, "utf8"))).toHaveLength(2);
   });
 
   it("leave alone a file that is not theirs, and say so without failing", async () => {

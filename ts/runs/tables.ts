@@ -126,15 +126,15 @@ async function firstLine(handle: FileHandle): Promise<string> {
   return line.replace(/^\ufeff/, "").trimEnd();
 }
 
-/** A process that is stopped while it holds the folder must not stop all others. */
-const PATIENCE_MS = 10_000;
+/** A process that is stopped while it holds the folder must not stop all others; one among many waits for seconds. */
+const PATIENCE_MS = 30_000;
 
 /**
  * Does `work` while no other process does the same in the folder. A single write is not enough by itself: a reader may
  * see, and a kill may leave, the part of it that lies in the first of two pages.
  */
 async function alone(folder: string, work: () => Promise<void>): Promise<void> {
-  const end = performance.now() + PATIENCE_MS;
+  let end: number | undefined;
   let lock: FolderLock | undefined;
   while (lock === undefined) {
     try {
@@ -142,6 +142,8 @@ async function alone(folder: string, work: () => Promise<void>): Promise<void> {
     } catch (error) {
       if (!(error instanceof FlexaeError) || error.code !== "FLEXAE_CONFIG") throw error;
       // Another one has it, or a run has made it its run folder. What is left then is that a write is one append.
+      // Counted from here, as loading the addon for the first attempt may take longer than all patience.
+      end ??= performance.now() + PATIENCE_MS;
       if (performance.now() > end) break;
       await setTimeout(1 + 9 * Math.random());
     }
