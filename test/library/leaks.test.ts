@@ -88,7 +88,7 @@ describe("the process ends by itself", () => {
     const { child, ended, seen } = start([script], { cwd: folder });
     await seen(/done/);
     // It has nothing left to do.
-    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 100_000);
     const { code, signal, stdout, stderr } = await ended;
     clearTimeout(timer);
     expect(signal, "it did not end").toBeNull();
@@ -113,8 +113,8 @@ describe("the process ends by itself", () => {
 
   it("after a cancelled training whose events nobody took", () =>
     endsAfter(`
-      const training = createTraining({ ...config, trainEpochs: 1000000 });
-      setTimeout(() => training.cancel(), 300);
+      const onEvent = ({ type }) => type === "epoch" && training.cancel();
+      const training = createTraining({ ...config, trainEpochs: 1000000 }, { onEvent });
       await training.result;
     `));
 
