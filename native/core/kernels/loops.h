@@ -30,38 +30,39 @@ inline int32_t float_to_bits(float value) {
   return bits;
 }
 
-/// eˣ with a relative error below 2e-7: 2ⁿ·e^r, |r| ≤ ln2/2, Cephes's polynomial (expf).
+/// eˣ = power·(1 + less + r), where power = 2ⁿ and |r| ≤ ln2/2.
+struct Exponential {
+  float power;
+  float r;
+  float less;
+};
+
+/// Cephes's range reduction and polynomial (expf), for x in [-87.33, 88.37].
+inline Exponential reduce_exp(float x) {
+  const float n = __builtin_rintf(x * 1.44269504088896341F);
+  float r = x - n * 0.693359375F;
+  r = r + n * 2.12194440e-4F;
+  float p = 1.9875691500e-4F;
+  p = p * r + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  return {bits_to_float((static_cast<int32_t>(n) + 127) << 23), r, p * r * r};
+}
+
+/// eˣ with a relative error below 2e-7.
 inline float fast_exp(float x) {
   x = x < -87.33F ? -87.33F : x;
   x = x > 88.37F ? 88.37F : x;
-  const float n = __builtin_rintf(x * 1.44269504088896341F);
-  float r = x - n * 0.693359375F;
-  r = r + n * 2.12194440e-4F;
-  float p = 1.9875691500e-4F;
-  p = p * r + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  p = p * r * r + r + 1.0F;
-  return p * bits_to_float((static_cast<int32_t>(n) + 127) << 23);
+  const Exponential e = reduce_exp(x);
+  return (e.less + e.r + 1.0F) * e.power;
 }
 
-/// eˣ − 1 for x ≤ 0 without cancellation near 0: 2ⁿ·(e^r − 1) + (2ⁿ − 1), the polynomial as above.
+/// eˣ − 1 for x ≤ 0 without cancellation near 0: 2ⁿ·(e^r − 1) + (2ⁿ − 1).
 inline float fast_expm1_negative(float x) {
-  x = x < -87.33F ? -87.33F : x;
-  const float n = __builtin_rintf(x * 1.44269504088896341F);
-  float r = x - n * 0.693359375F;
-  r = r + n * 2.12194440e-4F;
-  float p = 1.9875691500e-4F;
-  p = p * r + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  p = p * r * r + r;
-  const float power = bits_to_float((static_cast<int32_t>(n) + 127) << 23);
-  return power * p + (power - 1.0F);
+  const Exponential e = reduce_exp(x < -87.33F ? -87.33F : x);
+  return e.power * (e.less + e.r) + (e.power - 1.0F);
 }
 
 /// ln(1 + u) for u in [0, 1]: Cephes's logf polynomial on the mantissa of 1 + u.
