@@ -53,12 +53,20 @@ constexpr int64_t kRowsBytes = int64_t{32} << 10;
 /// Output pixels for which a thread reads the weight once, where images have fewer.
 constexpr int64_t kGroupCells = 96;
 
-/// Splits the images over the threads, each thread with its own index.
-void for_each_image(int64_t images, const std::function<void(int64_t image, int thread)>& body) {
+/// Splits the images over the threads, each thread with its own index, and what a thread has into
+/// groups.
+void for_each_group(int64_t images, int64_t group,
+                    const std::function<void(int64_t first, int64_t count, int thread)>& body) {
   at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
     const int thread = at::get_thread_num();
-    for (int64_t n = begin; n < end; ++n) body(n, thread);
+    for (int64_t first = begin; first < end; first += group) {
+      body(first, std::min(group, end - first), thread);
+    }
   });
+}
+
+void for_each_image(int64_t images, const std::function<void(int64_t image, int thread)>& body) {
+  for_each_group(images, 1, [&](int64_t n, int64_t, int thread) { body(n, thread); });
 }
 
 class ConvStage : public Layer {
@@ -130,7 +138,7 @@ class ConvStage : public Layer {
     prepare_scratch(threads);
     const at::Tensor raw = raw_.view({images, raw_shape_.h, raw_shape_.w, raw_shape_.c});
     moments_.get(images, 2 * raw_shape_.c);
-    for_each_group(images, [&](int64_t first, int64_t count, int thread) {
+    for_each_group(images, group_, [&](int64_t first, int64_t count, int thread) {
       float* out = raw.mutable_data_ptr<float>() + first * raw_shape_.numel();
       if (direct()) {
         const float* stored = input.const_data_ptr<float>() + first * in_.numel();
@@ -227,17 +235,6 @@ class ConvStage : public Layer {
     // A stored pending value is N×H×W×C already.
     input_ = x.norm() != nullptr ? x : Value(x.stored().permute({0, 2, 3, 1}).contiguous());
     return input_.stored();
-  }
-
-  /// Splits the images over the threads, and what a thread has into groups.
-  void for_each_group(int64_t images,
-                      const std::function<void(int64_t first, int64_t count, int thread)>& body) {
-    at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
-      const int thread = at::get_thread_num();
-      for (int64_t first = begin; first < end; first += group_) {
-        body(first, std::min(group_, end - first), thread);
-      }
-    });
   }
 
   void prepare_scratch(int threads) {
@@ -495,7 +492,7 @@ class ConvStage : public Layer {
     const int64_t images = input.size(0);
     prepare_inference(at::get_num_threads());
     const at::Tensor out = pooled_.view({images, out_shape_.h, out_shape_.w, out_shape_.c});
-    for_each_group(images, [&](int64_t first, int64_t count, int thread) {
+    for_each_group(images, group_, [&](int64_t first, int64_t count, int thread) {
       infer(input.const_data_ptr<float>() + first * in_.numel(), count,
             out.mutable_data_ptr<float>() + first * out_shape_.numel(), thread);
     });

@@ -106,12 +106,11 @@ size_t Autoencoder::first_layer(LayerKind kind) const {
 at::Tensor Autoencoder::encode(const at::Tensor& images) {
   PassContext context;
   const size_t flatten = first_layer(LayerKind::kFlatten) + 1;
-  Value value = evaluate(images, 0, flatten, context);
-  for (size_t i = flatten; i < layers_.size() && layers_[i]->spec().part == Part::kEncoder; ++i) {
-    value = layers_[i]->forward(value, context);
-  }
+  size_t end = flatten;
+  while (end < layers_.size() && layers_[end]->spec().part == Part::kEncoder) ++end;
+  const Value embeddings = run_layers(evaluate(images, 0, flatten, context), flatten, end, context);
   activity_penalty_ = context.activity_penalty;
-  return value.dense().to(at::kFloat);
+  return embeddings.dense().to(at::kFloat);
 }
 
 at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
