@@ -9,43 +9,13 @@
 #include <numeric>
 
 #include "core/convolution.h"
-#include "core/gemm.h"
+#include "core/float_buffer.h"
 #include "core/kernels/kernels.h"
 #include "core/row_pooling.h"
-#include "core/unfold.h"
+#include "core/windows.h"
 
 namespace flexae {
 namespace {
-
-/// Bytes of unfolded windows that a thread works on at a time: about a second-level cache, so that
-/// the product reads what the unfolding has just written.
-constexpr int64_t kTileBytes = int64_t{768} << 10;
-
-/// Memory that keeps its size from step to step: fresh pages would cost a third of the time.
-class Buffer2D {
- public:
-  /// `rows` × `columns` floats; contents undefined.
-  float* get(int64_t rows, int64_t columns) {
-    const int64_t needed = rows * columns;
-    if (!tensor_.defined() || tensor_.numel() < needed) tensor_ = at::empty({needed}, at::kFloat);
-    return tensor_.mutable_data_ptr<float>();
-  }
-  /// The same, zero where nobody has written since it last grew.
-  float* zeros(int64_t rows, int64_t columns) {
-    const int64_t needed = rows * columns;
-    if (!tensor_.defined() || tensor_.numel() < needed) tensor_ = at::zeros({needed}, at::kFloat);
-    return tensor_.mutable_data_ptr<float>();
-  }
-  at::Tensor view(at::IntArrayRef sizes) {
-    const int64_t needed =
-        std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());
-    get(1, needed);
-    return tensor_.narrow(0, 0, needed).view(sizes);
-  }
-
- private:
-  at::Tensor tensor_;
-};
 
 /// Bytes of output that evaluation finishes at a time: they stay in the first caches.
 constexpr int64_t kRowsBytes = int64_t{32} << 10;
@@ -87,40 +57,10 @@ class ConvStage : public Layer {
     spec_.out = out_shape_;
     if (spec != specs.end()) pooling_ = RowPooling(spec->pooling, raw_shape_, out_shape_);
     activation_ = norm.activation;
-    kernel_ = conv.kernel;
-    shift_ = upsampled ? conv.stride : 0;
-
-    if (transposed_) {
-      const int64_t crop = same_transpose_crop(conv.kernel, conv.stride);
-      // Each pixel of an upsampled image is the same pixel twice, a stride apart in the result: one
-      // window of kernel + stride, the sum of two kernels that far apart.
-      windows_ = {in_.h,
-                  in_.w,
-                  conv.out.h,
-                  conv.out.w,
-                  conv.out.c,
-                  kernel_ + shift_,
-                  conv.stride * (upsampled ? 2 : 1),
-                  crop,
-                  crop};
-    } else {
-      windows_ = {conv.out.h,
-                  conv.out.w,
-                  in_.h,
-                  in_.w,
-                  in_.c,
-                  kernel_,
-                  conv.stride,
-                  same_padding(in_.h, kernel_, conv.stride)[0],
-                  same_padding(in_.w, kernel_, conv.stride)[0]};
-    }
-    grid_channels_ = transposed_ ? in_.c : conv.out.c;
-    if (!transposed_) convolution_ = Convolution(windows_, conv.out.c);
-    const int64_t cells = windows_.grid_h * windows_.grid_w;
-    group_ = std::clamp<int64_t>(kGroupCells / cells, 1, kGroupCells);
+    lay_out(conv, upsampled);
+    convolution_ = Convolution(windows_, transposed_ ? in_.c : conv.out.c);
+    group_ = std::clamp<int64_t>(kGroupCells / windows_.cells(), 1, kGroupCells);
     period_ = std::lcm(conv.out.c, int64_t{32});
-    const int64_t line_bytes = windows_.grid_w * windows_.size() * int64_t{sizeof(float)};
-    tile_ = std::clamp<int64_t>(kTileBytes / std::max<int64_t>(line_bytes, 1), 1, windows_.grid_h);
 
     for (const LayerSpec* part : {&conv, &norm}) {
       const auto layer = make_layer(*part, config, bits);
@@ -132,23 +72,16 @@ class ConvStage : public Layer {
   Value forward(const Value& x, PassContext& context) override {
     const at::Tensor input = bind_input(x);
     const int64_t images = input.size(0);
-    const int threads = at::get_num_threads();
     if (!context.training) return infer_batch(input);
-    const float* weight = combined_weight();
-    prepare_scratch(threads);
+    prepare(at::get_num_threads(), /*gather=*/!transposed_);
     const at::Tensor raw = raw_.view({images, raw_shape_.h, raw_shape_.w, raw_shape_.c});
-    moments_.get(images, 2 * raw_shape_.c);
+    moments_.get(images * 2 * raw_shape_.c);
     for_each_group(images, group_, [&](int64_t first, int64_t count, int thread) {
+      const float* stored = input.const_data_ptr<float>() + first * in_.numel();
       float* out = raw.mutable_data_ptr<float>() + first * raw_shape_.numel();
-      if (direct()) {
-        const float* stored = input.const_data_ptr<float>() + first * in_.numel();
-        const float* padded = pad(stored, count, input_.norm(), thread);
-        convolution_.run(padded, 0, count * raw_shape_.h * raw_shape_.w, out);
-      }
+      multiply(stored, count, input_.norm(), out, thread);
       for (int64_t i = 0; i < count; ++i) {
-        float* image = out + i * raw_shape_.numel();
-        if (!direct()) multiply_image(input_image(first + i, thread), weight, image, thread);
-        image_moments(image, first + i, images, thread);
+        image_moments(out + i * raw_shape_.numel(), first + i, images, thread);
       }
     });
     norm_ = batch_norm(images);
@@ -160,8 +93,7 @@ class ConvStage : public Layer {
   [[nodiscard]] bool infers() const override { return true; }
 
   void prepare_inference(int threads) override {
-    combined_weight();
-    prepare_scratch(threads);
+    prepare(threads, /*gather=*/!transposed_);
     norm_ = moving_norm();
   }
 
@@ -170,12 +102,11 @@ class ConvStage : public Layer {
       const int64_t group = std::min(group_, count - first);
       const float* in = images + first * in_.numel();
       float* to = out + first * out_shape_.numel();
-      if (direct()) {
-        infer_direct(in, group, to, thread);
+      // In bf16, a few rows are too little for one product.
+      if (!transposed_ && precision_ == Precision::kFp32) {
+        infer_by_rows(in, group, to, thread);
       } else {
-        for (int64_t i = 0; i < group; ++i) {
-          infer_image(in + i * in_.numel(), to + i * out_shape_.numel(), thread);
-        }
+        infer_whole(in, group, to, thread);
       }
     }
   }
@@ -185,21 +116,19 @@ class ConvStage : public Layer {
     const int64_t images = dy.size(0);
     const int threads = at::get_num_threads();
     norm_sums(dy);
+    if (transposed_ && input_grad) convolution_.prepare_gather();
     at::Tensor dx;
     if (input_grad) dx = input_grad_.view({images, in_.h, in_.w, in_.c});
-    const int64_t weights = grid_channels_ * windows_.size();
-    float* dw = weight_grads_.get(threads, weights);
+    const int64_t weights = parameters_[0].value.numel();
+    float* dw = weight_grads_.get(threads * weights);
     std::fill_n(dw, threads * weights, 0.0F);
-    const float* weight = combined_.get(grid_channels_, windows_.size());
-    for_each_image(images, [&](int64_t n, int thread) {
-      float* draw = scratch_[static_cast<size_t>(thread)].raw.get(1, raw_shape_.numel());
-      raw_gradient(dy, n, draw, thread);
-      const float* image = input_image(n, thread);
-      float* dimage = input_grad ? dx.mutable_data_ptr<float>() + n * in_.numel() : nullptr;
+    for_each_group(images, group_, [&](int64_t first, int64_t count, int thread) {
+      const float* stored = input_.stored().const_data_ptr<float>() + first * in_.numel();
+      float* dimages = input_grad ? dx.mutable_data_ptr<float>() + first * in_.numel() : nullptr;
       if (transposed_) {
-        back_through_scatter(image, weight, draw, dimage, dw + thread * weights, thread);
+        back_through_scatter(stored, dy, first, count, dimages, dw + thread * weights, thread);
       } else {
-        back_through_gather(image, weight, draw, dimage, dw + thread * weights, thread);
+        back_through_gather(stored, dy, first, count, dimages, dw + thread * weights, thread);
       }
     });
     store_weight_grad(dw, threads, weights);
@@ -210,24 +139,64 @@ class ConvStage : public Layer {
   void release() override { input_ = Value(); }
 
  private:
-  /// What one thread needs for one image.
+  /// What one thread needs for a group of images.
   struct Scratch {
-    Buffer2D input;    // activated input
-    Buffer2D padded;   // the same of a group of images, with borders
-    Buffer2D raw;      // gradient of the raw output
-    Buffer2D windows;  // unfolded windows of a tile
-    Buffer2D lines;    // rows under a pooling
-    Buffer2D sums;
-    std::vector<uint16_t> narrow_a, narrow_b;  // factors of a product as bf16
+    FloatBuffer grid;       // activated input, or gradient of the raw output
+    FloatBuffer bordered;   // images to gather from, in borders of zeros
+    FloatBuffer scattered;  // images scattered to
+    FloatBuffer apart;      // one image in wide borders, before its copies are added up
+    FloatBuffer raw;        // raw output in evaluation
+    FloatBuffer lines;      // rows under a pooling
+    FloatBuffer sums;
   };
 
-  /// A factor of a product as it is stored: `count` values in rows of `ld`.
-  struct Factor {
-    const float* data;
-    int64_t ld;
-    int64_t count;
-    const uint16_t* bf16 = nullptr;  ///< the same in bf16, if it is there already
-  };
+  /// Where the windows lie and where in its border the image begins: the input of a convolution,
+  /// the raw output of a transposed one.
+  void lay_out(const LayerSpec& conv, bool upsampled) {
+    image_ = transposed_ ? raw_shape_ : in_;
+    windows_.channels = image_.c;
+    windows_.kernel = conv.kernel;
+    windows_.stride = conv.stride;
+    if (transposed_) {
+      top_ = left_ = same_transpose_crop(conv.kernel, conv.stride);
+      windows_.grid_h = in_.h;
+      windows_.grid_w = in_.w;
+    } else {
+      top_ = same_padding(in_.h, conv.kernel, conv.stride)[0];
+      left_ = same_padding(in_.w, conv.kernel, conv.stride)[0];
+      windows_.grid_h = raw_shape_.h;
+      windows_.grid_w = raw_shape_.w;
+    }
+    if (upsampled) {
+      // An upsampled image holds each pixel twice, in the result a stride apart: windows a double
+      // stride apart, and the result is added to itself, shifted by a stride. The same holds for
+      // columns. A quarter of the multiplications of what it replaces.
+      shift_ = conv.stride;
+      windows_.stride = 2 * conv.stride;
+      windows_.lead = std::max<int64_t>(shift_ - top_, 0);
+      top_ += windows_.lead;
+      left_ += windows_.lead;
+    }
+    const auto bordered = [&](int64_t cells, int64_t pixels, int64_t before) {
+      return std::max(windows_.lead + (cells - 1) * windows_.stride + windows_.kernel,
+                      before + pixels);
+    };
+    windows_.image_h = bordered(windows_.grid_h, image_.h, top_);
+    windows_.image_w = bordered(windows_.grid_w, image_.w, left_);
+  }
+
+  /// Where line `y` of the image begins in its border.
+  [[nodiscard]] int64_t image_line(int64_t y) const {
+    return (top_ + y) * windows_.line() + left_ * image_.c;
+  }
+
+  Scratch& scratch(int thread) { return scratch_[static_cast<size_t>(thread)]; }
+
+  void prepare(int threads, bool gather) {
+    convolution_.prepare(parameters_[0].value.const_data_ptr<float>(), precision_, threads);
+    if (gather) convolution_.prepare_gather();
+    if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
+  }
 
   // --- forward ------------------------------------------------------------------------------
 
@@ -237,162 +206,67 @@ class ConvStage : public Layer {
     return input_.stored();
   }
 
-  void prepare_scratch(int threads) {
-    if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
-  }
-
-  /// Whether windows are multiplied where they lie. In bf16 they are copied anyway, to be narrowed.
-  [[nodiscard]] bool direct() const { return !transposed_ && precision_ == Precision::kFp32; }
-
-  /// `count` images with borders of zeros, normalized and activated if `norm` is not null.
-  const float* pad(const float* images, int64_t count, const PendingNorm* norm, int thread) {
-    const int64_t size = convolution_.padded_size();
-    // Borders are zero from the beginning, and nobody writes there.
-    float* padded = scratch_[static_cast<size_t>(thread)].padded.zeros(group_, size);
-    const int64_t line = in_.w * in_.c;
-    for (int64_t i = 0; i < count; ++i) {
-      for (int64_t y = 0; y < in_.h; ++y) {
-        const float* from = images + (i * in_.h + y) * line;
-        float* to = convolution_.image_line(padded + i * size, y);
-        if (norm == nullptr) {
-          std::copy_n(from, line, to);
-        } else {
-          norm->apply(from, to, line);
-        }
-      }
-    }
-    return padded;
-  }
-
-  /// One image's raw output by a product with unfolded windows.
-  void multiply_image(const float* image, const float* weight, float* out, int thread) {
-    if (transposed_) {
-      scatter(image, weight, out, thread);
-    } else {
-      gather(image, weight, out, thread);
-    }
-  }
-
-  /// The activated input, H×W×C.
-  const float* input_image(int64_t n, int thread) {
-    const float* stored = input_.stored().const_data_ptr<float>() + n * in_.numel();
-    const PendingNorm* norm = input_.norm();
-    if (norm == nullptr) return stored;
-    float* image = scratch_[static_cast<size_t>(thread)].input.get(1, in_.numel());
-    norm->apply(stored, image, in_.numel());
-    return image;
-  }
-
-  /// grid channels × windows: the stored weight, or for an upsampled input the sum of its four
-  /// copies `shift_` apart.
-  const float* combined_weight() {
-    const float* weight = combine();
-    if (precision_ == Precision::kBf16) {
-      const int64_t count = grid_channels_ * windows_.size();
-      narrow_weight_.resize(static_cast<size_t>(count));
-      kernels().to_bf16(weight, narrow_weight_.data(), count);
-    }
-    if (direct()) convolution_.pack(weight);
-    return weight;
-  }
-
-  const float* combine() {
-    const auto* w = parameters_[0].value.const_data_ptr<float>();
-    const int64_t k = windows_.kernel;
-    const int64_t c = windows_.channels;
-    float* out = combined_.get(grid_channels_, windows_.size());
-    if (shift_ == 0) {
-      std::copy_n(w, grid_channels_ * windows_.size(), out);
-      return out;
-    }
-    std::fill_n(out, grid_channels_ * windows_.size(), 0.0F);
-    for_each_copy([&](int64_t g, int64_t y, int64_t x, int64_t dy, int64_t dx) {
-      kernels().add(out + ((g * k + y + dy) * k + x + dx) * c,
-                    w + ((g * kernel_ + y) * kernel_ + x) * c, c);
-    });
-    return out;
-  }
-
-  template <typename Body>
-  void for_each_copy(Body body) const {
-    for (int64_t g = 0; g < grid_channels_; ++g) {
-      for (int64_t y = 0; y < kernel_; ++y) {
-        for (int64_t x = 0; x < kernel_; ++x) {
-          for (const int64_t dy : {int64_t{0}, shift_}) {
-            for (const int64_t dx : {int64_t{0}, shift_}) body(g, y, x, dy, dx);
-          }
-        }
-      }
-    }
-  }
-
-  /// C (m×n) = op(A)·op(B) + beta·C, in the layer's precision.
-  void multiply(int thread, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-                const Factor& a, const Factor& b, float beta, float* c, int64_t ldc) {
-    if (precision_ == Precision::kFp32) {
-      gemm(transpose_a, transpose_b, m, n, k, a.data, a.ld, b.data, b.ld, beta, c, ldc);
+  /// Raw outputs of `count` images, which are normalized and activated first if `norm` is not null.
+  void multiply(const float* images, int64_t count, const PendingNorm* norm, float* out,
+                int thread) {
+    if (!transposed_) {
+      const float* bordered = add_border(images, count, norm, thread);
+      convolution_.gather(bordered, 0, count * windows_.cells(), out, thread);
       return;
     }
-    Scratch& scratch = scratch_[static_cast<size_t>(thread)];
-    gemm_bf16(transpose_a, transpose_b, m, n, k, narrow(a, scratch.narrow_a), a.ld,
-              narrow(b, scratch.narrow_b), b.ld, beta, c, ldc);
+    float* scattered = scratch(thread).scattered.get(count * windows_.numel());
+    convolution_.scatter(activated(images, count, norm, thread), count, scattered, thread);
+    remove_border(scattered, count, out);
   }
 
-  static const uint16_t* narrow(const Factor& factor, std::vector<uint16_t>& buffer) {
-    if (factor.bf16 != nullptr) return factor.bf16;
-    const auto count = static_cast<size_t>(factor.count);
-    if (buffer.size() < count) buffer.resize(count);
-    kernels().to_bf16(factor.data, buffer.data(), factor.count);
-    return buffer.data();
-  }
-
-  [[nodiscard]] Factor weight_factor(const float* weight) const {
-    const uint16_t* bf16 = precision_ == Precision::kBf16 ? narrow_weight_.data() : nullptr;
-    return {weight, windows_.size(), grid_channels_ * windows_.size(), bf16};
-  }
-  [[nodiscard]] Factor windows_factor(const float* rows, int64_t cells) const {
-    return {rows, windows_.size(), cells * windows_.size()};
-  }
-  [[nodiscard]] Factor grid_factor(const float* grid, int64_t cells) const {
-    return {grid, grid_channels_, cells * grid_channels_};
-  }
-
-  template <typename Body>
-  void for_each_tile(int thread, Body body) {
-    float* rows =
-        scratch_[static_cast<size_t>(thread)].windows.get(tile_ * windows_.grid_w, windows_.size());
-    for (int64_t begin = 0; begin < windows_.grid_h; begin += tile_) {
-      const int64_t end = std::min(begin + tile_, windows_.grid_h);
-      body(begin, end, (end - begin) * windows_.grid_w, rows);
+  /// `count` images of a convolution in their borders, normalized and activated.
+  const float* add_border(const float* images, int64_t count, const PendingNorm* norm, int thread) {
+    // Borders are zero from the beginning, and nobody writes there.
+    float* bordered = scratch(thread).bordered.zeros(group_ * windows_.numel());
+    const int64_t line = image_.w * image_.c;
+    for (int64_t i = 0; i < count; ++i) {
+      for (int64_t y = 0; y < image_.h; ++y, images += line) {
+        float* to = bordered + i * windows_.numel() + image_line(y);
+        if (norm == nullptr) {
+          std::copy_n(images, line, to);
+        } else {
+          norm->apply(images, to, line);
+        }
+      }
     }
+    return bordered;
   }
 
-  /// grid = windows(image) · weightᵀ
-  void gather(const float* image, const float* weight, float* grid, int thread) {
-    for_each_tile(thread, [&](int64_t begin, int64_t end, int64_t cells, float* rows) {
-      unfold(windows_, image, begin, end, rows);
-      multiply(thread, false, true, cells, grid_channels_, windows_.size(),
-               windows_factor(rows, cells), weight_factor(weight), 0.0F,
-               grid + begin * windows_.grid_w * grid_channels_, grid_channels_);
-    });
+  /// `count` inputs, normalized and activated.
+  const float* activated(const float* images, int64_t count, const PendingNorm* norm, int thread) {
+    if (norm == nullptr) return images;
+    float* grid = scratch(thread).grid.get(group_ * in_.numel());
+    norm->apply(images, grid, count * in_.numel());
+    return grid;
   }
 
-  /// image = fold(grid · weight)
-  void scatter(const float* grid, const float* weight, float* image, int thread) {
-    std::fill_n(image, windows_.image_h * windows_.image_w * windows_.channels, 0.0F);
-    for_each_tile(thread, [&](int64_t begin, int64_t end, int64_t cells, float* rows) {
-      multiply(thread, false, false, cells, windows_.size(), grid_channels_,
-               grid_factor(grid + begin * windows_.grid_w * grid_channels_, cells),
-               weight_factor(weight), 0.0F, rows, windows_.size());
-      fold_add(windows_, rows, begin, end, image);
-    });
+  /// The images out of their borders, of an upsampled input the sums of four pixels a shift apart.
+  void remove_border(const float* bordered, int64_t count, float* images) const {
+    const int64_t line = image_.w * image_.c;
+    for (int64_t i = 0; i < count; ++i, bordered += windows_.numel()) {
+      for (int64_t y = 0; y < image_.h; ++y, images += line) {
+        const float* from = bordered + image_line(y);
+        if (shift_ == 0) {
+          std::copy_n(from, line, images);
+        } else {
+          const float* left = from - shift_ * image_.c;
+          kernels().add_four(left - shift_ * windows_.line(), left, images, line,
+                             shift_ * image_.c);
+        }
+      }
+    }
   }
 
   /// Mean and Σ(x − mean)² of one image's channels, around its first pixel so that a large mean
   /// costs no digits.
   void image_moments(const float* raw, int64_t n, int64_t images, int thread) {
     const int64_t c = raw_shape_.c;
-    float* buffer = scratch_[static_cast<size_t>(thread)].sums.get(3, period_);
+    float* buffer = scratch(thread).sums.get(3 * period_);
     float* center = buffer;
     float* s1 = buffer + period_;
     float* s2 = s1 + period_;
@@ -400,7 +274,7 @@ class ConvStage : public Layer {
     std::fill_n(s1, 2 * period_, 0.0F);
     kernels().moments(raw, raw_shape_.numel(), center, period_, s1, s2);
     const double pixels = static_cast<double>(raw_shape_.h * raw_shape_.w);
-    float* out = moments_.get(images, 2 * c) + n * 2 * c;
+    float* out = moments_.get(images * 2 * c) + n * 2 * c;
     for (int64_t i = 0; i < c; ++i) {
       double sum = 0;
       double square = 0;
@@ -416,7 +290,7 @@ class ConvStage : public Layer {
   /// The batch's own statistics, and the moving ones brought up to date.
   std::shared_ptr<const PendingNorm> batch_norm(int64_t images) {
     const int64_t c = raw_shape_.c;
-    const float* moments = moments_.get(images, 2 * c);
+    const float* moments = moments_.get(images * 2 * c);
     const double pixels = static_cast<double>(raw_shape_.h * raw_shape_.w);
     mean_.assign(static_cast<size_t>(c), 0.0);
     invstd_.assign(static_cast<size_t>(c), 0.0);
@@ -502,45 +376,43 @@ class ConvStage : public Layer {
 
   /// Up to group_ images. What the convolution writes is normalized, activated and pooled while it
   /// is in the first caches.
-  void infer_direct(const float* images, int64_t count, float* out, int thread) {
-    const float* padded = pad(images, count, nullptr, thread);
+  void infer_by_rows(const float* images, int64_t count, float* out, int thread) {
+    const float* bordered = add_border(images, count, nullptr, thread);
     const int64_t line = raw_shape_.w * raw_shape_.c;
-    const int64_t rows = count * raw_shape_.h;
+    const auto rows = [&](int64_t begin, int64_t end, float* to) {
+      convolution_.gather(bordered, begin * raw_shape_.w, end * raw_shape_.w, to, thread);
+      norm_->apply(to, to, (end - begin) * line);
+    };
     if (pooling_.kind() == Pooling::kNone) {
       const int64_t block = std::max<int64_t>(kRowsBytes / (line * int64_t{sizeof(float)}), 1);
-      for (int64_t row = 0; row < rows; row += block) {
-        const int64_t end = std::min(row + block, rows);
-        convolution_.run(padded, row * raw_shape_.w, end * raw_shape_.w, out + row * line);
-        norm_->apply(out + row * line, out + row * line, (end - row) * line);
+      const int64_t end = count * raw_shape_.h;
+      for (int64_t row = 0; row < end; row += block) {
+        rows(row, std::min(row + block, end), out + row * line);
       }
       return;
     }
-    float* lines = scratch_[static_cast<size_t>(thread)].lines.get(2, line);
+    float* lines = scratch(thread).lines.get(2 * line);
     const int64_t out_line = out_shape_.w * out_shape_.c;
     for (int64_t i = 0; i < count * out_shape_.h; ++i) {
       const int64_t row = i % out_shape_.h;
       const int64_t begin = i / out_shape_.h * raw_shape_.h + 2 * row;
-      const int64_t under = pooling_.rows_under(row);
-      convolution_.run(padded, begin * raw_shape_.w, (begin + under) * raw_shape_.w, lines);
-      norm_->apply(lines, lines, under * line);
+      rows(begin, begin + pooling_.rows_under(row), lines);
       pooling_.forward(lines, row, out + i * out_line, nullptr);
     }
   }
 
-  void infer_image(const float* image, float* out, int thread) {
-    const float* weight = combined_.get(grid_channels_, windows_.size());
-    if (pooling_.kind() == Pooling::kNone) {
-      multiply_image(image, weight, out, thread);
-      norm_->apply(out, out, raw_shape_.numel());
-      return;
-    }
-    Scratch& scratch = scratch_[static_cast<size_t>(thread)];
-    float* raw = scratch.raw.get(1, raw_shape_.numel());
-    multiply_image(image, weight, raw, thread);
-    norm_->apply(raw, raw, raw_shape_.numel());
-    for (int64_t row = 0; row < out_shape_.h; ++row) {
-      pooling_.forward(raw + 2 * row * raw_shape_.w * raw_shape_.c, row,
-                       out + row * out_shape_.w * out_shape_.c, nullptr);
+  void infer_whole(const float* images, int64_t count, float* out, int thread) {
+    const bool pooled = pooling_.kind() != Pooling::kNone;
+    float* raw = pooled ? scratch(thread).raw.get(group_ * raw_shape_.numel()) : out;
+    multiply(images, count, nullptr, raw, thread);
+    norm_->apply(raw, raw, count * raw_shape_.numel());
+    if (!pooled) return;
+    const int64_t line = raw_shape_.w * raw_shape_.c;
+    const int64_t out_line = out_shape_.w * out_shape_.c;
+    for (int64_t i = 0; i < count * out_shape_.h; ++i) {
+      const int64_t row = i % out_shape_.h;
+      const int64_t begin = i / out_shape_.h * raw_shape_.h + 2 * row;
+      pooling_.forward(raw + begin * line, row, out + i * out_line, nullptr);
     }
   }
 
@@ -555,7 +427,7 @@ class ConvStage : public Layer {
     const int64_t line = raw_shape_.w * raw_shape_.c;
     const int64_t out_line = out_shape_.w * out_shape_.c;
     for_each_image(images, [&](int64_t n, int thread) {
-      float* lines = scratch_[static_cast<size_t>(thread)].lines.get(2, line);
+      float* lines = scratch(thread).lines.get(2 * line);
       const auto* x = raw.const_data_ptr<float>() + n * raw_shape_.numel();
       auto* y = out.mutable_data_ptr<float>() + n * out_shape_.numel();
       for (int64_t row = 0; row < out_shape_.h; ++row) {
@@ -583,7 +455,7 @@ class ConvStage : public Layer {
       return;
     }
     const int64_t line = raw_shape_.w * raw_shape_.c;
-    float* lines = scratch_[static_cast<size_t>(thread)].lines.get(2, line);
+    float* lines = scratch(thread).lines.get(2 * line);
     for (int64_t row = 0; row < out_shape_.h; ++row) {
       pooling_.backward(dy + row * out_shape_.w * out_shape_.c, row, lines, argmax(n, row));
       body(2 * row * line, pooling_.rows_under(row) * line, static_cast<const float*>(lines));
@@ -597,9 +469,9 @@ class ConvStage : public Layer {
     const int64_t images = dy.size(0);
     const int64_t c = raw_shape_.c;
     center_ = periodic(mean_);
-    float* all = sums_.get(images, 2 * c);
+    float* all = sums_.get(images * 2 * c);
     for_each_image(images, [&](int64_t n, int thread) {
-      float* s1 = scratch_[static_cast<size_t>(thread)].sums.get(3, period_);
+      float* s1 = scratch(thread).sums.get(3 * period_);
       float* s2 = s1 + period_;
       std::fill_n(s1, 2 * period_, 0.0F);
       const auto* raw = raw_view_.const_data_ptr<float>() + n * raw_shape_.numel();
@@ -648,64 +520,72 @@ class ConvStage : public Layer {
     k3_ = periodic(k3);
   }
 
-  void raw_gradient(const at::Tensor& dy, int64_t n, float* draw, int thread) {
+  /// The gradient of image `n`'s raw output, its lines `stride` values apart.
+  void raw_gradient(const at::Tensor& dy, int64_t n, float* draw, int64_t stride, int thread) {
     const auto* raw = raw_view_.const_data_ptr<float>() + n * raw_shape_.numel();
+    const int64_t line = raw_shape_.w * raw_shape_.c;
     for_each_stretch(dy, n, thread, [&](int64_t offset, int64_t count, const float* g) {
-      kernels().norm_backward_apply(raw + offset, g, draw + offset, count, norm_->scale.data(),
-                                    norm_->shift.data(), k1_.data(), k2_.data(), k3_.data(),
-                                    period_, activation_);
+      // Stretches are whole lines, as one or one by one.
+      const int64_t step = stride == line ? count : line;
+      for (int64_t i = 0; i < count; i += step) {
+        kernels().norm_backward_apply(raw + offset + i, g + i, draw + (offset + i) / line * stride,
+                                      step, norm_->scale.data(), norm_->shift.data(), k1_.data(),
+                                      k2_.data(), k3_.data(), period_, activation_);
+      }
     });
   }
 
-  /// Of gather(): dweight += dgridᵀ · windows(image); dimage = fold(dgrid · weight).
-  void back_through_gather(const float* image, const float* weight, const float* dgrid,
-                           float* dimage, float* dweight, int thread) {
-    const int64_t size = windows_.size();
-    if (dimage != nullptr) std::fill_n(dimage, in_.numel(), 0.0F);
-    for_each_tile(thread, [&](int64_t begin, int64_t end, int64_t cells, float* rows) {
-      const float* g = dgrid + begin * windows_.grid_w * grid_channels_;
-      unfold(windows_, image, begin, end, rows);
-      multiply(thread, true, false, grid_channels_, size, cells, grid_factor(g, cells),
-               windows_factor(rows, cells), 1.0F, dweight, size);
-      if (dimage == nullptr) return;
-      multiply(thread, false, false, cells, size, grid_channels_, grid_factor(g, cells),
-               weight_factor(weight), 0.0F, rows, size);
-      fold_add(windows_, rows, begin, end, dimage);
-    });
+  void back_through_gather(const float* stored, const at::Tensor& dy, int64_t first, int64_t count,
+                           float* dimages, float* dweight, int thread) {
+    float* draw = scratch(thread).grid.get(group_ * raw_shape_.numel());
+    for (int64_t i = 0; i < count; ++i) {
+      raw_gradient(dy, first + i, draw + i * raw_shape_.numel(), raw_shape_.w * raw_shape_.c,
+                   thread);
+    }
+    const float* bordered = add_border(stored, count, input_.norm(), thread);
+    convolution_.add_weight_gradient(draw, bordered, count, dweight, thread);
+    if (dimages == nullptr) return;
+    float* scattered = scratch(thread).scattered.get(group_ * windows_.numel());
+    convolution_.scatter(draw, count, scattered, thread);
+    remove_border(scattered, count, dimages);
   }
 
-  /// Of scatter(): dweight += gridᵀ · windows(dimage); dgrid = windows(dimage) · weightᵀ.
-  void back_through_scatter(const float* grid, const float* weight, const float* dimage,
+  void back_through_scatter(const float* stored, const at::Tensor& dy, int64_t first, int64_t count,
                             float* dgrid, float* dweight, int thread) {
-    const int64_t size = windows_.size();
-    for_each_tile(thread, [&](int64_t begin, int64_t end, int64_t cells, float* rows) {
-      const int64_t offset = begin * windows_.grid_w * grid_channels_;
-      unfold(windows_, dimage, begin, end, rows);
-      multiply(thread, true, false, grid_channels_, size, cells, grid_factor(grid + offset, cells),
-               windows_factor(rows, cells), 1.0F, dweight, size);
-      if (dgrid == nullptr) return;
-      multiply(thread, false, true, cells, grid_channels_, size, windows_factor(rows, cells),
-               weight_factor(weight), 0.0F, dgrid + offset, grid_channels_);
-    });
+    float* bordered = scratch(thread).bordered.zeros(group_ * windows_.numel());
+    for (int64_t i = 0; i < count; ++i) {
+      bordered_gradient(dy, first + i, bordered + i * windows_.numel(), thread);
+    }
+    const float* grid = activated(stored, count, input_.norm(), thread);
+    convolution_.add_weight_gradient(grid, bordered, count, dweight, thread);
+    if (dgrid == nullptr) return;
+    convolution_.gather(bordered, 0, count * windows_.cells(), dgrid, thread);
   }
 
-  /// Adds up what the threads have, and takes the copies of an upsampled kernel together again.
+  /// What remove_border() makes of a scattered image, backwards: the gradient of image `n`'s raw
+  /// output in its border, of an upsampled input added up where its copies went.
+  void bordered_gradient(const at::Tensor& dy, int64_t n, float* bordered, int thread) {
+    if (shift_ == 0) {
+      raw_gradient(dy, n, bordered + image_line(0), windows_.line(), thread);
+      return;
+    }
+    const int64_t c = image_.c;
+    const int64_t line = (image_.w + 2 * shift_) * c;
+    float* apart = scratch(thread).apart.zeros((image_.h + 2 * shift_) * line);
+    raw_gradient(dy, n, apart + shift_ * (line + c), line, thread);
+    for (int64_t y = 0; y < image_.h + shift_; ++y) {
+      kernels().add_four(apart + y * line, apart + (y + shift_) * line,
+                         bordered + image_line(y - shift_) - shift_ * c, (image_.w + shift_) * c,
+                         shift_ * c);
+    }
+  }
+
+  /// Adds up what the threads have.
   void store_weight_grad(float* dw, int threads, int64_t weights) {
     for (int t = 1; t < threads; ++t) kernels().add(dw, dw + t * weights, weights);
     at::Tensor& grad = parameters_[0].grad;
     if (!grad.defined()) grad = at::empty_like(parameters_[0].value);
-    auto* out = grad.mutable_data_ptr<float>();
-    if (shift_ == 0) {
-      std::copy_n(dw, weights, out);
-      return;
-    }
-    const int64_t k = windows_.kernel;
-    const int64_t c = windows_.channels;
-    std::fill_n(out, grad.numel(), 0.0F);
-    for_each_copy([&](int64_t g, int64_t y, int64_t x, int64_t dy, int64_t dx) {
-      kernels().add(out + ((g * kernel_ + y) * kernel_ + x) * c,
-                    dw + ((g * k + y + dy) * k + x + dx) * c, c);
-    });
+    std::copy_n(dw, weights, grad.mutable_data_ptr<float>());
   }
 
   double momentum_;
@@ -716,19 +596,18 @@ class ConvStage : public Layer {
   Activation activation_ = Activation::kLinear;
   RowPooling pooling_;
   bool transposed_ = false;
-  int64_t kernel_ = 0;
-  int64_t shift_ = 0;  ///< distance of the copies of the kernel; 0 without an upsampling
+  Shape image_;  ///< what the windows lie over, without its border
+  int64_t top_ = 0;
+  int64_t left_ = 0;
+  int64_t shift_ = 0;  ///< between the copies of an upsampled pixel; 0 without an upsampling
   Windows windows_;
-  int64_t grid_channels_ = 0;
-  int64_t period_ = 0;
-  int64_t tile_ = 1;   ///< grid rows at a time
-  int64_t group_ = 1;  ///< images at a time
   Convolution convolution_;
+  int64_t period_ = 0;
+  int64_t group_ = 1;  ///< images at a time
 
   std::vector<Scratch> scratch_;
-  Buffer2D combined_, raw_, pooled_, input_grad_, weight_grads_, moments_, sums_;
+  FloatBuffer raw_, pooled_, input_grad_, weight_grads_, moments_, sums_;
   at::Tensor argmax_;
-  std::vector<uint16_t> narrow_weight_;
 
   Value input_;
   at::Tensor raw_view_;

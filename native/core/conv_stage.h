@@ -13,12 +13,12 @@ namespace flexae {
 /// pooling. 0 if none begins there.
 size_t conv_stage_length(const std::vector<LayerSpec>& specs, size_t first);
 
-/// Those layers in one, on a CPU. Each thread takes whole images: it multiplies their windows
-/// (where they lie; unfolded in bf16, and by a transposed convolution or a backward pass) and
-/// gathers statistics while the image is in its cache. The normalization is not computed but handed
-/// on (see Value), and in the backward pass once more from the raw output; an upsampling in front
-/// disappears into the kernel. Computes what the single layers compute, up to rounding.
-/// `bits` seeds the convolution's weights, as in make_layer().
+/// Those layers in one, on a CPU. Each thread takes whole images, a few at a time if they are
+/// small: it multiplies (see Convolution) and gathers statistics while the image is in its cache.
+/// The normalization is not computed but handed on (see Value), and in the backward pass once more
+/// from the raw output; an upsampling in front becomes four additions behind. Computes what the
+/// single layers compute, up to rounding. `bits` seeds the convolution's weights, as in
+/// make_layer().
 std::unique_ptr<Layer> make_conv_stage(const std::vector<LayerSpec>& specs,
                                        const ModelConfig& config, uint64_t bits);
 

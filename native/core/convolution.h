@@ -3,38 +3,71 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/unfold.h"
+#include "core/float_buffer.h"
+#include "core/precision.h"
+#include "core/windows.h"
 
 namespace flexae {
 
-/// The forward product of a convolution on a CPU, in fp32. Windows are read where they lie, in an
-/// image that has its border of zeros with it: H×W×C, where each line of a window is one stretch.
-/// Nothing is unfolded, and the sums stay in registers.
+/// The three products between a grid and the windows of images with their borders, on a CPU. A
+/// convolution gathers forward and scatters its input's gradient, a transposed convolution the
+/// other way round. Every method is for several threads at a time, each with its own `thread` below
+/// what prepare() was told.
 class Convolution {
  public:
   Convolution() = default;
-  Convolution(const Windows& windows, int64_t out_channels);
+  /// With a weight of grid_channels × windows.size() values.
+  Convolution(const Windows& windows, int64_t grid_channels)
+      : windows_(windows), grid_channels_(grid_channels) {}
 
-  /// Takes the weight over: out_channels × windows.size().
-  void pack(const float* weight);
+  /// Takes the weight over, which must stay where it is. Not for several threads.
+  void prepare(const float* weight, Precision precision, int threads);
+  /// Must precede gather(), after prepare(). Not for several threads.
+  void prepare_gather();
 
-  /// Values of an image with its border.
-  [[nodiscard]] int64_t padded_size() const { return padded_h_ * padded_w_ * windows_.channels; }
-  /// Where line `y` of the image itself begins in `padded`.
-  [[nodiscard]] float* image_line(float* padded, int64_t y) const {
-    return padded + ((windows_.top + y) * padded_w_ + windows_.left) * windows_.channels;
-  }
+  /// Cells [begin, end) of the grid = windows · weightᵀ. In fp32 the windows are read where they
+  /// lie, each line of them one stretch, and the sums stay in registers.
+  void gather(const float* images, int64_t begin, int64_t end, float* grid, int thread);
 
-  /// Output cells [begin, end), counted through images that lie padded one after another: (end −
-  /// begin) × out_channels values.
-  void run(const float* padded, int64_t begin, int64_t end, float* out) const;
+  /// `count` whole images = the sum of all windows of grid · weight; zero where there is none.
+  void scatter(const float* grid, int64_t count, float* images, int thread);
+
+  /// dweight += gridᵀ · windows, of `count` images.
+  void add_weight_gradient(const float* grid, const float* images, int64_t count, float* dweight,
+                           int thread);
 
  private:
+  struct Scratch {
+    FloatBuffer windows;                       // unfolded windows of a tile
+    std::vector<uint16_t> narrow_a, narrow_b;  // factors of a product as bf16
+  };
+
+  /// A factor of a product as it is stored: `count` values in rows of `ld`.
+  struct Factor {
+    const float* data;
+    int64_t ld;
+    int64_t count;
+    const uint16_t* bf16 = nullptr;  ///< the same in bf16, if it is there already
+  };
+
+  void multiply(int thread, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+                const Factor& a, const Factor& b, float beta, float* c, int64_t ldc);
+  [[nodiscard]] Factor weight_factor() const;
+  [[nodiscard]] Factor windows_factor(const float* rows, int64_t cells) const;
+  [[nodiscard]] Factor grid_factor(const float* grid, int64_t cells) const;
+  void gather_in_place(const float* images, int64_t begin, int64_t end, float* grid) const;
+  /// Calls body(begin, end, rows) for tiles of the cells [begin, end), with memory for their
+  /// windows.
+  template <typename Body>
+  void for_each_tile(int64_t begin, int64_t end, int thread, Body body);
+
   Windows windows_;
-  int64_t out_channels_ = 0;
-  int64_t padded_h_ = 0;
-  int64_t padded_w_ = 0;
+  int64_t grid_channels_ = 0;
+  Precision precision_ = Precision::kFp32;
+  const float* weight_ = nullptr;
   std::vector<float> packed_;
+  std::vector<uint16_t> narrow_weight_;
+  std::vector<Scratch> scratch_;
 };
 
 }  // namespace flexae

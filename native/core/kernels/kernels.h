@@ -47,6 +47,9 @@ struct Kernels {
   void (*average_rows)(const float* a, const float* b, float* out, int64_t width, int64_t channels,
                        float weight);
 
+  /// out[i] = a[i] + a[i + shift] + b[i] + b[i + shift]. out overlaps neither.
+  void (*add_four)(const float* a, const float* b, float* out, int64_t n, int64_t shift);
+
   /// y[i] += x[i]
   void (*add)(float* y, const float* x, int64_t n);
 

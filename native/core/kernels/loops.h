@@ -324,6 +324,11 @@ void average_rows(const float* a, const float* b, float* out, int64_t width, int
   }
 }
 
+void add_four(const float* a, const float* b, float* out, int64_t n, int64_t shift) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) out[i] = a[i] + a[i + shift] + b[i] + b[i + shift];
+}
+
 void add(float* y, const float* x, int64_t n) {
 #pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) y[i] += x[i];
@@ -500,6 +505,7 @@ constexpr Kernels make_kernels(const char* name) {
           norm_backward_apply,
           moments,
           average_rows,
+          add_four,
           add,
           to_bf16,
           bce,

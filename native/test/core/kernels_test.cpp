@@ -236,6 +236,20 @@ TEST_P(KernelsTest, ToBf16RoundsAsPyTorch) {
   }
 }
 
+TEST_P(KernelsTest, AddFourAddsValuesAShiftApart) {
+  const at::Tensor a = at::randn({200});
+  const at::Tensor b = at::randn({200});
+  for (const int64_t n : {1, 5, 16, 97}) {
+    for (const int64_t shift : {1, 6, 64}) {
+      at::Tensor out = at::full({n + 1}, 7.0F);
+      k().add_four(a.data_ptr<float>(), b.data_ptr<float>(), out.data_ptr<float>(), n, shift);
+      const at::Tensor both = as_double(a) + as_double(b);
+      EXPECT_LT(error(out.narrow(0, 0, n), both.narrow(0, 0, n) + both.narrow(0, shift, n)), 1e-6);
+      EXPECT_EQ(out[n].item<float>(), 7.0F);
+    }
+  }
+}
+
 TEST_P(KernelsTest, ScaleBytesTurnsRowsOver) {
   const std::vector<uint8_t> bytes{0, 51, 102, 153, 204, 255};
   std::vector<float> out(6);
