@@ -119,19 +119,19 @@ class ConvStage : public Layer {
     if (transposed_ && input_grad) convolution_.prepare_gather();
     at::Tensor dx;
     if (input_grad) dx = input_grad_.view({images, in_.h, in_.w, in_.c});
-    const int64_t weights = parameters_[0].value.numel();
-    float* dw = weight_grads_.get(threads * weights);
-    std::fill_n(dw, threads * weights, 0.0F);
+    const int64_t sums = convolution_.sums_size();
+    float* dw = weight_sums_.get(threads * sums);
+    std::fill_n(dw, threads * sums, 0.0F);
     for_each_group(images, group_, [&](int64_t first, int64_t count, int thread) {
       const float* stored = input_.stored().const_data_ptr<float>() + first * in_.numel();
       float* dimages = input_grad ? dx.mutable_data_ptr<float>() + first * in_.numel() : nullptr;
       if (transposed_) {
-        back_through_scatter(stored, dy, first, count, dimages, dw + thread * weights, thread);
+        back_through_scatter(stored, dy, first, count, dimages, dw + thread * sums, thread);
       } else {
-        back_through_gather(stored, dy, first, count, dimages, dw + thread * weights, thread);
+        back_through_gather(stored, dy, first, count, dimages, dw + thread * sums, thread);
       }
     });
-    store_weight_grad(dw, threads, weights);
+    store_weight_grad(dw, threads);
     release();
     return input_grad ? dx.permute({0, 3, 1, 2}) : at::Tensor();
   }
@@ -536,14 +536,14 @@ class ConvStage : public Layer {
   }
 
   void back_through_gather(const float* stored, const at::Tensor& dy, int64_t first, int64_t count,
-                           float* dimages, float* dweight, int thread) {
+                           float* dimages, float* dw, int thread) {
     float* draw = scratch(thread).grid.get(group_ * raw_shape_.numel());
     for (int64_t i = 0; i < count; ++i) {
       raw_gradient(dy, first + i, draw + i * raw_shape_.numel(), raw_shape_.w * raw_shape_.c,
                    thread);
     }
     const float* bordered = add_border(stored, count, input_.norm(), thread);
-    convolution_.add_weight_gradient(draw, bordered, count, dweight, thread);
+    convolution_.add_weight_gradient(draw, bordered, count, dw, thread);
     if (dimages == nullptr) return;
     float* scattered = scratch(thread).scattered.get(group_ * windows_.numel());
     convolution_.scatter(draw, count, scattered, thread);
@@ -551,13 +551,13 @@ class ConvStage : public Layer {
   }
 
   void back_through_scatter(const float* stored, const at::Tensor& dy, int64_t first, int64_t count,
-                            float* dgrid, float* dweight, int thread) {
+                            float* dgrid, float* dw, int thread) {
     float* bordered = scratch(thread).bordered.zeros(group_ * windows_.numel());
     for (int64_t i = 0; i < count; ++i) {
       bordered_gradient(dy, first + i, bordered + i * windows_.numel(), thread);
     }
     const float* grid = activated(stored, count, input_.norm(), thread);
-    convolution_.add_weight_gradient(grid, bordered, count, dweight, thread);
+    convolution_.add_weight_gradient(grid, bordered, count, dw, thread);
     if (dgrid == nullptr) return;
     convolution_.gather(bordered, 0, count * windows_.cells(), dgrid, thread);
   }
@@ -581,11 +581,12 @@ class ConvStage : public Layer {
   }
 
   /// Adds up what the threads have.
-  void store_weight_grad(float* dw, int threads, int64_t weights) {
-    for (int t = 1; t < threads; ++t) kernels().add(dw, dw + t * weights, weights);
+  void store_weight_grad(float* dw, int threads) {
+    const int64_t sums = convolution_.sums_size();
+    for (int t = 1; t < threads; ++t) kernels().add(dw, dw + t * sums, sums);
     at::Tensor& grad = parameters_[0].grad;
     if (!grad.defined()) grad = at::empty_like(parameters_[0].value);
-    std::copy_n(dw, weights, grad.mutable_data_ptr<float>());
+    convolution_.store_weight_gradient(dw, grad.mutable_data_ptr<float>());
   }
 
   double momentum_;
@@ -606,7 +607,7 @@ class ConvStage : public Layer {
   int64_t group_ = 1;  ///< images at a time
 
   std::vector<Scratch> scratch_;
-  FloatBuffer raw_, pooled_, input_grad_, weight_grads_, moments_, sums_;
+  FloatBuffer raw_, pooled_, input_grad_, weight_sums_, moments_, sums_;
   at::Tensor argmax_;
 
   Value input_;

@@ -32,8 +32,7 @@ void Convolution::prepare_gather() {
   if (precision_ != Precision::kFp32) return;
   const int64_t lanes = kernels().lanes;
   const int64_t size = windows_.size();
-  const int64_t rounded = (grid_channels_ + lanes - 1) / lanes * lanes;
-  packed_.assign(static_cast<size_t>(rounded * size), 0.0F);
+  packed_.assign(static_cast<size_t>(rounded_channels() * size), 0.0F);
   float* panel = packed_.data();
   for (int64_t first = 0; first < grid_channels_;) {
     const int64_t left = grid_channels_ - first;
@@ -46,6 +45,11 @@ void Convolution::prepare_gather() {
     panel += size * width;
     first += used;
   }
+}
+
+int64_t Convolution::rounded_channels() const {
+  const int64_t lanes = kernels().lanes;
+  return (grid_channels_ + lanes - 1) / lanes * lanes;
 }
 
 template <typename Body>
@@ -72,18 +76,27 @@ void Convolution::gather(const float* images, int64_t begin, int64_t end, float*
   });
 }
 
-void Convolution::gather_in_place(const float* images, int64_t begin, int64_t end,
-                                  float* grid) const {
+/// Calls body(begin, count, windows) for blocks of the cells [begin, end): where their windows
+/// begin.
+template <typename Body>
+void Convolution::for_each_block(const float* images, int64_t begin, int64_t end, Body body) const {
   std::array<const float*, kBlock> block;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   for (; begin < end; begin += kBlock) {
     const int64_t count = std::min(kBlock, end - begin);
     windows_.for_each_cell(begin, begin + count, [&](int64_t i, int64_t offset) {
       block[static_cast<size_t>(i)] = images + offset;
     });
-    kernels().convolve(block.data(), count, windows_.kernel, windows_.window_line(),
-                       windows_.line(), packed_.data(), grid_channels_, grid);
-    grid += count * grid_channels_;
+    body(begin, count, block.data());
   }
+}
+
+void Convolution::gather_in_place(const float* images, int64_t begin, int64_t end,
+                                  float* grid) const {
+  for_each_block(
+      images, begin, end, [&](int64_t first, int64_t count, const float* const* windows) {
+        kernels().convolve(windows, count, windows_.kernel, windows_.window_line(), windows_.line(),
+                           packed_.data(), grid_channels_, grid + (first - begin) * grid_channels_);
+      });
 }
 
 void Convolution::scatter(const float* grid, int64_t count, float* images, int thread) {
@@ -97,15 +110,50 @@ void Convolution::scatter(const float* grid, int64_t count, float* images, int t
   });
 }
 
+int64_t Convolution::sums_size() const {
+  return windows_.size() * rounded_channels();
+}
+
 void Convolution::add_weight_gradient(const float* grid, const float* images, int64_t count,
-                                      float* dweight, int thread) {
+                                      float* sums, int thread) {
+  if (precision_ == Precision::kFp32) {
+    add_weight_gradient_in_place(grid, images, count, sums, thread);
+    return;
+  }
   for_each_tile(0, count * windows_.cells(), thread, [&](int64_t first, int64_t last, float* rows) {
     const int64_t cells = last - first;
     unfold(windows_, images, first, last, rows);
-    multiply(thread, true, false, grid_channels_, windows_.size(), cells,
-             grid_factor(grid + first * grid_channels_, cells), windows_factor(rows, cells), 1.0F,
-             dweight, windows_.size());
+    multiply(thread, true, false, windows_.size(), grid_channels_, cells,
+             windows_factor(rows, cells), grid_factor(grid + first * grid_channels_, cells), 1.0F,
+             sums, rounded_channels());
   });
+}
+
+void Convolution::add_weight_gradient_in_place(const float* grid, const float* images,
+                                               int64_t count, float* sums, int thread) {
+  const int64_t stride = rounded_channels();
+  for_each_block(
+      images, 0, count * windows_.cells(),
+      [&](int64_t first, int64_t cells, const float* const* windows) {
+        const float* block = grid + first * grid_channels_;
+        if (stride != grid_channels_) {
+          float* rounded = scratch_[static_cast<size_t>(thread)].grid.zeros(kBlock * stride);
+          for (int64_t i = 0; i < cells; ++i) {
+            std::copy_n(block + i * grid_channels_, grid_channels_, rounded + i * stride);
+          }
+          block = rounded;
+        }
+        kernels().add_weight_gradient(windows, cells, windows_.kernel, windows_.window_line(),
+                                      windows_.line(), block, stride, stride, sums);
+      });
+}
+
+void Convolution::store_weight_gradient(const float* sums, float* gradient) const {
+  const int64_t size = windows_.size();
+  const int64_t stride = rounded_channels();
+  for (int64_t g = 0; g < grid_channels_; ++g) {
+    for (int64_t i = 0; i < size; ++i) gradient[g * size + i] = sums[i * stride + g];
+  }
 }
 
 Convolution::Factor Convolution::weight_factor() const {

@@ -32,13 +32,19 @@ class Convolution {
   /// `count` whole images = the sum of all windows of grid · weight; zero where there is none.
   void scatter(const float* grid, int64_t count, float* images, int thread);
 
-  /// dweight += gridᵀ · windows, of `count` images.
-  void add_weight_gradient(const float* grid, const float* images, int64_t count, float* dweight,
+  /// Values of the sums of a weight gradient.
+  [[nodiscard]] int64_t sums_size() const;
+  /// Adds windowsᵀ · grid of `count` images to sums. In fp32 the windows are read where they lie,
+  /// as by gather().
+  void add_weight_gradient(const float* grid, const float* images, int64_t count, float* sums,
                            int thread);
+  /// The gradient, in the weight's layout, from such sums. Not for several threads.
+  void store_weight_gradient(const float* sums, float* gradient) const;
 
  private:
   struct Scratch {
     FloatBuffer windows;                       // unfolded windows of a tile
+    FloatBuffer grid;                          // cells with their channels rounded up
     std::vector<uint16_t> narrow_a, narrow_b;  // factors of a product as bf16
   };
 
@@ -56,10 +62,17 @@ class Convolution {
   [[nodiscard]] Factor windows_factor(const float* rows, int64_t cells) const;
   [[nodiscard]] Factor grid_factor(const float* grid, int64_t cells) const;
   void gather_in_place(const float* images, int64_t begin, int64_t end, float* grid) const;
+  void add_weight_gradient_in_place(const float* grid, const float* images, int64_t count,
+                                    float* sums, int thread);
+  /// grid_channels in whole registers: between the rows of the sums of a weight gradient.
+  [[nodiscard]] int64_t rounded_channels() const;
   /// Calls body(begin, end, rows) for tiles of the cells [begin, end), with memory for their
   /// windows.
   template <typename Body>
   void for_each_tile(int64_t begin, int64_t end, int thread, Body body);
+
+  template <typename Body>
+  void for_each_block(const float* images, int64_t begin, int64_t end, Body body) const;
 
   Windows windows_;
   int64_t grid_channels_ = 0;

@@ -1,5 +1,6 @@
-// The product of a convolution (see Kernels::convolve), for whatever instruction set the including
-// file is compiled for. Static and free of the standard library, as loops.h says.
+// The products of a convolution (see Kernels::convolve and Kernels::add_weight_gradient), for
+// whatever instruction set the including file is compiled for. Static and free of the standard
+// library, as loops.h says.
 
 #include <cstdint>
 
@@ -92,6 +93,74 @@ void convolve(const float* const* cells, int64_t count, int64_t lines, int64_t l
     }
     packed += size * vectors * kLanes;
     c += width;
+  }
+}
+
+/// Window values whose sums the registers hold at once, as kCells above.
+constexpr int kValues = kCells;
+
+/// kValues window values by kVectors·kLanes channels, over `count` cells; `rows` and `from` lie
+/// kVectors·kLanes or more apart. The first `values` rows of the sums are stored.
+template <int kVectors>
+inline void weight_gradient_tile(const float* const* cells, int64_t count, const int64_t* offsets,
+                                 const float* grid, int64_t grid_stride, int64_t values,
+                                 float* sums, int64_t sums_stride) {
+  Lanes tile[kValues][kVectors];
+#pragma GCC unroll 12
+  for (int r = 0; r < kValues; ++r) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) tile[r][v] = Lanes{};
+  }
+  for (int64_t i = 0; i < count; ++i, grid += grid_stride) {
+    Lanes channels[kVectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < kVectors; ++v) {
+      channels[v] = *reinterpret_cast<const Lanes*>(grid + v * kLanes);
+    }
+    const float* window = cells[i];
+#pragma GCC unroll 12
+    for (int r = 0; r < kValues; ++r) {
+      const Lanes value = window[offsets[r]] - Lanes{};
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) tile[r][v] += value * channels[v];
+    }
+  }
+#pragma GCC unroll 12
+  for (int r = 0; r < kValues; ++r) {
+    if (r < values) {
+#pragma GCC unroll 2
+      for (int v = 0; v < kVectors; ++v) {
+        *reinterpret_cast<Lanes*>(sums + r * sums_stride + v * kLanes) += tile[r][v];
+      }
+    }
+  }
+}
+
+void add_weight_gradient(const float* const* cells, int64_t count, int64_t lines, int64_t line,
+                         int64_t line_stride, const float* grid, int64_t grid_stride,
+                         int64_t channels, float* sums) {
+  const int64_t size = lines * line;
+  int64_t y = 0;
+  int64_t t = 0;
+  for (int64_t first = 0; first < size; first += kValues) {
+    int64_t offsets[kValues] = {};
+    const int64_t values = size - first < kValues ? size - first : kValues;
+    for (int64_t r = 0; r < values; ++r) {
+      offsets[r] = y * line_stride + t;
+      if (++t < line) continue;
+      t = 0;
+      ++y;
+    }
+    float* to = sums + first * channels;
+    int64_t c = 0;
+    for (; c + 2 * kLanes <= channels; c += 2 * kLanes) {
+      weight_gradient_tile<2>(cells, count, offsets, grid + c, grid_stride, values, to + c,
+                              channels);
+    }
+    for (; c < channels; c += kLanes) {
+      weight_gradient_tile<1>(cells, count, offsets, grid + c, grid_stride, values, to + c,
+                              channels);
+    }
   }
 }
 

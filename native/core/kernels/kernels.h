@@ -22,6 +22,13 @@ struct Kernels {
   void (*convolve)(const float* const* cells, int64_t count, int64_t lines, int64_t line,
                    int64_t line_stride, const float* packed, int64_t channels, float* out);
 
+  /// What `count` cells add to the gradient of a convolution's weight: sums[y·line + t][c] +=
+  /// Σ_i cells[i][y·line_stride + t] · grid[i·grid_stride + c], for y < lines, t < line and c <
+  /// channels, which is a multiple of `lanes`.
+  void (*add_weight_gradient)(const float* const* cells, int64_t count, int64_t lines, int64_t line,
+                              int64_t line_stride, const float* grid, int64_t grid_stride,
+                              int64_t channels, float* sums);
+
   /// y = act(x·scale + shift). y may be x.
   void (*affine_activate)(const float* x, float* y, int64_t n, const float* scale,
                           const float* shift, int64_t period, Activation activation);

@@ -500,6 +500,7 @@ constexpr Kernels make_kernels(const char* name) {
   return {name,
           kLanes,
           convolve,
+          add_weight_gradient,
           affine_activate,
           norm_backward_sums,
           norm_backward_apply,

@@ -108,6 +108,34 @@ TEST_P(KernelsTest, ConvolveIsTheSumOverTheWindow) {
   }
 }
 
+TEST_P(KernelsTest, AddWeightGradientIsTheSumOverTheCells) {
+  constexpr int64_t line_stride = 40;
+  const at::Tensor image = at::randn({2000});
+  for (const int64_t count : {1, 29}) {
+    for (const auto& [lines, line] : {std::pair{1, 1}, std::pair{2, 3}, std::pair{3, 7}}) {
+      for (const int64_t registers : {1, 2, 5}) {
+        const int64_t channels = registers * k().lanes;
+        const int64_t stride = channels + 3;
+        const at::Tensor grid = at::randn({count, stride});
+        std::vector<const float*> cells;
+        at::Tensor windows = at::empty({count, lines * line});
+        for (int64_t i = 0; i < count; ++i) {
+          const int64_t offset = (i * 613) % 1800;
+          cells.push_back(image.data_ptr<float>() + offset);
+          windows[i] = image.slice(0, offset).as_strided({lines, line}, {line_stride, 1}).flatten();
+        }
+        const at::Tensor before = at::randn({lines * line, channels});
+        at::Tensor sums = before.clone();
+        k().add_weight_gradient(cells.data(), count, lines, line, line_stride,
+                                grid.data_ptr<float>(), stride, channels, sums.data_ptr<float>());
+        const at::Tensor expected = as_double(before) + as_double(windows).t().matmul(
+                                                            as_double(grid.narrow(1, 0, channels)));
+        EXPECT_LT(error(sums, expected), 2e-6) << count << " × " << channels;
+      }
+    }
+  }
+}
+
 TEST_P(KernelsTest, NormBackwardSumsAndApplyFollowTheirDefinition) {
   const at::Tensor x = at::randn({kCount}) * 3;
   const at::Tensor dy = at::randn({kCount});
