@@ -58,7 +58,6 @@ class ConvStage : public Layer {
     if (spec != specs.end()) pooling_ = RowPooling(spec->pooling, raw_shape_, out_shape_);
     activation_ = norm.activation;
     lay_out(conv, upsampled);
-    convolution_ = Convolution(windows_, transposed_ ? in_.c : conv.out.c);
     group_ = std::clamp<int64_t>(kGroupCells / windows_.cells(), 1, kGroupCells);
     period_ = std::lcm(conv.out.c, int64_t{32});
 
@@ -73,7 +72,7 @@ class ConvStage : public Layer {
     const at::Tensor input = bind_input(x);
     const int64_t images = input.size(0);
     if (!context.training) return infer_batch(input);
-    prepare(at::get_num_threads(), /*gather=*/!transposed_);
+    prepare(at::get_num_threads());
     const at::Tensor raw = raw_.view({images, raw_shape_.h, raw_shape_.w, raw_shape_.c});
     moments_.get(images * 2 * raw_shape_.c);
     for_each_group(images, group_, [&](int64_t first, int64_t count, int thread) {
@@ -93,7 +92,7 @@ class ConvStage : public Layer {
   [[nodiscard]] bool infers() const override { return true; }
 
   void prepare_inference(int threads) override {
-    prepare(threads, /*gather=*/!transposed_);
+    prepare(threads);
     norm_ = moving_norm();
   }
 
@@ -116,7 +115,13 @@ class ConvStage : public Layer {
     const int64_t images = dy.size(0);
     const int threads = at::get_num_threads();
     norm_sums(dy);
-    if (transposed_ && input_grad) convolution_.prepare_gather();
+    if (input_grad) {
+      if (transposed_) {
+        convolution_.prepare_gather();
+      } else {
+        convolution_.prepare_scatter();
+      }
+    }
     at::Tensor dx;
     if (input_grad) dx = input_grad_.view({images, in_.h, in_.w, in_.c});
     const int64_t sums = convolution_.sums_size();
@@ -141,8 +146,8 @@ class ConvStage : public Layer {
  private:
   /// What one thread needs for a group of images.
   struct Scratch {
-    FloatBuffer grid;       // activated input, or gradient of the raw output
-    FloatBuffer bordered;   // images to gather from, in borders of zeros
+    FloatBuffer input;      // activated, in its border
+    FloatBuffer gradient;   // of the raw output, in its border
     FloatBuffer scattered;  // images scattered to
     FloatBuffer apart;      // one image in wide borders, before its copies are added up
     FloatBuffer raw;        // raw output in evaluation
@@ -154,35 +159,38 @@ class ConvStage : public Layer {
   /// the raw output of a transposed one.
   void lay_out(const LayerSpec& conv, bool upsampled) {
     image_ = transposed_ ? raw_shape_ : in_;
-    windows_.channels = image_.c;
-    windows_.kernel = conv.kernel;
-    windows_.stride = conv.stride;
+    grid_ = transposed_ ? in_ : raw_shape_;
+    Windows windows;
+    windows.grid_h = grid_.h;
+    windows.grid_w = grid_.w;
+    windows.grid_channels = grid_.c;
+    windows.channels = image_.c;
+    windows.kernel = conv.kernel;
+    windows.stride = conv.stride;
     if (transposed_) {
       top_ = left_ = same_transpose_crop(conv.kernel, conv.stride);
-      windows_.grid_h = in_.h;
-      windows_.grid_w = in_.w;
     } else {
       top_ = same_padding(in_.h, conv.kernel, conv.stride)[0];
       left_ = same_padding(in_.w, conv.kernel, conv.stride)[0];
-      windows_.grid_h = raw_shape_.h;
-      windows_.grid_w = raw_shape_.w;
     }
     if (upsampled) {
       // An upsampled image holds each pixel twice, in the result a stride apart: windows a double
       // stride apart, and the result is added to itself, shifted by a stride. The same holds for
       // columns. A quarter of the multiplications of what it replaces.
       shift_ = conv.stride;
-      windows_.stride = 2 * conv.stride;
-      windows_.lead = std::max<int64_t>(shift_ - top_, 0);
-      top_ += windows_.lead;
-      left_ += windows_.lead;
+      windows.stride = 2 * conv.stride;
+      windows.lead = std::max<int64_t>(shift_ - top_, 0);
+      top_ += windows.lead;
+      left_ += windows.lead;
     }
     const auto bordered = [&](int64_t cells, int64_t pixels, int64_t before) {
-      return std::max(windows_.lead + (cells - 1) * windows_.stride + windows_.kernel,
+      return std::max(windows.lead + (cells - 1) * windows.stride + windows.kernel,
                       before + pixels);
     };
-    windows_.image_h = bordered(windows_.grid_h, image_.h, top_);
-    windows_.image_w = bordered(windows_.grid_w, image_.w, left_);
+    windows.image_h = bordered(grid_.h, image_.h, top_);
+    windows.image_w = bordered(grid_.w, image_.w, left_);
+    convolution_ = Convolution(windows);
+    windows_ = convolution_.windows();
   }
 
   /// Where line `y` of the image begins in its border.
@@ -192,9 +200,14 @@ class ConvStage : public Layer {
 
   Scratch& scratch(int thread) { return scratch_[static_cast<size_t>(thread)]; }
 
-  void prepare(int threads, bool gather) {
+  /// For a forward pass.
+  void prepare(int threads) {
     convolution_.prepare(parameters_[0].value.const_data_ptr<float>(), precision_, threads);
-    if (gather) convolution_.prepare_gather();
+    if (transposed_) {
+      convolution_.prepare_scatter();
+    } else {
+      convolution_.prepare_gather();
+    }
     if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
   }
 
@@ -210,23 +223,27 @@ class ConvStage : public Layer {
   void multiply(const float* images, int64_t count, const PendingNorm* norm, float* out,
                 int thread) {
     if (!transposed_) {
-      const float* bordered = add_border(images, count, norm, thread);
+      const float* bordered = bordered_input(images, count, norm, thread);
       convolution_.gather(bordered, 0, count * windows_.cells(), out, thread);
       return;
     }
-    float* scattered = scratch(thread).scattered.get(count * windows_.numel());
-    convolution_.scatter(activated(images, count, norm, thread), count, scattered, thread);
+    float* scattered = scratch(thread).scattered.zeros(group_ * windows_.numel());
+    convolution_.scatter(bordered_input(images, count, norm, thread), count, scattered, thread);
     remove_border(scattered, count, out);
   }
 
-  /// `count` images of a convolution in their borders, normalized and activated.
-  const float* add_border(const float* images, int64_t count, const PendingNorm* norm, int thread) {
+  /// `count` inputs in their borders, normalized and activated.
+  const float* bordered_input(const float* images, int64_t count, const PendingNorm* norm,
+                              int thread) {
+    const int64_t numel = transposed_ ? windows_.grid_numel() : windows_.numel();
+    const int64_t stride = transposed_ ? windows_.grid_line() : windows_.line();
+    const int64_t start = transposed_ ? windows_.grid_start() : image_line(0);
     // Borders are zero from the beginning, and nobody writes there.
-    float* bordered = scratch(thread).bordered.zeros(group_ * windows_.numel());
-    const int64_t line = image_.w * image_.c;
+    float* bordered = scratch(thread).input.zeros(group_ * numel);
+    const int64_t line = in_.w * in_.c;
     for (int64_t i = 0; i < count; ++i) {
-      for (int64_t y = 0; y < image_.h; ++y, images += line) {
-        float* to = bordered + i * windows_.numel() + image_line(y);
+      float* to = bordered + i * numel + start;
+      for (int64_t y = 0; y < in_.h; ++y, images += line, to += stride) {
         if (norm == nullptr) {
           std::copy_n(images, line, to);
         } else {
@@ -235,14 +252,6 @@ class ConvStage : public Layer {
       }
     }
     return bordered;
-  }
-
-  /// `count` inputs, normalized and activated.
-  const float* activated(const float* images, int64_t count, const PendingNorm* norm, int thread) {
-    if (norm == nullptr) return images;
-    float* grid = scratch(thread).grid.get(group_ * in_.numel());
-    norm->apply(images, grid, count * in_.numel());
-    return grid;
   }
 
   /// The images out of their borders, of an upsampled input the sums of four pixels a shift apart.
@@ -377,7 +386,7 @@ class ConvStage : public Layer {
   /// Up to group_ images. What the convolution writes is normalized, activated and pooled while it
   /// is in the first caches.
   void infer_by_rows(const float* images, int64_t count, float* out, int thread) {
-    const float* bordered = add_border(images, count, nullptr, thread);
+    const float* bordered = bordered_input(images, count, nullptr, thread);
     const int64_t line = raw_shape_.w * raw_shape_.c;
     const auto rows = [&](int64_t begin, int64_t end, float* to) {
       convolution_.gather(bordered, begin * raw_shape_.w, end * raw_shape_.w, to, thread);
@@ -537,26 +546,26 @@ class ConvStage : public Layer {
 
   void back_through_gather(const float* stored, const at::Tensor& dy, int64_t first, int64_t count,
                            float* dimages, float* dw, int thread) {
-    float* draw = scratch(thread).grid.get(group_ * raw_shape_.numel());
+    float* dgrid = scratch(thread).gradient.zeros(group_ * windows_.grid_numel());
     for (int64_t i = 0; i < count; ++i) {
-      raw_gradient(dy, first + i, draw + i * raw_shape_.numel(), raw_shape_.w * raw_shape_.c,
-                   thread);
+      raw_gradient(dy, first + i, dgrid + i * windows_.grid_numel() + windows_.grid_start(),
+                   windows_.grid_line(), thread);
     }
-    const float* bordered = add_border(stored, count, input_.norm(), thread);
-    convolution_.add_weight_gradient(draw, bordered, count, dw, thread);
+    const float* bordered = bordered_input(stored, count, input_.norm(), thread);
+    convolution_.add_weight_gradient(dgrid, bordered, count, dw, thread);
     if (dimages == nullptr) return;
-    float* scattered = scratch(thread).scattered.get(group_ * windows_.numel());
-    convolution_.scatter(draw, count, scattered, thread);
+    float* scattered = scratch(thread).scattered.zeros(group_ * windows_.numel());
+    convolution_.scatter(dgrid, count, scattered, thread);
     remove_border(scattered, count, dimages);
   }
 
   void back_through_scatter(const float* stored, const at::Tensor& dy, int64_t first, int64_t count,
                             float* dgrid, float* dw, int thread) {
-    float* bordered = scratch(thread).bordered.zeros(group_ * windows_.numel());
+    float* bordered = scratch(thread).gradient.zeros(group_ * windows_.numel());
     for (int64_t i = 0; i < count; ++i) {
       bordered_gradient(dy, first + i, bordered + i * windows_.numel(), thread);
     }
-    const float* grid = activated(stored, count, input_.norm(), thread);
+    const float* grid = bordered_input(stored, count, input_.norm(), thread);
     convolution_.add_weight_gradient(grid, bordered, count, dw, thread);
     if (dgrid == nullptr) return;
     convolution_.gather(bordered, 0, count * windows_.cells(), dgrid, thread);
@@ -598,6 +607,7 @@ class ConvStage : public Layer {
   RowPooling pooling_;
   bool transposed_ = false;
   Shape image_;  ///< what the windows lie over, without its border
+  Shape grid_;   ///< of their cells
   int64_t top_ = 0;
   int64_t left_ = 0;
   int64_t shift_ = 0;  ///< between the copies of an upsampled pixel; 0 without an upsampling

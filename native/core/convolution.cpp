@@ -16,6 +16,21 @@ constexpr int64_t kBlock = 96;
 /// the product reads what the unfolding has just written.
 constexpr int64_t kTileBytes = int64_t{768} << 10;
 
+/// to[j·to_stride + i] = from[i·from_stride + j], a square of one cache line's width at a time.
+void transpose(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to,
+               int64_t to_stride) {
+  constexpr int64_t side = 16;
+  for (int64_t y = 0; y < rows; y += side) {
+    for (int64_t x = 0; x < columns; x += side) {
+      for (int64_t j = x; j < std::min(x + side, columns); ++j) {
+        for (int64_t i = y; i < std::min(y + side, rows); ++i) {
+          to[j * to_stride + i] = from[i * from_stride + j];
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void Convolution::prepare(const float* weight, Precision precision, int threads) {
@@ -23,7 +38,7 @@ void Convolution::prepare(const float* weight, Precision precision, int threads)
   precision_ = precision;
   if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
   if (precision == Precision::kFp32) return;
-  const int64_t count = grid_channels_ * windows_.size();
+  const int64_t count = windows_.grid_channels * windows_.size();
   narrow_weight_.resize(static_cast<size_t>(count));
   kernels().to_bf16(weight, narrow_weight_.data(), count);
 }
@@ -34,81 +49,86 @@ void Convolution::prepare_gather() {
   const int64_t size = windows_.size();
   packed_.assign(static_cast<size_t>(rounded_channels() * size), 0.0F);
   float* panel = packed_.data();
-  for (int64_t first = 0; first < grid_channels_;) {
-    const int64_t left = grid_channels_ - first;
+  for (int64_t first = 0; first < windows_.grid_channels;) {
+    const int64_t left = windows_.grid_channels - first;
     const int64_t width = left > lanes ? 2 * lanes : lanes;
     const int64_t used = std::min(left, width);
-    for (int64_t c = 0; c < used; ++c) {
-      const float* from = weight_ + (first + c) * size;
-      for (int64_t i = 0; i < size; ++i) panel[i * width + c] = from[i];
-    }
+    transpose(weight_ + first * size, size, used, size, panel, width);
     panel += size * width;
     first += used;
   }
 }
 
+void Convolution::prepare_scatter() {
+  if (precision_ == Precision::kFp32) scatter_.pack(weight_);
+}
+
 int64_t Convolution::rounded_channels() const {
   const int64_t lanes = kernels().lanes;
-  return (grid_channels_ + lanes - 1) / lanes * lanes;
+  return (windows_.grid_channels + lanes - 1) / lanes * lanes;
 }
 
 template <typename Body>
 void Convolution::for_each_tile(int64_t begin, int64_t end, int thread, Body body) {
   const int64_t bytes = windows_.size() * int64_t{sizeof(float)};
   const int64_t tile = std::clamp<int64_t>(kTileBytes / bytes, 1, end - begin);
-  float* rows = scratch_[static_cast<size_t>(thread)].windows.get(tile * windows_.size());
+  float* rows = scratch(thread).windows.get(tile * windows_.size());
   for (int64_t first = begin; first < end; first += tile) {
     body(first, std::min(first + tile, end), rows);
   }
 }
+
+// --- gather ---------------------------------------------------------------------------------
 
 void Convolution::gather(const float* images, int64_t begin, int64_t end, float* grid, int thread) {
   if (precision_ == Precision::kFp32) {
     gather_in_place(images, begin, end, grid);
     return;
   }
+  const int64_t size = windows_.size();
+  const int64_t channels = windows_.grid_channels;
   for_each_tile(begin, end, thread, [&](int64_t first, int64_t last, float* rows) {
-    const int64_t cells = last - first;
     unfold(windows_, images, first, last, rows);
-    multiply(thread, false, true, cells, grid_channels_, windows_.size(),
-             windows_factor(rows, cells), weight_factor(), 0.0F,
-             grid + (first - begin) * grid_channels_, grid_channels_);
+    gemm_bf16(false, true, last - first, channels, size, narrow_windows(rows, last - first, thread),
+              size, narrow_weight_.data(), size, 0.0F, grid + (first - begin) * channels, channels);
   });
-}
-
-/// Calls body(begin, count, windows) for blocks of the cells [begin, end): where their windows
-/// begin.
-template <typename Body>
-void Convolution::for_each_block(const float* images, int64_t begin, int64_t end, Body body) const {
-  std::array<const float*, kBlock> block;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  for (; begin < end; begin += kBlock) {
-    const int64_t count = std::min(kBlock, end - begin);
-    windows_.for_each_cell(begin, begin + count, [&](int64_t i, int64_t offset) {
-      block[static_cast<size_t>(i)] = images + offset;
-    });
-    body(begin, count, block.data());
-  }
 }
 
 void Convolution::gather_in_place(const float* images, int64_t begin, int64_t end,
                                   float* grid) const {
-  for_each_block(
-      images, begin, end, [&](int64_t first, int64_t count, const float* const* windows) {
-        kernels().convolve(windows, count, windows_.kernel, windows_.window_line(), windows_.line(),
-                           packed_.data(), grid_channels_, grid + (first - begin) * grid_channels_);
-      });
+  std::array<const float*, kBlock> windows;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  std::array<float*, kBlock> out;            // NOLINT(cppcoreguidelines-pro-type-member-init)
+  const Lattice lattice = windows_.windows();
+  for (; begin < end; begin += kBlock) {
+    const int64_t count = std::min(kBlock, end - begin);
+    lattice.for_each(begin, begin + count, [&](int64_t i, int64_t offset) {
+      windows[static_cast<size_t>(i)] = images + offset;
+      out[static_cast<size_t>(i)] = grid;
+      grid += windows_.grid_channels;
+    });
+    kernels().convolve(windows.data(), out.data(), count, windows_.kernel, windows_.window_line(),
+                       windows_.line(), packed_.data(), windows_.grid_channels);
+  }
 }
 
+// --- scatter --------------------------------------------------------------------------------
+
 void Convolution::scatter(const float* grid, int64_t count, float* images, int thread) {
+  if (precision_ == Precision::kFp32) {
+    scatter_.run(grid, count, images, scratch(thread).block.get(scatter_.scratch_size()));
+    return;
+  }
+  const int64_t size = windows_.size();
+  const int64_t channels = windows_.grid_channels;
   std::fill_n(images, count * windows_.numel(), 0.0F);
   for_each_tile(0, count * windows_.cells(), thread, [&](int64_t first, int64_t last, float* rows) {
-    const int64_t cells = last - first;
-    multiply(thread, false, false, cells, windows_.size(), grid_channels_,
-             grid_factor(grid + first * grid_channels_, cells), weight_factor(), 0.0F, rows,
-             windows_.size());
+    gemm_bf16(false, false, last - first, size, channels, narrow_grid(grid, first, last, thread),
+              channels, narrow_weight_.data(), size, 0.0F, rows, size);
     fold_add(windows_, rows, first, last, images);
   });
 }
+
+// --- weight gradient ------------------------------------------------------------------------
 
 int64_t Convolution::sums_size() const {
   return windows_.size() * rounded_channels();
@@ -120,73 +140,75 @@ void Convolution::add_weight_gradient(const float* grid, const float* images, in
     add_weight_gradient_in_place(grid, images, count, sums, thread);
     return;
   }
+  const int64_t size = windows_.size();
+  const int64_t channels = windows_.grid_channels;
   for_each_tile(0, count * windows_.cells(), thread, [&](int64_t first, int64_t last, float* rows) {
-    const int64_t cells = last - first;
     unfold(windows_, images, first, last, rows);
-    multiply(thread, true, false, windows_.size(), grid_channels_, cells,
-             windows_factor(rows, cells), grid_factor(grid + first * grid_channels_, cells), 1.0F,
-             sums, rounded_channels());
+    gemm_bf16(true, false, size, channels, last - first, narrow_windows(rows, last - first, thread),
+              size, narrow_grid(grid, first, last, thread), channels, 1.0F, sums,
+              rounded_channels());
   });
 }
 
 void Convolution::add_weight_gradient_in_place(const float* grid, const float* images,
                                                int64_t count, float* sums, int thread) {
+  std::array<const float*, kBlock> windows;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  std::array<const float*, kBlock> cells;    // NOLINT(cppcoreguidelines-pro-type-member-init)
+  const int64_t channels = windows_.grid_channels;
   const int64_t stride = rounded_channels();
-  for_each_block(
-      images, 0, count * windows_.cells(),
-      [&](int64_t first, int64_t cells, const float* const* windows) {
-        const float* block = grid + first * grid_channels_;
-        if (stride != grid_channels_) {
-          float* rounded = scratch_[static_cast<size_t>(thread)].grid.zeros(kBlock * stride);
-          for (int64_t i = 0; i < cells; ++i) {
-            std::copy_n(block + i * grid_channels_, grid_channels_, rounded + i * stride);
-          }
-          block = rounded;
-        }
-        kernels().add_weight_gradient(windows, cells, windows_.kernel, windows_.window_line(),
-                                      windows_.line(), block, stride, stride, sums);
-      });
+  float* rounded = stride == channels ? nullptr : scratch(thread).block.get(kBlock * stride);
+  const int64_t end = count * windows_.cells();
+  for (int64_t begin = 0; begin < end; begin += kBlock) {
+    const int64_t last = std::min(begin + kBlock, end);
+    windows_.windows().for_each(begin, last, [&](int64_t i, int64_t offset) {
+      windows[static_cast<size_t>(i)] = images + offset;
+    });
+    windows_.grid().for_each(begin, last, [&](int64_t i, int64_t offset) {
+      const float* cell = grid + offset;
+      if (rounded != nullptr) {
+        float* to = rounded + i * stride;
+        std::fill(std::copy_n(cell, channels, to), to + stride, 0.0F);
+        cell = to;
+      }
+      cells[static_cast<size_t>(i)] = cell;
+    });
+    kernels().add_weight_gradient(windows.data(), last - begin, windows_.kernel,
+                                  windows_.window_line(), windows_.line(), cells.data(), stride,
+                                  sums);
+  }
 }
 
 void Convolution::store_weight_gradient(const float* sums, float* gradient) const {
-  const int64_t size = windows_.size();
-  const int64_t stride = rounded_channels();
-  for (int64_t g = 0; g < grid_channels_; ++g) {
-    for (int64_t i = 0; i < size; ++i) gradient[g * size + i] = sums[i * stride + g];
+  transpose(sums, rounded_channels(), windows_.size(), windows_.grid_channels, gradient,
+            windows_.size());
+}
+
+// --- bf16 -----------------------------------------------------------------------------------
+
+/// Cells [begin, end) without the border.
+const uint16_t* Convolution::narrow_grid(const float* grid, int64_t begin, int64_t end,
+                                         int thread) {
+  std::vector<uint16_t>& buffer = scratch(thread).narrow_grid;
+  const int64_t channels = windows_.grid_channels;
+  const auto count = static_cast<size_t>((end - begin) * channels);
+  if (buffer.size() < count) buffer.resize(count);
+  const Lattice lattice = windows_.grid();
+  uint16_t* to = buffer.data();
+  while (begin < end) {
+    const int64_t row = std::min(lattice.columns - begin % lattice.columns, end - begin) * channels;
+    kernels().to_bf16(grid + lattice.offset(begin), to, row);
+    to += row;
+    begin += row / channels;
   }
+  return buffer.data();
 }
 
-Convolution::Factor Convolution::weight_factor() const {
-  const uint16_t* bf16 = precision_ == Precision::kBf16 ? narrow_weight_.data() : nullptr;
-  return {weight_, windows_.size(), grid_channels_ * windows_.size(), bf16};
-}
-
-Convolution::Factor Convolution::windows_factor(const float* rows, int64_t cells) const {
-  return {rows, windows_.size(), cells * windows_.size()};
-}
-
-Convolution::Factor Convolution::grid_factor(const float* grid, int64_t cells) const {
-  return {grid, grid_channels_, cells * grid_channels_};
-}
-
-/// C (m×n) = op(A)·op(B) + beta·C, in the layer's precision.
-void Convolution::multiply(int thread, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
-                           int64_t k, const Factor& a, const Factor& b, float beta, float* c,
-                           int64_t ldc) {
-  if (precision_ == Precision::kFp32) {
-    gemm(transpose_a, transpose_b, m, n, k, a.data, a.ld, b.data, b.ld, beta, c, ldc);
-    return;
-  }
-  const auto narrow = [](const Factor& factor, std::vector<uint16_t>& buffer) {
-    if (factor.bf16 != nullptr) return factor.bf16;
-    const auto count = static_cast<size_t>(factor.count);
-    if (buffer.size() < count) buffer.resize(count);
-    kernels().to_bf16(factor.data, buffer.data(), factor.count);
-    return const_cast<const uint16_t*>(buffer.data());
-  };
-  Scratch& scratch = scratch_[static_cast<size_t>(thread)];
-  gemm_bf16(transpose_a, transpose_b, m, n, k, narrow(a, scratch.narrow_a), a.ld,
-            narrow(b, scratch.narrow_b), b.ld, beta, c, ldc);
+const uint16_t* Convolution::narrow_windows(const float* rows, int64_t cells, int thread) {
+  std::vector<uint16_t>& buffer = scratch(thread).narrow_windows;
+  const auto count = static_cast<size_t>(cells * windows_.size());
+  if (buffer.size() < count) buffer.resize(count);
+  kernels().to_bf16(rows, buffer.data(), cells * windows_.size());
+  return buffer.data();
 }
 
 }  // namespace flexae

@@ -5,10 +5,6 @@
 // The BLAS inside libtorch_cpu. Weak: a libtorch built with another one still loads, and takes the
 // slower way below.
 extern "C" {
-__attribute__((weak)) void sgemm_(const char* transa, const char* transb, const int* m,
-                                  const int* n, const int* k, const float* alpha, const float* a,
-                                  const int* lda, const float* b, const int* ldb, const float* beta,
-                                  float* c, const int* ldc);
 __attribute__((weak)) void gemm_bf16bf16f32_(const char* transa, const char* transb, const int* m,
                                              const int* n, const int* k, const float* alpha,
                                              const uint16_t* a, const int* lda, const uint16_t* b,
@@ -27,11 +23,12 @@ at::Tensor matrix(const void* data, int64_t rows, int64_t columns, int64_t ld, b
   return transposed ? stored.t() : stored;
 }
 
-template <typename T, typename F>
-void multiply(F blas, at::ScalarType type, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
-              int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb, float beta, float* c,
-              int64_t ldc) {
-  if (blas != nullptr) {
+}  // namespace
+
+void gemm_bf16(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
+               const uint16_t* a, int64_t lda, const uint16_t* b, int64_t ldb, float beta, float* c,
+               int64_t ldc) {
+  if (&gemm_bf16bf16f32_ != nullptr) {
     // BLAS is column-major: the transposed product, with the factors exchanged.
     const int mm = static_cast<int>(n);
     const int nn = static_cast<int>(m);
@@ -40,32 +37,18 @@ void multiply(F blas, at::ScalarType type, bool transpose_a, bool transpose_b, i
     const int lb = static_cast<int>(ldb);
     const int lc = static_cast<int>(ldc);
     const float one = 1.0F;
-    blas(transpose_b ? "T" : "N", transpose_a ? "T" : "N", &mm, &nn, &kk, &one, b, &lb, a, &la,
-         &beta, c, &lc);
+    gemm_bf16bf16f32_(transpose_b ? "T" : "N", transpose_a ? "T" : "N", &mm, &nn, &kk, &one, b, &lb,
+                      a, &la, &beta, c, &lc);
     return;
   }
   at::Tensor out = matrix(c, m, n, ldc, false, at::kFloat);
-  const at::Tensor product =
-      at::mm(matrix(a, m, k, lda, transpose_a, type), matrix(b, k, n, ldb, transpose_b, type));
+  const at::Tensor product = at::mm(matrix(a, m, k, lda, transpose_a, at::kBFloat16),
+                                    matrix(b, k, n, ldb, transpose_b, at::kBFloat16));
   if (beta == 0.0F) {
     out.copy_(product);
   } else {
     out.mul_(beta).add_(product);
   }
-}
-
-}  // namespace
-
-void gemm(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
-          int64_t lda, const float* b, int64_t ldb, float beta, float* c, int64_t ldc) {
-  multiply(&sgemm_, at::kFloat, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
-}
-
-void gemm_bf16(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-               const uint16_t* a, int64_t lda, const uint16_t* b, int64_t ldb, float beta, float* c,
-               int64_t ldc) {
-  multiply(&gemm_bf16bf16f32_, at::kBFloat16, transpose_a, transpose_b, m, n, k, a, lda, b, ldb,
-           beta, c, ldc);
 }
 
 }  // namespace flexae

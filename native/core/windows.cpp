@@ -15,7 +15,7 @@ constexpr int64_t kShort = 16;
 void unfold(const Windows& w, const float* images, int64_t begin, int64_t end, float* rows) {
   const int64_t count = w.window_line();
   const int64_t line = w.line();
-  w.for_each_cell(begin, end, [&](int64_t, int64_t offset) {
+  w.windows().for_each(begin, end, [&](int64_t, int64_t offset) {
     const float* from = images + offset;
     for (int64_t y = 0; y < w.kernel; ++y, from += line, rows += count) {
       if (count > kShort) {
@@ -31,7 +31,7 @@ void fold_add(const Windows& w, const float* rows, int64_t begin, int64_t end, f
   const auto add = kernels().add;
   const int64_t count = w.window_line();
   const int64_t line = w.line();
-  w.for_each_cell(begin, end, [&](int64_t, int64_t offset) {
+  w.windows().for_each(begin, end, [&](int64_t, int64_t offset) {
     float* to = images + offset;
     for (int64_t y = 0; y < w.kernel; ++y, to += line, rows += count) {
       if (count > kShort) {

@@ -26,57 +26,70 @@ using Lanes
         float;
 
 /// kCells cells by kVectors·kLanes channels; the first `rows` cells and `channels` channels of the
-/// result are stored.
+/// result are stored, from out[·][first] on.
 template <int kVectors>
 inline void convolve_tile(const float* const* cells, int64_t rows, int64_t lines, int64_t line,
-                          int64_t line_stride, const float* packed, int64_t channels, float* out,
-                          int64_t out_stride) {
-  // All loops over r and v unroll, so that these arrays are registers.
-  Lanes sums[kCells][kVectors];
+                          int64_t line_stride, const float* packed, int64_t channels,
+                          float* const* out, int64_t first) {
+  // With one vector, two window values at a time: as many sums, so that none waits for the last
+  // one. All loops over r, v and u unroll, so that these arrays are registers.
+  constexpr int kTogether = 2 / kVectors;
+  Lanes sums[kCells][2];
   const float* at[kCells];
 #pragma GCC unroll 12
   for (int r = 0; r < kCells; ++r) {
     at[r] = cells[r < rows ? r : 0];
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) sums[r][v] = Lanes{};
+    sums[r][0] = sums[r][1] = Lanes{};
   }
   for (int64_t y = 0; y < lines; ++y) {
-    for (int64_t t = 0; t < line; ++t) {
-      Lanes weights[kVectors];
+    int64_t t = 0;
+    for (; t + kTogether <= line; t += kTogether) {
+      Lanes weights[2];
 #pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) {
+      for (int v = 0; v < 2; ++v) {
         weights[v] = *reinterpret_cast<const Lanes*>(packed + v * kLanes);
       }
 #pragma GCC unroll 12
       for (int r = 0; r < kCells; ++r) {
-        const Lanes value = at[r][t] - Lanes{};
 #pragma GCC unroll 2
-        for (int v = 0; v < kVectors; ++v) sums[r][v] += value * weights[v];
+        for (int v = 0; v < 2; ++v) {
+          const Lanes value = at[r][t + v / kVectors] - Lanes{};
+          sums[r][v] += value * weights[v];
+        }
       }
-      packed += kVectors * kLanes;
+      packed += 2 * kLanes;
+    }
+    if (t < line) {
+      const Lanes weights = *reinterpret_cast<const Lanes*>(packed);
+#pragma GCC unroll 12
+      for (int r = 0; r < kCells; ++r) {
+        const Lanes value = at[r][t] - Lanes{};
+        sums[r][0] += value * weights;
+      }
+      packed += kLanes;
     }
 #pragma GCC unroll 12
     for (int r = 0; r < kCells; ++r) at[r] += line_stride;
   }
-  const bool whole = rows == kCells && channels == kVectors * kLanes;
-  float part[kCells * kVectors * kLanes];
-  float* to = whole ? out : part;
-  const int64_t stride = whole ? out_stride : kVectors * kLanes;
+  if (kVectors == 1) {
+#pragma GCC unroll 12
+    for (int r = 0; r < kCells; ++r) sums[r][0] += sums[r][1];
+  }
+  const bool whole = channels == kVectors * kLanes;
 #pragma GCC unroll 12
   for (int r = 0; r < kCells; ++r) {
+    if (r >= rows) return;
+    float part[kVectors * kLanes];
+    float* to = whole ? out[r] + first : part;
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) {
-      *reinterpret_cast<Lanes*>(to + r * stride + v * kLanes) = sums[r][v];
-    }
-  }
-  if (whole) return;
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < channels; ++c) out[r * out_stride + c] = part[r * stride + c];
+    for (int v = 0; v < kVectors; ++v) *reinterpret_cast<Lanes*>(to + v * kLanes) = sums[r][v];
+    if (whole) continue;
+    for (int64_t c = 0; c < channels; ++c) out[r][first + c] = part[c];
   }
 }
 
-void convolve(const float* const* cells, int64_t count, int64_t lines, int64_t line,
-              int64_t line_stride, const float* packed, int64_t channels, float* out) {
+void convolve(const float* const* cells, float* const* out, int64_t count, int64_t lines,
+              int64_t line, int64_t line_stride, const float* packed, int64_t channels) {
   const int64_t size = lines * line;
   for (int64_t c = 0; c < channels;) {
     const int64_t left = channels - c;
@@ -84,11 +97,10 @@ void convolve(const float* const* cells, int64_t count, int64_t lines, int64_t l
     const int64_t width = left < vectors * kLanes ? left : vectors * kLanes;
     for (int64_t i = 0; i < count; i += kCells) {
       const int64_t rows = count - i < kCells ? count - i : kCells;
-      float* to = out + i * channels + c;
       if (vectors == 2) {
-        convolve_tile<2>(cells + i, rows, lines, line, line_stride, packed, width, to, channels);
+        convolve_tile<2>(cells + i, rows, lines, line, line_stride, packed, width, out + i, c);
       } else {
-        convolve_tile<1>(cells + i, rows, lines, line, line_stride, packed, width, to, channels);
+        convolve_tile<1>(cells + i, rows, lines, line, line_stride, packed, width, out + i, c);
       }
     }
     packed += size * vectors * kLanes;
@@ -99,11 +111,11 @@ void convolve(const float* const* cells, int64_t count, int64_t lines, int64_t l
 /// Window values whose sums the registers hold at once, as kCells above.
 constexpr int kValues = kCells;
 
-/// kValues window values by kVectors·kLanes channels, over `count` cells; `rows` and `from` lie
-/// kVectors·kLanes or more apart. The first `values` rows of the sums are stored.
+/// kValues window values by kVectors·kLanes channels from `first` on, over `count` cells. The first
+/// `values` rows of the sums are stored.
 template <int kVectors>
 inline void weight_gradient_tile(const float* const* cells, int64_t count, const int64_t* offsets,
-                                 const float* grid, int64_t grid_stride, int64_t values,
+                                 const float* const* grid, int64_t first, int64_t values,
                                  float* sums, int64_t sums_stride) {
   Lanes tile[kValues][kVectors];
 #pragma GCC unroll 12
@@ -111,11 +123,11 @@ inline void weight_gradient_tile(const float* const* cells, int64_t count, const
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) tile[r][v] = Lanes{};
   }
-  for (int64_t i = 0; i < count; ++i, grid += grid_stride) {
+  for (int64_t i = 0; i < count; ++i) {
     Lanes channels[kVectors];
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) {
-      channels[v] = *reinterpret_cast<const Lanes*>(grid + v * kLanes);
+      channels[v] = *reinterpret_cast<const Lanes*>(grid[i] + first + v * kLanes);
     }
     const float* window = cells[i];
 #pragma GCC unroll 12
@@ -137,8 +149,8 @@ inline void weight_gradient_tile(const float* const* cells, int64_t count, const
 }
 
 void add_weight_gradient(const float* const* cells, int64_t count, int64_t lines, int64_t line,
-                         int64_t line_stride, const float* grid, int64_t grid_stride,
-                         int64_t channels, float* sums) {
+                         int64_t line_stride, const float* const* grid, int64_t channels,
+                         float* sums) {
   const int64_t size = lines * line;
   int64_t y = 0;
   int64_t t = 0;
@@ -154,12 +166,10 @@ void add_weight_gradient(const float* const* cells, int64_t count, int64_t lines
     float* to = sums + first * channels;
     int64_t c = 0;
     for (; c + 2 * kLanes <= channels; c += 2 * kLanes) {
-      weight_gradient_tile<2>(cells, count, offsets, grid + c, grid_stride, values, to + c,
-                              channels);
+      weight_gradient_tile<2>(cells, count, offsets, grid, c, values, to + c, channels);
     }
     for (; c < channels; c += kLanes) {
-      weight_gradient_tile<1>(cells, count, offsets, grid + c, grid_stride, values, to + c,
-                              channels);
+      weight_gradient_tile<1>(cells, count, offsets, grid, c, values, to + c, channels);
     }
   }
 }

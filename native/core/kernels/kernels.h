@@ -19,15 +19,15 @@ struct Kernels {
   /// weight[c][y·line + t], for y < lines and t < line. `packed` holds the weight in panels of
   /// 2·lanes channels (the last one of `lanes`, if no more are left): each lines·line rows of as
   /// many values, zero where there is no channel.
-  void (*convolve)(const float* const* cells, int64_t count, int64_t lines, int64_t line,
-                   int64_t line_stride, const float* packed, int64_t channels, float* out);
+  void (*convolve)(const float* const* cells, float* const* out, int64_t count, int64_t lines,
+                   int64_t line, int64_t line_stride, const float* packed, int64_t channels);
 
   /// What `count` cells add to the gradient of a convolution's weight: sums[y·line + t][c] +=
-  /// Σ_i cells[i][y·line_stride + t] · grid[i·grid_stride + c], for y < lines, t < line and c <
-  /// channels, which is a multiple of `lanes`.
+  /// Σ_i cells[i][y·line_stride + t] · grid[i][c], for y < lines, t < line and c < channels, which
+  /// is a multiple of `lanes`.
   void (*add_weight_gradient)(const float* const* cells, int64_t count, int64_t lines, int64_t line,
-                              int64_t line_stride, const float* grid, int64_t grid_stride,
-                              int64_t channels, float* sums);
+                              int64_t line_stride, const float* const* grid, int64_t channels,
+                              float* sums);
 
   /// y = act(x·scale + shift). y may be x.
   void (*affine_activate)(const float* x, float* y, int64_t n, const float* scale,

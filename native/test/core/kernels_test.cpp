@@ -99,8 +99,10 @@ TEST_P(KernelsTest, ConvolveIsTheSumOverTheWindow) {
         windows[i] = image.slice(0, offset).as_strided({lines, line}, {line_stride, 1}).flatten();
       }
       at::Tensor out = at::full({count + 1, channels}, 7.0F);
-      k().convolve(cells.data(), count, lines, line, line_stride, packed.data(), channels,
-                   out.data_ptr<float>());
+      std::vector<float*> rows;
+      for (int64_t i = 0; i < count; ++i) rows.push_back(out.data_ptr<float>() + i * channels);
+      k().convolve(cells.data(), rows.data(), count, lines, line, line_stride, packed.data(),
+                   channels);
       const at::Tensor expected = as_double(windows).matmul(as_double(weight).t());
       EXPECT_LT(error(out.narrow(0, 0, count), expected), 2e-6) << count << " × " << channels;
       EXPECT_TRUE(out[count].eq(7.0F).all().item<bool>()) << count << " × " << channels;
@@ -115,21 +117,22 @@ TEST_P(KernelsTest, AddWeightGradientIsTheSumOverTheCells) {
     for (const auto& [lines, line] : {std::pair{1, 1}, std::pair{2, 3}, std::pair{3, 7}}) {
       for (const int64_t registers : {1, 2, 5}) {
         const int64_t channels = registers * k().lanes;
-        const int64_t stride = channels + 3;
-        const at::Tensor grid = at::randn({count, stride});
+        const at::Tensor grid = at::randn({count, channels});
         std::vector<const float*> cells;
+        std::vector<const float*> rows;
         at::Tensor windows = at::empty({count, lines * line});
         for (int64_t i = 0; i < count; ++i) {
           const int64_t offset = (i * 613) % 1800;
           cells.push_back(image.data_ptr<float>() + offset);
+          rows.push_back(grid.data_ptr<float>() + i * channels);
           windows[i] = image.slice(0, offset).as_strided({lines, line}, {line_stride, 1}).flatten();
         }
         const at::Tensor before = at::randn({lines * line, channels});
         at::Tensor sums = before.clone();
-        k().add_weight_gradient(cells.data(), count, lines, line, line_stride,
-                                grid.data_ptr<float>(), stride, channels, sums.data_ptr<float>());
-        const at::Tensor expected = as_double(before) + as_double(windows).t().matmul(
-                                                            as_double(grid.narrow(1, 0, channels)));
+        k().add_weight_gradient(cells.data(), count, lines, line, line_stride, rows.data(),
+                                channels, sums.data_ptr<float>());
+        const at::Tensor expected =
+            as_double(before) + as_double(windows).t().matmul(as_double(grid));
         EXPECT_LT(error(sums, expected), 2e-6) << count << " × " << channels;
       }
     }

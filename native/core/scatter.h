@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/windows.h"
+
+namespace flexae {
+
+/// Sums of windows onto images in fp32, image = Σ grid · weight over all cells, without windows in
+/// memory. Seen from the image: pixels a stride apart lie under the same taps of their windows, so
+/// that they are a small convolution of the grid, read where it lies.
+class Scatter {
+ public:
+  Scatter() = default;
+  /// Chooses the cheapest way, and gives grid and image the borders that it touches.
+  explicit Scatter(Windows& windows);
+
+  /// Takes the weight over: grid_channels × kernel·kernel·channels values.
+  void pack(const float* weight);
+
+  /// Writes `count` images, but for pixels that lie under no window. `scratch`: scratch_size()
+  /// values.
+  void run(const float* grid, int64_t count, float* images, float* scratch) const;
+  [[nodiscard]] int64_t scratch_size() const;
+
+ private:
+  /// The image falls into blocks, a stride high and one or more strides wide. A part of a block:
+  /// pixels that are computed together, from the same cells.
+  struct Part {
+    int64_t row = 0;  ///< its first pixel in the block
+    int64_t column = 0;
+    int64_t rows = 0;  ///< of pixels
+    int64_t columns = 0;
+    int64_t lines = 0;   ///< of cells; the last one is the block's own
+    int64_t cells = 0;   ///< in each
+    int64_t before = 0;  ///< of them, those in front of the block
+    std::vector<float> packed;
+  };
+  struct Plan {
+    int64_t width = 1;  ///< of a block, in strides
+    std::vector<Part> parts;
+  };
+
+  [[nodiscard]] int64_t taps(int64_t phase) const;
+  [[nodiscard]] Plan by_taps() const;
+  [[nodiscard]] Plan by_blocks(int64_t width, bool whole) const;
+  [[nodiscard]] int64_t blocks_across(int64_t width) const;
+  [[nodiscard]] int64_t cost(const Plan& plan) const;
+  void pack(const float* weight, Part& part) const;
+  void run(const Part& part, const float* grid, int64_t begin, int64_t end, float* images,
+           float* scratch) const;
+  void convolve(const Part& part, const float* const* cells, float* const* out,
+                int64_t count) const;
+
+  Windows windows_;
+  Plan plan_;
+};
+
+}  // namespace flexae
