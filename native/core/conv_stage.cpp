@@ -115,13 +115,8 @@ class ConvStage : public Layer {
     const int64_t images = dy.size(0);
     const int threads = at::get_num_threads();
     norm_sums(dy);
-    if (input_grad) {
-      if (transposed_) {
-        convolution_.prepare_gather();
-      } else {
-        convolution_.prepare_scatter();
-      }
-    }
+    using Product = Convolution::Product;
+    if (input_grad) convolution_.pack(transposed_ ? Product::kGather : Product::kScatter);
     at::Tensor dx;
     if (input_grad) dx = input_grad_.view({images, in_.h, in_.w, in_.c});
     const int64_t sums = convolution_.sums_size();
@@ -203,11 +198,8 @@ class ConvStage : public Layer {
   /// For a forward pass.
   void prepare(int threads) {
     convolution_.prepare(parameters_[0].value.const_data_ptr<float>(), precision_, threads);
-    if (transposed_) {
-      convolution_.prepare_scatter();
-    } else {
-      convolution_.prepare_gather();
-    }
+    using Product = Convolution::Product;
+    convolution_.pack(transposed_ ? Product::kScatter : Product::kGather);
     if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
   }
 

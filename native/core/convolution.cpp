@@ -43,8 +43,16 @@ void Convolution::prepare(const float* weight, Precision precision, int threads)
   kernels().to_bf16(weight, narrow_weight_.data(), count);
 }
 
-void Convolution::prepare_gather() {
+void Convolution::pack(Product product) {
   if (precision_ != Precision::kFp32) return;
+  if (product == Product::kScatter) {
+    scatter_.pack(weight_);
+  } else {
+    pack_for_gather();
+  }
+}
+
+void Convolution::pack_for_gather() {
   const int64_t lanes = kernels().lanes;
   const int64_t size = windows_.size();
   packed_.assign(static_cast<size_t>(rounded_channels() * size), 0.0F);
@@ -57,10 +65,6 @@ void Convolution::prepare_gather() {
     panel += size * width;
     first += used;
   }
-}
-
-void Convolution::prepare_scatter() {
-  if (precision_ == Precision::kFp32) scatter_.pack(weight_);
 }
 
 int64_t Convolution::rounded_channels() const {

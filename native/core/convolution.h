@@ -14,8 +14,8 @@ namespace flexae {
 /// forward and scatters its input's gradient, a transposed convolution the other way round. Grids
 /// and images that a product reads or scatters to have the borders that windows() tells; a gathered
 /// grid has none. In fp32 nothing is unfolded: values are read where they lie, and sums stay in
-/// registers. Every method but prepare…() and store_weight_gradient() is for several threads at a
-/// time, each with its own `thread` below what prepare() was told.
+/// registers. Every method but prepare(), pack() and store_weight_gradient() is for several threads
+/// at a time, each with its own `thread` below what prepare() was told.
 class Convolution {
  public:
   Convolution() = default;
@@ -27,10 +27,9 @@ class Convolution {
 
   /// Takes the weight over, which must stay where it is.
   void prepare(const float* weight, Precision precision, int threads);
-  /// After prepare(), before the first gather().
-  void prepare_gather();
-  /// After prepare(), before the first scatter().
-  void prepare_scatter();
+  enum class Product { kGather, kScatter };
+  /// After prepare(), before the first gather() or scatter().
+  void pack(Product product);
 
   /// Cells [begin, end) of the grid = windows · weightᵀ.
   void gather(const float* images, int64_t begin, int64_t end, float* grid, int thread);
@@ -55,6 +54,7 @@ class Convolution {
   };
 
   Scratch& scratch(int thread) { return scratch_[static_cast<size_t>(thread)]; }
+  void pack_for_gather();
   /// grid_channels in whole registers: between the rows of the sums of a weight gradient.
   [[nodiscard]] int64_t rounded_channels() const;
   void add_weight_gradient_in_place(const float* grid, const float* images, int64_t count,
