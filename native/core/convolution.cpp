@@ -31,6 +31,10 @@ void transpose(const float* from, int64_t from_stride, int64_t rows, int64_t col
   }
 }
 
+void grow(std::vector<uint16_t>& buffer, int64_t count) {
+  if (buffer.size() < static_cast<size_t>(count)) buffer.resize(static_cast<size_t>(count));
+}
+
 }  // namespace
 
 void Convolution::prepare(const float* weight, Precision precision, int threads) {
@@ -72,14 +76,54 @@ int64_t Convolution::rounded_channels() const {
   return (windows_.grid_channels + lanes - 1) / lanes * lanes;
 }
 
+// --- bf16 -----------------------------------------------------------------------------------
+
 template <typename Body>
-void Convolution::for_each_tile(int64_t begin, int64_t end, int thread, Body body) {
-  const int64_t bytes = windows_.size() * int64_t{sizeof(float)};
-  const int64_t tile = std::clamp<int64_t>(kTileBytes / bytes, 1, end - begin);
-  float* rows = scratch(thread).windows.get(tile * windows_.size());
-  for (int64_t first = begin; first < end; first += tile) {
-    body(first, std::min(first + tile, end), rows);
+void Convolution::for_each_tile(int64_t begin, int64_t end, size_t bytes, Body body) const {
+  const int64_t window = windows_.size() * static_cast<int64_t>(bytes);
+  const int64_t tile = std::max<int64_t>(kTileBytes / window, 1);
+  for (; begin < end; begin += tile) body(begin, std::min(begin + tile, end));
+}
+
+template <typename Body>
+void Convolution::for_each_unfolded(const float* images, int64_t begin, int64_t end, int thread,
+                                    Body body) {
+  // Narrowed before they are unfolded: a pixel lies in several windows.
+  const int64_t skipped = begin / windows_.cells();
+  const int64_t last_image = (end - 1) / windows_.cells();
+  const uint16_t* narrow =
+      narrow_images(images + skipped * windows_.numel(), last_image - skipped + 1, thread);
+  const int64_t offset = skipped * windows_.cells();
+  for_each_tile(begin, end, sizeof(uint16_t), [&](int64_t first, int64_t last) {
+    std::vector<uint16_t>& rows = scratch(thread).unfolded;
+    grow(rows, (last - first) * windows_.size());
+    unfold(windows_, narrow, first - offset, last - offset, rows.data());
+    body(first, last, static_cast<const uint16_t*>(rows.data()));
+  });
+}
+
+/// Cells [begin, end) without the border.
+const uint16_t* Convolution::narrow_cells(const float* grid, int64_t begin, int64_t end,
+                                          int thread) {
+  std::vector<uint16_t>& buffer = scratch(thread).cells;
+  const int64_t channels = windows_.grid_channels;
+  grow(buffer, (end - begin) * channels);
+  const Lattice lattice = windows_.grid();
+  uint16_t* to = buffer.data();
+  while (begin < end) {
+    const int64_t row = std::min(lattice.columns - begin % lattice.columns, end - begin) * channels;
+    kernels().to_bf16(grid + lattice.offset(begin), to, row);
+    to += row;
+    begin += row / channels;
   }
+  return buffer.data();
+}
+
+const uint16_t* Convolution::narrow_images(const float* images, int64_t count, int thread) {
+  std::vector<uint16_t>& buffer = scratch(thread).images;
+  grow(buffer, count * windows_.numel());
+  kernels().to_bf16(images, buffer.data(), count * windows_.numel());
+  return buffer.data();
 }
 
 // --- gather ---------------------------------------------------------------------------------
@@ -91,11 +135,11 @@ void Convolution::gather(const float* images, int64_t begin, int64_t end, float*
   }
   const int64_t size = windows_.size();
   const int64_t channels = windows_.grid_channels;
-  for_each_tile(begin, end, thread, [&](int64_t first, int64_t last, float* rows) {
-    unfold(windows_, images, first, last, rows);
-    gemm_bf16(false, true, last - first, channels, size, narrow_windows(rows, last - first, thread),
-              size, narrow_weight_.data(), size, 0.0F, grid + (first - begin) * channels, channels);
-  });
+  for_each_unfolded(
+      images, begin, end, thread, [&](int64_t first, int64_t last, const uint16_t* rows) {
+        gemm_bf16(false, true, last - first, channels, size, rows, size, narrow_weight_.data(),
+                  size, 0.0F, grid + (first - begin) * channels, channels);
+      });
 }
 
 void Convolution::gather_in_place(const float* images, int64_t begin, int64_t end,
@@ -125,8 +169,9 @@ void Convolution::scatter(const float* grid, int64_t count, float* images, int t
   const int64_t size = windows_.size();
   const int64_t channels = windows_.grid_channels;
   std::fill_n(images, count * windows_.numel(), 0.0F);
-  for_each_tile(0, count * windows_.cells(), thread, [&](int64_t first, int64_t last, float* rows) {
-    gemm_bf16(false, false, last - first, size, channels, narrow_grid(grid, first, last, thread),
+  for_each_tile(0, count * windows_.cells(), sizeof(float), [&](int64_t first, int64_t last) {
+    float* rows = scratch(thread).windows.get((last - first) * size);
+    gemm_bf16(false, false, last - first, size, channels, narrow_cells(grid, first, last, thread),
               channels, narrow_weight_.data(), size, 0.0F, rows, size);
     fold_add(windows_, rows, first, last, images);
   });
@@ -146,12 +191,12 @@ void Convolution::add_weight_gradient(const float* grid, const float* images, in
   }
   const int64_t size = windows_.size();
   const int64_t channels = windows_.grid_channels;
-  for_each_tile(0, count * windows_.cells(), thread, [&](int64_t first, int64_t last, float* rows) {
-    unfold(windows_, images, first, last, rows);
-    gemm_bf16(true, false, size, channels, last - first, narrow_windows(rows, last - first, thread),
-              size, narrow_grid(grid, first, last, thread), channels, 1.0F, sums,
-              rounded_channels());
-  });
+  for_each_unfolded(images, 0, count * windows_.cells(), thread,
+                    [&](int64_t first, int64_t last, const uint16_t* rows) {
+                      gemm_bf16(true, false, size, channels, last - first, rows, size,
+                                narrow_cells(grid, first, last, thread), channels, 1.0F, sums,
+                                rounded_channels());
+                    });
 }
 
 void Convolution::add_weight_gradient_in_place(const float* grid, const float* images,
@@ -185,34 +230,6 @@ void Convolution::add_weight_gradient_in_place(const float* grid, const float* i
 void Convolution::store_weight_gradient(const float* sums, float* gradient) const {
   transpose(sums, rounded_channels(), windows_.size(), windows_.grid_channels, gradient,
             windows_.size());
-}
-
-// --- bf16 -----------------------------------------------------------------------------------
-
-/// Cells [begin, end) without the border.
-const uint16_t* Convolution::narrow_grid(const float* grid, int64_t begin, int64_t end,
-                                         int thread) {
-  std::vector<uint16_t>& buffer = scratch(thread).narrow_grid;
-  const int64_t channels = windows_.grid_channels;
-  const auto count = static_cast<size_t>((end - begin) * channels);
-  if (buffer.size() < count) buffer.resize(count);
-  const Lattice lattice = windows_.grid();
-  uint16_t* to = buffer.data();
-  while (begin < end) {
-    const int64_t row = std::min(lattice.columns - begin % lattice.columns, end - begin) * channels;
-    kernels().to_bf16(grid + lattice.offset(begin), to, row);
-    to += row;
-    begin += row / channels;
-  }
-  return buffer.data();
-}
-
-const uint16_t* Convolution::narrow_windows(const float* rows, int64_t cells, int thread) {
-  std::vector<uint16_t>& buffer = scratch(thread).narrow_windows;
-  const auto count = static_cast<size_t>(cells * windows_.size());
-  if (buffer.size() < count) buffer.resize(count);
-  kernels().to_bf16(rows, buffer.data(), cells * windows_.size());
-  return buffer.data();
 }
 
 }  // namespace flexae

@@ -48,9 +48,10 @@ class Convolution {
 
  private:
   struct Scratch {
-    FloatBuffer windows;                                // unfolded windows of a tile
-    FloatBuffer block;                                  // results or cells of a block
-    std::vector<uint16_t> narrow_grid, narrow_windows;  // factors of a product as bf16
+    FloatBuffer windows;  // windows of a tile, before they are added up
+    FloatBuffer block;    // results or cells of a block
+    // Factors of a product as bf16: images, unfolded windows of a tile, cells of a tile.
+    std::vector<uint16_t> images, unfolded, cells;
   };
 
   Scratch& scratch(int thread) { return scratch_[static_cast<size_t>(thread)]; }
@@ -60,12 +61,15 @@ class Convolution {
   void add_weight_gradient_in_place(const float* grid, const float* images, int64_t count,
                                     float* sums, int thread);
   void gather_in_place(const float* images, int64_t begin, int64_t end, float* grid) const;
-  const uint16_t* narrow_grid(const float* grid, int64_t begin, int64_t end, int thread);
-  const uint16_t* narrow_windows(const float* rows, int64_t cells, int thread);
-  /// Calls body(begin, end, rows) for tiles of the cells [begin, end), with memory for their
-  /// windows.
+  [[nodiscard]] const uint16_t* narrow_cells(const float* grid, int64_t begin, int64_t end,
+                                             int thread);
+  [[nodiscard]] const uint16_t* narrow_images(const float* images, int64_t count, int thread);
+  /// Calls body(first, last) for the cells [begin, end) in tiles of windows of `bytes` a value.
   template <typename Body>
-  void for_each_tile(int64_t begin, int64_t end, int thread, Body body);
+  void for_each_tile(int64_t begin, int64_t end, size_t bytes, Body body) const;
+  /// Calls body(first, last, rows) for the cells [begin, end) in tiles, with their windows as bf16.
+  template <typename Body>
+  void for_each_unfolded(const float* images, int64_t begin, int64_t end, int thread, Body body);
 
   Windows windows_;
   Scatter scatter_;

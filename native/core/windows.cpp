@@ -12,14 +12,14 @@ constexpr int64_t kShort = 16;
 
 }  // namespace
 
-void unfold(const Windows& w, const float* images, int64_t begin, int64_t end, float* rows) {
+void unfold(const Windows& w, const uint16_t* images, int64_t begin, int64_t end, uint16_t* rows) {
   const int64_t count = w.window_line();
   const int64_t line = w.line();
   w.windows().for_each(begin, end, [&](int64_t, int64_t offset) {
-    const float* from = images + offset;
+    const uint16_t* from = images + offset;
     for (int64_t y = 0; y < w.kernel; ++y, from += line, rows += count) {
       if (count > kShort) {
-        std::memcpy(rows, from, static_cast<size_t>(count) * sizeof(float));
+        std::memcpy(rows, from, static_cast<size_t>(count) * sizeof(uint16_t));
       } else {
         for (int64_t i = 0; i < count; ++i) rows[i] = from[i];
       }

@@ -77,11 +77,11 @@ struct Windows {
   }
 };
 
-/// Copies the windows of cells [begin, end) out of the images, into rows of size() values
-/// ("im2col").
-void unfold(const Windows& w, const float* images, int64_t begin, int64_t end, float* rows);
+/// Copies the windows of cells [begin, end) out of the images, given as the bits of bf16, into rows
+/// of size() values ("im2col").
+void unfold(const Windows& w, const uint16_t* images, int64_t begin, int64_t end, uint16_t* rows);
 
-/// Adds such rows back onto the images ("col2im").
+/// Adds such rows, in fp32, back onto the images ("col2im").
 void fold_add(const Windows& w, const float* rows, int64_t begin, int64_t end, float* images);
 
 }  // namespace flexae
