@@ -61,7 +61,7 @@ export function trainingStep({ again = false } = {}) {
       const time = new Date().toISOString().replace(/[-:]/g, "").replace("T", "_").slice(0, 15);
       const runDir = path.join("logs", `quickstart_${time}`);
       await runShown(process.execPath, [
-        "dist/cli/main.js",
+        "scripts/flexae.mjs",
         "run",
         ...SETTINGS,
         `--save-dir=${runDir}`,

@@ -1,9 +1,10 @@
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { kebabCase } from "../../ts/config/names.ts";
 import { PARAMETERS } from "../../ts/config/parameters.ts";
-import { flexae, main, smallRun, start, temporaryFolder } from "../support/cli.ts";
+import { flexae, main, root, smallRun, start, temporaryFolder } from "../support/cli.ts";
 
 describe("--help", () => {
   it("is grouped, and shows every parameter with its default", async () => {
@@ -169,5 +170,22 @@ describe("images that cannot be used", () => {
     const { code, stderr } = await flexae(smallRun("--train-dir=bad", "--save-dir=run"), { cwd });
     expect(stderr).toMatch(/bad/);
     expect(code, stderr).toBe(3);
+  });
+});
+
+describe("npx flexae", () => {
+  it("starts, also once the program has been compiled again", () => {
+    const cache = temporaryFolder();
+    const version = () =>
+      execFileSync("npx", ["--no-install", "flexae", "--version"], {
+        cwd: root,
+        env: { ...process.env, npm_config_cache: cache },
+        encoding: "utf8",
+      });
+    const first = version();
+    expect(first).toMatch(/^\d+\.\d+\.\d+\n$/);
+    // npm made its file executable; the compiler writes dist/ anew without that.
+    chmodSync(join(root, "dist/cli/main.js"), 0o644);
+    expect(version()).toBe(first);
   });
 });

@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { inject, onTestFinished } from "vitest";
 
 export const root = resolve(import.meta.dirname, "../..");
-export const main = join(root, "dist/cli/main.js");
+export const main = join(root, "scripts/flexae.mjs");
 
 export interface Ended {
   code: number | null;

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { FlexaeError } from "../addon/errors.js";
 import { watchOutput } from "./output.js";
 import { runProgram } from "./program.js";
