@@ -3,20 +3,14 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <deque>
-#include <functional>
-#include <future>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "addon/arguments.h"
 #include "addon/async.h"
+#include "addon/threaded.h"
 #include "addon/values.h"
 #include "core/benchmark.h"
 #include "core/error.h"
@@ -25,80 +19,7 @@
 namespace flexae::addon {
 namespace {
 
-/// One thread that does one thing after the other. OpenMP keeps a team of threads and malloc an
-/// arena for each thread that computes: a benchmark that wandered over Node's pool would measure
-/// how they are made.
-class Worker {
- public:
-  Worker() : thread_([this] { loop(); }) {}
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
-  ~Worker() {
-    post(nullptr);
-    thread_.join();
-  }
-
-  /// Does not wait. `job` must not throw.
-  void post(std::function<void()> job) {
-    {
-      const std::lock_guard lock(mutex_);
-      jobs_.push_back(std::move(job));
-    }
-    changed_.notify_one();
-  }
-
-  /// Waits for `work`; throws what it throws.
-  template <typename T>
-  T call(std::function<T()> work) {
-    std::packaged_task<T()> task(std::move(work));
-    std::future<T> result = task.get_future();
-    post([&task] { task(); });
-    return result.get();
-  }
-
- private:
-  void loop() {
-    while (true) {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return !jobs_.empty(); });
-      const std::function<void()> job = std::move(jobs_.front());
-      jobs_.pop_front();
-      lock.unlock();
-      if (!job) return;
-      job();
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> jobs_;
-  std::thread thread_;  ///< Last: it uses the others.
-};
-
-/// A benchmark and the thread it lives on.
-class Bench {
- public:
-  Bench(const TrainerConfig& config, at::Tensor images) {
-    worker_.call<void>([&] { benchmark_.emplace(config, std::move(images)); });
-  }
-
-  template <typename T>
-  T with(std::function<T(Benchmark&)> use) {
-    return worker_.call<T>([&]() -> T {
-      if (!benchmark_) throw Error(ErrorCode::kDisposed, "The benchmark has been disposed of.");
-      return use(*benchmark_);
-    });
-  }
-
-  /// Does not wait for the work under way.
-  void dispose() {
-    worker_.post([this] { benchmark_.reset(); });
-  }
-
- private:
-  std::optional<Benchmark> benchmark_;
-  Worker worker_;  ///< Ends before what it works on.
-};
+using Bench = Threaded<Benchmark>;
 
 struct Timed {
   std::vector<double> milliseconds;
@@ -198,7 +119,11 @@ Napi::Value benchmark(const Napi::CallbackInfo& info) {
                    .permute({0, 2, 3, 1});
     }
     return Task<std::shared_ptr<Bench>>::run(
-        env, [config, images] { return std::make_shared<Bench>(config, images); },
+        env,
+        [config, images] {
+          return std::make_shared<Bench>(
+              "The benchmark", [&] { return std::make_unique<Benchmark>(config, images); });
+        },
         [](Napi::Env env, std::shared_ptr<Bench>& bench) { return make_handle(env, bench); });
   });
 }

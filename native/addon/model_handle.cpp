@@ -4,13 +4,14 @@
 #include <c10/core/GradMode.h>
 
 #include <memory>
-#include <mutex>
 #include <numeric>
-#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "addon/arguments.h"
 #include "addon/async.h"
+#include "addon/threaded.h"
 #include "addon/values.h"
 #include "core/augment.h"
 #include "core/device.h"
@@ -29,30 +30,7 @@ struct Evaluated {
   int64_t bad = 0;
 };
 
-/// A loaded model that several calls may want at once, and that may be disposed of meanwhile.
-class SharedModel {
- public:
-  explicit SharedModel(ScriptModel model) : model_(std::move(model)) {}
-
-  /// Runs `use` on the model, one at a time. Throws Error(kDisposed).
-  template <typename F>
-  auto with(F&& use) {
-    const std::lock_guard lock(mutex_);
-    if (!model_) throw Error(ErrorCode::kDisposed, "The model has been disposed of.");
-    const c10::NoGradGuard no_grad;
-    return use(*model_);
-  }
-
-  /// The weights go once a call under way has ended.
-  void dispose() {
-    const std::lock_guard lock(mutex_);
-    model_.reset();
-  }
-
- private:
-  std::mutex mutex_;
-  std::optional<ScriptModel> model_;
-};
+using SharedModel = Threaded<ScriptModel>;
 
 Metrics::Values score(ScriptModel& model, BatchSource& source, int64_t batch_size) {
   std::vector<int64_t> order(static_cast<size_t>(source.size()));
@@ -75,17 +53,33 @@ void require_autoencoder(bool autoencoder, const char* what) {
                   " needs an autoencoder, but this is an encoder.\nLoad ae.pt instead of en.pt.");
 }
 
-Napi::Object make_handle(Napi::Env env, ScriptModel loaded) {
+/// A model, and what of it does not change.
+struct Loaded {
+  std::shared_ptr<SharedModel> model;
+  bool autoencoder;
+  std::string config_json;
+  std::vector<int64_t> input_shape;
+  std::vector<int64_t> embedding_shape;
+};
+
+Loaded load(const std::string& path, at::Device device, bool trust) {
+  const auto model = std::make_shared<SharedModel>(
+      "The model", [&] { return std::make_unique<ScriptModel>(path, device, trust); });
+  return model->with<Loaded>([&](ScriptModel& m) -> Loaded {
+    return {model, m.is_autoencoder(), m.config_json(), m.input_shape(), m.embedding_shape()};
+  });
+}
+
+Napi::Object make_handle(Napi::Env env, const Loaded& loaded, at::Device device) {
   Napi::Object handle = Napi::Object::New(env);
-  const bool autoencoder = loaded.is_autoencoder();
-  const std::vector<int64_t> shape = loaded.input_shape();
-  const at::Device device = loaded.device();
+  const std::shared_ptr<SharedModel> model = loaded.model;
+  const bool autoencoder = loaded.autoencoder;
+  const std::vector<int64_t> shape = loaded.input_shape;
   handle.Set("kind", autoencoder ? "autoencoder" : "encoder");
-  handle.Set("configJson", loaded.config_json());
+  handle.Set("configJson", loaded.config_json);
   handle.Set("inputShape", to_js(env, shape));
-  handle.Set("embeddingShape", to_js(env, loaded.embedding_shape()));
+  handle.Set("embeddingShape", to_js(env, loaded.embedding_shape));
   handle.Set("device", device.str());
-  const auto model = std::make_shared<SharedModel>(std::move(loaded));
 
   using Method = at::Tensor (ScriptModel::*)(const at::Tensor&);
   const auto add = [&](const char* name, Method method, bool decodes) {
@@ -96,7 +90,8 @@ Napi::Object make_handle(Napi::Env env, ScriptModel loaded) {
                    return Task<at::Tensor>::run(
                        info.Env(),
                        [=] {
-                         return model->with([&](ScriptModel& m) {
+                         return model->with<at::Tensor>([&](ScriptModel& m) {
+                           const c10::NoGradGuard no_grad;
                            return (m.*method)(batch.to(device)).to(at::kFloat).cpu().contiguous();
                          });
                        },
@@ -122,7 +117,8 @@ Napi::Object make_handle(Napi::Env env, ScriptModel loaded) {
           return Task<Evaluated>::run(
               info.Env(),
               [=] {
-                return model->with([&](ScriptModel& m) {
+                return model->with<Evaluated>([&](ScriptModel& m) {
+                  const c10::NoGradGuard no_grad;
                   int64_t bad = 0;
                   SourceRequest request{std::move(*source),
                                         [&bad](const std::string&, const std::string&) { ++bad; }};
@@ -196,10 +192,10 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
     const std::string path = to_text(info[0], "path");
     const at::Device device = resolve_device(to_text(info[1], "device"));
     const bool trust = get_boolean(to_object(info[2], "options"), "trust");
-    return Task<ScriptModel>::run(
-        env, [path, device, trust] { return ScriptModel(path, device, trust); },
-        [](Napi::Env env, ScriptModel& model) -> Napi::Value {
-          return make_handle(env, std::move(model));
+    return Task<Loaded>::run(
+        env, [path, device, trust] { return load(path, device, trust); },
+        [device](Napi::Env env, Loaded& loaded) -> Napi::Value {
+          return make_handle(env, loaded, device);
         });
   });
 }

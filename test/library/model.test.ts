@@ -129,6 +129,47 @@ describe("load", () => {
     await expect(other.encode(files)).rejects.toMatchObject({ code: "FLEXAE_DISPOSED" });
   });
 
+  it("finishes what is under way when it is disposed of", async () => {
+    const other = await load(join(runDir, "en.pt"), { batchSize: 4096 });
+    const images = new Float32Array(4096 * 28 * 28);
+    const calls = Array.from({ length: 12 }, () => other.encode(images));
+    await calls[0];
+    other.dispose();
+    for (const result of await Promise.allSettled(calls)) {
+      if (result.status === "fulfilled") expect(result.value.shape).toEqual([4096, 16]);
+      else expect(result.reason).toMatchObject({ code: "FLEXAE_DISPOSED" });
+    }
+  });
+
+  it("survives the end of a worker thread that encodes", async () => {
+    const script = join(temporaryFolder(), "worker.mjs");
+    writeFileSync(
+      script,
+      `import { parentPort, workerData } from "node:worker_threads";
+       import { load } from ${JSON.stringify(join(root, "dist/index.js"))};
+       const model = await load(workerData, { batchSize: 4096 });
+       const images = new Float32Array(4096 * 28 * 28);
+       parentPort.postMessage("loaded");
+       for (;;) await Promise.all([model.encode(images), model.encode(images)]);`,
+    );
+    // In a process of its own: what fails here is an abort.
+    const main = join(temporaryFolder(), "main.mjs");
+    writeFileSync(
+      main,
+      `import { Worker } from "node:worker_threads";
+       for (let i = 0; i < 5; ++i) {
+         const worker = new Worker(${JSON.stringify(script)}, { workerData: process.argv[2] });
+         await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject));
+         await new Promise((resolve) => setTimeout(resolve, 20 * i));
+         await worker.terminate();
+       }
+       console.log("alive");`,
+    );
+    const { code, stdout, stderr } = await start([main, join(runDir, "en.pt")]).ended;
+    expect(stdout, stderr).toContain("alive");
+    expect(code).toBe(0);
+  });
+
   it("serves the example", async () => {
     const example = join(root, "examples/embed-and-cluster.mjs");
     const args = [example, join(runDir, "en.pt"), join(inject("digits"), "valid"), "10"];
