@@ -32,7 +32,7 @@ if(FLEXAE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   endif()
 endif()
 
-# Files named *_avx2.cpp and *_avx512.cpp are compiled for those instructions and called only after
+# Files named *_avx2.cpp, *_avx512.cpp and *_avx512bf16.cpp are compiled for those instructions and called only after
 # a check at run time. They must not share the precompiled header: its flags differ.
 function(flexae_set_isa)
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
@@ -47,8 +47,11 @@ function(flexae_set_isa)
     endif()
     if(_source MATCHES "_avx2\\.cpp$")
       set(_flags -mavx2 -mfma -mf16c)
-    elseif(_source MATCHES "_avx512\\.cpp$")
+    elseif(_source MATCHES "_avx512(bf16)?\\.cpp$")
       set(_flags -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
+      if(_source MATCHES "bf16")
+        list(APPEND _flags -mavx512bf16)
+      endif()
     else()
       continue()
     endif()

@@ -4,14 +4,16 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <type_traits>
 
 #include "core/convolution.h"
-#include "core/float_buffer.h"
 #include "core/kernels/kernels.h"
 #include "core/row_pooling.h"
+#include "core/scratch_buffer.h"
 #include "core/windows.h"
 
 namespace flexae {
@@ -22,6 +24,13 @@ constexpr int64_t kRowsBytes = int64_t{32} << 10;
 
 /// Output pixels for which a thread reads the weight once, where images have fewer.
 constexpr int64_t kGroupCells = 96;
+
+float widened(float value) {
+  return value;
+}
+float widened(Bf16 value) {
+  return std::bit_cast<float>(static_cast<uint32_t>(value) << 16);
+}
 
 /// Splits the images over the threads, each thread with its own index, and what a thread has into
 /// groups.
@@ -39,6 +48,8 @@ void for_each_image(int64_t images, const std::function<void(int64_t image, int 
   for_each_group(images, 1, [&](int64_t n, int64_t, int thread) { body(n, thread); });
 }
 
+/// T: what the products' factors and the raw output are stored as.
+template <typename T>
 class ConvStage : public Layer {
  public:
   ConvStage(const std::vector<LayerSpec>& specs, const ModelConfig& config, uint64_t bits)
@@ -76,9 +87,8 @@ class ConvStage : public Layer {
     const at::Tensor raw = raw_.view({images, raw_shape_.h, raw_shape_.w, raw_shape_.c});
     moments_.get(images * 2 * raw_shape_.c);
     for_each_group(images, group_, [&](int64_t first, int64_t count, int thread) {
-      const float* stored = input.const_data_ptr<float>() + first * in_.numel();
-      float* out = raw.mutable_data_ptr<float>() + first * raw_shape_.numel();
-      multiply(stored, count, input_.norm(), out, thread);
+      T* out = mutable_values<T>(raw) + first * raw_shape_.numel();
+      multiply(bordered_batch(first, count, thread), count, out, thread);
       for (int64_t i = 0; i < count; ++i) {
         image_moments(out + i * raw_shape_.numel(), first + i, images, thread);
       }
@@ -101,8 +111,8 @@ class ConvStage : public Layer {
       const int64_t group = std::min(group_, count - first);
       const float* in = images + first * in_.numel();
       float* to = out + first * out_shape_.numel();
-      // In bf16, a few rows are too little for one product.
-      if (!transposed_ && precision_ == Precision::kFp32) {
+      // For the BLAS, a few rows are too little for one product.
+      if (!transposed_ && Convolution<T>::multiplies_in_place()) {
         infer_by_rows(in, group, to, thread);
       } else {
         infer_whole(in, group, to, thread);
@@ -115,7 +125,7 @@ class ConvStage : public Layer {
     const int64_t images = dy.size(0);
     const int threads = at::get_num_threads();
     norm_sums(dy);
-    using Product = Convolution::Product;
+    using Product = typename Convolution<T>::Product;
     if (input_grad) convolution_.pack(transposed_ ? Product::kGather : Product::kScatter);
     at::Tensor dx;
     if (input_grad) dx = input_grad_.view({images, in_.h, in_.w, in_.c});
@@ -123,12 +133,11 @@ class ConvStage : public Layer {
     float* dw = weight_sums_.get(threads * sums);
     std::fill_n(dw, threads * sums, 0.0F);
     for_each_group(images, group_, [&](int64_t first, int64_t count, int thread) {
-      const float* stored = input_.stored().const_data_ptr<float>() + first * in_.numel();
       float* dimages = input_grad ? dx.mutable_data_ptr<float>() + first * in_.numel() : nullptr;
       if (transposed_) {
-        back_through_scatter(stored, dy, first, count, dimages, dw + thread * sums, thread);
+        back_through_scatter(dy, first, count, dimages, dw + thread * sums, thread);
       } else {
-        back_through_gather(stored, dy, first, count, dimages, dw + thread * sums, thread);
+        back_through_gather(dy, first, count, dimages, dw + thread * sums, thread);
       }
     });
     store_weight_grad(dw, threads);
@@ -141,13 +150,13 @@ class ConvStage : public Layer {
  private:
   /// What one thread needs for a group of images.
   struct Scratch {
-    FloatBuffer input;      // activated, in its border
-    FloatBuffer gradient;   // of the raw output, in its border
-    FloatBuffer scattered;  // images scattered to
-    FloatBuffer apart;      // one image in wide borders, before its copies are added up
-    FloatBuffer raw;        // raw output in evaluation
-    FloatBuffer lines;      // rows under a pooling
-    FloatBuffer sums;
+    ScratchBuffer<T> input;          // activated, in its border
+    ScratchBuffer<T> gradient;       // of the raw output, in its border
+    ScratchBuffer<float> scattered;  // images scattered to
+    ScratchBuffer<float> apart;      // one image in wide borders, before its copies are added up
+    ScratchBuffer<float> raw;        // raw output in evaluation
+    ScratchBuffer<float> lines;      // rows under a pooling
+    ScratchBuffer<float> sums;
   };
 
   /// Where the windows lie and where in its border the image begins: the input of a convolution,
@@ -184,7 +193,7 @@ class ConvStage : public Layer {
     };
     windows.image_h = bordered(grid_.h, image_.h, top_);
     windows.image_w = bordered(grid_.w, image_.w, left_);
-    convolution_ = Convolution(windows);
+    convolution_ = Convolution<T>(windows);
     windows_ = convolution_.windows();
   }
 
@@ -197,8 +206,8 @@ class ConvStage : public Layer {
 
   /// For a forward pass.
   void prepare(int threads) {
-    convolution_.prepare(parameters_[0].value.const_data_ptr<float>(), precision_, threads);
-    using Product = Convolution::Product;
+    convolution_.prepare(parameters_[0].value.const_data_ptr<float>(), threads);
+    using Product = typename Convolution<T>::Product;
     convolution_.pack(transposed_ ? Product::kScatter : Product::kGather);
     if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
   }
@@ -211,35 +220,44 @@ class ConvStage : public Layer {
     return input_.stored();
   }
 
-  /// Raw outputs of `count` images, which are normalized and activated first if `norm` is not null.
-  void multiply(const float* images, int64_t count, const PendingNorm* norm, float* out,
-                int thread) {
+  /// Raw outputs of `count` images, which are bordered_input()'s.
+  template <typename O>
+  void multiply(const T* bordered, int64_t count, O* out, int thread) {
     if (!transposed_) {
-      const float* bordered = bordered_input(images, count, norm, thread);
       convolution_.gather(bordered, 0, count * windows_.cells(), out, thread);
       return;
     }
     float* scattered = scratch(thread).scattered.zeros(group_ * windows_.numel());
-    convolution_.scatter(bordered_input(images, count, norm, thread), count, scattered, thread);
+    convolution_.scatter(bordered, count, scattered, thread);
     remove_border(scattered, count, out);
   }
 
-  /// `count` inputs in their borders, normalized and activated.
-  const float* bordered_input(const float* images, int64_t count, const PendingNorm* norm,
-                              int thread) {
+  /// `count` of the bound inputs in their borders.
+  const T* bordered_batch(int64_t first, int64_t count, int thread) {
+    const int64_t offset = first * in_.numel();
+    if (input_.norm() == nullptr) {
+      return bordered_input(values<float>(input_.stored()) + offset, count, thread);
+    }
+    return bordered_input(values<T>(input_.stored()) + offset, count, thread, input_.norm());
+  }
+
+  /// `count` inputs in their borders, normalized and activated first if `norm` is not null.
+  template <typename In>
+  const T* bordered_input(const In* images, int64_t count, int thread,
+                          const PendingNorm* norm = nullptr) {
     const int64_t numel = transposed_ ? windows_.grid_numel() : windows_.numel();
     const int64_t stride = transposed_ ? windows_.grid_line() : windows_.line();
     const int64_t start = transposed_ ? windows_.grid_start() : image_line(0);
     // Borders are zero from the beginning, and nobody writes there.
-    float* bordered = scratch(thread).input.zeros(group_ * numel);
+    T* bordered = scratch(thread).input.zeros(group_ * numel + windows_.slack());
     const int64_t line = in_.w * in_.c;
     for (int64_t i = 0; i < count; ++i) {
-      float* to = bordered + i * numel + start;
+      T* to = bordered + i * numel + start;
       for (int64_t y = 0; y < in_.h; ++y, images += line, to += stride) {
-        if (norm == nullptr) {
-          std::copy_n(images, line, to);
-        } else {
-          norm->apply(images, to, line);
+        if (norm != nullptr) {
+          if constexpr (std::is_same_v<In, T>) norm->apply(images, to, line);
+        } else if constexpr (std::is_same_v<In, float>) {
+          kernels_of<T>().store(images, to, line);
         }
       }
     }
@@ -247,17 +265,18 @@ class ConvStage : public Layer {
   }
 
   /// The images out of their borders, of an upsampled input the sums of four pixels a shift apart.
-  void remove_border(const float* bordered, int64_t count, float* images) const {
+  template <typename O>
+  void remove_border(const float* bordered, int64_t count, O* images) const {
     const int64_t line = image_.w * image_.c;
     for (int64_t i = 0; i < count; ++i, bordered += windows_.numel()) {
       for (int64_t y = 0; y < image_.h; ++y, images += line) {
         const float* from = bordered + image_line(y);
         if (shift_ == 0) {
-          std::copy_n(from, line, images);
+          kernels_of<O>().store(from, images, line);
         } else {
           const float* left = from - shift_ * image_.c;
-          kernels().add_four(left - shift_ * windows_.line(), left, images, line,
-                             shift_ * image_.c);
+          kernels_of<O>().add_four(left - shift_ * windows_.line(), left, images, line,
+                                   shift_ * image_.c);
         }
       }
     }
@@ -265,15 +284,15 @@ class ConvStage : public Layer {
 
   /// Mean and Σ(x − mean)² of one image's channels, around its first pixel so that a large mean
   /// costs no digits.
-  void image_moments(const float* raw, int64_t n, int64_t images, int thread) {
+  void image_moments(const T* raw, int64_t n, int64_t images, int thread) {
     const int64_t c = raw_shape_.c;
     float* buffer = scratch(thread).sums.get(3 * period_);
     float* center = buffer;
     float* s1 = buffer + period_;
     float* s2 = s1 + period_;
-    for (int64_t i = 0; i < period_; ++i) center[i] = raw[i % c];
+    for (int64_t i = 0; i < period_; ++i) center[i] = widened(raw[i % c]);
     std::fill_n(s1, 2 * period_, 0.0F);
-    kernels().moments(raw, raw_shape_.numel(), center, period_, s1, s2);
+    kernels_of<T>().moments(raw, raw_shape_.numel(), center, period_, s1, s2);
     const double pixels = static_cast<double>(raw_shape_.h * raw_shape_.w);
     float* out = moments_.get(images * 2 * c) + n * 2 * c;
     for (int64_t i = 0; i < c; ++i) {
@@ -378,7 +397,7 @@ class ConvStage : public Layer {
   /// Up to group_ images. What the convolution writes is normalized, activated and pooled while it
   /// is in the first caches.
   void infer_by_rows(const float* images, int64_t count, float* out, int thread) {
-    const float* bordered = bordered_input(images, count, nullptr, thread);
+    const T* bordered = bordered_input(images, count, thread);
     const int64_t line = raw_shape_.w * raw_shape_.c;
     const auto rows = [&](int64_t begin, int64_t end, float* to) {
       convolution_.gather(bordered, begin * raw_shape_.w, end * raw_shape_.w, to, thread);
@@ -405,7 +424,7 @@ class ConvStage : public Layer {
   void infer_whole(const float* images, int64_t count, float* out, int thread) {
     const bool pooled = pooling_.kind() != Pooling::kNone;
     float* raw = pooled ? scratch(thread).raw.get(group_ * raw_shape_.numel()) : out;
-    multiply(images, count, nullptr, raw, thread);
+    multiply(bordered_input(images, count, thread), count, raw, thread);
     norm_->apply(raw, raw, count * raw_shape_.numel());
     if (!pooled) return;
     const int64_t line = raw_shape_.w * raw_shape_.c;
@@ -429,7 +448,7 @@ class ConvStage : public Layer {
     const int64_t out_line = out_shape_.w * out_shape_.c;
     for_each_image(images, [&](int64_t n, int thread) {
       float* lines = scratch(thread).lines.get(2 * line);
-      const auto* x = raw.const_data_ptr<float>() + n * raw_shape_.numel();
+      const T* x = values<T>(raw) + n * raw_shape_.numel();
       auto* y = out.mutable_data_ptr<float>() + n * out_shape_.numel();
       for (int64_t row = 0; row < out_shape_.h; ++row) {
         norm_->apply(x + 2 * row * line, lines, pooling_.rows_under(row) * line);
@@ -475,11 +494,11 @@ class ConvStage : public Layer {
       float* s1 = scratch(thread).sums.get(3 * period_);
       float* s2 = s1 + period_;
       std::fill_n(s1, 2 * period_, 0.0F);
-      const auto* raw = raw_view_.const_data_ptr<float>() + n * raw_shape_.numel();
+      const T* raw = values<T>(raw_view_) + n * raw_shape_.numel();
       for_each_stretch(dy, n, thread, [&](int64_t offset, int64_t count, const float* g) {
-        kernels().norm_backward_sums(raw + offset, g, count, norm_->scale.data(),
-                                     norm_->shift.data(), center_.data(), period_, activation_, s1,
-                                     s2);
+        kernels_of<T>().norm_backward_sums(raw + offset, g, count, norm_->scale.data(),
+                                           norm_->shift.data(), center_.data(), period_,
+                                           activation_, s1, s2);
       });
       for (int64_t i = 0; i < c; ++i) {
         double a = 0;
@@ -522,28 +541,36 @@ class ConvStage : public Layer {
   }
 
   /// The gradient of image `n`'s raw output, its lines `stride` values apart.
-  void raw_gradient(const at::Tensor& dy, int64_t n, float* draw, int64_t stride, int thread) {
-    const auto* raw = raw_view_.const_data_ptr<float>() + n * raw_shape_.numel();
+  template <typename O>
+  void raw_gradient(const at::Tensor& dy, int64_t n, O* draw, int64_t stride, int thread) {
+    const T* raw = values<T>(raw_view_) + n * raw_shape_.numel();
     const int64_t line = raw_shape_.w * raw_shape_.c;
+    const auto apply = [] {
+      if constexpr (std::is_same_v<O, T>) {
+        return kernels_of<T>().norm_backward_apply;
+      } else {
+        return kernels_of<T>().norm_backward_apply_wide;
+      }
+    }();
     for_each_stretch(dy, n, thread, [&](int64_t offset, int64_t count, const float* g) {
       // Stretches are whole lines, as one or one by one.
       const int64_t step = stride == line ? count : line;
       for (int64_t i = 0; i < count; i += step) {
-        kernels().norm_backward_apply(raw + offset + i, g + i, draw + (offset + i) / line * stride,
-                                      step, norm_->scale.data(), norm_->shift.data(), k1_.data(),
-                                      k2_.data(), k3_.data(), period_, activation_);
+        apply(raw + offset + i, g + i, draw + (offset + i) / line * stride, step,
+              norm_->scale.data(), norm_->shift.data(), k1_.data(), k2_.data(), k3_.data(), period_,
+              activation_);
       }
     });
   }
 
-  void back_through_gather(const float* stored, const at::Tensor& dy, int64_t first, int64_t count,
-                           float* dimages, float* dw, int thread) {
-    float* dgrid = scratch(thread).gradient.zeros(group_ * windows_.grid_numel());
+  void back_through_gather(const at::Tensor& dy, int64_t first, int64_t count, float* dimages,
+                           float* dw, int thread) {
+    T* dgrid = scratch(thread).gradient.zeros(group_ * windows_.grid_numel() + windows_.slack());
     for (int64_t i = 0; i < count; ++i) {
       raw_gradient(dy, first + i, dgrid + i * windows_.grid_numel() + windows_.grid_start(),
                    windows_.grid_line(), thread);
     }
-    const float* bordered = bordered_input(stored, count, input_.norm(), thread);
+    const T* bordered = bordered_batch(first, count, thread);
     convolution_.add_weight_gradient(dgrid, bordered, count, dw, thread);
     if (dimages == nullptr) return;
     float* scattered = scratch(thread).scattered.zeros(group_ * windows_.numel());
@@ -551,13 +578,13 @@ class ConvStage : public Layer {
     remove_border(scattered, count, dimages);
   }
 
-  void back_through_scatter(const float* stored, const at::Tensor& dy, int64_t first, int64_t count,
-                            float* dgrid, float* dw, int thread) {
-    float* bordered = scratch(thread).gradient.zeros(group_ * windows_.numel());
+  void back_through_scatter(const at::Tensor& dy, int64_t first, int64_t count, float* dgrid,
+                            float* dw, int thread) {
+    T* bordered = scratch(thread).gradient.zeros(group_ * windows_.numel() + windows_.slack());
     for (int64_t i = 0; i < count; ++i) {
       bordered_gradient(dy, first + i, bordered + i * windows_.numel(), thread);
     }
-    const float* grid = bordered_input(stored, count, input_.norm(), thread);
+    const T* grid = bordered_batch(first, count, thread);
     convolution_.add_weight_gradient(grid, bordered, count, dw, thread);
     if (dgrid == nullptr) return;
     convolution_.gather(bordered, 0, count * windows_.cells(), dgrid, thread);
@@ -565,7 +592,7 @@ class ConvStage : public Layer {
 
   /// What remove_border() makes of a scattered image, backwards: the gradient of image `n`'s raw
   /// output in its border, of an upsampled input added up where its copies went.
-  void bordered_gradient(const at::Tensor& dy, int64_t n, float* bordered, int thread) {
+  void bordered_gradient(const at::Tensor& dy, int64_t n, T* bordered, int thread) {
     if (shift_ == 0) {
       raw_gradient(dy, n, bordered + image_line(0), windows_.line(), thread);
       return;
@@ -575,9 +602,9 @@ class ConvStage : public Layer {
     float* apart = scratch(thread).apart.zeros((image_.h + 2 * shift_) * line);
     raw_gradient(dy, n, apart + shift_ * (line + c), line, thread);
     for (int64_t y = 0; y < image_.h + shift_; ++y) {
-      kernels().add_four(apart + y * line, apart + (y + shift_) * line,
-                         bordered + image_line(y - shift_) - shift_ * c, (image_.w + shift_) * c,
-                         shift_ * c);
+      kernels_of<T>().add_four(apart + y * line, apart + (y + shift_) * line,
+                               bordered + image_line(y - shift_) - shift_ * c,
+                               (image_.w + shift_) * c, shift_ * c);
     }
   }
 
@@ -604,12 +631,13 @@ class ConvStage : public Layer {
   int64_t left_ = 0;
   int64_t shift_ = 0;  ///< between the copies of an upsampled pixel; 0 without an upsampling
   Windows windows_;
-  Convolution convolution_;
+  Convolution<T> convolution_;
   int64_t period_ = 0;
   int64_t group_ = 1;  ///< images at a time
 
   std::vector<Scratch> scratch_;
-  FloatBuffer raw_, pooled_, input_grad_, weight_sums_, moments_, sums_;
+  ScratchBuffer<T> raw_;
+  ScratchBuffer<float> pooled_, input_grad_, weight_sums_, moments_, sums_;
   at::Tensor argmax_;
 
   Value input_;
@@ -639,8 +667,12 @@ size_t conv_stage_length(const std::vector<LayerSpec>& specs, size_t first) {
 }
 
 std::unique_ptr<Layer> make_conv_stage(const std::vector<LayerSpec>& specs,
-                                       const ModelConfig& config, uint64_t bits) {
-  return std::make_unique<ConvStage>(specs, config, bits);
+                                       const ModelConfig& config, Precision precision,
+                                       uint64_t bits) {
+  if (precision == Precision::kBf16) {
+    return std::make_unique<ConvStage<Bf16>>(specs, config, bits);
+  }
+  return std::make_unique<ConvStage<float>>(specs, config, bits);
 }
 
 }  // namespace flexae

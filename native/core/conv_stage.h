@@ -20,6 +20,7 @@ size_t conv_stage_length(const std::vector<LayerSpec>& specs, size_t first);
 /// single layers compute, up to rounding. `bits` seeds the convolution's weights, as in
 /// make_layer().
 std::unique_ptr<Layer> make_conv_stage(const std::vector<LayerSpec>& specs,
-                                       const ModelConfig& config, uint64_t bits);
+                                       const ModelConfig& config, Precision precision,
+                                       uint64_t bits);
 
 }  // namespace flexae

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <type_traits>
 
+#include "core/cpu.h"
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
 
@@ -16,136 +18,114 @@ constexpr int64_t kBlock = 96;
 /// the product reads what the unfolding has just written.
 constexpr int64_t kTileBytes = int64_t{768} << 10;
 
-/// to[j·to_stride + i] = from[i·from_stride + j], a square of one cache line's width at a time.
-void transpose(const float* from, int64_t from_stride, int64_t rows, int64_t columns, float* to,
-               int64_t to_stride) {
-  constexpr int64_t side = 16;
-  for (int64_t y = 0; y < rows; y += side) {
-    for (int64_t x = 0; x < columns; x += side) {
-      for (int64_t j = x; j < std::min(x + side, columns); ++j) {
-        for (int64_t i = y; i < std::min(y + side, rows); ++i) {
-          to[j * to_stride + i] = from[i * from_stride + j];
-        }
-      }
-    }
-  }
-}
-
-void grow(std::vector<uint16_t>& buffer, int64_t count) {
-  if (buffer.size() < static_cast<size_t>(count)) buffer.resize(static_cast<size_t>(count));
+void multiply(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const Bf16* a,
+              int64_t lda, const Bf16* b, int64_t ldb, float beta, float* c, int64_t ldc) {
+  gemm_bf16(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
 }
 
 }  // namespace
 
-void Convolution::prepare(const float* weight, Precision precision, int threads) {
-  weight_ = weight;
-  precision_ = precision;
-  if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
-  if (precision == Precision::kFp32) return;
-  const int64_t count = windows_.grid_channels * windows_.size();
-  narrow_weight_.resize(static_cast<size_t>(count));
-  kernels().to_bf16(weight, narrow_weight_.data(), count);
+template <typename T>
+bool Convolution<T>::multiplies_in_place() {
+  if (kernels_of<T>().convolve == nullptr) return false;
+  // AMX multiplies whole tiles, which the BLAS does.
+  return std::is_same_v<T, float> || !cpu_features().amx_bf16;
 }
 
-void Convolution::pack(Product product) {
-  if (precision_ != Precision::kFp32) return;
+template <typename T>
+void Convolution<T>::prepare(const float* weight, int threads) {
+  if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
+  if constexpr (std::is_same_v<T, float>) {
+    weight_ = weight;
+  } else {
+    const int64_t count = windows_.grid_channels * windows_.size();
+    narrow_weight_.resize(static_cast<size_t>(count));
+    kernels_of<T>().store(weight, narrow_weight_.data(), count);
+    weight_ = narrow_weight_.data();
+  }
+}
+
+template <typename T>
+void Convolution<T>::pack(Product product) {
+  if (!in_place_) return;
   if (product == Product::kScatter) {
     scatter_.pack(weight_);
   } else {
-    pack_for_gather();
+    gathering_.reset(windows_.kernel, windows_.window_line(), windows_.grid_channels);
+    gathering_.set_all(weight_);
   }
 }
 
-void Convolution::pack_for_gather() {
-  const int64_t lanes = kernels().lanes;
-  const int64_t size = windows_.size();
-  packed_.assign(static_cast<size_t>(rounded_channels() * size), 0.0F);
-  float* panel = packed_.data();
-  for (int64_t first = 0; first < windows_.grid_channels;) {
-    const int64_t left = windows_.grid_channels - first;
-    const int64_t width = left > lanes ? 2 * lanes : lanes;
-    const int64_t used = std::min(left, width);
-    transpose(weight_ + first * size, size, used, size, panel, width);
-    panel += size * width;
-    first += used;
-  }
-}
-
-int64_t Convolution::rounded_channels() const {
+template <typename T>
+int64_t Convolution<T>::rounded_channels() const {
   const int64_t lanes = kernels().lanes;
   return (windows_.grid_channels + lanes - 1) / lanes * lanes;
 }
 
-// --- bf16 -----------------------------------------------------------------------------------
+// --- unfolded -------------------------------------------------------------------------------
 
+template <typename T>
 template <typename Body>
-void Convolution::for_each_tile(int64_t begin, int64_t end, size_t bytes, Body body) const {
+void Convolution<T>::for_each_tile(int64_t begin, int64_t end, size_t bytes, Body body) const {
   const int64_t window = windows_.size() * static_cast<int64_t>(bytes);
   const int64_t tile = std::max<int64_t>(kTileBytes / window, 1);
   for (; begin < end; begin += tile) body(begin, std::min(begin + tile, end));
 }
 
+template <typename T>
 template <typename Body>
-void Convolution::for_each_unfolded(const float* images, int64_t begin, int64_t end, int thread,
-                                    Body body) {
-  // Narrowed before they are unfolded: a pixel lies in several windows.
-  const int64_t skipped = begin / windows_.cells();
-  const int64_t last_image = (end - 1) / windows_.cells();
-  const uint16_t* narrow =
-      narrow_images(images + skipped * windows_.numel(), last_image - skipped + 1, thread);
-  const int64_t offset = skipped * windows_.cells();
-  for_each_tile(begin, end, sizeof(uint16_t), [&](int64_t first, int64_t last) {
-    std::vector<uint16_t>& rows = scratch(thread).unfolded;
-    grow(rows, (last - first) * windows_.size());
-    unfold(windows_, narrow, first - offset, last - offset, rows.data());
-    body(first, last, static_cast<const uint16_t*>(rows.data()));
+void Convolution<T>::for_each_unfolded(const T* images, int64_t begin, int64_t end, int thread,
+                                       Body body) {
+  for_each_tile(begin, end, sizeof(T), [&](int64_t first, int64_t last) {
+    T* rows = scratch(thread).unfolded.get((last - first) * windows_.size());
+    unfold(windows_, images, first, last, rows);
+    body(first, last, static_cast<const T*>(rows));
   });
 }
 
-/// Cells [begin, end) without the border.
-const uint16_t* Convolution::narrow_cells(const float* grid, int64_t begin, int64_t end,
-                                          int thread) {
-  std::vector<uint16_t>& buffer = scratch(thread).cells;
+template <typename T>
+const T* Convolution<T>::plain_cells(const T* grid, int64_t begin, int64_t end, int thread) {
   const int64_t channels = windows_.grid_channels;
-  grow(buffer, (end - begin) * channels);
+  T* to = scratch(thread).cells.get((end - begin) * channels);
+  const T* const cells = to;
   const Lattice lattice = windows_.grid();
-  uint16_t* to = buffer.data();
   while (begin < end) {
     const int64_t row = std::min(lattice.columns - begin % lattice.columns, end - begin) * channels;
-    kernels().to_bf16(grid + lattice.offset(begin), to, row);
-    to += row;
+    to = std::copy_n(grid + lattice.offset(begin), row, to);
     begin += row / channels;
   }
-  return buffer.data();
-}
-
-const uint16_t* Convolution::narrow_images(const float* images, int64_t count, int thread) {
-  std::vector<uint16_t>& buffer = scratch(thread).images;
-  grow(buffer, count * windows_.numel());
-  kernels().to_bf16(images, buffer.data(), count * windows_.numel());
-  return buffer.data();
+  return cells;
 }
 
 // --- gather ---------------------------------------------------------------------------------
 
-void Convolution::gather(const float* images, int64_t begin, int64_t end, float* grid, int thread) {
-  if (precision_ == Precision::kFp32) {
-    gather_in_place(images, begin, end, grid);
-    return;
+template <typename T>
+template <typename O>
+void Convolution<T>::gather(const T* images, int64_t begin, int64_t end, O* grid, int thread) {
+  if (in_place_) return gather_in_place(images, begin, end, grid);
+  if constexpr (std::is_same_v<T, Bf16>) {
+    const int64_t size = windows_.size();
+    const int64_t channels = windows_.grid_channels;
+    for_each_unfolded(images, begin, end, thread, [&](int64_t first, int64_t last, const T* rows) {
+      const int64_t count = last - first;
+      O* to = grid + (first - begin) * channels;
+      if constexpr (std::is_same_v<O, float>) {
+        multiply(false, true, count, channels, size, rows, size, weight_, size, 0.0F, to, channels);
+      } else {
+        float* wide = scratch(thread).block.get(count * channels);
+        multiply(false, true, count, channels, size, rows, size, weight_, size, 0.0F, wide,
+                 channels);
+        kernels_of<O>().store(wide, to, count * channels);
+      }
+    });
   }
-  const int64_t size = windows_.size();
-  const int64_t channels = windows_.grid_channels;
-  for_each_unfolded(
-      images, begin, end, thread, [&](int64_t first, int64_t last, const uint16_t* rows) {
-        gemm_bf16(false, true, last - first, channels, size, rows, size, narrow_weight_.data(),
-                  size, 0.0F, grid + (first - begin) * channels, channels);
-      });
 }
 
-void Convolution::gather_in_place(const float* images, int64_t begin, int64_t end,
-                                  float* grid) const {
-  std::array<const float*, kBlock> windows;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  std::array<float*, kBlock> out;            // NOLINT(cppcoreguidelines-pro-type-member-init)
+template <typename T>
+template <typename O>
+void Convolution<T>::gather_in_place(const T* images, int64_t begin, int64_t end, O* grid) const {
+  std::array<const T*, kBlock> windows;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  std::array<O*, kBlock> out;            // NOLINT(cppcoreguidelines-pro-type-member-init)
   const Lattice lattice = windows_.windows();
   for (; begin < end; begin += kBlock) {
     const int64_t count = std::min(kBlock, end - begin);
@@ -154,82 +134,152 @@ void Convolution::gather_in_place(const float* images, int64_t begin, int64_t en
       out[static_cast<size_t>(i)] = grid;
       grid += windows_.grid_channels;
     });
-    kernels().convolve(windows.data(), out.data(), count, windows_.kernel, windows_.window_line(),
-                       windows_.line(), packed_.data(), windows_.grid_channels);
+    const auto convolve = [] {
+      if constexpr (std::is_same_v<O, T>) {
+        return kernels_of<T>().convolve;
+      } else {
+        return kernels_of<T>().convolve_wide;
+      }
+    }();
+    convolve(windows.data(), out.data(), count, windows_.kernel, windows_.window_line(),
+             windows_.line(), gathering_.data(), windows_.grid_channels);
   }
 }
 
 // --- scatter --------------------------------------------------------------------------------
 
-void Convolution::scatter(const float* grid, int64_t count, float* images, int thread) {
-  if (precision_ == Precision::kFp32) {
+template <typename T>
+void Convolution<T>::scatter(const T* grid, int64_t count, float* images, int thread) {
+  if (in_place_) {
     scatter_.run(grid, count, images, scratch(thread).block.get(scatter_.scratch_size()));
     return;
   }
-  const int64_t size = windows_.size();
-  const int64_t channels = windows_.grid_channels;
-  std::fill_n(images, count * windows_.numel(), 0.0F);
-  for_each_tile(0, count * windows_.cells(), sizeof(float), [&](int64_t first, int64_t last) {
-    float* rows = scratch(thread).windows.get((last - first) * size);
-    gemm_bf16(false, false, last - first, size, channels, narrow_cells(grid, first, last, thread),
-              channels, narrow_weight_.data(), size, 0.0F, rows, size);
-    fold_add(windows_, rows, first, last, images);
-  });
+  if constexpr (std::is_same_v<T, Bf16>) {
+    const int64_t size = windows_.size();
+    const int64_t channels = windows_.grid_channels;
+    std::fill_n(images, count * windows_.numel(), 0.0F);
+    for_each_tile(0, count * windows_.cells(), sizeof(float), [&](int64_t first, int64_t last) {
+      float* rows = scratch(thread).windows.get((last - first) * size);
+      multiply(false, false, last - first, size, channels, plain_cells(grid, first, last, thread),
+               channels, weight_, size, 0.0F, rows, size);
+      fold_add(windows_, rows, first, last, images);
+    });
+  }
 }
 
 // --- weight gradient ------------------------------------------------------------------------
 
-int64_t Convolution::sums_size() const {
+template <typename T>
+int64_t Convolution<T>::sums_size() const {
   return windows_.size() * rounded_channels();
 }
 
-void Convolution::add_weight_gradient(const float* grid, const float* images, int64_t count,
-                                      float* sums, int thread) {
-  if (precision_ == Precision::kFp32) {
-    add_weight_gradient_in_place(grid, images, count, sums, thread);
-    return;
+template <typename T>
+void Convolution<T>::add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums,
+                                         int thread) {
+  if (in_place_) return add_weight_gradient_in_place(grid, images, count, sums, thread);
+  if constexpr (std::is_same_v<T, Bf16>) {
+    const int64_t size = windows_.size();
+    const int64_t channels = windows_.grid_channels;
+    for_each_unfolded(images, 0, count * windows_.cells(), thread,
+                      [&](int64_t first, int64_t last, const T* rows) {
+                        multiply(true, false, size, channels, last - first, rows, size,
+                                 plain_cells(grid, first, last, thread), channels, 1.0F, sums,
+                                 rounded_channels());
+                      });
   }
-  const int64_t size = windows_.size();
-  const int64_t channels = windows_.grid_channels;
-  for_each_unfolded(images, 0, count * windows_.cells(), thread,
-                    [&](int64_t first, int64_t last, const uint16_t* rows) {
-                      gemm_bf16(true, false, size, channels, last - first, rows, size,
-                                narrow_cells(grid, first, last, thread), channels, 1.0F, sums,
-                                rounded_channels());
-                    });
 }
 
-void Convolution::add_weight_gradient_in_place(const float* grid, const float* images,
-                                               int64_t count, float* sums, int thread) {
-  std::array<const float*, kBlock> windows;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  std::array<const float*, kBlock> cells;    // NOLINT(cppcoreguidelines-pro-type-member-init)
+template <typename T>
+Lattice Convolution<T>::steps() const {
+  Lattice lattice = windows_.windows();
+  constexpr int64_t kValues = Factor<T>::kValues;
+  lattice.columns = (lattice.columns + kValues - 1) / kValues;
+  lattice.column_step *= kValues;
+  return lattice;
+}
+
+template <typename T>
+const typename Convolution<T>::Item* Convolution<T>::image_items(const T* images, int64_t count,
+                                                                 int thread) {
+  if constexpr (std::is_same_v<T, Item>) {
+    return images;
+  } else {
+    const int64_t size = count * windows_.numel();
+    Item* pairs = scratch(thread).pairs.get(size);
+    kernels().pair_up(images, images + windows_.stride * windows_.channels, pairs, size);
+    return pairs;
+  }
+}
+
+template <typename T>
+const typename Convolution<T>::Item* Convolution<T>::grid_items(const T* grid, int64_t count,
+                                                                int thread, Lattice& lattice) {
   const int64_t channels = windows_.grid_channels;
-  const int64_t stride = rounded_channels();
-  float* rounded = stride == channels ? nullptr : scratch(thread).block.get(kBlock * stride);
-  const int64_t end = count * windows_.cells();
+  const int64_t width = rounded_channels();
+  const Lattice cells = windows_.grid();
+  if constexpr (std::is_same_v<T, Item>) {
+    if (width == channels) {
+      lattice = cells;
+      return grid;
+    }
+  }
+  lattice = {cells.rows, steps().columns, steps().columns * width, width, 0, 0};
+  lattice.image_step = lattice.rows * lattice.row_step;
+  // What rounds the channels up is zero from the beginning, and nobody writes there.
+  Item* items = scratch(thread).items.zeros(count * lattice.image_step);
+  const T* zeros = scratch(thread).zeros.zeros(channels);
+  Item* to = items;
+  for (int64_t row = 0; row < count * cells.rows; ++row) {
+    const T* cell = grid + cells.offset(row * cells.columns);
+    for (int64_t x = 0; x < lattice.columns; ++x, to += width) {
+      if constexpr (std::is_same_v<T, Item>) {
+        std::copy_n(cell, channels, to);
+        cell += channels;
+      } else {
+        const T* next = 2 * x + 1 < cells.columns ? cell + channels : zeros;
+        kernels().pair_up(cell, next, to, channels);
+        cell += 2 * channels;
+      }
+    }
+  }
+  return items;
+}
+
+template <typename T>
+void Convolution<T>::add_weight_gradient_in_place(const T* grid, const T* images, int64_t count,
+                                                  float* sums, int thread) {
+  std::array<const Item*, kBlock> windows;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  std::array<const Item*, kBlock> cells;    // NOLINT(cppcoreguidelines-pro-type-member-init)
+  Lattice cell_lattice;
+  const Item* image = image_items(images, count, thread);
+  const Item* cell = grid_items(grid, count, thread, cell_lattice);
+  const Lattice lattice = steps();
+  const int64_t end = count * lattice.rows * lattice.columns;
   for (int64_t begin = 0; begin < end; begin += kBlock) {
     const int64_t last = std::min(begin + kBlock, end);
-    windows_.windows().for_each(begin, last, [&](int64_t i, int64_t offset) {
-      windows[static_cast<size_t>(i)] = images + offset;
+    lattice.for_each(begin, last, [&](int64_t i, int64_t offset) {
+      windows[static_cast<size_t>(i)] = image + offset;
     });
-    windows_.grid().for_each(begin, last, [&](int64_t i, int64_t offset) {
-      const float* cell = grid + offset;
-      if (rounded != nullptr) {
-        float* to = rounded + i * stride;
-        std::fill(std::copy_n(cell, channels, to), to + stride, 0.0F);
-        cell = to;
-      }
-      cells[static_cast<size_t>(i)] = cell;
+    cell_lattice.for_each(begin, last, [&](int64_t i, int64_t offset) {
+      cells[static_cast<size_t>(i)] = cell + offset;
     });
-    kernels().add_weight_gradient(windows.data(), last - begin, windows_.kernel,
-                                  windows_.window_line(), windows_.line(), cells.data(), stride,
-                                  sums);
+    kernels_of<T>().add_weight_gradient(windows.data(), last - begin, windows_.kernel,
+                                        windows_.window_line(), windows_.line(), cells.data(),
+                                        rounded_channels(), sums);
   }
 }
 
-void Convolution::store_weight_gradient(const float* sums, float* gradient) const {
+template <typename T>
+void Convolution<T>::store_weight_gradient(const float* sums, float* gradient) const {
   transpose(sums, rounded_channels(), windows_.size(), windows_.grid_channels, gradient,
             windows_.size());
 }
+
+template class Convolution<float>;
+template class Convolution<Bf16>;
+template void Convolution<float>::gather(const float*, int64_t, int64_t, float*, int);
+template void Convolution<Bf16>::gather(const Bf16*, int64_t, int64_t, float*, int);
+template void Convolution<Bf16>::gather(const Bf16*, int64_t, int64_t, Bf16*, int);
 
 }  // namespace flexae

@@ -7,9 +7,9 @@
 extern "C" {
 __attribute__((weak)) void gemm_bf16bf16f32_(const char* transa, const char* transb, const int* m,
                                              const int* n, const int* k, const float* alpha,
-                                             const uint16_t* a, const int* lda, const uint16_t* b,
-                                             const int* ldb, const float* beta, float* c,
-                                             const int* ldc);
+                                             const flexae::Bf16* a, const int* lda,
+                                             const flexae::Bf16* b, const int* ldb,
+                                             const float* beta, float* c, const int* ldc);
 }
 
 namespace flexae {
@@ -25,9 +25,8 @@ at::Tensor matrix(const void* data, int64_t rows, int64_t columns, int64_t ld, b
 
 }  // namespace
 
-void gemm_bf16(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-               const uint16_t* a, int64_t lda, const uint16_t* b, int64_t ldb, float beta, float* c,
-               int64_t ldc) {
+void gemm_bf16(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const Bf16* a,
+               int64_t lda, const Bf16* b, int64_t ldb, float beta, float* c, int64_t ldc) {
   if (&gemm_bf16bf16f32_ != nullptr) {
     // BLAS is column-major: the transposed product, with the factors exchanged.
     const int mm = static_cast<int>(n);

@@ -44,8 +44,8 @@ Autoencoder::Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>
     const uint64_t bits = random_bits(seed, RandomPurpose::kInitializer, weighted);
     if (length > 0) {
       const auto begin = specs.begin() + static_cast<ptrdiff_t>(i);
-      layers_.push_back(
-          make_conv_stage({begin, begin + static_cast<ptrdiff_t>(length)}, config_, bits));
+      layers_.push_back(make_conv_stage({begin, begin + static_cast<ptrdiff_t>(length)}, config_,
+                                        precision, bits));
       i += length;
     } else {
       layers_.push_back(make_layer(specs[i], config_, bits));

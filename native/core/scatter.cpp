@@ -17,7 +17,8 @@ int64_t ceil_div(int64_t a, int64_t b) {
 
 }  // namespace
 
-Scatter::Scatter(Windows& windows) : windows_(windows) {
+template <typename T>
+Scatter<T>::Scatter(Windows& windows) : windows_(windows) {
   std::vector<Plan> plans{by_taps()};
   for (const int64_t width : {1, 2, 4}) {
     for (const bool whole : {false, true}) plans.push_back(by_blocks(width, whole));
@@ -35,12 +36,14 @@ Scatter::Scatter(Windows& windows) : windows_(windows) {
 }
 
 /// Windows over a pixel that lies `phase` pixels behind the beginning of one, in one direction.
-int64_t Scatter::taps(int64_t phase) const {
+template <typename T>
+int64_t Scatter<T>::taps(int64_t phase) const {
   return ceil_div(std::max<int64_t>(windows_.kernel - phase, 0), windows_.stride);
 }
 
 /// Pixels under the same number of taps together: no multiplication is in vain.
-Scatter::Plan Scatter::by_taps() const {
+template <typename T>
+typename Scatter<T>::Plan Scatter<T>::by_taps() const {
   Plan plan;
   const int64_t stride = windows_.stride;
   for (int64_t row = 0; row < stride; ++row) {
@@ -59,7 +62,8 @@ Scatter::Plan Scatter::by_taps() const {
 
 /// Whole rows of a block together, or the whole block: some multiplications by zero, but full
 /// registers where the image has few channels.
-Scatter::Plan Scatter::by_blocks(int64_t width, bool whole) const {
+template <typename T>
+typename Scatter<T>::Plan Scatter<T>::by_blocks(int64_t width, bool whole) const {
   Plan plan;
   plan.width = width;
   const int64_t rows = whole ? windows_.stride : 1;
@@ -71,12 +75,14 @@ Scatter::Plan Scatter::by_blocks(int64_t width, bool whole) const {
   return plan;
 }
 
-int64_t Scatter::blocks_across(int64_t width) const {
+template <typename T>
+int64_t Scatter<T>::blocks_across(int64_t width) const {
   return ceil_div(windows_.grid_w + taps(0) - 1, width);
 }
 
 /// Multiplications of whole registers by cells.
-int64_t Scatter::cost(const Plan& plan) const {
+template <typename T>
+int64_t Scatter<T>::cost(const Plan& plan) const {
   int64_t sum = 0;
   for (const Part& part : plan.parts) {
     const int64_t values = part.rows * part.columns * windows_.channels;
@@ -89,25 +95,17 @@ int64_t Scatter::cost(const Plan& plan) const {
   return sum;
 }
 
-void Scatter::pack(const float* weight) {
+template <typename T>
+void Scatter<T>::pack(const T* weight) {
   for (Part& part : plan_.parts) pack(weight, part);
 }
 
-/// As Kernels::convolve takes it: for each value of the cells, a row of values of the part's
-/// pixels.
-void Scatter::pack(const float* weight, Part& part) const {
+/// As a convolution of the cells with the part's pixels for channels.
+template <typename T>
+void Scatter<T>::pack(const T* weight, Part& part) const {
   const Windows& w = windows_;
-  const int64_t lanes = kernels().lanes;
-  const int64_t size = part.lines * part.cells * w.grid_channels;
-  const int64_t channels = part.rows * part.columns * w.channels;
-  part.packed.assign(static_cast<size_t>(ceil_div(channels, lanes) * lanes * size), 0.0F);
-  float* const packed = part.packed.data();
-  // Where value `to` of row `at` is: in the panel of its 2·lanes channels.
-  const auto place = [&](int64_t at, int64_t to) {
-    const int64_t first = to / (2 * lanes) * (2 * lanes);
-    const int64_t width = channels - first > lanes ? 2 * lanes : lanes;
-    return packed + first * size + at * width + (to - first);
-  };
+  part.packed.reset(part.lines, part.cells * w.grid_channels,
+                    part.rows * part.columns * w.channels);
   for (int64_t line = 0; line < part.lines; ++line) {
     for (int64_t row = 0; row < part.rows; ++row) {
       const int64_t y = part.row + row + w.stride * (part.lines - 1 - line);
@@ -119,24 +117,18 @@ void Scatter::pack(const float* weight, Part& part) const {
         const int64_t end = std::min(part.columns, w.kernel - shift);
         if (end <= begin) continue;
         for (int64_t g = 0; g < w.grid_channels; ++g) {
-          const int64_t at = (line * part.cells + cell) * w.grid_channels + g;
-          const float* from = weight + ((g * w.kernel + y) * w.kernel + begin + shift) * w.channels;
-          int64_t to = (row * part.columns + begin) * w.channels;
-          int64_t left = (end - begin) * w.channels;
-          while (left > 0) {
-            const int64_t run = std::min(left, 2 * lanes - to % (2 * lanes));
-            std::copy_n(from, run, place(at, to));
-            from += run;
-            to += run;
-            left -= run;
-          }
+          const T* from = weight + ((g * w.kernel + y) * w.kernel + begin + shift) * w.channels;
+          part.packed.set(line, cell * w.grid_channels + g,
+                          (row * part.columns + begin) * w.channels, from,
+                          (end - begin) * w.channels);
         }
       }
     }
   }
 }
 
-int64_t Scatter::scratch_size() const {
+template <typename T>
+int64_t Scatter<T>::scratch_size() const {
   int64_t values = 0;
   for (const Part& part : plan_.parts) {
     if (part.rows > 1) values = std::max(values, part.rows * part.columns * windows_.channels);
@@ -144,7 +136,8 @@ int64_t Scatter::scratch_size() const {
   return kBlock * values;
 }
 
-void Scatter::run(const float* grid, int64_t count, float* images, float* scratch) const {
+template <typename T>
+void Scatter<T>::run(const T* grid, int64_t count, float* images, float* scratch) const {
   const int64_t rows = count * (windows_.grid_h + windows_.grid_border);
   const int64_t step = std::max<int64_t>(kBlock / blocks_across(plan_.width), 1);
   for (int64_t begin = 0; begin < rows; begin += step) {
@@ -155,10 +148,11 @@ void Scatter::run(const float* grid, int64_t count, float* images, float* scratc
 }
 
 /// One part of rows [begin, end) of blocks, counted through the images.
-void Scatter::run(const Part& part, const float* grid, int64_t begin, int64_t end, float* images,
-                  float* scratch) const {
-  std::array<const float*, kBlock> cells;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  std::array<float*, kBlock> pixels;       // NOLINT(cppcoreguidelines-pro-type-member-init)
+template <typename T>
+void Scatter<T>::run(const Part& part, const T* grid, int64_t begin, int64_t end, float* images,
+                     float* scratch) const {
+  std::array<const T*, kBlock> cells;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  std::array<float*, kBlock> pixels;   // NOLINT(cppcoreguidelines-pro-type-member-init)
   const Windows& w = windows_;
   const int64_t row = part.columns * w.channels;
   const int64_t values = part.rows * row;
@@ -187,9 +181,9 @@ void Scatter::run(const Part& part, const float* grid, int64_t begin, int64_t en
     const int64_t image = i / (w.grid_h + w.grid_border);
     const int64_t y = i % (w.grid_h + w.grid_border);
     if (y >= rows) continue;
-    const float* cell = grid + image * w.grid_numel() +
-                        (y + w.grid_border - part.lines + 1) * w.grid_line() +
-                        (w.grid_border - part.before) * w.grid_channels;
+    const T* cell = grid + image * w.grid_numel() +
+                    (y + w.grid_border - part.lines + 1) * w.grid_line() +
+                    (w.grid_border - part.before) * w.grid_channels;
     float* pixel = images + image * w.numel() + (w.lead + y * w.stride + part.row) * w.line() +
                    (w.lead + part.column) * w.channels;
     for (int64_t x = 0; x < columns; ++x) {
@@ -203,11 +197,15 @@ void Scatter::run(const Part& part, const float* grid, int64_t begin, int64_t en
   if (count > 0) compute();
 }
 
-void Scatter::convolve(const Part& part, const float* const* cells, float* const* out,
-                       int64_t count) const {
-  kernels().convolve(cells, out, count, part.lines, part.cells * windows_.grid_channels,
-                     windows_.grid_line(), part.packed.data(),
-                     part.rows * part.columns * windows_.channels);
+template <typename T>
+void Scatter<T>::convolve(const Part& part, const T* const* cells, float* const* out,
+                          int64_t count) const {
+  kernels_of<T>().convolve_wide(cells, out, count, part.lines, part.cells * windows_.grid_channels,
+                                windows_.grid_line(), part.packed.data(),
+                                part.rows * part.columns * windows_.channels);
 }
+
+template class Scatter<float>;
+template class Scatter<Bf16>;
 
 }  // namespace flexae

@@ -3,13 +3,16 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/panels.h"
 #include "core/windows.h"
 
 namespace flexae {
 
-/// Sums of windows onto images in fp32, image = Σ grid · weight over all cells, without windows in
-/// memory. Seen from the image: pixels a stride apart lie under the same taps of their windows, so
-/// that they are a small convolution of the grid, read where it lies.
+/// Sums of windows onto images, image = Σ grid · weight over all cells, without windows in memory.
+/// Factors are stored as T (fp32 or bf16), sums are fp32. Seen from the image: pixels a stride
+/// apart lie under the same taps of their windows, so that they are a small convolution of the
+/// grid, read where it lies.
+template <typename T>
 class Scatter {
  public:
   Scatter() = default;
@@ -17,11 +20,11 @@ class Scatter {
   explicit Scatter(Windows& windows);
 
   /// Takes the weight over: grid_channels × kernel·kernel·channels values.
-  void pack(const float* weight);
+  void pack(const T* weight);
 
   /// Writes `count` images, but for pixels that lie under no window. `scratch`: scratch_size()
   /// values.
-  void run(const float* grid, int64_t count, float* images, float* scratch) const;
+  void run(const T* grid, int64_t count, float* images, float* scratch) const;
   [[nodiscard]] int64_t scratch_size() const;
 
  private:
@@ -35,7 +38,7 @@ class Scatter {
     int64_t lines = 0;   ///< of cells; the last one is the block's own
     int64_t cells = 0;   ///< in each
     int64_t before = 0;  ///< of them, those in front of the block
-    std::vector<float> packed;
+    Panels<T> packed;
   };
   struct Plan {
     int64_t width = 1;  ///< of a block, in strides
@@ -47,11 +50,10 @@ class Scatter {
   [[nodiscard]] Plan by_blocks(int64_t width, bool whole) const;
   [[nodiscard]] int64_t blocks_across(int64_t width) const;
   [[nodiscard]] int64_t cost(const Plan& plan) const;
-  void pack(const float* weight, Part& part) const;
-  void run(const Part& part, const float* grid, int64_t begin, int64_t end, float* images,
+  void pack(const T* weight, Part& part) const;
+  void run(const Part& part, const T* grid, int64_t begin, int64_t end, float* images,
            float* scratch) const;
-  void convolve(const Part& part, const float* const* cells, float* const* out,
-                int64_t count) const;
+  void convolve(const Part& part, const T* const* cells, float* const* out, int64_t count) const;
 
   Windows windows_;
   Plan plan_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/kernels/kernels.h"
 
 namespace flexae {
 
@@ -19,6 +20,8 @@ struct PendingNorm {
   [[nodiscard]] int64_t period() const { return static_cast<int64_t>(scale.size()); }
   /// y = act(x·scale + shift) of `count` values from the first channel on. y may be x.
   void apply(const float* x, float* y, int64_t count) const;
+  void apply(const Bf16* x, Bf16* y, int64_t count) const;
+  void apply(const Bf16* x, float* y, int64_t count) const;
 };
 
 /// What flows between layers: a tensor, or one whose normalization is left to whoever reads it. A
@@ -28,14 +31,14 @@ class Value {
   Value() = default;
   /// Images N×C×H×W in channels_last, or vectors N×C.
   Value(at::Tensor tensor) : tensor_(std::move(tensor)) {}  // NOLINT(google-explicit-constructor)
-  /// `raw`: fp32 N×H×W×C contiguous on the CPU.
+  /// `raw`: fp32 or bf16, N×H×W×C contiguous on the CPU.
   Value(at::Tensor raw, std::shared_ptr<const PendingNorm> norm)
       : tensor_(std::move(raw)), norm_(std::move(norm)) {}
 
   [[nodiscard]] const PendingNorm* norm() const { return norm_.get(); }
   /// The tensor as it is stored: raw N×H×W×C if norm() is set.
   [[nodiscard]] const at::Tensor& stored() const { return tensor_; }
-  /// The finished tensor, N×C×H×W (channels_last) or N×C.
+  /// The finished tensor, N×C×H×W (channels_last) or N×C; fp32 if norm() is set.
   [[nodiscard]] at::Tensor dense() const;
 
  private:

@@ -12,20 +12,24 @@ constexpr int64_t kShort = 16;
 
 }  // namespace
 
-void unfold(const Windows& w, const uint16_t* images, int64_t begin, int64_t end, uint16_t* rows) {
+template <typename T>
+void unfold(const Windows& w, const T* images, int64_t begin, int64_t end, T* rows) {
   const int64_t count = w.window_line();
   const int64_t line = w.line();
   w.windows().for_each(begin, end, [&](int64_t, int64_t offset) {
-    const uint16_t* from = images + offset;
+    const T* from = images + offset;
     for (int64_t y = 0; y < w.kernel; ++y, from += line, rows += count) {
       if (count > kShort) {
-        std::memcpy(rows, from, static_cast<size_t>(count) * sizeof(uint16_t));
+        std::memcpy(rows, from, static_cast<size_t>(count) * sizeof(T));
       } else {
         for (int64_t i = 0; i < count; ++i) rows[i] = from[i];
       }
     }
   });
 }
+
+template void unfold(const Windows&, const float*, int64_t, int64_t, float*);
+template void unfold(const Windows&, const Bf16*, int64_t, int64_t, Bf16*);
 
 void fold_add(const Windows& w, const float* rows, int64_t begin, int64_t end, float* images) {
   const auto add = kernels().add;

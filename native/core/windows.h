@@ -61,6 +61,8 @@ struct Windows {
   [[nodiscard]] int64_t window_line() const { return kernel * channels; }
   [[nodiscard]] int64_t line() const { return image_w * channels; }
   [[nodiscard]] int64_t numel() const { return image_h * line(); }
+  /// Values behind the last image or grid that a product may read, without using them.
+  [[nodiscard]] int64_t slack() const { return stride * channels + 1; }
   /// Values of a line of the grid with its border, of that grid, and where its first cell is.
   [[nodiscard]] int64_t grid_line() const { return bordered_w * grid_channels; }
   [[nodiscard]] int64_t grid_numel() const { return (grid_h + 2 * grid_border) * grid_line(); }
@@ -77,9 +79,10 @@ struct Windows {
   }
 };
 
-/// Copies the windows of cells [begin, end) out of the images, given as the bits of bf16, into rows
-/// of size() values ("im2col").
-void unfold(const Windows& w, const uint16_t* images, int64_t begin, int64_t end, uint16_t* rows);
+/// Copies the windows of cells [begin, end) out of the images into rows of size() values
+/// ("im2col"). T is float or Bf16.
+template <typename T>
+void unfold(const Windows& w, const T* images, int64_t begin, int64_t end, T* rows);
 
 /// Adds such rows, in fp32, back onto the images ("col2im").
 void fold_add(const Windows& w, const float* rows, int64_t begin, int64_t end, float* images);

@@ -1,8 +1,14 @@
-// The products of a convolution (see Kernels::convolve and Kernels::add_weight_gradient), for
-// whatever instruction set the including file is compiled for. Static and free of the standard
-// library, as loops.h says.
+// The products of a convolution (see ValueKernels::convolve and add_weight_gradient), for whatever
+// instruction set the including file is compiled for. Static and free of the standard library, as
+// loops.h says.
 
 #include <cstdint>
+
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
+#include "core/kernels/kernels.h"
 
 namespace flexae {
 namespace {
@@ -25,17 +31,61 @@ using Lanes
     [[gnu::vector_size(kLanes * sizeof(float)), gnu::aligned(alignof(float)), gnu::may_alias]] =
         float;
 
+/// Whether this instruction set multiplies values stored as T, and how.
+template <typename T>
+struct Multiplies {
+  static constexpr bool value = false;
+};
+
+template <>
+struct Multiplies<float> {
+  static constexpr bool value = true;
+  using Vector = Lanes;
+  static Lanes load(const float* weights) { return *reinterpret_cast<const Lanes*>(weights); }
+  static Lanes broadcast(const void* value) { return *static_cast<const float*>(value) - Lanes{}; }
+  static Lanes add(Lanes sum, Lanes value, Lanes weights) { return sum + value * weights; }
+};
+
+inline void store_lanes(float* to, Lanes values) {
+  *reinterpret_cast<Lanes*>(to) = values;
+}
+
+#ifdef __AVX512BF16__
+template <>
+struct Multiplies<Bf16> {
+  static constexpr bool value = true;
+  using Vector = __m512i;
+  static __m512i load(const Bf16Pair* weights) { return _mm512_loadu_si512(weights); }
+  static __m512i broadcast(const void* value) {
+    int pair;
+    __builtin_memcpy(&pair, value, sizeof pair);
+    return _mm512_set1_epi32(pair);
+  }
+  static Lanes add(Lanes sum, __m512i value, __m512i weights) {
+    return (Lanes)_mm512_dpbf16_ps((__m512)sum, (__m512bh)value, (__m512bh)weights);
+  }
+};
+
+inline void store_lanes(Bf16* to, Lanes values) {
+  const __m256bh narrow = _mm512_cvtneps_pbh((__m512)values);
+  __builtin_memcpy(to, &narrow, sizeof narrow);
+}
+#endif
+
 /// kCells cells by kVectors·kLanes channels; the first `rows` cells and `channels` channels of the
 /// result are stored, from out[·][first] on.
-template <int kVectors>
-inline void convolve_tile(const float* const* cells, int64_t rows, int64_t lines, int64_t line,
-                          int64_t line_stride, const float* packed, int64_t channels,
-                          float* const* out, int64_t first) {
-  // With one vector, two window values at a time: as many sums, so that none waits for the last
-  // one. All loops over r, v and u unroll, so that these arrays are registers.
+template <typename T, typename O, int kVectors>
+inline void convolve_tile(const T* const* cells, int64_t rows, int64_t lines, int64_t line,
+                          int64_t line_stride, const typename Factor<T>::Item* packed,
+                          int64_t channels, O* const* out, int64_t first) {
+  using M = Multiplies<T>;
+  constexpr int64_t kValues = Factor<T>::kValues;
+  const int64_t steps = (line + kValues - 1) / kValues;
+  // With one vector, two steps at a time: as many sums, so that none waits for the last one. All
+  // loops over r, v and u unroll, so that these arrays are registers.
   constexpr int kTogether = 2 / kVectors;
   Lanes sums[kCells][2];
-  const float* at[kCells];
+  const T* at[kCells];
 #pragma GCC unroll 12
   for (int r = 0; r < kCells; ++r) {
     at[r] = cells[r < rows ? r : 0];
@@ -43,28 +93,25 @@ inline void convolve_tile(const float* const* cells, int64_t rows, int64_t lines
   }
   for (int64_t y = 0; y < lines; ++y) {
     int64_t t = 0;
-    for (; t + kTogether <= line; t += kTogether) {
-      Lanes weights[2];
+    for (; t + kTogether <= steps; t += kTogether) {
+      typename M::Vector weights[2];
 #pragma GCC unroll 2
-      for (int v = 0; v < 2; ++v) {
-        weights[v] = *reinterpret_cast<const Lanes*>(packed + v * kLanes);
-      }
+      for (int v = 0; v < 2; ++v) weights[v] = M::load(packed + v * kLanes);
 #pragma GCC unroll 12
       for (int r = 0; r < kCells; ++r) {
 #pragma GCC unroll 2
         for (int v = 0; v < 2; ++v) {
-          const Lanes value = at[r][t + v / kVectors] - Lanes{};
-          sums[r][v] += value * weights[v];
+          const auto value = M::broadcast(at[r] + (t + v / kVectors) * kValues);
+          sums[r][v] = M::add(sums[r][v], value, weights[v]);
         }
       }
       packed += 2 * kLanes;
     }
-    if (t < line) {
-      const Lanes weights = *reinterpret_cast<const Lanes*>(packed);
+    if (t < steps) {
+      const auto weights = M::load(packed);
 #pragma GCC unroll 12
       for (int r = 0; r < kCells; ++r) {
-        const Lanes value = at[r][t] - Lanes{};
-        sums[r][0] += value * weights;
+        sums[r][0] = M::add(sums[r][0], M::broadcast(at[r] + t * kValues), weights);
       }
       packed += kLanes;
     }
@@ -79,18 +126,19 @@ inline void convolve_tile(const float* const* cells, int64_t rows, int64_t lines
 #pragma GCC unroll 12
   for (int r = 0; r < kCells; ++r) {
     if (r >= rows) return;
-    float part[kVectors * kLanes];
-    float* to = whole ? out[r] + first : part;
+    O part[kVectors * kLanes];
+    O* to = whole ? out[r] + first : part;
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) *reinterpret_cast<Lanes*>(to + v * kLanes) = sums[r][v];
+    for (int v = 0; v < kVectors; ++v) store_lanes(to + v * kLanes, sums[r][v]);
     if (whole) continue;
     for (int64_t c = 0; c < channels; ++c) out[r][first + c] = part[c];
   }
 }
 
-void convolve(const float* const* cells, float* const* out, int64_t count, int64_t lines,
-              int64_t line, int64_t line_stride, const float* packed, int64_t channels) {
-  const int64_t size = lines * line;
+template <typename T, typename O>
+void convolve(const T* const* cells, O* const* out, int64_t count, int64_t lines, int64_t line,
+              int64_t line_stride, const typename Factor<T>::Item* packed, int64_t channels) {
+  const int64_t size = lines * ((line + Factor<T>::kValues - 1) / Factor<T>::kValues);
   for (int64_t c = 0; c < channels;) {
     const int64_t left = channels - c;
     const int64_t vectors = left > kLanes ? 2 : 1;
@@ -98,9 +146,11 @@ void convolve(const float* const* cells, float* const* out, int64_t count, int64
     for (int64_t i = 0; i < count; i += kCells) {
       const int64_t rows = count - i < kCells ? count - i : kCells;
       if (vectors == 2) {
-        convolve_tile<2>(cells + i, rows, lines, line, line_stride, packed, width, out + i, c);
+        convolve_tile<T, O, 2>(cells + i, rows, lines, line, line_stride, packed, width, out + i,
+                               c);
       } else {
-        convolve_tile<1>(cells + i, rows, lines, line, line_stride, packed, width, out + i, c);
+        convolve_tile<T, O, 1>(cells + i, rows, lines, line, line_stride, packed, width, out + i,
+                               c);
       }
     }
     packed += size * vectors * kLanes;
@@ -108,37 +158,42 @@ void convolve(const float* const* cells, float* const* out, int64_t count, int64
   }
 }
 
-/// Window values whose sums the registers hold at once, as kCells above.
-constexpr int kValues = kCells;
+/// Window values whose sums the registers hold at once, as kCells above. Thirteen: twice that is a
+/// 5×5 window of one channel.
+#if defined(__AVX512F__)
+constexpr int kWindowValues = 13;
+#else
+constexpr int kWindowValues = kCells;
+#endif
 
-/// kValues window values by kVectors·kLanes channels from `first` on, over `count` cells. The first
-/// `values` rows of the sums are stored.
-template <int kVectors>
-inline void weight_gradient_tile(const float* const* cells, int64_t count, const int64_t* offsets,
-                                 const float* const* grid, int64_t first, int64_t values,
-                                 float* sums, int64_t sums_stride) {
-  Lanes tile[kValues][kVectors];
-#pragma GCC unroll 12
-  for (int r = 0; r < kValues; ++r) {
+/// kWindowValues window values by kVectors·kLanes channels from `first` on, over `count` cells. The
+/// first `values` rows of the sums are stored.
+template <typename T, int kVectors>
+inline void weight_gradient_tile(const typename Factor<T>::Item* const* cells, int64_t count,
+                                 const int64_t* offsets,
+                                 const typename Factor<T>::Item* const* grid, int64_t first,
+                                 int64_t values, float* sums, int64_t sums_stride) {
+  using M = Multiplies<T>;
+  Lanes tile[kWindowValues][kVectors];
+#pragma GCC unroll 13
+  for (int r = 0; r < kWindowValues; ++r) {
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) tile[r][v] = Lanes{};
   }
   for (int64_t i = 0; i < count; ++i) {
-    Lanes channels[kVectors];
+    typename M::Vector channels[kVectors];
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) {
-      channels[v] = *reinterpret_cast<const Lanes*>(grid[i] + first + v * kLanes);
-    }
-    const float* window = cells[i];
-#pragma GCC unroll 12
-    for (int r = 0; r < kValues; ++r) {
-      const Lanes value = window[offsets[r]] - Lanes{};
+    for (int v = 0; v < kVectors; ++v) channels[v] = M::load(grid[i] + first + v * kLanes);
+    const auto* window = cells[i];
+#pragma GCC unroll 13
+    for (int r = 0; r < kWindowValues; ++r) {
+      const auto value = M::broadcast(window + offsets[r]);
 #pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) tile[r][v] += value * channels[v];
+      for (int v = 0; v < kVectors; ++v) tile[r][v] = M::add(tile[r][v], value, channels[v]);
     }
   }
-#pragma GCC unroll 12
-  for (int r = 0; r < kValues; ++r) {
+#pragma GCC unroll 13
+  for (int r = 0; r < kWindowValues; ++r) {
     if (r < values) {
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) {
@@ -148,15 +203,17 @@ inline void weight_gradient_tile(const float* const* cells, int64_t count, const
   }
 }
 
-void add_weight_gradient(const float* const* cells, int64_t count, int64_t lines, int64_t line,
-                         int64_t line_stride, const float* const* grid, int64_t channels,
+template <typename T>
+void add_weight_gradient(const typename Factor<T>::Item* const* cells, int64_t count, int64_t lines,
+                         int64_t line, int64_t line_stride,
+                         const typename Factor<T>::Item* const* grid, int64_t channels,
                          float* sums) {
   const int64_t size = lines * line;
   int64_t y = 0;
   int64_t t = 0;
-  for (int64_t first = 0; first < size; first += kValues) {
-    int64_t offsets[kValues] = {};
-    const int64_t values = size - first < kValues ? size - first : kValues;
+  for (int64_t first = 0; first < size; first += kWindowValues) {
+    int64_t offsets[kWindowValues] = {};
+    const int64_t values = size - first < kWindowValues ? size - first : kWindowValues;
     for (int64_t r = 0; r < values; ++r) {
       offsets[r] = y * line_stride + t;
       if (++t < line) continue;
@@ -166,10 +223,10 @@ void add_weight_gradient(const float* const* cells, int64_t count, int64_t lines
     float* to = sums + first * channels;
     int64_t c = 0;
     for (; c + 2 * kLanes <= channels; c += 2 * kLanes) {
-      weight_gradient_tile<2>(cells, count, offsets, grid, c, values, to + c, channels);
+      weight_gradient_tile<T, 2>(cells, count, offsets, grid, c, values, to + c, channels);
     }
     for (; c < channels; c += kLanes) {
-      weight_gradient_tile<1>(cells, count, offsets, grid, c, values, to + c, channels);
+      weight_gradient_tile<T, 1>(cells, count, offsets, grid, c, values, to + c, channels);
     }
   }
 }

@@ -10,8 +10,11 @@ const Kernels& choose() {
   const char* asked = std::getenv("FLEXAE_KERNELS");
   const std::string_view limit = asked != nullptr ? asked : "";
   if (limit != "baseline") {
-    const Kernels* avx512 = avx512_kernels();
-    if (avx512 != nullptr && limit != "avx2") return *avx512;
+    if (limit != "avx2") {
+      const Kernels* bf16 = avx512bf16_kernels();
+      if (bf16 != nullptr && limit != "avx512") return *bf16;
+      if (const Kernels* avx512 = avx512_kernels()) return *avx512;
+    }
     if (const Kernels* avx2 = avx2_kernels()) return *avx2;
   }
   return *baseline_kernels();

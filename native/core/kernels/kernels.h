@@ -6,62 +6,102 @@
 
 namespace flexae {
 
-/// The inner loops of training on a CPU, compiled once for each instruction set. All arrays are
-/// fp32 and contiguous. "Periodic" arrays belong to the channels: element i of the data takes
-/// element i mod period. Callers hand over whole periods but for a last partial one.
-struct Kernels {
-  const char* name;
+/// The bits of a bf16, which are the upper half of an fp32's.
+enum class Bf16 : uint16_t {};
+/// Two of them, the first in the lower half: the processor multiplies and adds up pairs.
+enum class Bf16Pair : uint32_t {};
 
-  /// Values in one register.
-  int64_t lanes;
+/// What a product of values stored as T takes in one step.
+template <typename T>
+struct Factor;
+template <>
+struct Factor<float> {
+  using Item = float;
+  static constexpr int64_t kValues = 1;
+};
+template <>
+struct Factor<Bf16> {
+  using Item = Bf16Pair;
+  static constexpr int64_t kValues = 2;
+};
+
+/// Loops over values that are stored as T, fp32 or bf16, and computed with in fp32. Narrowing
+/// rounds to the nearest, ties to even. O is T, or float where a function says "wide".
+template <typename T>
+struct ValueKernels {
+  using Item = typename Factor<T>::Item;
 
   /// A convolution's output at `count` cells: out[i][c] = Σ_y Σ_t cells[i][y·line_stride + t] ·
   /// weight[c][y·line + t], for y < lines and t < line. `packed` holds the weight in panels of
-  /// 2·lanes channels (the last one of `lanes`, if no more are left): each lines·line rows of as
-  /// many values, zero where there is no channel.
-  void (*convolve)(const float* const* cells, float* const* out, int64_t count, int64_t lines,
-                   int64_t line, int64_t line_stride, const float* packed, int64_t channels);
+  /// 2·lanes channels (the last one of `lanes`, if no more are left): each lines·⌈line/kValues⌉
+  /// rows of as many items, zero where there is no channel and behind the end of a line. Of bf16,
+  /// a line of an odd length is read one value beyond its end, and that must not be infinite or
+  /// NaN. Null where the processor does not multiply such values.
+  void (*convolve)(const T* const* cells, T* const* out, int64_t count, int64_t lines, int64_t line,
+                   int64_t line_stride, const Item* packed, int64_t channels);
+  void (*convolve_wide)(const T* const* cells, float* const* out, int64_t count, int64_t lines,
+                        int64_t line, int64_t line_stride, const Item* packed, int64_t channels);
 
-  /// What `count` cells add to the gradient of a convolution's weight: sums[y·line + t][c] +=
-  /// Σ_i cells[i][y·line_stride + t] · grid[i][c], for y < lines, t < line and c < channels, which
-  /// is a multiple of `lanes`.
-  void (*add_weight_gradient)(const float* const* cells, int64_t count, int64_t lines, int64_t line,
-                              int64_t line_stride, const float* const* grid, int64_t channels,
+  /// What `count` cells, or pairs of cells, add to the gradient of a convolution's weight:
+  /// sums[y·line + t][c] += Σ_i cells[i][y·line_stride + t] · grid[i][c], for y < lines, t < line
+  /// and c < channels, which is a multiple of `lanes`. Null as above.
+  void (*add_weight_gradient)(const Item* const* cells, int64_t count, int64_t lines, int64_t line,
+                              int64_t line_stride, const Item* const* grid, int64_t channels,
                               float* sums);
 
   /// y = act(x·scale + shift). y may be x.
-  void (*affine_activate)(const float* x, float* y, int64_t n, const float* scale,
-                          const float* shift, int64_t period, Activation activation);
+  void (*affine_activate)(const T* x, T* y, int64_t n, const float* scale, const float* shift,
+                          int64_t period, Activation activation);
+  void (*affine_activate_wide)(const T* x, float* y, int64_t n, const float* scale,
+                               const float* shift, int64_t period, Activation activation);
 
   /// Sums for a batch normalization's backward pass, added to s1 and s2 (`period` elements each):
   /// with z = x·scale + shift and dz = dy·act'(z), s1 += Σ dz and s2 += Σ dz·(x − center).
-  void (*norm_backward_sums)(const float* x, const float* dy, int64_t n, const float* scale,
+  void (*norm_backward_sums)(const T* x, const float* dy, int64_t n, const float* scale,
                              const float* shift, const float* center, int64_t period,
                              Activation activation, float* s1, float* s2);
 
   /// dx = k1·dz + k2·x + k3, with dz as above. dx may be dy.
-  void (*norm_backward_apply)(const float* x, const float* dy, float* dx, int64_t n,
-                              const float* scale, const float* shift, const float* k1,
-                              const float* k2, const float* k3, int64_t period,
-                              Activation activation);
+  void (*norm_backward_apply)(const T* x, const float* dy, T* dx, int64_t n, const float* scale,
+                              const float* shift, const float* k1, const float* k2, const float* k3,
+                              int64_t period, Activation activation);
+  void (*norm_backward_apply_wide)(const T* x, const float* dy, float* dx, int64_t n,
+                                   const float* scale, const float* shift, const float* k1,
+                                   const float* k2, const float* k3, int64_t period,
+                                   Activation activation);
 
   /// Σ (x − center) and Σ (x − center)², added to s1 and s2.
-  void (*moments)(const float* x, int64_t n, const float* center, int64_t period, float* s1,
-                  float* s2);
+  void (*moments)(const T* x, int64_t n, const float* center, int64_t period, float* s1, float* s2);
+
+  /// out[i] = a[i] + a[i + shift] + b[i] + b[i + shift]. out overlaps neither.
+  void (*add_four)(const float* a, const float* b, T* out, int64_t n, int64_t shift);
+
+  /// y = x
+  void (*store)(const float* x, T* y, int64_t n);
+};
+
+/// The inner loops of training on a CPU, compiled once for each instruction set. All arrays are
+/// contiguous. "Periodic" arrays belong to the channels: element i of the data takes element
+/// i mod period. Callers hand over whole periods but for a last partial one.
+struct Kernels {
+  const char* name;
+
+  /// fp32 values in one register.
+  int64_t lanes;
+
+  ValueKernels<float> fp32;
+  ValueKernels<Bf16> bf16;
+
+  /// out[i] = (a[i], b[i])
+  void (*pair_up)(const Bf16* a, const Bf16* b, Bf16Pair* out, int64_t n);
 
   /// out = (a0 + a1 + b0 + b1)·weight, for `width` output pixels of `channels`: a and b are two
   /// rows of 2·width pixels.
   void (*average_rows)(const float* a, const float* b, float* out, int64_t width, int64_t channels,
                        float weight);
 
-  /// out[i] = a[i] + a[i + shift] + b[i] + b[i + shift]. out overlaps neither.
-  void (*add_four)(const float* a, const float* b, float* out, int64_t n, int64_t shift);
-
   /// y[i] += x[i]
   void (*add)(float* y, const float* x, int64_t n);
-
-  /// The bits of x as bf16, rounded to the nearest, ties to even.
-  void (*to_bf16)(const float* x, uint16_t* y, int64_t n);
 
   /// Binary cross-entropy from logits z and targets t in [0, 1]: sums[0] += Σ loss, sums[1] +=
   /// pixels whose rounded output equals the target, sums[2] += Σ (p − t)². grad, if not null,
@@ -94,10 +134,21 @@ struct Kernels {
 /// The best set for this processor. FLEXAE_KERNELS=baseline|avx2|avx512 in the environment asks for
 /// a lesser one.
 const Kernels& kernels();
+template <typename T>
+const ValueKernels<T>& kernels_of();
+template <>
+inline const ValueKernels<float>& kernels_of() {
+  return kernels().fp32;
+}
+template <>
+inline const ValueKernels<Bf16>& kernels_of() {
+  return kernels().bf16;
+}
 
 /// Each set, or null where it was not compiled or the processor lacks the instructions.
 const Kernels* baseline_kernels();
 const Kernels* avx2_kernels();
 const Kernels* avx512_kernels();
+const Kernels* avx512bf16_kernels();
 
 }  // namespace flexae

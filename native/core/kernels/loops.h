@@ -7,6 +7,10 @@
 #include <cstdint>
 #include <cstring>
 
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
+
 #include "core/kernels/convolve.h"
 #include "core/kernels/kernels.h"
 
@@ -204,23 +208,71 @@ inline void dispatch(Activation activation, Body body) {
   }
 }
 
-void affine_activate(const float* x, float* y, int64_t n, const float* scale, const float* shift,
+inline float load(const float* p) {
+  return *p;
+}
+inline float load(const Bf16* p) {
+  return bits_to_float(static_cast<int32_t>(static_cast<uint32_t>(*p) << 16));
+}
+
+inline void put(float* p, float value) {
+  *p = value;
+}
+inline void put(Bf16* p, float value) {
+  const auto bits = static_cast<uint32_t>(float_to_bits(value));
+  const uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
+  // Rounding must not turn a NaN into an infinity.
+  *p = static_cast<Bf16>(static_cast<uint16_t>(value != value ? 0x7fc0U : rounded));
+}
+
+// Loops go by blocks of a length that the compiler knows: periods are often as short, and a loop of
+// unknown length costs more to enter than they take. Sums stay in registers for a block.
+constexpr int64_t kBlock = 32;
+
+inline void put_block(float* to, const float* values) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < kBlock; ++i) to[i] = values[i];
+}
+inline void put_block(Bf16* to, const float* values) {
+#ifdef __AVX512BF16__
+  const __m512bh narrow =
+      _mm512_cvtne2ps_pbh(_mm512_loadu_ps(values + 16), _mm512_loadu_ps(values));
+  __builtin_memcpy(to, &narrow, sizeof narrow);
+#else
+#pragma GCC ivdep
+  for (int64_t i = 0; i < kBlock; ++i) put(to + i, values[i]);
+#endif
+}
+
+/// out[i] = value(i) for i < n. value(i) may read out[i].
+template <typename O, typename Value>
+inline void fill(O* out, int64_t n, Value value) {
+  int64_t i = 0;
+  for (; i + kBlock <= n; i += kBlock) {
+    float block[kBlock];
+#pragma GCC ivdep
+    for (int64_t j = 0; j < kBlock; ++j) block[j] = value(i + j);
+    put_block(out + i, block);
+  }
+#pragma GCC ivdep
+  for (int64_t j = i; j < n; ++j) put(out + j, value(j));
+}
+
+template <typename T, typename O>
+void affine_activate(const T* x, O* y, int64_t n, const float* scale, const float* shift,
                      int64_t period, Activation activation) {
   dispatch(activation, [&]<Activation kind>() {
     for (int64_t row = 0; row < n; row += period) {
       const int64_t count = n - row < period ? n - row : period;
-      const float* xr = x + row;
-      float* yr = y + row;
-#pragma GCC ivdep
-      for (int64_t c = 0; c < count; ++c) yr[c] = apply<kind>(xr[c] * scale[c] + shift[c]);
+      const T* xr = x + row;
+      fill(y + row, count,
+           [&](int64_t c) { return apply<kind>(load(xr + c) * scale[c] + shift[c]); });
     }
   });
 }
 
-// Sums stay in registers for a block of channels while the rows go by.
-constexpr int64_t kBlock = 32;
-
-void norm_backward_sums(const float* x, const float* dy, int64_t n, const float* scale,
+template <typename T>
+void norm_backward_sums(const T* x, const float* dy, int64_t n, const float* scale,
                         const float* shift, const float* center, int64_t period,
                         Activation activation, float* s1, float* s2) {
   dispatch(activation, [&]<Activation kind>() {
@@ -230,13 +282,14 @@ void norm_backward_sums(const float* x, const float* dy, int64_t n, const float*
       float a1[kBlock] = {};
       float a2[kBlock] = {};
       for (int64_t row = 0; row < whole; row += period) {
-        const float* xr = x + row + c0;
+        const T* xr = x + row + c0;
         const float* dr = dy + row + c0;
 #pragma GCC unroll 4
         for (int64_t c = 0; c < kBlock; ++c) {
-          const float dz = dr[c] * slope<kind>(xr[c] * scale[c0 + c] + shift[c0 + c]);
+          const float value = load(xr + c);
+          const float dz = dr[c] * slope<kind>(value * scale[c0 + c] + shift[c0 + c]);
           a1[c] += dz;
-          a2[c] += dz * (xr[c] - center[c0 + c]);
+          a2[c] += dz * (value - center[c0 + c]);
         }
       }
       for (int64_t c = 0; c < kBlock; ++c) {
@@ -248,9 +301,10 @@ void norm_backward_sums(const float* x, const float* dy, int64_t n, const float*
       for (int64_t row = from; row < to; row += period) {
 #pragma GCC ivdep
         for (int64_t c = first; c < last; ++c) {
-          const float dz = dy[row + c] * slope<kind>(x[row + c] * scale[c] + shift[c]);
+          const float value = load(x + row + c);
+          const float dz = dy[row + c] * slope<kind>(value * scale[c] + shift[c]);
           s1[c] += dz;
-          s2[c] += dz * (x[row + c] - center[c]);
+          s2[c] += dz * (value - center[c]);
         }
       }
     };
@@ -259,35 +313,36 @@ void norm_backward_sums(const float* x, const float* dy, int64_t n, const float*
   });
 }
 
-void norm_backward_apply(const float* x, const float* dy, float* dx, int64_t n, const float* scale,
+template <typename T, typename O>
+void norm_backward_apply(const T* x, const float* dy, O* dx, int64_t n, const float* scale,
                          const float* shift, const float* k1, const float* k2, const float* k3,
                          int64_t period, Activation activation) {
   dispatch(activation, [&]<Activation kind>() {
     for (int64_t row = 0; row < n; row += period) {
       const int64_t count = n - row < period ? n - row : period;
-      const float* xr = x + row;
+      const T* xr = x + row;
       const float* dr = dy + row;
-      float* out = dx + row;
-#pragma GCC ivdep
-      for (int64_t c = 0; c < count; ++c) {
-        const float dz = dr[c] * slope<kind>(xr[c] * scale[c] + shift[c]);
-        out[c] = k1[c] * dz + (k2[c] * xr[c] + k3[c]);
-      }
+      fill(dx + row, count, [&](int64_t c) {
+        const float value = load(xr + c);
+        const float dz = dr[c] * slope<kind>(value * scale[c] + shift[c]);
+        return k1[c] * dz + (k2[c] * value + k3[c]);
+      });
     }
   });
 }
 
-void moments(const float* x, int64_t n, const float* center, int64_t period, float* s1, float* s2) {
+template <typename T>
+void moments(const T* x, int64_t n, const float* center, int64_t period, float* s1, float* s2) {
   const int64_t whole = n / period * period;
   int64_t c0 = 0;
   for (; c0 + kBlock <= period; c0 += kBlock) {
     float a1[kBlock] = {};
     float a2[kBlock] = {};
     for (int64_t row = 0; row < whole; row += period) {
-      const float* xr = x + row + c0;
+      const T* xr = x + row + c0;
 #pragma GCC unroll 4
       for (int64_t c = 0; c < kBlock; ++c) {
-        const float d = xr[c] - center[c0 + c];
+        const float d = load(xr + c) - center[c0 + c];
         a1[c] += d;
         a2[c] += d * d;
       }
@@ -301,7 +356,7 @@ void moments(const float* x, int64_t n, const float* center, int64_t period, flo
     for (int64_t row = from; row < to; row += period) {
 #pragma GCC ivdep
       for (int64_t c = first; c < last; ++c) {
-        const float d = x[row + c] - center[c];
+        const float d = load(x + row + c) - center[c];
         s1[c] += d;
         s2[c] += d * d;
       }
@@ -309,6 +364,23 @@ void moments(const float* x, int64_t n, const float* center, int64_t period, flo
   };
   if (c0 < period) rest(0, whole, c0, period);
   if (whole < n) rest(whole, n, 0, n - whole);
+}
+
+template <typename T>
+void add_four(const float* a, const float* b, T* out, int64_t n, int64_t shift) {
+  fill(out, n, [&](int64_t i) { return a[i] + a[i + shift] + b[i] + b[i + shift]; });
+}
+
+template <typename T>
+void store(const float* x, T* y, int64_t n) {
+  fill(y, n, [&](int64_t i) { return x[i]; });
+}
+
+void pair_up(const Bf16* a, const Bf16* b, Bf16Pair* out, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    out[i] = static_cast<Bf16Pair>(static_cast<uint32_t>(a[i]) | static_cast<uint32_t>(b[i]) << 16);
+  }
 }
 
 void average_rows(const float* a, const float* b, float* out, int64_t width, int64_t channels,
@@ -324,24 +396,9 @@ void average_rows(const float* a, const float* b, float* out, int64_t width, int
   }
 }
 
-void add_four(const float* a, const float* b, float* out, int64_t n, int64_t shift) {
-#pragma GCC ivdep
-  for (int64_t i = 0; i < n; ++i) out[i] = a[i] + a[i + shift] + b[i] + b[i + shift];
-}
-
 void add(float* y, const float* x, int64_t n) {
 #pragma GCC ivdep
   for (int64_t i = 0; i < n; ++i) y[i] += x[i];
-}
-
-void to_bf16(const float* x, uint16_t* y, int64_t n) {
-#pragma GCC ivdep
-  for (int64_t i = 0; i < n; ++i) {
-    const auto bits = static_cast<uint32_t>(float_to_bits(x[i]));
-    const uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
-    // Rounding must not turn a NaN into an infinity.
-    y[i] = static_cast<uint16_t>(x[i] != x[i] ? 0x7fc0U : rounded);
-  }
 }
 
 void bce(const float* z, const float* t, float* grad, int64_t n, float factor, double* sums) {
@@ -496,19 +553,35 @@ bool nadam(float* p, const float* g, float* m, float* v, int64_t n, float cm, fl
   return is_finite(greatest);
 }
 
+template <typename T>
+constexpr ValueKernels<T> make_value_kernels() {
+  ValueKernels<T> set = {nullptr,
+                         nullptr,
+                         nullptr,
+                         affine_activate<T, T>,
+                         affine_activate<T, float>,
+                         norm_backward_sums<T>,
+                         norm_backward_apply<T, T>,
+                         norm_backward_apply<T, float>,
+                         moments<T>,
+                         add_four<T>,
+                         store<T>};
+  if constexpr (Multiplies<T>::value) {
+    set.convolve = convolve<T, T>;
+    set.convolve_wide = convolve<T, float>;
+    set.add_weight_gradient = add_weight_gradient<T>;
+  }
+  return set;
+}
+
 constexpr Kernels make_kernels(const char* name) {
   return {name,
           kLanes,
-          convolve,
-          add_weight_gradient,
-          affine_activate,
-          norm_backward_sums,
-          norm_backward_apply,
-          moments,
+          make_value_kernels<float>(),
+          make_value_kernels<Bf16>(),
+          pair_up,
           average_rows,
-          add_four,
           add,
-          to_bf16,
           bce,
           scale_bytes,
           sgd,

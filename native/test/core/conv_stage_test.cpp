@@ -87,6 +87,46 @@ TEST(ConvStage, ComputesWhatTheSingleLayersComputeForTheDefaultNetwork) {
   compare(config, 50, 7);
 }
 
+TEST(ConvStage, ComputesInBf16WhatFp32ComputesButForRounding) {
+  const c10::NoGradGuard no_grad;
+  at::manual_seed(4);
+  for (const auto& [pooling, kernels] :
+       {std::pair{Pooling::kAvg, std::vector<int64_t>{5, 5, 3}},
+        std::pair{Pooling::kMax, std::vector<int64_t>{4, 3, 2}},
+        std::pair{Pooling::kNone, std::vector<int64_t>{3, 3, 3}}}) {
+    ModelConfig config;
+    config.drop_rate = 0;
+    config.height = 50;
+    config.width = 71;
+    config.channels = 3;
+    config.filters = {11, 32, 40};
+    config.kernel_size = kernels;
+    config.strides = {2, 2, 1};
+    config.pooling = {pooling, Pooling::kNone, Pooling::kNone};
+    config.dims = {50};
+    config.last_activation = Activation::kTanh;
+    Autoencoder wide(config, 7, at::kCPU, Precision::kFp32);
+    Autoencoder narrow(config, 7, at::kCPU, Precision::kBf16);
+    const at::Tensor x = at::rand({9, 50, 71, 3}).permute({0, 3, 1, 2});
+    const at::Tensor expected = wide.forward(x, 7, 1);
+    const at::Tensor got = narrow.forward(x, 7, 1);
+    EXPECT_LT(distance(got, expected), 0.02);
+    const at::Tensor grad = (at::rand_like(got) - 0.5) / static_cast<double>(got.numel());
+    wide.backward(grad);
+    narrow.backward(grad);
+    const auto g1 = narrow.gradients();
+    const auto g2 = wide.gradients();
+    double largest = 0;
+    for (const at::Tensor& g : g2) largest = std::max(largest, g.norm().item<double>());
+    for (size_t i = 0; i < g1.size(); ++i) {
+      EXPECT_TRUE((g1[i] - g2[i]).norm().item<double>() < 1e-3 * largest ||
+                  distance(g1[i], g2[i]) < 0.1)
+          << wide.parameter_names()[i] << " " << distance(g1[i], g2[i]);
+    }
+    EXPECT_LT(distance(narrow.decode(narrow.encode(x)), wide.decode(wide.encode(x))), 0.02);
+  }
+}
+
 TEST(ConvStage, ComputesWhatTheSingleLayersComputeForRandomNetworks) {
   const auto seed = static_cast<uint32_t>(std::random_device()());
   std::cout << "seed " << seed << "\n";

@@ -5,15 +5,35 @@
 
 #include <string>
 
+#include "core/scratch_buffer.h"
+
 namespace flexae {
 namespace {
 
+/// Zeros of these sizes with `slack` values behind them that must not matter.
+at::Tensor zeros_before_slack(at::IntArrayRef sizes, int64_t slack) {
+  int64_t count = 1;
+  for (const int64_t size : sizes) count *= size;
+  const at::Tensor all = at::zeros({count + slack});
+  all.narrow(0, count, slack).fill_(1e6);
+  return all.narrow(0, 0, count).view(sizes);
+}
+
+/// The same values as T, with the slack behind them.
+template <typename T>
+at::Tensor narrowed(const at::Tensor& tensor, int64_t slack) {
+  return at::from_blob(const_cast<void*>(tensor.const_data_ptr()), {tensor.numel() + slack},
+                       at::kFloat)
+      .to(kScalarType<T>);
+}
+
 /// The three products of `count` images against ATen's in fp64, relative to the largest value.
-void compare(Windows windows, Precision precision, double tolerance) {
+template <typename T>
+void compare(Windows windows, bool in_place, double tolerance) {
   constexpr int64_t count = 2;
   windows.image_h = windows.lead + (windows.grid_h - 1) * windows.stride + windows.kernel;
   windows.image_w = windows.lead + (windows.grid_w - 1) * windows.stride + windows.kernel;
-  Convolution convolution(windows);
+  Convolution<T> convolution(windows, in_place);
   const Windows& w = convolution.windows();
   const int64_t k = w.kernel;
   const int64_t g = w.grid_channels;
@@ -24,18 +44,20 @@ void compare(Windows windows, Precision precision, double tolerance) {
                std::to_string(w.channels) + " channels");
 
   const at::Tensor weight = at::randn({g, k, k, w.channels});
-  convolution.prepare(weight.const_data_ptr<float>(), precision, 1);
-  convolution.pack(Convolution::Product::kGather);
-  convolution.pack(Convolution::Product::kScatter);
+  convolution.prepare(weight.const_data_ptr<float>(), 1);
+  convolution.pack(Convolution<T>::Product::kGather);
+  convolution.pack(Convolution<T>::Product::kScatter);
   const auto expect_close = [tolerance](const at::Tensor& a, const at::Tensor& b) {
     EXPECT_LT((a.to(at::kDouble) - b).abs().max().item<double>(),
               tolerance * b.abs().max().item<double>());
   };
 
-  at::Tensor images = at::zeros({count, w.image_h, w.image_w, w.channels});
+  const at::Tensor images =
+      zeros_before_slack({count, w.image_h, w.image_w, w.channels}, w.slack());
   // What lies before the first window must not matter.
   images.narrow(1, 0, h).narrow(2, 0, v).normal_();
-  at::Tensor grid = at::zeros({count, w.grid_h + 2 * w.grid_border, w.bordered_w, w.grid_channels});
+  const at::Tensor grid = zeros_before_slack(
+      {count, w.grid_h + 2 * w.grid_border, w.bordered_w, w.grid_channels}, w.slack());
   at::Tensor cells =
       grid.narrow(1, w.grid_border, w.grid_h).narrow(2, w.grid_border, w.grid_w).normal_();
   const at::Tensor weight64 = weight.permute({0, 3, 1, 2}).to(at::kDouble).contiguous();
@@ -46,21 +68,27 @@ void compare(Windows windows, Precision precision, double tolerance) {
                               .contiguous();
   const at::Tensor cells64 = cells.permute({0, 3, 1, 2}).to(at::kDouble).contiguous();
 
+  const at::Tensor narrow_images = narrowed<T>(images, w.slack());
+  const at::Tensor narrow_grid = narrowed<T>(grid, w.slack());
   at::Tensor gathered = at::empty({count, w.grid_h, w.grid_w, g});
-  convolution.gather(images.const_data_ptr<float>(), 0, count * w.cells(),
+  convolution.gather(values<T>(narrow_images), 0, count * w.cells(),
                      gathered.mutable_data_ptr<float>(), 0);
+  // Stored as T it is the same, rounded.
+  at::Tensor stored = at::empty(gathered.sizes(), kScalarType<T>);
+  convolution.gather(values<T>(narrow_images), 0, count * w.cells(), mutable_values<T>(stored), 0);
+  EXPECT_TRUE(stored.equal(gathered.to(kScalarType<T>)));
   expect_close(gathered.permute({0, 3, 1, 2}), at::conv2d(seen, weight64, {}, w.stride));
 
   at::Tensor scattered = at::zeros_like(images);
-  convolution.scatter(grid.const_data_ptr<float>(), count, scattered.mutable_data_ptr<float>(), 0);
+  convolution.scatter(values<T>(narrow_grid), count, scattered.mutable_data_ptr<float>(), 0);
   const at::Tensor where = scattered.narrow(1, w.lead, h - w.lead).narrow(2, w.lead, v - w.lead);
   expect_close(where.permute({0, 3, 1, 2}), at::conv_transpose2d(cells64, weight64, {}, w.stride));
   // No pixel outside the windows is written but with zero.
   EXPECT_EQ(scattered.count_nonzero().item<int64_t>(), where.count_nonzero().item<int64_t>());
 
   at::Tensor sums = at::zeros({convolution.sums_size()});
-  convolution.add_weight_gradient(grid.const_data_ptr<float>(), images.const_data_ptr<float>(),
-                                  count, sums.mutable_data_ptr<float>(), 0);
+  convolution.add_weight_gradient(values<T>(narrow_grid), values<T>(narrow_images), count,
+                                  sums.mutable_data_ptr<float>(), 0);
   at::Tensor gradient = at::empty_like(weight);
   convolution.store_weight_gradient(sums.const_data_ptr<float>(),
                                     gradient.mutable_data_ptr<float>());
@@ -70,25 +98,39 @@ void compare(Windows windows, Precision precision, double tolerance) {
   expect_close(gradient.permute({0, 3, 1, 2}), expected);
 }
 
-TEST(Convolution, ProductsAreAtensForEveryWayOfComputingThem) {
+template <typename T>
+void compare_all(bool in_place, double tolerance) {
   for (const int64_t kernel : {1, 2, 3, 5, 7}) {
     for (const int64_t stride : {1, 2, 3, 4}) {
       for (const int64_t channels : {1, 3, 8, 20}) {
         for (const int64_t lead : {0, 2}) {
           Windows windows;
           windows.grid_h = 5;
-          windows.grid_w = 22;
+          // Odd and even: bf16 takes cells by twos.
+          windows.grid_w = 21 + kernel % 2;
           windows.grid_channels = 11;
           windows.channels = channels;
           windows.kernel = kernel;
           windows.stride = stride;
           windows.lead = lead;
-          compare(windows, Precision::kFp32, 2e-6);
-          compare(windows, Precision::kBf16, 2e-2);
+          compare<T>(windows, in_place, tolerance);
         }
       }
     }
   }
+}
+
+TEST(Convolution, ProductsAreAtensForEveryWayOfComputingThem) {
+  compare_all<float>(true, 2e-6);
+}
+
+TEST(Convolution, ProductsOfBf16AreAtensUnfolded) {
+  compare_all<Bf16>(false, 2e-2);
+}
+
+TEST(Convolution, ProductsOfBf16AreAtensInPlace) {
+  if (kernels().bf16.convolve == nullptr) GTEST_SKIP() << "this processor does not multiply bf16";
+  compare_all<Bf16>(true, 2e-2);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/activation.h"
+#include "core/scratch_buffer.h"
 
 namespace flexae {
 namespace {
@@ -26,8 +27,10 @@ class KernelsTest : public testing::TestWithParam<std::string> {
   void SetUp() override {
     at::manual_seed(11);
     const std::string name = GetParam();
-    set_ = name == "baseline" ? baseline_kernels()
-                              : (name == "avx2" ? avx2_kernels() : avx512_kernels());
+    if (name == "baseline") set_ = baseline_kernels();
+    if (name == "avx2") set_ = avx2_kernels();
+    if (name == "avx512") set_ = avx512_kernels();
+    if (name == "avx512bf16") set_ = avx512bf16_kernels();
     if (set_ == nullptr) GTEST_SKIP() << "this processor has no " << name;
   }
   const Kernels& k() { return *set_; }
@@ -60,8 +63,8 @@ TEST_P(KernelsTest, AffineActivateIsAccurateOverTheWholeRange) {
   const at::Tensor shift = at::rand({kPeriod}) * 1e-3;
   for (const Activation activation : kActivations) {
     at::Tensor y = at::empty_like(x);
-    k().affine_activate(x.data_ptr<float>(), y.data_ptr<float>(), kCount, scale.data_ptr<float>(),
-                        shift.data_ptr<float>(), kPeriod, activation);
+    k().fp32.affine_activate(x.data_ptr<float>(), y.data_ptr<float>(), kCount,
+                             scale.data_ptr<float>(), shift.data_ptr<float>(), kPeriod, activation);
     // z in fp32, as the kernel has it: a large exponent magnifies the rounding of z itself.
     const at::Tensor z = x * by_channel(scale) + by_channel(shift);
     const at::Tensor expected = activate(as_double(z), activation);
@@ -101,8 +104,8 @@ TEST_P(KernelsTest, ConvolveIsTheSumOverTheWindow) {
       at::Tensor out = at::full({count + 1, channels}, 7.0F);
       std::vector<float*> rows;
       for (int64_t i = 0; i < count; ++i) rows.push_back(out.data_ptr<float>() + i * channels);
-      k().convolve(cells.data(), rows.data(), count, lines, line, line_stride, packed.data(),
-                   channels);
+      k().fp32.convolve(cells.data(), rows.data(), count, lines, line, line_stride, packed.data(),
+                        channels);
       const at::Tensor expected = as_double(windows).matmul(as_double(weight).t());
       EXPECT_LT(error(out.narrow(0, 0, count), expected), 2e-6) << count << " × " << channels;
       EXPECT_TRUE(out[count].eq(7.0F).all().item<bool>()) << count << " × " << channels;
@@ -129,8 +132,8 @@ TEST_P(KernelsTest, AddWeightGradientIsTheSumOverTheCells) {
         }
         const at::Tensor before = at::randn({lines * line, channels});
         at::Tensor sums = before.clone();
-        k().add_weight_gradient(cells.data(), count, lines, line, line_stride, rows.data(),
-                                channels, sums.data_ptr<float>());
+        k().fp32.add_weight_gradient(cells.data(), count, lines, line, line_stride, rows.data(),
+                                     channels, sums.data_ptr<float>());
         const at::Tensor expected =
             as_double(before) + as_double(windows).t().matmul(as_double(grid));
         EXPECT_LT(error(sums, expected), 2e-6) << count << " × " << channels;
@@ -150,10 +153,10 @@ TEST_P(KernelsTest, NormBackwardSumsAndApplyFollowTheirDefinition) {
     const at::Tensor dz = activate_backward(as_double(dy), z, activate(z, activation), activation);
     at::Tensor s1 = at::ones({kPeriod});
     at::Tensor s2 = at::ones({kPeriod});
-    k().norm_backward_sums(x.data_ptr<float>(), dy.data_ptr<float>(), kCount,
-                           scale.data_ptr<float>(), shift.data_ptr<float>(),
-                           center.data_ptr<float>(), kPeriod, activation, s1.data_ptr<float>(),
-                           s2.data_ptr<float>());
+    k().fp32.norm_backward_sums(x.data_ptr<float>(), dy.data_ptr<float>(), kCount,
+                                scale.data_ptr<float>(), shift.data_ptr<float>(),
+                                center.data_ptr<float>(), kPeriod, activation, s1.data_ptr<float>(),
+                                s2.data_ptr<float>());
     const at::Tensor padded = at::constant_pad_nd(dz, {0, (kRows + 1) * kPeriod - kCount});
     const at::Tensor centered = at::constant_pad_nd(
         dz * (as_double(x) - as_double(by_channel(center))), {0, (kRows + 1) * kPeriod - kCount});
@@ -163,10 +166,10 @@ TEST_P(KernelsTest, NormBackwardSumsAndApplyFollowTheirDefinition) {
     EXPECT_LT(error(s2, e2), 1e-4) << static_cast<int>(activation);
 
     at::Tensor dx = at::empty_like(x);
-    k().norm_backward_apply(x.data_ptr<float>(), dy.data_ptr<float>(), dx.data_ptr<float>(), kCount,
-                            scale.data_ptr<float>(), shift.data_ptr<float>(),
-                            center.data_ptr<float>(), scale.data_ptr<float>(),
-                            shift.data_ptr<float>(), kPeriod, activation);
+    k().fp32.norm_backward_apply(x.data_ptr<float>(), dy.data_ptr<float>(), dx.data_ptr<float>(),
+                                 kCount, scale.data_ptr<float>(), shift.data_ptr<float>(),
+                                 center.data_ptr<float>(), scale.data_ptr<float>(),
+                                 shift.data_ptr<float>(), kPeriod, activation);
     const at::Tensor expected = as_double(by_channel(center)) * dz +
                                 as_double(by_channel(scale)) * as_double(x) +
                                 as_double(by_channel(shift));
@@ -179,8 +182,8 @@ TEST_P(KernelsTest, MomentsFollowTheirDefinition) {
   const at::Tensor center = at::full({kPeriod}, 5.0F);
   at::Tensor s1 = at::zeros({kPeriod});
   at::Tensor s2 = at::zeros({kPeriod});
-  k().moments(x.data_ptr<float>(), kCount, center.data_ptr<float>(), kPeriod, s1.data_ptr<float>(),
-              s2.data_ptr<float>());
+  k().fp32.moments(x.data_ptr<float>(), kCount, center.data_ptr<float>(), kPeriod,
+                   s1.data_ptr<float>(), s2.data_ptr<float>());
   const at::Tensor d = at::constant_pad_nd(as_double(x) - 5, {0, (kRows + 1) * kPeriod - kCount})
                            .view({-1, kPeriod});
   EXPECT_LT(error(s1, d.sum(0)), 1e-4);
@@ -213,7 +216,7 @@ TEST_P(KernelsTest, NotANumberGoesThrough) {
   std::vector<float> x(32, nan);
   std::vector<float> y(32);
   for (const Activation activation : kActivations) {
-    k().affine_activate(x.data(), y.data(), 32, one.data(), zero.data(), 32, activation);
+    k().fp32.affine_activate(x.data(), y.data(), 32, one.data(), zero.data(), 32, activation);
     EXPECT_TRUE(std::isnan(y[7])) << static_cast<int>(activation);
   }
   double sums[3] = {};
@@ -256,15 +259,89 @@ TEST_P(KernelsTest, OptimizersFindABadGradientAnywhere) {
   }
 }
 
-TEST_P(KernelsTest, ToBf16RoundsAsPyTorch) {
+TEST_P(KernelsTest, StoringAsBf16RoundsAsPyTorch) {
   const at::Tensor x = at::cat({at::randn({1000}) * 1e3, at::tensor({0.0F, -0.0F, 1e38F, 3.4e38F}),
                                 at::full({1}, std::numeric_limits<float>::infinity())});
-  std::vector<uint16_t> bits(static_cast<size_t>(x.numel()));
-  k().to_bf16(x.data_ptr<float>(), bits.data(), x.numel());
-  const at::Tensor expected = x.to(at::kBFloat16).view(at::kShort).to(at::kInt).bitwise_and(0xffff);
-  for (int64_t i = 0; i < x.numel(); ++i) {
-    EXPECT_EQ(bits[static_cast<size_t>(i)], expected[i].item<int>()) << x[i].item<float>();
+  at::Tensor y = at::empty(x.sizes(), at::kBFloat16);
+  k().bf16.store(values<float>(x), mutable_values<Bf16>(y), x.numel());
+  EXPECT_TRUE(y.equal(x.to(at::kBFloat16)));
+  const at::Tensor nan = at::full({100}, std::numeric_limits<float>::quiet_NaN());
+  y = at::zeros({100}, at::kBFloat16);
+  k().bf16.store(values<float>(nan), mutable_values<Bf16>(y), 100);
+  EXPECT_TRUE(y.isnan().all().item<bool>());
+}
+
+/// What loops over bf16 compute is what those over fp32 compute of the same values, rounded at the
+/// end if bf16 is what they write.
+TEST_P(KernelsTest, LoopsOverBf16ComputeInFp32) {
+  const at::Tensor x = (at::randn({kCount}) * 3).to(at::kBFloat16);
+  const at::Tensor wide = x.to(at::kFloat);
+  const at::Tensor dy = at::randn({kCount});
+  const at::Tensor scale = at::rand({kPeriod}) + 0.5;
+  const at::Tensor shift = at::randn({kPeriod});
+  const auto* a = values<float>(scale);
+  const auto* b = values<float>(shift);
+  const auto expect_same = [](const at::Tensor& got, const at::Tensor& expected) {
+    EXPECT_LT(error(got, as_double(expected)), 1e-5);
+  };
+  // A value on the edge may round to either side, which is at most 2⁻⁸.
+  const auto expect_rounded = [](const at::Tensor& got, const at::Tensor& expected) {
+    const at::Tensor edge =
+        (as_double(got) - as_double(expected)).abs() - as_double(expected).abs() * 0x1p-8;
+    EXPECT_LT(edge.max().item<double>(), 1e-30);
+  };
+  for (const Activation activation : {Activation::kElu, Activation::kTanh}) {
+    at::Tensor expected = at::empty({kCount});
+    at::Tensor got = at::empty({kCount});
+    at::Tensor narrow = at::empty({kCount}, at::kBFloat16);
+    k().fp32.affine_activate(values<float>(wide), mutable_values<float>(expected), kCount, a, b,
+                             kPeriod, activation);
+    k().bf16.affine_activate_wide(values<Bf16>(x), mutable_values<float>(got), kCount, a, b,
+                                  kPeriod, activation);
+    k().bf16.affine_activate(values<Bf16>(x), mutable_values<Bf16>(narrow), kCount, a, b, kPeriod,
+                             activation);
+    expect_same(got, expected);
+    expect_rounded(narrow, expected);
+
+    k().fp32.norm_backward_apply(values<float>(wide), values<float>(dy),
+                                 mutable_values<float>(expected), kCount, a, b, a, b, a, kPeriod,
+                                 activation);
+    k().bf16.norm_backward_apply_wide(values<Bf16>(x), values<float>(dy),
+                                      mutable_values<float>(got), kCount, a, b, a, b, a, kPeriod,
+                                      activation);
+    k().bf16.norm_backward_apply(values<Bf16>(x), values<float>(dy), mutable_values<Bf16>(narrow),
+                                 kCount, a, b, a, b, a, kPeriod, activation);
+    expect_same(got, expected);
+    expect_rounded(narrow, expected);
+
+    at::Tensor sums = at::zeros({2, kPeriod});
+    at::Tensor wide_sums = at::zeros({2, kPeriod});
+    const auto half = [](const at::Tensor& t, int64_t i) { return mutable_values<float>(t[i]); };
+    k().fp32.norm_backward_sums(values<float>(wide), values<float>(dy), kCount, a, b, a, kPeriod,
+                                activation, half(wide_sums, 0), half(wide_sums, 1));
+    k().bf16.norm_backward_sums(values<Bf16>(x), values<float>(dy), kCount, a, b, a, kPeriod,
+                                activation, half(sums, 0), half(sums, 1));
+    EXPECT_LT(error(sums, as_double(wide_sums)), 1e-4);
+    k().fp32.moments(values<float>(wide), kCount, a, kPeriod, half(wide_sums, 0),
+                     half(wide_sums, 1));
+    k().bf16.moments(values<Bf16>(x), kCount, a, kPeriod, half(sums, 0), half(sums, 1));
+    EXPECT_LT(error(sums, as_double(wide_sums)), 1e-4);
   }
+  at::Tensor four = at::empty({kCount - 7}, at::kBFloat16);
+  at::Tensor wide_four = at::empty({kCount - 7});
+  k().fp32.add_four(values<float>(wide), values<float>(dy), mutable_values<float>(wide_four),
+                    kCount - 7, 7);
+  k().bf16.add_four(values<float>(wide), values<float>(dy), mutable_values<Bf16>(four), kCount - 7,
+                    7);
+  expect_rounded(four, wide_four);
+}
+
+TEST_P(KernelsTest, PairUpPutsTheFirstIntoTheLowerHalf) {
+  const at::Tensor a = at::randn({77}).to(at::kBFloat16);
+  const at::Tensor b = at::randn({77}).to(at::kBFloat16);
+  at::Tensor pairs = at::empty({77, 2}, at::kBFloat16);
+  k().pair_up(values<Bf16>(a), values<Bf16>(b), mutable_values<Bf16Pair>(pairs), 77);
+  EXPECT_TRUE(pairs.equal(at::stack({a, b}, 1)));
 }
 
 TEST_P(KernelsTest, AddFourAddsValuesAShiftApart) {
@@ -273,7 +350,7 @@ TEST_P(KernelsTest, AddFourAddsValuesAShiftApart) {
   for (const int64_t n : {1, 5, 16, 97}) {
     for (const int64_t shift : {1, 6, 64}) {
       at::Tensor out = at::full({n + 1}, 7.0F);
-      k().add_four(a.data_ptr<float>(), b.data_ptr<float>(), out.data_ptr<float>(), n, shift);
+      k().fp32.add_four(a.data_ptr<float>(), b.data_ptr<float>(), out.data_ptr<float>(), n, shift);
       const at::Tensor both = as_double(a) + as_double(b);
       EXPECT_LT(error(out.narrow(0, 0, n), both.narrow(0, 0, n) + both.narrow(0, shift, n)), 1e-6);
       EXPECT_EQ(out[n].item<float>(), 7.0F);
@@ -290,7 +367,8 @@ TEST_P(KernelsTest, ScaleBytesTurnsRowsOver) {
   EXPECT_EQ(out, (std::vector<float>{0.6F, 0.8F, 1, 0, 0.2F, 0.4F}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Sets, KernelsTest, testing::Values("baseline", "avx2", "avx512"),
+INSTANTIATE_TEST_SUITE_P(Sets, KernelsTest,
+                         testing::Values("baseline", "avx2", "avx512", "avx512bf16"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "core/kernels/kernels.h"
+
+namespace flexae {
+
+/// to[j·to_stride + i] = from[i·from_stride + j], a square of one cache line's width at a time.
+template <typename Item>
+void transpose(const Item* from, int64_t from_stride, int64_t rows, int64_t columns, Item* to,
+               int64_t to_stride) {
+  constexpr int64_t side = 16;
+  for (int64_t y = 0; y < rows; y += side) {
+    for (int64_t x = 0; x < columns; x += side) {
+      for (int64_t j = x; j < std::min(x + side, columns); ++j) {
+        for (int64_t i = y; i < std::min(y + side, rows); ++i) {
+          to[j * to_stride + i] = from[i * from_stride + j];
+        }
+      }
+    }
+  }
+}
+
+/// A weight in the order in which ValueKernels::convolve reads it.
+template <typename T>
+class Panels {
+ public:
+  using Item = typename Factor<T>::Item;
+  static constexpr int64_t kValues = Factor<T>::kValues;
+
+  /// Takes as much memory as `channels` channels of lines × line values need, all zero.
+  void reset(int64_t lines, int64_t line, int64_t channels) {
+    lanes_ = kernels().lanes;
+    line_ = line;
+    steps_ = (line + kValues - 1) / kValues;
+    rows_ = lines * steps_;
+    channels_ = channels;
+    const int64_t rounded = (channels + lanes_ - 1) / lanes_ * lanes_;
+    items_.assign(static_cast<size_t>(rounded * rows_), Item{});
+  }
+
+  [[nodiscard]] const Item* data() const { return items_.data(); }
+
+  /// All channels' values: `weight` holds channels × lines·line.
+  void set_all(const T* weight);
+
+  /// Value t of line y for `count` channels from `channel` on.
+  void set(int64_t y, int64_t t, int64_t channel, const T* from, int64_t count) {
+    const int64_t row = y * steps_ + t / kValues;
+    while (count > 0) {
+      const int64_t first = channel / (2 * lanes_) * (2 * lanes_);
+      const int64_t run = std::min(count, first + 2 * lanes_ - channel);
+      Item* items = items_.data() + first * rows_ + row * width(first) + (channel - first);
+      T* to = reinterpret_cast<T*>(items) + t % kValues;
+      for (int64_t i = 0; i < run; ++i) to[i * kValues] = from[i];
+      from += run;
+      channel += run;
+      count -= run;
+    }
+  }
+
+ private:
+  /// Channels of the panel that begins with channel `first`.
+  [[nodiscard]] int64_t width(int64_t first) const {
+    return channels_ - first > lanes_ ? 2 * lanes_ : lanes_;
+  }
+
+  int64_t lanes_ = 0;
+  int64_t line_ = 0;
+  int64_t steps_ = 0;  ///< of a line
+  int64_t rows_ = 0;
+  int64_t channels_ = 0;
+  std::vector<Item> items_;
+};
+
+template <typename T>
+void Panels<T>::set_all(const T* weight) {
+  const int64_t lines = rows_ / steps_;
+  std::vector<T> even;
+  if (line_ % kValues != 0) {
+    // Lines in whole steps.
+    even.resize(static_cast<size_t>(channels_ * rows_ * kValues));
+    for (int64_t i = 0; i < channels_ * lines; ++i) {
+      std::copy_n(weight + i * line_, line_, even.data() + i * steps_ * kValues);
+    }
+    weight = even.data();
+  }
+  const Item* rows = reinterpret_cast<const Item*>(weight);
+  for (int64_t first = 0; first < channels_; first += 2 * lanes_) {
+    transpose(rows + first * rows_, rows_, std::min(channels_ - first, width(first)), rows_,
+              items_.data() + first * rows_, width(first));
+  }
+}
+
+}  // namespace flexae
