@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <functional>
 #include <numeric>
@@ -24,13 +23,6 @@ constexpr int64_t kRowsBytes = int64_t{32} << 10;
 
 /// Output pixels for which a thread reads the weight once, where images have fewer.
 constexpr int64_t kGroupCells = 96;
-
-float widened(float value) {
-  return value;
-}
-float widened(Bf16 value) {
-  return std::bit_cast<float>(static_cast<uint32_t>(value) << 16);
-}
 
 /// Splits the images over the threads, each thread with its own index, and what a thread has into
 /// groups.
@@ -121,7 +113,7 @@ class ConvStage : public Layer {
   }
 
   at::Tensor backward(const at::Tensor& grad, bool input_grad) override {
-    const at::Tensor dy = grad.permute({0, 2, 3, 1}).contiguous();
+    const at::Tensor dy = grad.permute({0, 2, 3, 1}).to(kScalarType<T>).contiguous();
     const int64_t images = dy.size(0);
     const int threads = at::get_num_threads();
     norm_sums(dy);
@@ -133,7 +125,7 @@ class ConvStage : public Layer {
     float* dw = weight_sums_.get(threads * sums);
     std::fill_n(dw, threads * sums, 0.0F);
     for_each_group(images, group_, [&](int64_t first, int64_t count, int thread) {
-      float* dimages = input_grad ? dx.mutable_data_ptr<float>() + first * in_.numel() : nullptr;
+      T* dimages = input_grad ? mutable_values<T>(dx) + first * in_.numel() : nullptr;
       if (transposed_) {
         back_through_scatter(dy, first, count, dimages, dw + thread * sums, thread);
       } else {
@@ -145,17 +137,20 @@ class ConvStage : public Layer {
     return input_grad ? dx.permute({0, 3, 1, 2}) : at::Tensor();
   }
 
+  [[nodiscard]] bool takes_narrow_gradients() const override { return true; }
+
   void release() override { input_ = Value(); }
 
  private:
   /// What one thread needs for a group of images.
   struct Scratch {
-    ScratchBuffer<T> input;          // activated, in its border
-    ScratchBuffer<T> gradient;       // of the raw output, in its border
-    ScratchBuffer<float> scattered;  // images scattered to
-    ScratchBuffer<float> apart;      // one image in wide borders, before its copies are added up
-    ScratchBuffer<float> raw;        // raw output in evaluation
-    ScratchBuffer<float> lines;      // rows under a pooling
+    ScratchBuffer<T> input;           // activated, in its border
+    ScratchBuffer<T> gradient;        // of the raw output, in its border
+    ScratchBuffer<float> scattered;   // images scattered to
+    ScratchBuffer<T> apart;           // one image in wide borders, before its copies are added up
+    ScratchBuffer<float> raw;         // raw output in evaluation
+    ScratchBuffer<float> lines;       // rows under a pooling
+    ScratchBuffer<T> gradient_lines;  // of rows under a pooling
     ScratchBuffer<float> sums;
   };
 
@@ -275,8 +270,8 @@ class ConvStage : public Layer {
           kernels_of<O>().store(from, images, line);
         } else {
           const float* left = from - shift_ * image_.c;
-          kernels_of<O>().add_four(left - shift_ * windows_.line(), left, images, line,
-                                   shift_ * image_.c);
+          kernels_of<O>().add_four_of_wide(left - shift_ * windows_.line(), left, images, line,
+                                           shift_ * image_.c);
         }
       }
     }
@@ -469,16 +464,16 @@ class ConvStage : public Layer {
   /// activation there.
   template <typename Body>
   void for_each_stretch(const at::Tensor& grad, int64_t n, int thread, Body body) {
-    const auto* dy = grad.const_data_ptr<float>() + n * out_shape_.numel();
+    const T* dy = values<T>(grad) + n * out_shape_.numel();
     if (pooling_.kind() == Pooling::kNone) {
       body(int64_t{0}, raw_shape_.numel(), dy);
       return;
     }
     const int64_t line = raw_shape_.w * raw_shape_.c;
-    float* lines = scratch(thread).lines.get(2 * line);
+    T* lines = scratch(thread).gradient_lines.get(2 * line);
     for (int64_t row = 0; row < out_shape_.h; ++row) {
       pooling_.backward(dy + row * out_shape_.w * out_shape_.c, row, lines, argmax(n, row));
-      body(2 * row * line, pooling_.rows_under(row) * line, static_cast<const float*>(lines));
+      body(2 * row * line, pooling_.rows_under(row) * line, static_cast<const T*>(lines));
     }
   }
 
@@ -495,7 +490,7 @@ class ConvStage : public Layer {
       float* s2 = s1 + period_;
       std::fill_n(s1, 2 * period_, 0.0F);
       const T* raw = values<T>(raw_view_) + n * raw_shape_.numel();
-      for_each_stretch(dy, n, thread, [&](int64_t offset, int64_t count, const float* g) {
+      for_each_stretch(dy, n, thread, [&](int64_t offset, int64_t count, const T* g) {
         kernels_of<T>().norm_backward_sums(raw + offset, g, count, norm_->scale.data(),
                                            norm_->shift.data(), center_.data(), period_,
                                            activation_, s1, s2);
@@ -541,29 +536,21 @@ class ConvStage : public Layer {
   }
 
   /// The gradient of image `n`'s raw output, its lines `stride` values apart.
-  template <typename O>
-  void raw_gradient(const at::Tensor& dy, int64_t n, O* draw, int64_t stride, int thread) {
+  void raw_gradient(const at::Tensor& dy, int64_t n, T* draw, int64_t stride, int thread) {
     const T* raw = values<T>(raw_view_) + n * raw_shape_.numel();
     const int64_t line = raw_shape_.w * raw_shape_.c;
-    const auto apply = [] {
-      if constexpr (std::is_same_v<O, T>) {
-        return kernels_of<T>().norm_backward_apply;
-      } else {
-        return kernels_of<T>().norm_backward_apply_wide;
-      }
-    }();
-    for_each_stretch(dy, n, thread, [&](int64_t offset, int64_t count, const float* g) {
+    for_each_stretch(dy, n, thread, [&](int64_t offset, int64_t count, const T* g) {
       // Stretches are whole lines, as one or one by one.
       const int64_t step = stride == line ? count : line;
       for (int64_t i = 0; i < count; i += step) {
-        apply(raw + offset + i, g + i, draw + (offset + i) / line * stride, step,
-              norm_->scale.data(), norm_->shift.data(), k1_.data(), k2_.data(), k3_.data(), period_,
-              activation_);
+        kernels_of<T>().norm_backward_apply(
+            raw + offset + i, g + i, draw + (offset + i) / line * stride, step, norm_->scale.data(),
+            norm_->shift.data(), k1_.data(), k2_.data(), k3_.data(), period_, activation_);
       }
     });
   }
 
-  void back_through_gather(const at::Tensor& dy, int64_t first, int64_t count, float* dimages,
+  void back_through_gather(const at::Tensor& dy, int64_t first, int64_t count, T* dimages,
                            float* dw, int thread) {
     T* dgrid = scratch(thread).gradient.zeros(group_ * windows_.grid_numel() + windows_.slack());
     for (int64_t i = 0; i < count; ++i) {
@@ -578,8 +565,8 @@ class ConvStage : public Layer {
     remove_border(scattered, count, dimages);
   }
 
-  void back_through_scatter(const at::Tensor& dy, int64_t first, int64_t count, float* dgrid,
-                            float* dw, int thread) {
+  void back_through_scatter(const at::Tensor& dy, int64_t first, int64_t count, T* dgrid, float* dw,
+                            int thread) {
     T* bordered = scratch(thread).gradient.zeros(group_ * windows_.numel() + windows_.slack());
     for (int64_t i = 0; i < count; ++i) {
       bordered_gradient(dy, first + i, bordered + i * windows_.numel(), thread);
@@ -599,7 +586,7 @@ class ConvStage : public Layer {
     }
     const int64_t c = image_.c;
     const int64_t line = (image_.w + 2 * shift_) * c;
-    float* apart = scratch(thread).apart.zeros((image_.h + 2 * shift_) * line);
+    T* apart = scratch(thread).apart.zeros((image_.h + 2 * shift_) * line);
     raw_gradient(dy, n, apart + shift_ * (line + c), line, thread);
     for (int64_t y = 0; y < image_.h + shift_; ++y) {
       kernels_of<T>().add_four(apart + y * line, apart + (y + shift_) * line,
@@ -636,8 +623,8 @@ class ConvStage : public Layer {
   int64_t group_ = 1;  ///< images at a time
 
   std::vector<Scratch> scratch_;
-  ScratchBuffer<T> raw_;
-  ScratchBuffer<float> pooled_, input_grad_, weight_sums_, moments_, sums_;
+  ScratchBuffer<T> raw_, input_grad_;
+  ScratchBuffer<float> pooled_, weight_sums_, moments_, sums_;
   at::Tensor argmax_;
 
   Value input_;

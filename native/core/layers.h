@@ -70,6 +70,9 @@ class Layer {
   /// is false.
   virtual at::Tensor backward(const at::Tensor& grad, bool input_grad) = 0;
 
+  /// Whether backward() takes gradients in bf16 on a CPU, where layers compute in fp32.
+  [[nodiscard]] virtual bool takes_narrow_gradients() const { return false; }
+
   /// Drops what the last training forward() kept.
   virtual void release() {}
 

@@ -149,7 +149,10 @@ at::Tensor Autoencoder::forward(const at::Tensor& images) {
 
 void Autoencoder::backward(const at::Tensor& grad) {
   at::Tensor g = to_compute(grad);
-  for (size_t i = layers_.size(); i-- > 0;) g = layers_[i]->backward(g, /*input_grad=*/i > 0);
+  for (size_t i = layers_.size(); i-- > 0;) {
+    if (!layers_[i]->takes_narrow_gradients()) g = g.to(compute_type());
+    g = layers_[i]->backward(g, /*input_grad=*/i > 0);
+  }
   for (Parameter* p : trainable_) {
     if (!p->grad.defined()) p->grad = at::zeros_like(p->value);
     if (p->regularizer.active()) p->grad = p->grad + penalty_grad(p->value, p->regularizer);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "core/kernels/kernels.h"
 
@@ -65,23 +66,28 @@ void RowPooling::maximum(const float* lines, int64_t row, float* out, uint8_t* a
   }
 }
 
-void RowPooling::backward(const float* grad, int64_t row, float* lines,
-                          const uint8_t* argmax) const {
+template <typename T>
+void RowPooling::backward(const T* grad, int64_t row, T* lines, const uint8_t* argmax) const {
   const int64_t c = in_.c;
   const int64_t line = in_.w * c;
   const int64_t h = rows_under(row);
   if (kind_ == Pooling::kAvg) {
-    for (int64_t x = 0; x < out_.w; ++x) {
+    const int64_t full = h == 2 ? in_.w / 2 : 0;
+    kernels_of<T>().spread_rows(grad, lines, lines + line, full, c);
+    std::vector<float> part(static_cast<size_t>(full < out_.w ? c : 0));
+    for (int64_t x = full; x < out_.w; ++x) {
       const int64_t w = columns_under(x);
       const float weight = 1.0F / static_cast<float>(h * w);
+      for (int64_t i = 0; i < c; ++i) {
+        part[static_cast<size_t>(i)] = widened(grad[x * c + i]) * weight;
+      }
       for (int64_t d = 0; d < h * w; ++d) {
-        float* to = lines + (d / w) * line + (2 * x + d % w) * c;
-        for (int64_t i = 0; i < c; ++i) to[i] = grad[x * c + i] * weight;
+        kernels_of<T>().store(part.data(), lines + (d / w) * line + (2 * x + d % w) * c, c);
       }
     }
     return;
   }
-  std::fill_n(lines, h * line, 0.0F);
+  std::fill_n(lines, h * line, T{});
   for (int64_t x = 0; x < out_.w; ++x) {
     for (int64_t i = 0; i < c; ++i) {
       const int64_t which = argmax[x * c + i];
@@ -89,5 +95,8 @@ void RowPooling::backward(const float* grad, int64_t row, float* lines,
     }
   }
 }
+
+template void RowPooling::backward(const float*, int64_t, float*, const uint8_t*) const;
+template void RowPooling::backward(const Bf16*, int64_t, Bf16*, const uint8_t*) const;
 
 }  // namespace flexae

@@ -23,8 +23,10 @@ class RowPooling {
   /// gets which of the four each maximum is.
   void forward(const float* lines, int64_t row, float* out, uint8_t* argmax) const;
 
-  /// The gradient of those rows from that of the pooled row.
-  void backward(const float* grad, int64_t row, float* lines, const uint8_t* argmax) const;
+  /// The gradient of those rows from that of the pooled row, exactly: means divide by 1, 2 or 4. T
+  /// is float or Bf16.
+  template <typename T>
+  void backward(const T* grad, int64_t row, T* lines, const uint8_t* argmax) const;
 
  private:
   [[nodiscard]] int64_t columns_under(int64_t x) const;

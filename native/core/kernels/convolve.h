@@ -30,6 +30,11 @@ constexpr int kCells = 6;
 using Lanes
     [[gnu::vector_size(kLanes * sizeof(float)), gnu::aligned(alignof(float)), gnu::may_alias]] =
         float;
+using IntLanes
+    [[gnu::vector_size(kLanes * sizeof(float)), gnu::aligned(alignof(float)), gnu::may_alias]] =
+        int32_t;
+using ShortLanes [[gnu::vector_size(kLanes * sizeof(uint16_t)), gnu::aligned(alignof(uint16_t)),
+                   gnu::may_alias]] = uint16_t;
 
 /// Whether this instruction set multiplies values stored as T, and how.
 template <typename T>

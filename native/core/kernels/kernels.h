@@ -11,6 +11,16 @@ enum class Bf16 : uint16_t {};
 /// Two of them, the first in the lower half: the processor multiplies and adds up pairs.
 enum class Bf16Pair : uint32_t {};
 
+inline float widened(float value) {
+  return value;
+}
+inline float widened(Bf16 value) {
+  const uint32_t bits = static_cast<uint32_t>(value) << 16;
+  float wide;
+  __builtin_memcpy(&wide, &bits, sizeof wide);
+  return wide;
+}
+
 /// What a product of values stored as T takes in one step.
 template <typename T>
 struct Factor;
@@ -26,7 +36,8 @@ struct Factor<Bf16> {
 };
 
 /// Loops over values that are stored as T, fp32 or bf16, and computed with in fp32. Narrowing
-/// rounds to the nearest, ties to even. O is T, or float where a function says "wide".
+/// rounds to the nearest, ties to even. Where a function
+/// says "wide" the result, or what it is "of", is fp32 in memory.
 template <typename T>
 struct ValueKernels {
   using Item = typename Factor<T>::Item;
@@ -57,24 +68,24 @@ struct ValueKernels {
 
   /// Sums for a batch normalization's backward pass, added to s1 and s2 (`period` elements each):
   /// with z = x·scale + shift and dz = dy·act'(z), s1 += Σ dz and s2 += Σ dz·(x − center).
-  void (*norm_backward_sums)(const T* x, const float* dy, int64_t n, const float* scale,
+  void (*norm_backward_sums)(const T* x, const T* dy, int64_t n, const float* scale,
                              const float* shift, const float* center, int64_t period,
                              Activation activation, float* s1, float* s2);
 
   /// dx = k1·dz + k2·x + k3, with dz as above. dx may be dy.
-  void (*norm_backward_apply)(const T* x, const float* dy, T* dx, int64_t n, const float* scale,
+  void (*norm_backward_apply)(const T* x, const T* dy, T* dx, int64_t n, const float* scale,
                               const float* shift, const float* k1, const float* k2, const float* k3,
                               int64_t period, Activation activation);
-  void (*norm_backward_apply_wide)(const T* x, const float* dy, float* dx, int64_t n,
-                                   const float* scale, const float* shift, const float* k1,
-                                   const float* k2, const float* k3, int64_t period,
-                                   Activation activation);
 
   /// Σ (x − center) and Σ (x − center)², added to s1 and s2.
   void (*moments)(const T* x, int64_t n, const float* center, int64_t period, float* s1, float* s2);
 
   /// out[i] = a[i] + a[i + shift] + b[i] + b[i + shift]. out overlaps neither.
-  void (*add_four)(const float* a, const float* b, T* out, int64_t n, int64_t shift);
+  void (*add_four)(const T* a, const T* b, T* out, int64_t n, int64_t shift);
+  void (*add_four_of_wide)(const float* a, const float* b, T* out, int64_t n, int64_t shift);
+
+  /// The gradient of a mean over 2×2 pixels, `width` of them, spread over the rows a and b.
+  void (*spread_rows)(const T* grad, T* a, T* b, int64_t width, int64_t channels);
 
   /// y = x
   void (*store)(const float* x, T* y, int64_t n);

@@ -23,63 +23,87 @@ constexpr float kSeluAlphaF = 1.6732632423543772848170429916717F;
 constexpr float kSeluScaleF = 1.0507009873554804934193349852946F;
 constexpr float kLeakyF = 0.2F;
 
-inline float bits_to_float(int32_t bits) {
+// Formulas are templates on F, which is one value (float) or a register of them (Lanes).
+
+inline float from_bits(int32_t bits) {
   float value;
   __builtin_memcpy(&value, &bits, sizeof value);
   return value;
 }
-inline int32_t float_to_bits(float value) {
+inline Lanes from_bits(IntLanes bits) {
+  return (Lanes)bits;
+}
+inline int32_t to_bits(float value) {
   int32_t bits;
   __builtin_memcpy(&bits, &value, sizeof bits);
   return bits;
 }
+inline IntLanes to_bits(Lanes value) {
+  return (IntLanes)value;
+}
 
-/// eˣ = power·(1 + less + r), where power = 2ⁿ and |r| ≤ ln2/2.
+template <typename F>
+inline F magnitude_of(F x) {
+  return from_bits(to_bits(x) & 0x7fffffff);
+}
+
+/// eˣ = power·(1 + less), where power = 2ⁿ and |less| < 0.42.
+template <typename F>
 struct Exponential {
-  float power;
-  float r;
-  float less;
+  F power;
+  F less;
 };
 
-/// Cephes's range reduction and polynomial (expf), for x in [-87.33, 88.37].
-inline Exponential reduce_exp(float x) {
-  const float n = __builtin_rintf(x * 1.44269504088896341F);
-  float r = x - n * 0.693359375F;
-  r = r + n * 2.12194440e-4F;
-  float p = 1.9875691500e-4F;
-  p = p * r + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  return {bits_to_float((static_cast<int32_t>(n) + 127) << 23), r, p * r * r};
+/// Cephes's polynomial of 2ᶠ (exp2f), for x in [-87.33, 88.37]. The relative error grows with |x|
+/// to 5e-6, by the rounding of x·log₂e.
+template <typename F>
+inline Exponential<F> split_exp(F x) {
+  // Adding 1.5·2²³ rounds to an integer, which is then in the lowest bits.
+  constexpr float kRound = 12582912.0F;
+  const F t = x * 1.44269504088896341F;
+  const F rounded = t + kRound;
+  const F f = t - (rounded - kRound);
+  F p = f * 1.535336188319500e-4F + 1.339887440266574e-3F;
+  p = p * f + 9.618437357674640e-3F;
+  p = p * f + 5.550332471162809e-2F;
+  p = p * f + 2.402264791363012e-1F;
+  p = p * f + 6.931472028550421e-1F;
+  return {from_bits((to_bits(rounded) << 23) + 0x3f800000), p * f};
 }
 
-/// eˣ with a relative error below 2e-7.
-inline float fast_exp(float x) {
-  x = x < -87.33F ? -87.33F : x;
-  x = x > 88.37F ? 88.37F : x;
-  const Exponential e = reduce_exp(x);
-  return (e.less + e.r + 1.0F) * e.power;
+template <typename F>
+inline F fast_exp(F x) {
+  x = x < -87.33F ? F{} - 87.33F : x;
+  x = x > 88.37F ? F{} + 88.37F : x;
+  const Exponential<F> e = split_exp(x);
+  return e.power * e.less + e.power;
 }
 
-/// eˣ − 1 for x ≤ 0 without cancellation near 0: 2ⁿ·(e^r − 1) + (2ⁿ − 1).
-inline float fast_expm1_negative(float x) {
-  const Exponential e = reduce_exp(x < -87.33F ? -87.33F : x);
-  return e.power * (e.less + e.r) + (e.power - 1.0F);
+/// eˣ for x ≤ 88.37.
+template <typename F>
+inline F fast_exp_not_large(F x) {
+  const Exponential<F> e = split_exp(x < -87.33F ? F{} - 87.33F : x);
+  return e.power * e.less + e.power;
+}
+
+/// eˣ − 1 for x ≤ 0 without cancellation near 0: 2ⁿ·(2ᶠ − 1) + (2ⁿ − 1). Something for other x.
+template <typename F>
+inline F fast_expm1_negative(F x) {
+  const Exponential<F> e = split_exp(x < -87.33F ? F{} - 87.33F : x);
+  return e.power * e.less + (e.power - 1.0F);
 }
 
 /// ln(1 + u) for u in [0, 1]: Cephes's logf polynomial on the mantissa of 1 + u.
-inline float fast_log1p(float u) {
-  const float w = 1.0F + u;
+template <typename F>
+inline F fast_log1p(F u) {
+  const F w = 1.0F + u;
   // 1 + u lies in [1, 2]; above √2 halve it.
-  const bool high = w > 1.41421356F;
-  const float m = (high ? 0.5F * w : w) - 1.0F;
+  const auto high = w > 1.41421356F;
+  const F m = (high ? 0.5F * w : w) - 1.0F;
   // What rounding 1 + u lost, to first order.
-  const float lost = (u - (w - 1.0F)) / w;
-  const float z = m * m;
-  float p = 7.0376836292e-2F;
-  p = p * m - 1.1514610310e-1F;
+  const F lost = (u - (w - 1.0F)) / w;
+  const F z = m * m;
+  F p = 7.0376836292e-2F * m - 1.1514610310e-1F;
   p = p * m + 1.1676998740e-1F;
   p = p * m - 1.2420140846e-1F;
   p = p * m + 1.4249322787e-1F;
@@ -87,92 +111,103 @@ inline float fast_log1p(float u) {
   p = p * m + 2.0000714765e-1F;
   p = p * m - 2.4999993993e-1F;
   p = p * m + 3.3333331174e-1F;
-  const float l = p * m * z - 0.5F * z + m;
-  return l + (high ? 0.693147180559945F : 0.0F) + lost;
+  const F l = p * m * z - 0.5F * z + m;
+  return l + (high ? F{} + 0.693147180559945F : F{}) + lost;
 }
 
-inline float fast_sigmoid(float x) {
+template <typename F>
+inline F fast_sigmoid(F x) {
   return 1.0F / (1.0F + fast_exp(-x));
 }
 
-inline float fast_tanh(float x) {
-  const float a = __builtin_fabsf(x);
-  const float e = fast_exp(-2.0F * a);
-  const float large = (1.0F - e) / (1.0F + e);
-  const float s = x * x;
+template <typename F>
+inline F fast_tanh(F x) {
+  const F a = magnitude_of(x);
+  const F e = fast_exp(-2.0F * a);
+  const F large = (1.0F - e) / (1.0F + e);
+  const F s = x * x;
   // The series of tanh; below 0.2 its next term is beyond fp32.
-  const float small =
+  const F small =
       a * (1.0F +
            s * (-1.0F / 3.0F + s * (2.0F / 15.0F + s * (-17.0F / 315.0F + s * 62.0F / 2835.0F))));
-  return __builtin_copysignf(a < 0.2F ? small : large, x);
+  const F size = a < 0.2F ? small : large;
+  return from_bits((to_bits(size) & 0x7fffffff) | (to_bits(x) & ~0x7fffffff));
 }
 
-template <Activation kind>
-inline float apply(float z) {
+inline float each(float (*function)(float), float x) {
+  return function(x);
+}
+inline Lanes each(float (*function)(float), Lanes x) {
+  for (int i = 0; i < kLanes; ++i) x[i] = function(x[i]);
+  return x;
+}
+
+template <Activation kind, typename F>
+inline F apply(F z) {
   if constexpr (kind == A::kLinear) return z;
   // Written so that NaN goes through: a loss that is no number must show.
-  if constexpr (kind == A::kRelu) return z < 0 ? 0.0F : z;
-  if constexpr (kind == A::kElu) {
-    const float e = fast_expm1_negative(z < 0 ? z : 0.0F);
-    return z < 0 ? e : z;
-  }
+  if constexpr (kind == A::kRelu) return z < 0.0F ? F{} : z;
+  if constexpr (kind == A::kElu) return z < 0.0F ? fast_expm1_negative(z) : z;
   if constexpr (kind == A::kSelu) {
-    const float e = kSeluAlphaF * fast_expm1_negative(z < 0 ? z : 0.0F);
-    return kSeluScaleF * (z < 0 ? e : z);
+    return kSeluScaleF * (z < 0.0F ? kSeluAlphaF * fast_expm1_negative(z) : z);
   }
   if constexpr (kind == A::kGelu)
-    return 0.5F * z * (1.0F + __builtin_erff(z * 0.70710678118654752F));
+    return 0.5F * z * (1.0F + each(__builtin_erff, z * 0.70710678118654752F));
   if constexpr (kind == A::kTanh) return fast_tanh(z);
   if constexpr (kind == A::kSigmoid) return fast_sigmoid(z);
   if constexpr (kind == A::kHardSigmoid) {
-    const float y = z * (1.0F / 6.0F) + 0.5F;
-    const float low = y < 0 ? 0.0F : y;
-    return low > 1 ? 1.0F : low;
+    const F y = z * (1.0F / 6.0F) + 0.5F;
+    const F low = y < 0.0F ? F{} : y;
+    return low > 1.0F ? F{} + 1.0F : low;
   }
   if constexpr (kind == A::kSoftplus) {
-    const float e = fast_exp(-__builtin_fabsf(z));
-    return (z > 0 ? z : 0.0F) + fast_log1p(e);
+    const F e = fast_exp_not_large(-magnitude_of(z));
+    return (z > 0.0F ? z : F{}) + fast_log1p(e);
   }
-  if constexpr (kind == A::kSoftsign) return z / (1.0F + __builtin_fabsf(z));
-  if constexpr (kind == A::kExponential) return z > 88.7F ? __builtin_expf(z) : fast_exp(z);
+  if constexpr (kind == A::kSoftsign) return z / (1.0F + magnitude_of(z));
+  if constexpr (kind == A::kExponential) {
+    // Beyond is infinity.
+    return z > 88.7F ? z * 3.4e38F : fast_exp(z);
+  }
   if constexpr (kind == A::kSilu) return z * fast_sigmoid(z);
-  if constexpr (kind == A::kLeakyRelu) return z > 0 ? z : kLeakyF * z;
+  if constexpr (kind == A::kLeakyRelu) return z > 0.0F ? z : kLeakyF * z;
 }
 
 /// act'(z)
-template <Activation kind>
-inline float slope(float z) {
-  if constexpr (kind == A::kLinear) return 1.0F;
-  if constexpr (kind == A::kRelu) return z > 0 ? 1.0F : 0.0F;
-  if constexpr (kind == A::kElu) return fast_exp(z < 0 ? z : 0.0F);
+template <Activation kind, typename F>
+inline F slope(F z) {
+  if constexpr (kind == A::kLinear) return F{} + 1.0F;
+  if constexpr (kind == A::kRelu) return z > 0.0F ? F{} + 1.0F : F{};
+  if constexpr (kind == A::kElu) return z < 0.0F ? fast_exp_not_large(z) : F{} + 1.0F;
   if constexpr (kind == A::kSelu) {
-    const float e = kSeluScaleF * kSeluAlphaF * fast_exp(z < 0 ? z : 0.0F);
-    return z > 0 ? kSeluScaleF : e;
+    return z > 0.0F ? F{} + kSeluScaleF : kSeluScaleF * kSeluAlphaF * fast_exp_not_large(z);
   }
   if constexpr (kind == A::kGelu) {
-    const float cdf = 0.5F * (1.0F + __builtin_erff(z * 0.70710678118654752F));
-    return cdf + z * 0.39894228040143268F * fast_exp(-0.5F * z * z);
+    const F cdf = 0.5F * (1.0F + each(__builtin_erff, z * 0.70710678118654752F));
+    return cdf + z * 0.39894228040143268F * fast_exp_not_large(-0.5F * z * z);
   }
   if constexpr (kind == A::kTanh) {
-    const float y = fast_tanh(z);
+    const F y = fast_tanh(z);
     return 1.0F - y * y;
   }
   if constexpr (kind == A::kSigmoid) {
-    const float y = fast_sigmoid(z);
+    const F y = fast_sigmoid(z);
     return y * (1.0F - y);
   }
-  if constexpr (kind == A::kHardSigmoid) return z > -3.0F && z < 3.0F ? 1.0F / 6.0F : 0.0F;
+  if constexpr (kind == A::kHardSigmoid) {
+    return magnitude_of(z) < 3.0F ? F{} + 1.0F / 6.0F : F{};
+  }
   if constexpr (kind == A::kSoftplus) return fast_sigmoid(z);
   if constexpr (kind == A::kSoftsign) {
-    const float d = 1.0F + __builtin_fabsf(z);
+    const F d = 1.0F + magnitude_of(z);
     return 1.0F / (d * d);
   }
   if constexpr (kind == A::kExponential) return apply<A::kExponential>(z);
   if constexpr (kind == A::kSilu) {
-    const float s = fast_sigmoid(z);
-    return s * (1.0F + z * (1.0F - s));
+    const F y = fast_sigmoid(z);
+    return y * (1.0F + z * (1.0F - y));
   }
-  if constexpr (kind == A::kLeakyRelu) return z > 0 ? 1.0F : kLeakyF;
+  if constexpr (kind == A::kLeakyRelu) return z > 0.0F ? F{} + 1.0F : F{} + kLeakyF;
 }
 
 /// Calls `body.template operator()<kind>()` for the activation.
@@ -208,172 +243,211 @@ inline void dispatch(Activation activation, Body body) {
   }
 }
 
-inline float load(const float* p) {
-  return *p;
+/// F values from p on, widened.
+template <typename F>
+inline F get(const float* p) {
+  F values;
+  __builtin_memcpy(&values, p, sizeof values);
+  return values;
 }
-inline float load(const Bf16* p) {
-  return bits_to_float(static_cast<int32_t>(static_cast<uint32_t>(*p) << 16));
+template <typename F>
+inline F get(const Bf16* p) {
+  if constexpr (sizeof(F) == sizeof(float)) {
+    return from_bits(static_cast<int32_t>(static_cast<uint32_t>(*p) << 16));
+  } else {
+    ShortLanes bits;
+    __builtin_memcpy(&bits, p, sizeof bits);
+    return from_bits(__builtin_convertvector(bits, IntLanes) << 16);
+  }
 }
 
-inline void put(float* p, float value) {
-  *p = value;
+template <typename F>
+inline void put(float* p, F values) {
+  __builtin_memcpy(p, &values, sizeof values);
 }
 inline void put(Bf16* p, float value) {
-  const auto bits = static_cast<uint32_t>(float_to_bits(value));
+  const auto bits = static_cast<uint32_t>(to_bits(value));
   const uint32_t rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
   // Rounding must not turn a NaN into an infinity.
   *p = static_cast<Bf16>(static_cast<uint16_t>(value != value ? 0x7fc0U : rounded));
 }
-
-// Loops go by blocks of a length that the compiler knows: periods are often as short, and a loop of
-// unknown length costs more to enter than they take. Sums stay in registers for a block.
-constexpr int64_t kBlock = 32;
-
-inline void put_block(float* to, const float* values) {
-#pragma GCC ivdep
-  for (int64_t i = 0; i < kBlock; ++i) to[i] = values[i];
-}
-inline void put_block(Bf16* to, const float* values) {
+inline void put(Bf16* p, Lanes values) {
 #ifdef __AVX512BF16__
-  const __m512bh narrow =
-      _mm512_cvtne2ps_pbh(_mm512_loadu_ps(values + 16), _mm512_loadu_ps(values));
-  __builtin_memcpy(to, &narrow, sizeof narrow);
+  store_lanes(p, values);
 #else
-#pragma GCC ivdep
-  for (int64_t i = 0; i < kBlock; ++i) put(to + i, values[i]);
+  const IntLanes bits = to_bits(values);
+  const IntLanes rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  const ShortLanes narrow =
+      __builtin_convertvector(values != values ? IntLanes{} + 0x7fc0 : rounded, ShortLanes);
+  __builtin_memcpy(p, &narrow, sizeof narrow);
 #endif
 }
 
-/// out[i] = value(i) for i < n. value(i) may read out[i].
-template <typename O, typename Value>
-inline void fill(O* out, int64_t n, Value value) {
+/// Calls body(F{}, i) for whole registers of [0, n), then for what is left.
+template <typename Body>
+inline void for_each_register(int64_t n, Body body) {
   int64_t i = 0;
-  for (; i + kBlock <= n; i += kBlock) {
-    float block[kBlock];
-#pragma GCC ivdep
-    for (int64_t j = 0; j < kBlock; ++j) block[j] = value(i + j);
-    put_block(out + i, block);
-  }
-#pragma GCC ivdep
-  for (int64_t j = i; j < n; ++j) put(out + j, value(j));
+  for (; i + kLanes <= n; i += kLanes) body(Lanes{}, i);
+  for (; i < n; ++i) body(0.0F, i);
 }
+
+/// Calls body(i, k) for whole registers of n values and what is left. k is begin(F{}, c), c being
+/// the channel of value i, and is given to end(c, k) afterwards: what belongs to a channel stays in
+/// registers while the rows go by. `period` is a multiple of two registers.
+template <typename Begin, typename Body, typename End>
+inline void by_channel(int64_t n, int64_t period, Begin begin, Body body, End end) {
+  const int64_t whole = n / period * period;
+  if (whole > 0) {
+    for (int64_t c = 0; c < period; c += 2 * kLanes) {
+      auto first = begin(Lanes{}, c);
+      auto second = begin(Lanes{}, c + kLanes);
+      for (int64_t row = c; row < whole; row += period) {
+        body(row, first);
+        body(row + kLanes, second);
+      }
+      end(c, first);
+      end(c + kLanes, second);
+    }
+  }
+  for_each_register(n - whole, [&](auto zero, int64_t c) {
+    auto k = begin(zero, c);
+    body(whole + c, k);
+    end(c, k);
+  });
+}
+
+template <typename F>
+struct Affine {
+  F scale;
+  F shift;
+};
 
 template <typename T, typename O>
 void affine_activate(const T* x, O* y, int64_t n, const float* scale, const float* shift,
                      int64_t period, Activation activation) {
   dispatch(activation, [&]<Activation kind>() {
-    for (int64_t row = 0; row < n; row += period) {
-      const int64_t count = n - row < period ? n - row : period;
-      const T* xr = x + row;
-      fill(y + row, count,
-           [&](int64_t c) { return apply<kind>(load(xr + c) * scale[c] + shift[c]); });
-    }
+    by_channel(
+        n, period,
+        [&]<typename F>(F, int64_t c) {
+          return Affine<F>{get<F>(scale + c), get<F>(shift + c)};
+        },
+        [&]<typename F>(int64_t i, const Affine<F>& k) {
+          put(y + i, apply<kind>(get<F>(x + i) * k.scale + k.shift));
+        },
+        [](int64_t, const auto&) {});
   });
 }
+
+template <typename F>
+struct NormSums {
+  F scale;
+  F shift;
+  F center;
+  F s1;
+  F s2;
+};
 
 template <typename T>
-void norm_backward_sums(const T* x, const float* dy, int64_t n, const float* scale,
-                        const float* shift, const float* center, int64_t period,
-                        Activation activation, float* s1, float* s2) {
+void norm_backward_sums(const T* x, const T* dy, int64_t n, const float* scale, const float* shift,
+                        const float* center, int64_t period, Activation activation, float* s1,
+                        float* s2) {
   dispatch(activation, [&]<Activation kind>() {
-    const int64_t whole = n / period * period;
-    int64_t c0 = 0;
-    for (; c0 + kBlock <= period; c0 += kBlock) {
-      float a1[kBlock] = {};
-      float a2[kBlock] = {};
-      for (int64_t row = 0; row < whole; row += period) {
-        const T* xr = x + row + c0;
-        const float* dr = dy + row + c0;
-#pragma GCC unroll 4
-        for (int64_t c = 0; c < kBlock; ++c) {
-          const float value = load(xr + c);
-          const float dz = dr[c] * slope<kind>(value * scale[c0 + c] + shift[c0 + c]);
-          a1[c] += dz;
-          a2[c] += dz * (value - center[c0 + c]);
-        }
-      }
-      for (int64_t c = 0; c < kBlock; ++c) {
-        s1[c0 + c] += a1[c];
-        s2[c0 + c] += a2[c];
-      }
-    }
-    const auto rest = [&](int64_t from, int64_t to, int64_t first, int64_t last) {
-      for (int64_t row = from; row < to; row += period) {
-#pragma GCC ivdep
-        for (int64_t c = first; c < last; ++c) {
-          const float value = load(x + row + c);
-          const float dz = dy[row + c] * slope<kind>(value * scale[c] + shift[c]);
-          s1[c] += dz;
-          s2[c] += dz * (value - center[c]);
-        }
-      }
-    };
-    if (c0 < period) rest(0, whole, c0, period);
-    if (whole < n) rest(whole, n, 0, n - whole);
+    by_channel(
+        n, period,
+        [&]<typename F>(F, int64_t c) {
+          return NormSums<F>{get<F>(scale + c), get<F>(shift + c), get<F>(center + c),
+                             get<F>(s1 + c), get<F>(s2 + c)};
+        },
+        [&]<typename F>(int64_t i, NormSums<F>& k) {
+          const F value = get<F>(x + i);
+          const F dz = get<F>(dy + i) * slope<kind>(value * k.scale + k.shift);
+          k.s1 += dz;
+          k.s2 += dz * (value - k.center);
+        },
+        [&](int64_t c, const auto& k) {
+          put(s1 + c, k.s1);
+          put(s2 + c, k.s2);
+        });
   });
 }
 
-template <typename T, typename O>
-void norm_backward_apply(const T* x, const float* dy, O* dx, int64_t n, const float* scale,
+template <typename F>
+struct NormApply {
+  F scale;
+  F shift;
+  F k1;
+  F k2;
+  F k3;
+};
+
+template <typename T>
+void norm_backward_apply(const T* x, const T* dy, T* dx, int64_t n, const float* scale,
                          const float* shift, const float* k1, const float* k2, const float* k3,
                          int64_t period, Activation activation) {
   dispatch(activation, [&]<Activation kind>() {
-    for (int64_t row = 0; row < n; row += period) {
-      const int64_t count = n - row < period ? n - row : period;
-      const T* xr = x + row;
-      const float* dr = dy + row;
-      fill(dx + row, count, [&](int64_t c) {
-        const float value = load(xr + c);
-        const float dz = dr[c] * slope<kind>(value * scale[c] + shift[c]);
-        return k1[c] * dz + (k2[c] * value + k3[c]);
+    by_channel(
+        n, period,
+        [&]<typename F>(F, int64_t c) {
+          return NormApply<F>{get<F>(scale + c), get<F>(shift + c), get<F>(k1 + c), get<F>(k2 + c),
+                              get<F>(k3 + c)};
+        },
+        [&]<typename F>(int64_t i, const NormApply<F>& k) {
+          const F value = get<F>(x + i);
+          const F dz = get<F>(dy + i) * slope<kind>(value * k.scale + k.shift);
+          put(dx + i, k.k1 * dz + (k.k2 * value + k.k3));
+        },
+        [](int64_t, const auto&) {});
+  });
+}
+
+template <typename F>
+struct Moments {
+  F center;
+  F s1;
+  F s2;
+};
+
+template <typename T>
+void moments(const T* x, int64_t n, const float* center, int64_t period, float* s1, float* s2) {
+  by_channel(
+      n, period,
+      [&]<typename F>(F, int64_t c) {
+        return Moments<F>{get<F>(center + c), get<F>(s1 + c), get<F>(s2 + c)};
+      },
+      [&]<typename F>(int64_t i, Moments<F>& k) {
+        const F d = get<F>(x + i) - k.center;
+        k.s1 += d;
+        k.s2 += d * d;
+      },
+      [&](int64_t c, const auto& k) {
+        put(s1 + c, k.s1);
+        put(s2 + c, k.s2);
       });
-    }
+}
+
+template <typename T, typename In>
+void add_four(const In* a, const In* b, T* out, int64_t n, int64_t shift) {
+  for_each_register(n, [&]<typename F>(F, int64_t i) {
+    put(out + i, get<F>(a + i) + get<F>(a + i + shift) + get<F>(b + i) + get<F>(b + i + shift));
   });
 }
 
 template <typename T>
-void moments(const T* x, int64_t n, const float* center, int64_t period, float* s1, float* s2) {
-  const int64_t whole = n / period * period;
-  int64_t c0 = 0;
-  for (; c0 + kBlock <= period; c0 += kBlock) {
-    float a1[kBlock] = {};
-    float a2[kBlock] = {};
-    for (int64_t row = 0; row < whole; row += period) {
-      const T* xr = x + row + c0;
-#pragma GCC unroll 4
-      for (int64_t c = 0; c < kBlock; ++c) {
-        const float d = load(xr + c) - center[c0 + c];
-        a1[c] += d;
-        a2[c] += d * d;
-      }
-    }
-    for (int64_t c = 0; c < kBlock; ++c) {
-      s1[c0 + c] += a1[c];
-      s2[c0 + c] += a2[c];
-    }
+void spread_rows(const T* grad, T* a, T* b, int64_t width, int64_t channels) {
+  for (int64_t x = 0; x < width; ++x, grad += channels, a += 2 * channels, b += 2 * channels) {
+    for_each_register(channels, [&]<typename F>(F, int64_t c) {
+      const F part = 0.25F * get<F>(grad + c);
+      put(a + c, part);
+      put(a + channels + c, part);
+      put(b + c, part);
+      put(b + channels + c, part);
+    });
   }
-  const auto rest = [&](int64_t from, int64_t to, int64_t first, int64_t last) {
-    for (int64_t row = from; row < to; row += period) {
-#pragma GCC ivdep
-      for (int64_t c = first; c < last; ++c) {
-        const float d = load(x + row + c) - center[c];
-        s1[c] += d;
-        s2[c] += d * d;
-      }
-    }
-  };
-  if (c0 < period) rest(0, whole, c0, period);
-  if (whole < n) rest(whole, n, 0, n - whole);
-}
-
-template <typename T>
-void add_four(const float* a, const float* b, T* out, int64_t n, int64_t shift) {
-  fill(out, n, [&](int64_t i) { return a[i] + a[i + shift] + b[i] + b[i + shift]; });
 }
 
 template <typename T>
 void store(const float* x, T* y, int64_t n) {
-  fill(y, n, [&](int64_t i) { return x[i]; });
+  for_each_register(n, [&]<typename F>(F, int64_t i) { put(y + i, get<F>(x + i)); });
 }
 
 void pair_up(const Bf16* a, const Bf16* b, Bf16Pair* out, int64_t n) {
@@ -447,7 +521,7 @@ void scale_bytes(const uint8_t* bytes, float* out, int64_t width, int64_t channe
 
 /// As integers, the magnitudes of infinities and NaNs are above all others.
 inline int32_t magnitude(float x) {
-  return float_to_bits(x) & 0x7fffffff;
+  return to_bits(x) & 0x7fffffff;
 }
 inline bool is_finite(int32_t magnitude) {
   return magnitude < 0x7f800000;
@@ -561,10 +635,11 @@ constexpr ValueKernels<T> make_value_kernels() {
                          affine_activate<T, T>,
                          affine_activate<T, float>,
                          norm_backward_sums<T>,
-                         norm_backward_apply<T, T>,
-                         norm_backward_apply<T, float>,
+                         norm_backward_apply<T>,
                          moments<T>,
-                         add_four<T>,
+                         add_four<T, T>,
+                         add_four<T, float>,
+                         spread_rows<T>,
                          store<T>};
   if constexpr (Multiplies<T>::value) {
     set.convolve = convolve<T, T>;

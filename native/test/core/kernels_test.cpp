@@ -276,7 +276,8 @@ TEST_P(KernelsTest, StoringAsBf16RoundsAsPyTorch) {
 TEST_P(KernelsTest, LoopsOverBf16ComputeInFp32) {
   const at::Tensor x = (at::randn({kCount}) * 3).to(at::kBFloat16);
   const at::Tensor wide = x.to(at::kFloat);
-  const at::Tensor dy = at::randn({kCount});
+  const at::Tensor dy16 = at::randn({kCount}).to(at::kBFloat16);
+  const at::Tensor dy = dy16.to(at::kFloat);
   const at::Tensor scale = at::rand({kPeriod}) + 0.5;
   const at::Tensor shift = at::randn({kPeriod});
   const auto* a = values<float>(scale);
@@ -306,12 +307,8 @@ TEST_P(KernelsTest, LoopsOverBf16ComputeInFp32) {
     k().fp32.norm_backward_apply(values<float>(wide), values<float>(dy),
                                  mutable_values<float>(expected), kCount, a, b, a, b, a, kPeriod,
                                  activation);
-    k().bf16.norm_backward_apply_wide(values<Bf16>(x), values<float>(dy),
-                                      mutable_values<float>(got), kCount, a, b, a, b, a, kPeriod,
-                                      activation);
-    k().bf16.norm_backward_apply(values<Bf16>(x), values<float>(dy), mutable_values<Bf16>(narrow),
+    k().bf16.norm_backward_apply(values<Bf16>(x), values<Bf16>(dy16), mutable_values<Bf16>(narrow),
                                  kCount, a, b, a, b, a, kPeriod, activation);
-    expect_same(got, expected);
     expect_rounded(narrow, expected);
 
     at::Tensor sums = at::zeros({2, kPeriod});
@@ -319,7 +316,7 @@ TEST_P(KernelsTest, LoopsOverBf16ComputeInFp32) {
     const auto half = [](const at::Tensor& t, int64_t i) { return mutable_values<float>(t[i]); };
     k().fp32.norm_backward_sums(values<float>(wide), values<float>(dy), kCount, a, b, a, kPeriod,
                                 activation, half(wide_sums, 0), half(wide_sums, 1));
-    k().bf16.norm_backward_sums(values<Bf16>(x), values<float>(dy), kCount, a, b, a, kPeriod,
+    k().bf16.norm_backward_sums(values<Bf16>(x), values<Bf16>(dy16), kCount, a, b, a, kPeriod,
                                 activation, half(sums, 0), half(sums, 1));
     EXPECT_LT(error(sums, as_double(wide_sums)), 1e-4);
     k().fp32.moments(values<float>(wide), kCount, a, kPeriod, half(wide_sums, 0),
@@ -331,9 +328,28 @@ TEST_P(KernelsTest, LoopsOverBf16ComputeInFp32) {
   at::Tensor wide_four = at::empty({kCount - 7});
   k().fp32.add_four(values<float>(wide), values<float>(dy), mutable_values<float>(wide_four),
                     kCount - 7, 7);
-  k().bf16.add_four(values<float>(wide), values<float>(dy), mutable_values<Bf16>(four), kCount - 7,
-                    7);
+  k().bf16.add_four(values<Bf16>(x), values<Bf16>(dy16), mutable_values<Bf16>(four), kCount - 7, 7);
   expect_rounded(four, wide_four);
+  k().bf16.add_four_of_wide(values<float>(wide), values<float>(dy), mutable_values<Bf16>(four),
+                            kCount - 7, 7);
+  expect_rounded(four, wide_four);
+}
+
+TEST_P(KernelsTest, SpreadRowsDividesByFour) {
+  constexpr int64_t width = 3;
+  for (const int64_t channels : {1, 16, 37}) {
+    const at::Tensor grad = at::randn({width, channels}).to(at::kBFloat16);
+    const at::Tensor wide = grad.to(at::kFloat);
+    at::Tensor rows = at::empty({2, 2 * width, channels});
+    at::Tensor narrow = at::empty({2, 2 * width, channels}, at::kBFloat16);
+    k().fp32.spread_rows(values<float>(wide), mutable_values<float>(rows),
+                         mutable_values<float>(rows[1]), width, channels);
+    k().bf16.spread_rows(values<Bf16>(grad), mutable_values<Bf16>(narrow),
+                         mutable_values<Bf16>(narrow[1]), width, channels);
+    const at::Tensor expected = (wide / 4).repeat_interleave(2, 0).expand({2, -1, -1});
+    EXPECT_TRUE(rows.equal(expected));
+    EXPECT_TRUE(narrow.equal(expected.to(at::kBFloat16)));
+  }
 }
 
 TEST_P(KernelsTest, PairUpPutsTheFirstIntoTheLowerHalf) {
