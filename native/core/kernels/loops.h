@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <cstring>
 
-#ifdef __AVX512BF16__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 
@@ -257,7 +257,14 @@ inline F get(const Bf16* p) {
   } else {
     ShortLanes bits;
     __builtin_memcpy(&bits, p, sizeof bits);
+    // The compiler would widen each half by itself.
+#if defined(__AVX512F__)
+    return from_bits((IntLanes)_mm512_cvtepu16_epi32((__m256i)bits) << 16);
+#elif defined(__AVX2__)
+    return from_bits((IntLanes)_mm256_cvtepu16_epi32((__m128i)bits) << 16);
+#else
     return from_bits(__builtin_convertvector(bits, IntLanes) << 16);
+#endif
   }
 }
 
