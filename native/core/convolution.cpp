@@ -52,7 +52,7 @@ void Convolution<T>::pack(Product product) {
     scatter_.pack(weight_);
   } else {
     gathering_.reset(windows_.kernel, windows_.window_line(), windows_.grid_channels);
-    gathering_.set_all(weight_);
+    gathering_.set_all(weight_, windows_.grid_channels);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "core/activation.h"
+#include "core/dense_products.h"
 #include "core/error.h"
 #include "core/penalty.h"
 #include "core/random.h"
@@ -208,8 +209,12 @@ class Dense : public Layer {
 
   Value forward(const Value& value, PassContext& context) override {
     const at::Tensor x = value.dense();
-    const at::Tensor weight = narrowed(parameters_[0].value.to(x.scalar_type()));
-    at::Tensor z = at::mm(narrowed(x), weight.t()).to(x.scalar_type());
+    const at::Tensor& weight = parameters_[0].value;
+    at::Tensor z = by_kernels(
+        x, [&](auto& products) { return products.forward(x.contiguous(), weight); },
+        [&] {
+          return at::mm(narrowed(x), narrowed(weight.to(x.scalar_type())).t()).to(x.scalar_type());
+        });
     if (spec_.use_bias) z += parameters_[1].value;
     const at::Tensor y = activate(z, spec_.activation);
     if (activity_.active()) {
@@ -232,12 +237,21 @@ class Dense : public Layer {
       dy = dy + penalty_grad(output_, activity_) / static_cast<double>(output_.size(0));
     }
     const at::Tensor dz = activate_backward(dy, before_activation_, output_, spec_.activation);
-    const at::Tensor dz16 = narrowed(dz);
-    parameters_[0].grad = at::mm(dz16.t(), narrowed(input_)).to(at::kFloat);
+    const at::Tensor& weight = parameters_[0].value;
+    parameters_[0].grad = by_kernels(
+        dz,
+        [&](auto& products) {
+          return products.weight_gradient(dz.contiguous(), input_.contiguous());
+        },
+        [&] { return at::mm(narrowed(dz).t(), narrowed(input_)).to(at::kFloat); });
     if (spec_.use_bias) parameters_[1].grad = dz.sum(0, /*keepdim=*/false, at::kFloat);
     at::Tensor dx;
     if (input_grad) {
-      dx = at::mm(dz16, narrowed(parameters_[0].value.to(dz.scalar_type()))).to(dz.scalar_type());
+      dx = by_kernels(
+          dz, [&](auto& products) { return products.input_gradient(dz.contiguous(), weight); },
+          [&] {
+            return at::mm(narrowed(dz), narrowed(weight.to(dz.scalar_type()))).to(dz.scalar_type());
+          });
     }
     release();
     return dx;
@@ -254,7 +268,23 @@ class Dense : public Layer {
     return precision_ == Precision::kBf16 ? t.to(at::kBFloat16) : t;
   }
 
+  /// kernel(products) where the products of `t`'s type are this program's, aten() elsewhere.
+  template <typename Kernel, typename Aten>
+  at::Tensor by_kernels(const at::Tensor& t, Kernel kernel, Aten aten) {
+    const bool fits =
+        t.is_cpu() && t.scalar_type() == at::kFloat && parameters_[0].value.is_contiguous();
+    if (fits && precision_ == Precision::kFp32 && DenseProducts<float>::available()) {
+      return kernel(fp32_products_);
+    }
+    if (fits && precision_ == Precision::kBf16 && DenseProducts<Bf16>::available()) {
+      return kernel(bf16_products_);
+    }
+    return aten();
+  }
+
   Regularizer activity_;
+  DenseProducts<float> fp32_products_;
+  DenseProducts<Bf16> bf16_products_;
   at::Tensor input_, output_, before_activation_;
 };
 

@@ -44,8 +44,14 @@ class Panels {
 
   [[nodiscard]] const Item* data() const { return items_.data(); }
 
-  /// All channels' values: `weight` holds channels × lines·line.
-  void set_all(const T* weight);
+  /// The values of the first `channels` channels: `weight` holds channels × lines·line. Several
+  /// threads take part if the caller runs alone.
+  void set_all(const T* weight, int64_t channels);
+
+  /// Items of channels [first, first + 2·lanes) in step `step`, where panels are full.
+  [[nodiscard]] const Item* step(int64_t first, int64_t step) const {
+    return items_.data() + first * rows_ + step * width(first);
+  }
 
   /// Value t of line y for `count` channels from `channel` on.
   void set(int64_t y, int64_t t, int64_t channel, const T* from, int64_t count) {
@@ -75,24 +81,5 @@ class Panels {
   int64_t channels_ = 0;
   std::vector<Item> items_;
 };
-
-template <typename T>
-void Panels<T>::set_all(const T* weight) {
-  const int64_t lines = rows_ / steps_;
-  std::vector<T> even;
-  if (line_ % kValues != 0) {
-    // Lines in whole steps.
-    even.resize(static_cast<size_t>(channels_ * rows_ * kValues));
-    for (int64_t i = 0; i < channels_ * lines; ++i) {
-      std::copy_n(weight + i * line_, line_, even.data() + i * steps_ * kValues);
-    }
-    weight = even.data();
-  }
-  const Item* rows = reinterpret_cast<const Item*>(weight);
-  for (int64_t first = 0; first < channels_; first += 2 * lanes_) {
-    transpose(rows + first * rows_, rows_, std::min(channels_ - first, width(first)), rows_,
-              items_.data() + first * rows_, width(first));
-  }
-}
 
 }  // namespace flexae

@@ -11,7 +11,7 @@
 namespace flexae {
 namespace {
 
-/// Convolutions alone: a dense layer's sums depend on how many images are multiplied at once.
+/// Convolutions alone: how ATen rounds a dense layer's activation depends on where a value lies.
 ModelConfig convolutions(int64_t channels) {
   ModelConfig config;
   config.mlp = false;

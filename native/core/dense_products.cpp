@@ -1,0 +1,207 @@
+#include "core/dense_products.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+#include <vector>
+
+#include "core/convolution.h"
+#include "core/kernels/kernels.h"
+
+namespace flexae {
+namespace {
+
+/// Rows of the weight that a thread works on at a time, and columns in the product that sums over
+/// rows: with their sums they fit into a second-level cache.
+constexpr int64_t kRows = 12;
+constexpr int64_t kColumns = 1024;
+
+int64_t round_up(int64_t value, int64_t step) {
+  return (value + step - 1) / step * step;
+}
+
+/// Rows of fp32 values, `columns` of each, as items: values, or pairs of values of neighbouring
+/// rows, where a missing last row is zero.
+void to_items(const float* rows, int64_t stride, int64_t count, int64_t columns, float* items,
+              std::vector<float>& /*scratch*/) {
+  for (int64_t i = 0; i < count; ++i) std::copy_n(rows + i * stride, columns, items + i * columns);
+}
+
+void to_items(const float* rows, int64_t stride, int64_t count, int64_t columns, Bf16Pair* items,
+              std::vector<Bf16>& scratch) {
+  scratch.resize(static_cast<size_t>(2 * columns));
+  Bf16* first = scratch.data();
+  Bf16* second = first + columns;
+  for (int64_t i = 0; i < count; i += 2, items += columns) {
+    kernels().bf16.store(rows + i * stride, first, columns);
+    if (i + 1 < count) {
+      kernels().bf16.store(rows + (i + 1) * stride, second, columns);
+    } else {
+      std::fill_n(second, columns, Bf16{});
+    }
+    kernels().pair_up(first, second, items, columns);
+  }
+}
+
+}  // namespace
+
+template <typename T>
+bool DenseProducts<T>::available() {
+  return Convolution<T>::multiplies_in_place();
+}
+
+template <typename T>
+const T* DenseProducts<T>::factor(const at::Tensor& tensor) {
+  if constexpr (std::is_same_v<T, float>) {
+    return values<float>(tensor);
+  } else {
+    T* narrow = factor_.get(tensor.numel());
+    kernels_of<T>().store(values<float>(tensor), narrow, tensor.numel());
+    return narrow;
+  }
+}
+
+template <typename T>
+void DenseProducts<T>::pack_batch(const at::Tensor& vectors) {
+  const int64_t images = vectors.size(0);
+  batch_.reset(1, vectors.size(1), round_up(images, 2 * kernels().lanes));
+  batch_.set_all(factor(vectors), images);
+}
+
+template <typename T>
+at::Tensor DenseProducts<T>::forward(const at::Tensor& x, const at::Tensor& weight) {
+  const int64_t images = x.size(0);
+  const int64_t inputs = weight.size(1);
+  const int64_t outputs = weight.size(0);
+  at::Tensor out = at::empty({images, outputs}, at::kFloat);
+  if (images == 0) return out;
+  pack_batch(x);
+  const int64_t width = round_up(images, 2 * kernels().lanes);
+  auto* y = out.mutable_data_ptr<float>();
+  const auto* w = weight.const_data_ptr<float>();
+  at::parallel_for(0, (outputs + kRows - 1) / kRows, 1, [&](int64_t begin, int64_t end) {
+    std::array<const T*, kRows> rows{};
+    std::array<float*, kRows> results{};
+    // Weights with images for channels: what comes out is the other way round.
+    std::vector<float> sums(static_cast<size_t>(kRows * width));
+    const int64_t stride = round_up(inputs, Factor<T>::kValues);
+    std::vector<T> narrow(std::is_same_v<T, float> ? 0 : static_cast<size_t>(kRows * stride));
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t first = block * kRows;
+      const int64_t count = std::min(kRows, outputs - first);
+      for (int64_t i = 0; i < count; ++i) {
+        const float* row = w + (first + i) * inputs;
+        const auto at = static_cast<size_t>(i);
+        if constexpr (std::is_same_v<T, float>) {
+          rows[at] = row;
+        } else {
+          T* to = narrow.data() + i * stride;
+          kernels_of<T>().store(row, to, inputs);
+          rows[at] = to;
+        }
+        results[at] = sums.data() + i * width;
+      }
+      kernels_of<T>().convolve_wide(rows.data(), results.data(), count, 1, inputs, 0, batch_.data(),
+                                    width);
+      transpose(sums.data(), width, count, images, y + first, outputs);
+    }
+  });
+  return out;
+}
+
+template <typename T>
+at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tensor& weight) {
+  const int64_t images = dz.size(0);
+  const int64_t inputs = weight.size(1);
+  const int64_t outputs = weight.size(0);
+  at::Tensor out = at::empty({images, inputs}, at::kFloat);
+  if (images == 0) return out;
+  pack_batch(dz);
+  const int64_t lanes = 2 * kernels().lanes;
+  const int64_t panels = (images + lanes - 1) / lanes;
+  // More rows: the sums go to memory and back for each block of them.
+  constexpr int64_t kBlock = 4 * kRows;
+  constexpr int64_t kValues = Factor<T>::kValues;
+  auto* dx = out.mutable_data_ptr<float>();
+  const auto* w = weight.const_data_ptr<float>();
+  const int64_t width = std::min(
+      kColumns, round_up((inputs + at::get_num_threads() - 1) / at::get_num_threads(), 16));
+  at::parallel_for(0, (inputs + width - 1) / width, 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> sums(static_cast<size_t>(panels * width * lanes));
+    std::vector<Item> items(static_cast<size_t>(kBlock / kValues * width));
+    std::vector<T> scratch;
+    std::array<const Item*, kBlock> rows{};
+    std::array<const Item*, kBlock> gradients{};
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+      const int64_t column = chunk * width;
+      const int64_t columns = std::min(width, inputs - column);
+      std::fill(sums.begin(), sums.end(), 0.0F);
+      for (int64_t first = 0; first < outputs; first += kBlock) {
+        const int64_t count = std::min(kBlock, outputs - first);
+        const int64_t steps = (count + kValues - 1) / kValues;
+        to_items(w + first * inputs + column, inputs, count, columns, items.data(), scratch);
+        for (int64_t panel = 0; panel < panels; ++panel) {
+          for (int64_t i = 0; i < steps; ++i) {
+            rows[static_cast<size_t>(i)] = items.data() + i * columns;
+            gradients[static_cast<size_t>(i)] = batch_.step(panel * lanes, first / kValues + i);
+          }
+          kernels_of<T>().add_weight_gradient(rows.data(), steps, 1, columns, 0, gradients.data(),
+                                              lanes, sums.data() + panel * width * lanes);
+        }
+      }
+      for (int64_t panel = 0; panel < panels; ++panel) {
+        const int64_t image = panel * lanes;
+        transpose(sums.data() + panel * width * lanes, lanes, columns,
+                  std::min(lanes, images - image), dx + image * inputs + column, inputs);
+      }
+    }
+  });
+  return out;
+}
+
+template <typename T>
+at::Tensor DenseProducts<T>::weight_gradient(const at::Tensor& dz, const at::Tensor& x) {
+  const int64_t images = x.size(0);
+  const int64_t inputs = x.size(1);
+  const int64_t outputs = dz.size(1);
+  at::Tensor out = at::empty({outputs, inputs}, at::kFloat);
+  const T* vectors = factor(x);
+  batch_.reset(1, images, inputs);
+  at::parallel_for(0, (inputs + kColumns - 1) / kColumns, 1, [&](int64_t begin, int64_t end) {
+    const int64_t column = begin * kColumns;
+    const int64_t columns = std::min(end * kColumns, inputs) - column;
+    for (int64_t n = 0; n < images; ++n) {
+      batch_.set(0, n, column, vectors + n * inputs + column, columns);
+    }
+  });
+  const auto* gradients = dz.const_data_ptr<float>();
+  auto* dw = out.mutable_data_ptr<float>();
+  const int64_t stride = round_up(images, Factor<T>::kValues);
+  at::parallel_for(0, (outputs + kRows - 1) / kRows, 1, [&](int64_t begin, int64_t end) {
+    std::array<const T*, kRows> rows{};
+    std::array<float*, kRows> results{};
+    std::vector<float> turned(static_cast<size_t>(kRows * stride));
+    std::vector<T> cells(turned.size());
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t first = block * kRows;
+      const int64_t count = std::min(kRows, outputs - first);
+      transpose(gradients + first, outputs, images, count, turned.data(), stride);
+      kernels_of<T>().store(turned.data(), cells.data(), count * stride);
+      for (int64_t i = 0; i < count; ++i) {
+        rows[static_cast<size_t>(i)] = cells.data() + i * stride;
+        results[static_cast<size_t>(i)] = dw + (first + i) * inputs;
+      }
+      kernels_of<T>().convolve_wide(rows.data(), results.data(), count, 1, images, 0, batch_.data(),
+                                    inputs);
+    }
+  });
+  return out;
+}
+
+template class DenseProducts<float>;
+template class DenseProducts<Bf16>;
+
+}  // namespace flexae

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "core/panels.h"
+#include "core/scratch_buffer.h"
+
+namespace flexae {
+
+/// The three products of a dense layer on a CPU, for batches of a few hundred at most: the weight,
+/// which is by far the largest of the factors, is read once and where it lies. Factors are computed
+/// with as T, fp32 or bf16; everything in memory is fp32 and contiguous. What belongs to one image
+/// does not depend on the others or the number of threads.
+template <typename T>
+class DenseProducts {
+ public:
+  /// Whether this processor multiplies T without the BLAS.
+  [[nodiscard]] static bool available();
+
+  /// x · weightᵀ: N×O, of N×I and O×I.
+  at::Tensor forward(const at::Tensor& x, const at::Tensor& weight);
+  /// dz · weight: N×I, of N×O and O×I.
+  at::Tensor input_gradient(const at::Tensor& dz, const at::Tensor& weight);
+  /// dzᵀ · x: O×I, of N×O and N×I.
+  at::Tensor weight_gradient(const at::Tensor& dz, const at::Tensor& x);
+
+ private:
+  using Item = typename Factor<T>::Item;
+
+  /// `tensor`'s values as T: its own if they are.
+  const T* factor(const at::Tensor& tensor);
+  /// The batch as channels, in whole pairs of registers whatever its size: sums are then always
+  /// added up in the same order.
+  void pack_batch(const at::Tensor& vectors);
+
+  Panels<T> batch_;
+  ScratchBuffer<T> factor_;
+};
+
+}  // namespace flexae
