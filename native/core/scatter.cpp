@@ -23,6 +23,8 @@ Scatter<T>::Scatter(Windows& windows) : windows_(windows) {
   for (const int64_t width : {1, 2, 4}) {
     for (const bool whole : {false, true}) plans.push_back(by_blocks(width, whole));
   }
+  plans.push_back(plans.front());
+  plans.back().dots = true;
   plan_ = *std::min_element(plans.begin(), plans.end(),
                             [this](const Plan& a, const Plan& b) { return cost(a) < cost(b); });
   const int64_t border = taps(0) - 1;
@@ -52,7 +54,7 @@ typename Scatter<T>::Plan Scatter<T>::by_taps() const {
       while (end < stride && taps(end) == taps(column)) ++end;
       const int64_t cells = taps(column);
       if (taps(row) > 0 && cells > 0) {
-        plan.parts.push_back({row, column, 1, end - column, taps(row), cells, cells - 1, {}});
+        plan.parts.push_back({row, column, 1, end - column, taps(row), cells, cells - 1, {}, {}});
       }
       column = end;
     }
@@ -69,8 +71,15 @@ typename Scatter<T>::Plan Scatter<T>::by_blocks(int64_t width, bool whole) const
   const int64_t rows = whole ? windows_.stride : 1;
   for (int64_t row = 0; row < windows_.stride; row += rows) {
     if (taps(row) == 0) continue;
-    plan.parts.push_back(
-        {row, 0, rows, width * windows_.stride, taps(row), taps(0) - 1 + width, taps(0) - 1, {}});
+    plan.parts.push_back({row,
+                          0,
+                          rows,
+                          width * windows_.stride,
+                          taps(row),
+                          taps(0) - 1 + width,
+                          taps(0) - 1,
+                          {},
+                          {}});
   }
   return plan;
 }
@@ -82,22 +91,69 @@ int64_t Scatter<T>::blocks_across(int64_t width) const {
 
 /// Multiplications of whole registers by cells.
 template <typename T>
-int64_t Scatter<T>::cost(const Plan& plan) const {
-  int64_t sum = 0;
+double Scatter<T>::cost(const Plan& plan) const {
+  double sum = 0;
   for (const Part& part : plan.parts) {
-    const int64_t values = part.rows * part.columns * windows_.channels;
+    const auto values = static_cast<double>(part.rows * part.columns * windows_.channels);
     const int64_t places =
         (windows_.grid_h + part.lines - 1) * ceil_div(windows_.grid_w + part.before, plan.width);
-    const int64_t registers = ceil_div(values, kernels().lanes);
-    // A single one takes a quarter longer: fewer multiplications for each value read.
-    sum += places * part.lines * part.cells * (4 * registers + registers % 2);
+    double work = 0;
+    if (plan.dots) {
+      const int64_t registers =
+          part.lines * filter_width(part) / (Factor<T>::kValues * kernels().lanes);
+      // Adding up what is in one register takes as long as three multiplications.
+      work = values * static_cast<double>((registers + 3) * Factor<T>::kValues) /
+             static_cast<double>(windows_.grid_channels);
+    } else {
+      const int64_t registers = ceil_div(static_cast<int64_t>(values), kernels().lanes);
+      // A single one takes a quarter longer: fewer multiplications for each value read.
+      work = static_cast<double>(part.lines * part.cells) *
+             (static_cast<double>(registers) + 0.25 * static_cast<double>(registers % 2));
+    }
+    sum += static_cast<double>(places) * work;
   }
   return sum;
 }
 
 template <typename T>
 void Scatter<T>::pack(const T* weight) {
-  for (Part& part : plan_.parts) pack(weight, part);
+  for (Part& part : plan_.parts) {
+    if (plan_.dots) {
+      pack_filters(weight, part);
+    } else {
+      pack(weight, part);
+    }
+  }
+}
+
+template <typename T>
+int64_t Scatter<T>::filter_width(const Part& part) const {
+  const int64_t step = Factor<T>::kValues * kernels().lanes;
+  return ceil_div(part.cells * windows_.grid_channels, step) * step;
+}
+
+/// As Kernels::dots takes it, for each of the part's values.
+template <typename T>
+void Scatter<T>::pack_filters(const T* weight, Part& part) const {
+  const Windows& w = windows_;
+  const int64_t width = filter_width(part);
+  part.filters.assign(static_cast<size_t>(part.columns * w.channels * part.lines * width), T{});
+  T* filter = part.filters.data();
+  for (int64_t column = 0; column < part.columns; ++column) {
+    for (int64_t channel = 0; channel < w.channels; ++channel) {
+      for (int64_t line = 0; line < part.lines; ++line, filter += width) {
+        const int64_t y = part.row + w.stride * (part.lines - 1 - line);
+        for (int64_t cell = 0; cell < part.cells; ++cell) {
+          const int64_t x = part.column + column + w.stride * (part.before - cell);
+          if (y >= w.kernel || x >= w.kernel) continue;
+          for (int64_t g = 0; g < w.grid_channels; ++g) {
+            filter[cell * w.grid_channels + g] =
+                weight[((g * w.kernel + y) * w.kernel + x) * w.channels + channel];
+          }
+        }
+      }
+    }
+  }
 }
 
 /// As a convolution of the cells with the part's pixels for channels.
@@ -186,6 +242,15 @@ void Scatter<T>::run(const Part& part, const T* grid, int64_t begin, int64_t end
                     (w.grid_border - part.before) * w.grid_channels;
     float* pixel = images + image * w.numel() + (w.lead + y * w.stride + part.row) * w.line() +
                    (w.lead + part.column) * w.channels;
+    if (plan_.dots) {
+      const int64_t width = filter_width(part);
+      for (int64_t value = 0; value < row; ++value) {
+        kernels_of<T>().dots(cell, w.grid_channels, columns, part.lines, width, w.grid_line(),
+                             part.filters.data() + value * part.lines * width, pixel + value,
+                             w.stride * w.channels);
+      }
+      continue;
+    }
     for (int64_t x = 0; x < columns; ++x) {
       cells[static_cast<size_t>(count)] = cell;
       pixels[static_cast<size_t>(count)] = pixel;

@@ -39,9 +39,12 @@ class Scatter {
     int64_t cells = 0;   ///< in each
     int64_t before = 0;  ///< of them, those in front of the block
     Panels<T> packed;
+    std::vector<T> filters;  ///< of a plan of dots
   };
   struct Plan {
     int64_t width = 1;  ///< of a block, in strides
+    /// Each value is a sum along the cells' channels, instead of several values from one channel.
+    bool dots = false;
     std::vector<Part> parts;
   };
 
@@ -49,8 +52,11 @@ class Scatter {
   [[nodiscard]] Plan by_taps() const;
   [[nodiscard]] Plan by_blocks(int64_t width, bool whole) const;
   [[nodiscard]] int64_t blocks_across(int64_t width) const;
-  [[nodiscard]] int64_t cost(const Plan& plan) const;
+  [[nodiscard]] double cost(const Plan& plan) const;
   void pack(const T* weight, Part& part) const;
+  void pack_filters(const T* weight, Part& part) const;
+  /// Values of the cells under a part of a plan of dots, in whole registers.
+  [[nodiscard]] int64_t filter_width(const Part& part) const;
   void run(const Part& part, const T* grid, int64_t begin, int64_t end, float* images,
            float* scratch) const;
   void convolve(const Part& part, const T* const* cells, float* const* out, int64_t count) const;

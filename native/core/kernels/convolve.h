@@ -46,7 +46,7 @@ template <>
 struct Multiplies<float> {
   static constexpr bool value = true;
   using Vector = Lanes;
-  static Lanes load(const float* weights) { return *reinterpret_cast<const Lanes*>(weights); }
+  static Lanes load(const void* values) { return *static_cast<const Lanes*>(values); }
   static Lanes broadcast(const void* value) { return *static_cast<const float*>(value) - Lanes{}; }
   static Lanes add(Lanes sum, Lanes value, Lanes weights) { return sum + value * weights; }
 };
@@ -60,7 +60,7 @@ template <>
 struct Multiplies<Bf16> {
   static constexpr bool value = true;
   using Vector = __m512i;
-  static __m512i load(const Bf16Pair* weights) { return _mm512_loadu_si512(weights); }
+  static __m512i load(const void* values) { return _mm512_loadu_si512(values); }
   static __m512i broadcast(const void* value) {
     int pair;
     __builtin_memcpy(&pair, value, sizeof pair);
@@ -160,6 +160,57 @@ void convolve(const T* const* cells, O* const* out, int64_t count, int64_t lines
     }
     packed += size * vectors * kLanes;
     c += width;
+  }
+}
+
+/// (Σ a₀₁, Σ a₂₃, …, Σ b₀₁, Σ b₂₃, …): sums of neighbours.
+inline Lanes add_neighbours(Lanes a, Lanes b) {
+  IntLanes even;
+  for (int i = 0; i < kLanes; ++i) even[i] = 2 * i;
+  return __builtin_shuffle(a, b, even) + __builtin_shuffle(a, b, even + 1);
+}
+
+template <typename T>
+void dots(const T* first, int64_t step, int64_t count, int64_t lines, int64_t width,
+          int64_t line_stride, const T* weight, float* out, int64_t out_step) {
+  using M = Multiplies<T>;
+  constexpr int64_t kStep = Factor<T>::kValues * kLanes;
+  const int64_t step3 = 3 * step;
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const int64_t cells = count - i < kLanes ? count - i : kLanes;
+    // All loops over r and q unroll, so that sums are registers. Four pointers and distances: one
+    // for each cell would be too many registers.
+    Lanes sums[kLanes];
+    const T* at[kLanes / 4];
+#pragma GCC unroll 16
+    for (int r = 0; r < kLanes; ++r) sums[r] = Lanes{};
+#pragma GCC unroll 4
+    for (int q = 0; q < kLanes / 4; ++q) at[q] = first + (i + 4 * q) * step;
+    const T* row = weight;
+    for (int64_t y = 0; y < lines; ++y) {
+      for (int64_t t = 0; t < width; t += kStep) {
+        const auto weights = M::load(row + t);
+#pragma GCC unroll 4
+        for (int q = 0; q < kLanes / 4; ++q) {
+          const T* p = at[q] + t;
+          sums[4 * q] = M::add(sums[4 * q], M::load(p), weights);
+          sums[4 * q + 1] = M::add(sums[4 * q + 1], M::load(p + step), weights);
+          sums[4 * q + 2] = M::add(sums[4 * q + 2], M::load(p + 2 * step), weights);
+          sums[4 * q + 3] = M::add(sums[4 * q + 3], M::load(p + step3), weights);
+        }
+      }
+      row += width;
+#pragma GCC unroll 4
+      for (int q = 0; q < kLanes / 4; ++q) at[q] += line_stride;
+    }
+#pragma GCC unroll 4
+    for (int left = kLanes / 2; left > 0; left /= 2) {
+#pragma GCC unroll 8
+      for (int r = 0; r < left; ++r) sums[r] = add_neighbours(sums[2 * r], sums[2 * r + 1]);
+    }
+    float results[kLanes];
+    store_lanes(results, sums[0]);
+    for (int64_t r = 0; r < cells; ++r) out[(i + r) * out_step] = results[r];
   }
 }
 

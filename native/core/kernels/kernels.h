@@ -53,6 +53,12 @@ struct ValueKernels {
   void (*convolve_wide)(const T* const* cells, float* const* out, int64_t count, int64_t lines,
                         int64_t line, int64_t line_stride, const Item* packed, int64_t channels);
 
+  /// A convolution with one channel: out[i·out_step] = Σ_y Σ_t first[i·step + y·line_stride + t] ·
+  /// weight[y·width + t], for i < count, y < lines and t < width, a multiple of kValues·lanes. Up
+  /// to 15 more places are read, without using them. Null as above.
+  void (*dots)(const T* first, int64_t step, int64_t count, int64_t lines, int64_t width,
+               int64_t line_stride, const T* weight, float* out, int64_t out_step);
+
   /// What `count` cells, or pairs of cells, add to the gradient of a convolution's weight:
   /// sums[y·line + t][c] += Σ_i cells[i][y·line_stride + t] · grid[i][c], for y < lines, t < line
   /// and c < channels, which is a multiple of `lanes`. Null as above.

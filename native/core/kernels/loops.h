@@ -639,6 +639,7 @@ constexpr ValueKernels<T> make_value_kernels() {
   ValueKernels<T> set = {nullptr,
                          nullptr,
                          nullptr,
+                         nullptr,
                          affine_activate<T, T>,
                          affine_activate<T, float>,
                          norm_backward_sums<T>,
@@ -651,6 +652,7 @@ constexpr ValueKernels<T> make_value_kernels() {
   if constexpr (Multiplies<T>::value) {
     set.convolve = convolve<T, T>;
     set.convolve_wide = convolve<T, float>;
+    set.dots = dots<T>;
     set.add_weight_gradient = add_weight_gradient<T>;
   }
   return set;

@@ -113,6 +113,32 @@ TEST_P(KernelsTest, ConvolveIsTheSumOverTheWindow) {
   }
 }
 
+TEST_P(KernelsTest, DotsAreTheSumsOverTheWindow) {
+  constexpr int64_t lines = 2;
+  constexpr int64_t line_stride = 900;
+  const at::Tensor image = at::randn({4000});
+  for (const int64_t step : {1, 5, 32}) {
+    for (const int64_t count : {1, 3, 16, 29}) {
+      const auto expect_dots = [&]<typename T>(T, const ValueKernels<T>& loops, double tolerance) {
+        if (loops.dots == nullptr) return;
+        const int64_t width = 2 * Factor<T>::kValues * k().lanes;
+        const at::Tensor x = image.to(kScalarType<T>);
+        const at::Tensor weight = at::randn({lines, width}).to(kScalarType<T>);
+        at::Tensor out = at::full({2 * count}, 7.0F);
+        loops.dots(values<T>(x), step, count, lines, width, line_stride, values<T>(weight),
+                   out.data_ptr<float>(), 2);
+        const at::Tensor windows =
+            as_double(x).as_strided({count, lines, width}, {step, line_stride, 1});
+        const at::Tensor expected = (windows * as_double(weight)).sum({1, 2});
+        EXPECT_LT(error(out.view({count, 2}).select(1, 0), expected), tolerance);
+        EXPECT_TRUE(out.view({count, 2}).select(1, 1).eq(7.0F).all().item<bool>());
+      };
+      expect_dots(0.0F, k().fp32, 1e-5);
+      expect_dots(Bf16{}, k().bf16, 1e-5);
+    }
+  }
+}
+
 TEST_P(KernelsTest, AddWeightGradientIsTheSumOverTheCells) {
   constexpr int64_t line_stride = 40;
   const at::Tensor image = at::randn({2000});
