@@ -359,9 +359,13 @@ class Dropout : public Layer {
       masks_ = at::empty({images, spec_.in.numel()}, options);
     }
     const double keep = 1.0 - spec_.drop_rate;
-    const at::Generator generator =
-        make_generator(masks_.device(), random_bits(seed, RandomPurpose::kDropout, step, index_));
-    masks_.narrow(0, 0, images).bernoulli_(keep, generator).div_(keep);
+    const uint64_t bits = random_bits(seed, RandomPurpose::kDropout, step, index_);
+    const at::Tensor masks = masks_.narrow(0, 0, images);
+    if (masks.is_cpu() && masks.scalar_type() == at::kFloat) {
+      draw_dropout(masks, keep, bits);
+    } else {
+      masks.bernoulli_(keep, make_generator(masks.device(), bits)).div_(keep);
+    }
   }
 
   Value forward(const Value& value, PassContext& context) override {

@@ -2,6 +2,7 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
+#include <ATen/Parallel.h>
 
 #include <numeric>
 #include <utility>
@@ -9,9 +10,11 @@
 namespace flexae {
 namespace {
 
+constexpr uint64_t kGamma = 0x9e3779b97f4a7c15ULL;
+
 /// SplitMix64 (Steele, Lea, Flood, 2014).
 uint64_t mix(uint64_t x) {
-  x += 0x9e3779b97f4a7c15ULL;
+  x += kGamma;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
   return x ^ (x >> 31);
@@ -33,6 +36,20 @@ std::vector<int64_t> random_permutation(int64_t n, uint64_t seed, RandomPurpose 
     std::swap(order[i - 1], order[j]);
   }
   return order;
+}
+
+void draw_dropout(const at::Tensor& mask, double keep, uint64_t bits) {
+  // The upper 32 bits of SplitMix64's sequence from `bits` on.
+  constexpr int64_t kValuesAThread = 1 << 12;
+  const auto limit = static_cast<uint64_t>(keep * 0x1p32);
+  const auto kept = static_cast<float>(1.0 / keep);
+  auto* values = mask.mutable_data_ptr<float>();
+  at::parallel_for(0, mask.numel(), kValuesAThread, [&](int64_t begin, int64_t end) {
+    uint64_t state = bits + static_cast<uint64_t>(begin) * kGamma;
+    for (int64_t i = begin; i < end; ++i, state += kGamma) {
+      values[i] = mix(state) >> 32 < limit ? kept : 0.0F;
+    }
+  });
 }
 
 at::Generator make_generator(at::Device device, uint64_t bits) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <vector>
@@ -18,6 +19,10 @@ uint64_t random_bits(uint64_t seed, RandomPurpose purpose, uint64_t a, uint64_t 
 /// A permutation of 0…n−1 (Fisher–Yates), the same on every platform.
 std::vector<int64_t> random_permutation(int64_t n, uint64_t seed, RandomPurpose purpose,
                                         uint64_t a);
+
+/// Fills a contiguous fp32 tensor on the CPU with 1/keep at random places, a share `keep` of all,
+/// and zeros elsewhere.
+void draw_dropout(const at::Tensor& mask, double keep, uint64_t bits);
 
 /// A generator of its own for `device`, seeded with `bits`.
 at::Generator make_generator(at::Device device, uint64_t bits);

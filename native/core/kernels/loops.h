@@ -54,7 +54,18 @@ struct Exponential {
   F less;
 };
 
-/// Cephes's polynomial of 2ᶠ (exp2f), for x in [-87.33, 88.37]. The relative error grows with |x|
+/// 2ᶠ − 1 for |f| ≤ ½: Cephes's polynomial (exp2f).
+template <typename F>
+inline F exp2_less_one(F f) {
+  F p = f * 1.535336188319500e-4F + 1.339887440266574e-3F;
+  p = p * f + 9.618437357674640e-3F;
+  p = p * f + 5.550332471162809e-2F;
+  p = p * f + 2.402264791363012e-1F;
+  p = p * f + 6.931472028550421e-1F;
+  return p * f;
+}
+
+/// For x in [-87.33, 88.37]. The relative error grows with |x|
 /// to 5e-6, by the rounding of x·log₂e.
 template <typename F>
 inline Exponential<F> split_exp(F x) {
@@ -63,12 +74,7 @@ inline Exponential<F> split_exp(F x) {
   const F t = x * 1.44269504088896341F;
   const F rounded = t + kRound;
   const F f = t - (rounded - kRound);
-  F p = f * 1.535336188319500e-4F + 1.339887440266574e-3F;
-  p = p * f + 9.618437357674640e-3F;
-  p = p * f + 5.550332471162809e-2F;
-  p = p * f + 2.402264791363012e-1F;
-  p = p * f + 6.931472028550421e-1F;
-  return {from_bits((to_bits(rounded) << 23) + 0x3f800000), p * f};
+  return {from_bits((to_bits(rounded) << 23) + 0x3f800000), exp2_less_one(f)};
 }
 
 template <typename F>
@@ -92,6 +98,31 @@ inline F fast_expm1_negative(F x) {
   const Exponential<F> e = split_exp(x < -87.33F ? F{} - 87.33F : x);
   return e.power * e.less + (e.power - 1.0F);
 }
+
+#ifdef __AVX512F__
+// AVX-512 splits off and puts back exponents by one instruction each, at any x.
+inline Lanes fast_exp(Lanes x) {
+  const Lanes t = x * 1.44269504088896341F;
+  const Lanes f = (Lanes)_mm512_reduce_ps((__m512)t, 1);  // t − ⌊t⌋
+  // Minimax for 2ᶠ in [0, 1), relative error 1.6e-7 in fp32.
+  Lanes p = f * 1.8775767e-3F + 8.9893406e-3F;
+  p = p * f + 5.5826318e-2F;
+  p = p * f + 2.4015361e-1F;
+  p = p * f + 6.9315308e-1F;
+  p = p * f + 0.99999994F;
+  return (Lanes)_mm512_scalef_ps((__m512)p, (__m512)t);
+}
+inline Lanes fast_exp_not_large(Lanes x) {
+  return fast_exp(x);
+}
+inline Lanes fast_expm1_negative(Lanes x) {
+  const Lanes t = x * 1.44269504088896341F;
+  const Lanes f = (Lanes)_mm512_reduce_ps((__m512)t, 0);  // t less the nearest integer
+  const Lanes one = Lanes{} + 1.0F;
+  const Lanes power = (Lanes)_mm512_scalef_ps((__m512)one, (__m512)(t - f));
+  return power * exp2_less_one(f) + (power - 1.0F);
+}
+#endif
 
 /// ln(1 + u) for u in [0, 1]: Cephes's logf polynomial on the mantissa of 1 + u.
 template <typename F>
