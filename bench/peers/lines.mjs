@@ -68,14 +68,15 @@ export function trainingLines(precisions) {
   return lines;
 }
 
-/** Lines of embedding with an exported encoder. */
-export function encodingLines() {
-  const lines = [{ name: OURS, peer: "ours", start: node, job: {} }];
+/** Lines of embedding with an exported encoder, in one precision. */
+export function encodingLines(precision) {
+  const lines = [{ name: `${OURS} ${precision}`, peer: "ours", precision, start: node, job: {} }];
   for (const layout of ["channels_last", "nchw"]) {
     for (const optimize of [true, false]) {
       lines.push({
-        name: `torch.jit ${layout}${optimize ? " frozen, optimized" : ""}`,
+        name: `torch.jit ${layout}${optimize ? " frozen, optimized" : ""} ${precision}`,
         peer: "pytorch",
+        precision,
         tunable: true,
         start: python("torchscript_peer.py"),
         job: { layout, optimize },

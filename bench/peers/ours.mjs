@@ -33,7 +33,11 @@ async function trainer() {
 
 /** The library's own way: floats in memory in, floats out. */
 async function encoder() {
-  const model = await load(job.encoder, { device: "cpu", batchSize: job.batchSize });
+  const model = await load(job.encoder, {
+    device: "cpu",
+    batchSize: job.batchSize,
+    precision: job.precision,
+  });
   const bytes = readFileSync(job.images);
   const size = product(model.inputShape) * job.batchSize;
   const batches = [];

@@ -295,13 +295,20 @@ async function compareNetwork(network, flexae, context) {
       }
     }
     if (context.encoding) {
-      note(`${network.title}: embedding`);
-      const encoding = { ...job, batchSize: ENCODE_BATCH };
-      const { lines, lost } = await race(encodingLines().filter(wanted), encoding, context);
-      const compared = compare(lines, OURS);
-      result.encoding = { batchSize: ENCODE_BATCH, lines: compared, lost };
-      show(`${network.title}: embedding with en.pt, batch ${ENCODE_BATCH}`, compared);
-      say();
+      result.encoding = [];
+      for (const precision of context.precisions) {
+        note(`${network.title}: embedding, ${precision}`);
+        const encoding = { ...job, batchSize: ENCODE_BATCH };
+        const specs = encodingLines(precision).filter(wanted);
+        const { lines, lost } = await race(specs, encoding, context);
+        const compared = compare(lines, `${OURS} ${precision}`);
+        result.encoding.push({ precision, batchSize: ENCODE_BATCH, lines: compared, lost });
+        show(
+          `${network.title}: embedding with en.pt, batch ${ENCODE_BATCH}, ${precision}`,
+          compared,
+        );
+        say();
+      }
     }
     return result;
   } finally {

@@ -22,9 +22,10 @@ def main() -> None:
 
         def run(steps: int) -> dict[str, float]:
             nonlocal position
-            for _ in range(steps):
-                encoder(batches[position % len(batches)])
-                position += 1
+            with torch.autocast("cpu", torch.bfloat16, enabled=job["precision"] == "bf16"):
+                for _ in range(steps):
+                    encoder(batches[position % len(batches)])
+                    position += 1
             return {}
 
         protocol.serve(run, {"parameters": parameters, "version": torch.__version__}, warm_up=5)

@@ -18,6 +18,7 @@
 #include "core/device_feed.h"
 #include "core/error.h"
 #include "core/loss.h"
+#include "core/precision.h"
 #include "core/script_model.h"
 #include "core/summary.h"
 
@@ -60,13 +61,23 @@ struct Loaded {
   std::string config_json;
   std::vector<int64_t> input_shape;
   std::vector<int64_t> embedding_shape;
+  Precision precision;
 };
 
-Loaded load(const std::string& path, at::Device device, bool trust) {
-  const auto model = std::make_shared<SharedModel>(
-      "The model", [&] { return std::make_unique<ScriptModel>(path, device, trust); });
+Loaded load(const std::string& path, at::Device device, bool trust,
+            const std::string& precision_name) {
+  const Precision precision = resolve_precision(precision_name, device);
+  const auto model = std::make_shared<SharedModel>("The model", [&] {
+    return std::make_unique<ScriptModel>(path, device, trust, /*native=*/true, precision);
+  });
   return model->with<Loaded>([&](ScriptModel& m) -> Loaded {
-    return {model, m.is_autoencoder(), m.config_json(), m.input_shape(), m.embedding_shape()};
+    if (!m.is_native() && precision_name == "bf16") {
+      throw Error(ErrorCode::kConfig, path +
+                                          " was not written by this program, and computes as it "
+                                          "was exported: leave precision out");
+    }
+    return {model,           m.is_autoencoder(),  m.config_json(),
+            m.input_shape(), m.embedding_shape(), m.is_native() ? precision : Precision::kFp32};
   });
 }
 
@@ -80,6 +91,7 @@ Napi::Object make_handle(Napi::Env env, const Loaded& loaded, at::Device device)
   handle.Set("inputShape", to_js(env, shape));
   handle.Set("embeddingShape", to_js(env, loaded.embedding_shape));
   handle.Set("device", device.str());
+  handle.Set("precision", precision_name(loaded.precision));
 
   using Method = at::Tensor (ScriptModel::*)(const at::Tensor&);
   const auto add = [&](const char* name, Method method, bool decodes) {
@@ -191,9 +203,11 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
   return guarded(env, [&]() -> Napi::Value {
     const std::string path = to_text(info[0], "path");
     const at::Device device = resolve_device(to_text(info[1], "device"));
-    const bool trust = get_boolean(to_object(info[2], "options"), "trust");
+    const Napi::Object options = to_object(info[2], "options");
+    const bool trust = get_boolean(options, "trust");
+    const std::string precision = get_string(options, "precision");
     return Task<Loaded>::run(
-        env, [path, device, trust] { return load(path, device, trust); },
+        env, [=] { return load(path, device, trust, precision); },
         [device](Napi::Env env, Loaded& loaded) -> Napi::Value {
           return make_handle(env, loaded, device);
         });

@@ -28,10 +28,11 @@ Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device de
                          Precision precision, bool stages)
     : Autoencoder(config, trained_layers(config), seed, device, precision, stages) {}
 
-Autoencoder Autoencoder::encoder_only(const ModelConfig& config, at::Device device) {
+Autoencoder Autoencoder::encoder_only(const ModelConfig& config, at::Device device,
+                                      Precision precision) {
   std::vector<LayerSpec> specs = make_layers(config);
   std::erase_if(specs, [](const LayerSpec& spec) { return spec.part != Part::kEncoder; });
-  return {config, specs, /*seed=*/0, device, Precision::kFp32, /*stages=*/true};
+  return {config, specs, /*seed=*/0, device, precision, /*stages=*/true};
 }
 
 Autoencoder::Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>& specs,

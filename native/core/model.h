@@ -27,7 +27,8 @@ class Autoencoder {
               Precision precision = Precision::kFp32, bool stages = true);
 
   /// Without the decoder, which decode() and training need: for embeddings alone.
-  static Autoencoder encoder_only(const ModelConfig& config, at::Device device);
+  static Autoencoder encoder_only(const ModelConfig& config, at::Device device,
+                                  Precision precision = Precision::kFp32);
 
   [[nodiscard]] const ModelConfig& config() const { return config_; }
   [[nodiscard]] at::Device device() const { return device_; }

@@ -26,6 +26,7 @@ struct ScriptModel::Impl {
   std::vector<int64_t> input_shape;
   std::vector<int64_t> embedding_shape;
   at::Device device = at::kCPU;
+  Precision precision = Precision::kFp32;
   bool autoencoder = false;
 
   at::Tensor call(const char* method, const at::Tensor& images) {
@@ -36,8 +37,8 @@ struct ScriptModel::Impl {
     const c10::NoGradGuard no_grad;
     config_json = std::move(file.config_json);
     autoencoder = file.autoencoder;
-    native.emplace(autoencoder ? Autoencoder(file.config, 0, device)
-                               : Autoencoder::encoder_only(file.config, device));
+    native.emplace(autoencoder ? Autoencoder(file.config, 0, device, precision)
+                               : Autoencoder::encoder_only(file.config, device, precision));
     try {
       native->load_state(file.weights);
     } catch (const Error& error) {
@@ -88,9 +89,11 @@ at::Tensor as_float(const at::Tensor& images) {
 
 }  // namespace
 
-ScriptModel::ScriptModel(const std::string& path, at::Device device, bool trust, bool native)
+ScriptModel::ScriptModel(const std::string& path, at::Device device, bool trust, bool native,
+                         Precision precision)
     : impl_(std::make_unique<Impl>()) {
   impl_->device = device;
+  impl_->precision = precision;
   if (device.is_cpu()) keep_freed_memory();
   const std::string data = read_file(path);
   if (is_sealed(data, path) && (native || !trust)) {

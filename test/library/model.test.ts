@@ -71,6 +71,24 @@ describe("load", () => {
     }
   });
 
+  it("encodes in bf16 where it is asked to, with fewer digits", async () => {
+    const narrow = await load(join(runDir, "en.pt"), { precision: "bf16" });
+    expect([encoder.precision, narrow.precision]).toEqual(["fp32", "bf16"]);
+    const { data } = await narrow.encode(files);
+    const expected = (await encoder.encode(files)).data;
+    const length = (values: Iterable<number>) => Math.hypot(...values);
+    const difference = data.map((value, i) => value - (expected[i] as number));
+    expect(length(difference)).toBeGreaterThan(0);
+    expect(length(difference)).toBeLessThan(0.02 * length(expected));
+    narrow.dispose();
+    await expect(
+      load(join(runDir, "en.pt"), { precision: "fp16" as "fp32" }),
+    ).rejects.toMatchObject({
+      code: "FLEXAE_CONFIG",
+      message: expect.stringMatching(/auto, fp32 or bf16/),
+    });
+  });
+
   it("reconstructs images, as well as its scores say", async () => {
     const { data, shape } = await model.reconstruct(files);
     expect(shape).toEqual([5, 1, 28, 28]);

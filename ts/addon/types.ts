@@ -310,6 +310,7 @@ export interface ModelHandle {
   /** Shape of one embedding, without the batch. */
   readonly embeddingShape: number[];
   readonly device: string;
+  readonly precision: "fp32" | "bf16";
   /** Embeddings of N images: N × (embedding length) floats. */
   encode(images: Float32Array | Uint8Array): Promise<Float32Array>;
   /** Reconstructions, N×C×H×W floats in [0, 1]. Only for an autoencoder. */
@@ -423,8 +424,15 @@ export interface Addon {
   readCheckpoint(path: string): Promise<CheckpointInfo>;
   /** Throws FLEXAE_CONFIG if another process, or another call, holds the folder. */
   lockFolder(path: string): FolderLock;
-  /** With `trust`, also TorchScript of other origin, which is then run. Rejects with FLEXAE_MODEL, FLEXAE_IO. */
-  loadModel(path: string, device: string, options: { trust: boolean }): Promise<ModelHandle>;
+  /**
+   * With `trust`, also TorchScript of other origin, which is then run. `precision` is auto, fp32 or bf16. Rejects with
+   * FLEXAE_MODEL, FLEXAE_IO, FLEXAE_CONFIG.
+   */
+  loadModel(
+    path: string,
+    device: string,
+    options: { trust: boolean; precision: string },
+  ): Promise<ModelHandle>;
   /** Makes a model and its images and times nothing yet. Throws or rejects with FLEXAE_CONFIG. */
   benchmark(options: BenchmarkOptions): Promise<BenchmarkHandle>;
 }

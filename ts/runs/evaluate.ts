@@ -72,7 +72,9 @@ export async function evaluateRun(
   const path = join(runDir, "ae.pt");
   const device = overrides.device ?? "auto";
   checkDevice(device);
-  const model = await awaitAddon((addon) => addon.loadModel(path, device, { trust }));
+  const model = await awaitAddon((addon) =>
+    addon.loadModel(path, device, { trust, precision: "fp32" }),
+  );
   try {
     const settings = {
       ...settingsOf(path, model.configJson),

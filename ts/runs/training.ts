@@ -372,6 +372,7 @@ class Journal {
     try {
       const model = await loadAddon().loadModel(join(this.folder.path, "ae.pt"), "cpu", {
         trust: false,
+        precision: "fp32",
       });
       try {
         const load = toLoadOptions(this.#plan.settings);
