@@ -353,7 +353,7 @@ export interface BenchmarkHandle {
   /** fp32 or bf16. */
   readonly precision: string;
   readonly threads: number;
-  /** The set of inner loops chosen for this processor: baseline, avx2 or avx512. */
+  /** The set of inner loops chosen for this processor: baseline, avx2, avx512 or avx512bf16. */
   readonly kernels: string;
   /** Runs whole training steps. Gives the milliseconds of each and their mean loss. */
   train(steps: number): Promise<{ milliseconds: number[]; loss: number }>;
