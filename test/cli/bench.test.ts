@@ -23,7 +23,7 @@ describe("flexae bench", () => {
       steps: 12,
       device: "cpu",
       threads: 1,
-      kernels: expect.stringMatching(/^(baseline|avx2|avx512)$/),
+      kernels: expect.stringMatching(/^(baseline|avx2|avx512|avx512bf16)$/),
       deviceName: expect.stringMatching(/./),
     });
     const { msPerStep, msPerStepP10, msPerStepP90 } = result as Record<string, number>;
