@@ -201,7 +201,7 @@ class ConvStage : public Layer {
 
   /// For a forward pass.
   void prepare(int threads) {
-    convolution_.prepare(parameters_[0].value.const_data_ptr<float>(), threads);
+    convolution_.prepare(values<float>(parameters_[0].value), threads);
     using Product = typename Convolution<T>::Product;
     convolution_.pack(transposed_ ? Product::kScatter : Product::kGather);
     if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
@@ -311,11 +311,11 @@ class ConvStage : public Layer {
     invstd_.assign(static_cast<size_t>(c), 0.0);
     std::vector<double> scale(static_cast<size_t>(c));
     std::vector<double> shift(static_cast<size_t>(c));
-    const auto* gamma = parameters_[2].value.const_data_ptr<float>();
-    const auto* beta = parameters_[3].value.const_data_ptr<float>();
-    const auto* bias = parameters_[1].value.const_data_ptr<float>();
-    auto* running_mean = buffers_[0].value.mutable_data_ptr<float>();
-    auto* running_var = buffers_[1].value.mutable_data_ptr<float>();
+    const auto* gamma = values<float>(parameters_[2].value);
+    const auto* beta = values<float>(parameters_[3].value);
+    const auto* bias = values<float>(parameters_[1].value);
+    auto* running_mean = mutable_values<float>(buffers_[0].value);
+    auto* running_var = mutable_values<float>(buffers_[1].value);
     const double fresh = 1.0 - momentum_;
     for (int64_t i = 0; i < c; ++i) {
       // Chan, Golub and LeVeque (1979): moments of parts to moments of the whole.
@@ -512,7 +512,7 @@ class ConvStage : public Layer {
     std::vector<double> k2(static_cast<size_t>(c));
     std::vector<double> k3(static_cast<size_t>(c));
     const double count = static_cast<double>(images * raw_shape_.h * raw_shape_.w);
-    const auto* gamma = parameters_[2].value.const_data_ptr<float>();
+    const auto* gamma = values<float>(parameters_[2].value);
     for (int64_t i = 0; i < c; ++i) {
       double s1 = 0;
       double s2 = 0;

@@ -163,11 +163,17 @@ void convolve(const T* const* cells, O* const* out, int64_t count, int64_t lines
   }
 }
 
-/// (Σ a₀₁, Σ a₂₃, …, Σ b₀₁, Σ b₂₃, …): sums of neighbours.
+/// (a₀ + a₁, a₂ + a₃, …, b₀ + b₁, b₂ + b₃, …)
 inline Lanes add_neighbours(Lanes a, Lanes b) {
-  IntLanes even;
-  for (int i = 0; i < kLanes; ++i) even[i] = 2 * i;
-  return __builtin_shuffle(a, b, even) + __builtin_shuffle(a, b, even + 1);
+#if defined(__AVX512F__)
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30) +
+         __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+#elif defined(__AVX2__)
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14) +
+         __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
+#else
+  return __builtin_shufflevector(a, b, 0, 2, 4, 6) + __builtin_shufflevector(a, b, 1, 3, 5, 7);
+#endif
 }
 
 template <typename T>

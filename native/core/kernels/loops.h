@@ -165,11 +165,11 @@ inline F fast_tanh(F x) {
   return from_bits((to_bits(size) & 0x7fffffff) | (to_bits(x) & ~0x7fffffff));
 }
 
-inline float each(float (*function)(float), float x) {
-  return function(x);
+inline float erf_of(float x) {
+  return __builtin_erff(x);
 }
-inline Lanes each(float (*function)(float), Lanes x) {
-  for (int i = 0; i < kLanes; ++i) x[i] = function(x[i]);
+inline Lanes erf_of(Lanes x) {
+  for (int i = 0; i < kLanes; ++i) x[i] = __builtin_erff(x[i]);
   return x;
 }
 
@@ -182,8 +182,7 @@ inline F apply(F z) {
   if constexpr (kind == A::kSelu) {
     return kSeluScaleF * (z < 0.0F ? kSeluAlphaF * fast_expm1_negative(z) : z);
   }
-  if constexpr (kind == A::kGelu)
-    return 0.5F * z * (1.0F + each(__builtin_erff, z * 0.70710678118654752F));
+  if constexpr (kind == A::kGelu) return 0.5F * z * (1.0F + erf_of(z * 0.70710678118654752F));
   if constexpr (kind == A::kTanh) return fast_tanh(z);
   if constexpr (kind == A::kSigmoid) return fast_sigmoid(z);
   if constexpr (kind == A::kHardSigmoid) {
@@ -214,7 +213,7 @@ inline F slope(F z) {
     return z > 0.0F ? F{} + kSeluScaleF : kSeluScaleF * kSeluAlphaF * fast_exp_not_large(z);
   }
   if constexpr (kind == A::kGelu) {
-    const F cdf = 0.5F * (1.0F + each(__builtin_erff, z * 0.70710678118654752F));
+    const F cdf = 0.5F * (1.0F + erf_of(z * 0.70710678118654752F));
     return cdf + z * 0.39894228040143268F * fast_exp_not_large(-0.5F * z * z);
   }
   if constexpr (kind == A::kTanh) {
@@ -315,8 +314,9 @@ inline void put(Bf16* p, Lanes values) {
 #else
   const IntLanes bits = to_bits(values);
   const IntLanes rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  const IntLanes nan = (bits & 0x7fffffff) > 0x7f800000;
   const ShortLanes narrow =
-      __builtin_convertvector(values != values ? IntLanes{} + 0x7fc0 : rounded, ShortLanes);
+      __builtin_convertvector(nan ? IntLanes{} + 0x7fc0 : rounded, ShortLanes);
   __builtin_memcpy(p, &narrow, sizeof narrow);
 #endif
 }
