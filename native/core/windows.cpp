@@ -12,24 +12,20 @@ constexpr int64_t kShort = 16;
 
 }  // namespace
 
-template <typename T>
-void unfold(const Windows& w, const T* images, int64_t begin, int64_t end, T* rows) {
+void unfold(const Windows& w, const Bf16* images, int64_t begin, int64_t end, Bf16* rows) {
   const int64_t count = w.window_line();
   const int64_t line = w.line();
   w.windows().for_each(begin, end, [&](int64_t, int64_t offset) {
-    const T* from = images + offset;
+    const Bf16* from = images + offset;
     for (int64_t y = 0; y < w.kernel; ++y, from += line, rows += count) {
       if (count > kShort) {
-        std::memcpy(rows, from, static_cast<size_t>(count) * sizeof(T));
+        std::memcpy(rows, from, static_cast<size_t>(count) * sizeof(Bf16));
       } else {
         for (int64_t i = 0; i < count; ++i) rows[i] = from[i];
       }
     }
   });
 }
-
-template void unfold(const Windows&, const float*, int64_t, int64_t, float*);
-template void unfold(const Windows&, const Bf16*, int64_t, int64_t, Bf16*);
 
 void fold_add(const Windows& w, const float* rows, int64_t begin, int64_t end, float* images) {
   const auto add = kernels().add;

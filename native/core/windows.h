@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "core/kernels/kernels.h"
+
 namespace flexae {
 
 /// Places in images that lie one after another: rows × columns in each, at equal distances. All in
@@ -80,9 +82,8 @@ struct Windows {
 };
 
 /// Copies the windows of cells [begin, end) out of the images into rows of size() values
-/// ("im2col"). T is float or Bf16.
-template <typename T>
-void unfold(const Windows& w, const T* images, int64_t begin, int64_t end, T* rows);
+/// ("im2col").
+void unfold(const Windows& w, const Bf16* images, int64_t begin, int64_t end, Bf16* rows);
 
 /// Adds such rows, in fp32, back onto the images ("col2im").
 void fold_add(const Windows& w, const float* rows, int64_t begin, int64_t end, float* images);
