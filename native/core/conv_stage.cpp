@@ -94,8 +94,10 @@ class ConvStage : public Layer {
   [[nodiscard]] bool infers() const override { return true; }
 
   void prepare_inference(int threads) override {
+    if (frozen_ && threads <= prepared_) return;
     prepare(threads);
     norm_ = moving_norm();
+    prepared_ = threads;
   }
 
   void infer(const float* images, int64_t count, float* out, int thread) override {
@@ -621,6 +623,7 @@ class ConvStage : public Layer {
   Convolution<T> convolution_;
   int64_t period_ = 0;
   int64_t group_ = 1;  ///< images at a time
+  int prepared_ = 0;   ///< threads that frozen weights have been prepared for
 
   std::vector<Scratch> scratch_;
   ScratchBuffer<T> raw_, input_grad_;

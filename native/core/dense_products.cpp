@@ -19,6 +19,9 @@ namespace {
 constexpr int64_t kRows = 12;
 constexpr int64_t kColumns = 1024;
 
+/// Images for which a panel of a packed weight is read.
+constexpr int64_t kImages = 96;
+
 int64_t round_up(int64_t value, int64_t step) {
   return (value + step - 1) / step * step;
 }
@@ -65,6 +68,18 @@ const T* DenseProducts<T>::factor(const at::Tensor& tensor) {
 }
 
 template <typename T>
+const T* DenseProducts<T>::rows_apart(const at::Tensor& vectors, int64_t stride) {
+  const int64_t columns = vectors.size(1);
+  if (stride == columns) return factor(vectors);
+  // What is behind a row is zero from the beginning, and nobody writes there.
+  T* rows = rows_.zeros(vectors.size(0) * stride);
+  for (int64_t i = 0; i < vectors.size(0); ++i) {
+    kernels_of<T>().store(values<float>(vectors) + i * columns, rows + i * stride, columns);
+  }
+  return rows;
+}
+
+template <typename T>
 void DenseProducts<T>::pack_batch(const at::Tensor& vectors) {
   const int64_t images = vectors.size(0);
   batch_.reset(1, vectors.size(1), round_up(images, 2 * kernels().lanes));
@@ -107,6 +122,44 @@ at::Tensor DenseProducts<T>::forward(const at::Tensor& x, const at::Tensor& weig
       kernels_of<T>().convolve_wide(rows.data(), results.data(), count, 1, inputs, 0, batch_.data(),
                                     width);
       transpose(sums.data(), width, count, images, y + first, outputs);
+    }
+  });
+  return out;
+}
+
+template <typename T>
+at::Tensor DenseProducts<T>::infer(const at::Tensor& x, const at::Tensor& weight) {
+  const int64_t images = x.size(0);
+  const int64_t inputs = weight.size(1);
+  const int64_t outputs = weight.size(0);
+  at::Tensor out = at::empty({images, outputs}, at::kFloat);
+  if (images == 0) return out;
+  if (weight_.empty()) {
+    weight_.reset(1, inputs, outputs);
+    weight_.set_all(factor(weight), outputs);
+  }
+  const int64_t stride = round_up(inputs, Factor<T>::kValues);
+  const T* vectors = rows_apart(x, stride);
+  auto* y = out.mutable_data_ptr<float>();
+  const int64_t lanes = 2 * kernels().lanes;
+  const int64_t panels = (outputs + lanes - 1) / lanes;
+  // Few outputs go round for all threads if each takes a part of the images.
+  const int64_t parts = (at::get_num_threads() + panels - 1) / panels;
+  const int64_t block = std::min(kImages, round_up((images + parts - 1) / parts, kRows));
+  const int64_t blocks = (images + block - 1) / block;
+  at::parallel_for(0, panels * blocks, 1, [&](int64_t begin, int64_t end) {
+    std::array<const T*, kImages> rows{};
+    std::array<float*, kImages> results{};
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t channel = item / blocks * lanes;
+      const int64_t first = item % blocks * block;
+      const int64_t count = std::min(block, images - first);
+      for (int64_t i = 0; i < count; ++i) {
+        rows[static_cast<size_t>(i)] = vectors + (first + i) * stride;
+        results[static_cast<size_t>(i)] = y + (first + i) * outputs + channel;
+      }
+      kernels_of<T>().convolve_wide(rows.data(), results.data(), count, 1, inputs, 0,
+                                    weight_.step(channel, 0), std::min(lanes, outputs - channel));
     }
   });
   return out;

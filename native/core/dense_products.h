@@ -21,6 +21,8 @@ class DenseProducts {
 
   /// x · weightᵀ: N×O, of N×I and O×I.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& weight);
+  /// The same, of a weight that never changes: it is packed once, and the batch never.
+  at::Tensor infer(const at::Tensor& x, const at::Tensor& weight);
   /// dz · weight: N×I, of N×O and O×I.
   at::Tensor input_gradient(const at::Tensor& dz, const at::Tensor& weight);
   /// dzᵀ · x: O×I, of N×O and N×I.
@@ -31,12 +33,16 @@ class DenseProducts {
 
   /// `tensor`'s values as T: its own if they are.
   const T* factor(const at::Tensor& tensor);
+  /// The same with rows `stride` values apart, zero between them.
+  const T* rows_apart(const at::Tensor& vectors, int64_t stride);
   /// The batch as channels, in whole pairs of registers whatever its size: sums are then always
   /// added up in the same order.
   void pack_batch(const at::Tensor& vectors);
 
   Panels<T> batch_;
+  Panels<T> weight_;  ///< of infer()
   ScratchBuffer<T> factor_;
+  ScratchBuffer<T> rows_;  ///< apart, of infer()
 };
 
 }  // namespace flexae

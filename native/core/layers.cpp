@@ -211,7 +211,11 @@ class Dense : public Layer {
     const at::Tensor x = value.dense();
     const at::Tensor& weight = parameters_[0].value;
     at::Tensor z = by_kernels(
-        x, [&](auto& products) { return products.forward(x.contiguous(), weight); },
+        x,
+        [&](auto& products) {
+          const at::Tensor vectors = x.contiguous();
+          return frozen_ ? products.infer(vectors, weight) : products.forward(vectors, weight);
+        },
         [&] {
           return at::mm(narrowed(x), narrowed(weight.to(x.scalar_type())).t()).to(x.scalar_type());
         });

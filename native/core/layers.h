@@ -62,6 +62,8 @@ class Layer {
   /// threads at a time, each for images of its own.
   [[nodiscard]] virtual bool infers() const { return false; }
   virtual void prepare_inference(int /*threads*/) {}
+  /// The weights stay as they are from now on, and what prepare_inference() makes of them, too.
+  void freeze() { frozen_ = true; }
   /// Outputs of `count` images, both fp32 and H×W×C, in evaluation mode. `thread`: below what
   /// prepare_inference() was told.
   virtual void infer(const float* /*images*/, int64_t /*count*/, float* /*out*/, int /*thread*/) {}
@@ -86,6 +88,7 @@ class Layer {
  protected:
   LayerSpec spec_;
   Precision precision_ = Precision::kFp32;
+  bool frozen_ = false;
   std::vector<Parameter> parameters_;
   std::vector<Buffer> buffers_;
 };

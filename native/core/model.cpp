@@ -218,4 +218,8 @@ void Autoencoder::load_state(const std::vector<std::pair<std::string, at::Tensor
   }
 }
 
+void Autoencoder::freeze() {
+  for (const auto& layer : layers_) layer->freeze();
+}
+
 }  // namespace flexae

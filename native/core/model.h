@@ -64,6 +64,9 @@ class Autoencoder {
   [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> state() const;
   /// Copies values in, by name. Throws Error(kModel) naming a tensor that is missing or misshapen.
   void load_state(const std::vector<std::pair<std::string, at::Tensor>>& state);
+  /// The weights stay as they are from now on, for evaluation only: what a pass makes of them first
+  /// is kept.
+  void freeze();
 
  private:
   Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>& specs, uint64_t seed,

@@ -42,6 +42,7 @@ class Panels {
     items_.assign(static_cast<size_t>(rounded * rows_), Item{});
   }
 
+  [[nodiscard]] bool empty() const { return items_.empty(); }
   [[nodiscard]] const Item* data() const { return items_.data(); }
 
   /// The values of the first `channels` channels: `weight` holds channels × lines·line. Several

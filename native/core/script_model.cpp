@@ -41,6 +41,7 @@ struct ScriptModel::Impl {
                                : Autoencoder::encoder_only(file.config, device, precision));
     try {
       native->load_state(file.weights);
+      native->freeze();
     } catch (const Error& error) {
       throw Error(ErrorCode::kModel, path + " cannot be used: " + error.what());
     }

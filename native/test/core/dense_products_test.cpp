@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -28,6 +29,7 @@ void compare(int64_t images, int64_t inputs, int64_t outputs, double tolerance) 
   const at::Tensor dz64 = dz.to(at::kDouble);
   const at::Tensor weight64 = weight.to(at::kDouble);
   expect_close(products.forward(x, weight), x64.mm(weight64.t()));
+  expect_close(products.infer(x, weight), x64.mm(weight64.t()));
   expect_close(products.input_gradient(dz, weight), dz64.mm(weight64));
   expect_close(products.weight_gradient(dz, x), dz64.t().mm(x64));
 }
@@ -60,17 +62,34 @@ TEST(DenseProducts, DoNotDependOnTheOtherImagesOrTheThreads) {
   const at::Tensor weight = at::randn({83, 301});
   const at::Tensor dz = at::randn({70, 83});
   const at::Tensor all = products.forward(x, weight);
+  const at::Tensor inferred = products.infer(x, weight);
   const at::Tensor gradient = products.input_gradient(dz, weight);
   for (const int64_t count : {1, 9, 33}) {
     EXPECT_TRUE(products.forward(x.narrow(0, 20, count), weight).equal(all.narrow(0, 20, count)));
+    EXPECT_TRUE(
+        products.infer(x.narrow(0, 20, count), weight).equal(inferred.narrow(0, 20, count)));
     EXPECT_TRUE(products.input_gradient(dz.narrow(0, 20, count), weight)
                     .equal(gradient.narrow(0, 20, count)));
   }
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
   EXPECT_TRUE(products.forward(x, weight).equal(all));
+  EXPECT_TRUE(products.infer(x, weight).equal(inferred));
   EXPECT_TRUE(products.input_gradient(dz, weight).equal(gradient));
   at::set_num_threads(threads);
+}
+
+TEST(DenseProducts, OfAnImageWithNanLeaveTheOthersAlone) {
+  if (!DenseProducts<Bf16>::available()) GTEST_SKIP() << "this processor does not multiply bf16";
+  at::manual_seed(10);
+  DenseProducts<Bf16> products;
+  const at::Tensor x = at::randn({5, 33});
+  const at::Tensor weight = at::randn({7, 33});
+  const at::Tensor alone = products.infer(x, weight);
+  x[3].fill_(std::numeric_limits<float>::quiet_NaN());
+  const at::Tensor beside = products.infer(x, weight);
+  EXPECT_TRUE(beside[3].isnan().all().item<bool>());
+  for (const int64_t i : {0, 1, 2, 4}) EXPECT_TRUE(beside[i].equal(alone[i])) << i;
 }
 
 TEST(DenseProducts, OfNoImagesAreEmpty) {
