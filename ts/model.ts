@@ -8,7 +8,8 @@ import type { ModelConfig } from "./runs/setting.js";
 
 /**
  * Images to run a model on: a path or a list of paths; encoded files (PNG, JPEG, …) as Buffers or
- * Uint8Arrays, one or a list; or a batch that is decoded already, N×C×H×W floats in [0, 1].
+ * Uint8Arrays, one or a list; or a batch that is decoded already, N×C×H×W floats in [0, 1]. Such a batch is read where it
+ * lies: until the promise settles it must not be changed, transferred or resized.
  */
 export type ImageInput = string | Uint8Array | readonly (string | Uint8Array)[] | Float32Array;
 
@@ -186,16 +187,21 @@ export class Model {
         );
     }
     const length = product(outputShape);
-    const data = new Float32Array(count * length);
-    for (let from = 0; from < count; from += this.#batchSize) {
-      const batch = await take(from, Math.min(count, from + this.#batchSize));
+    const shape = [count, ...outputShape];
+    const run = async (from: number, to: number) => {
+      const batch = await take(from, to);
       try {
-        data.set(await forward(batch), from * length);
+        return await forward(batch);
       } catch (error) {
         throw translateError(error);
       }
+    };
+    if (count > 0 && count <= this.#batchSize) return { data: await run(0, count), shape };
+    const data = new Float32Array(count * length);
+    for (let from = 0; from < count; from += this.#batchSize) {
+      data.set(await run(from, Math.min(count, from + this.#batchSize)), from * length);
     }
-    return { data, shape: [count, ...outputShape] };
+    return { data, shape };
   }
 }
 

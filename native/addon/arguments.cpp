@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "core/error.h"
@@ -265,7 +264,7 @@ OpenSources open_sources(std::vector<SourceRequest> requests, const Load& load, 
   return open;
 }
 
-at::Tensor to_batch(const Napi::Value& value, const std::vector<int64_t>& image_shape) {
+at::Tensor view_batch(const Napi::Value& value, const std::vector<int64_t>& image_shape) {
   if (!value.IsTypedArray()) wrong("a Float32Array or Uint8Array", "images", value);
   const auto array = value.As<Napi::TypedArray>();
   at::ScalarType type = at::kByte;
@@ -286,11 +285,12 @@ at::Tensor to_batch(const Napi::Value& value, const std::vector<int64_t>& image_
                                         std::to_string(image_shape[2]) + " each) but received " +
                                         std::to_string(length));
   }
-  at::Tensor batch =
-      at::empty({length / one, image_shape[0], image_shape[1], image_shape[2]}, type);
-  const auto* data = static_cast<const char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-  std::memcpy(batch.mutable_data_ptr(), data, batch.nbytes());
-  return batch;
+  auto* data = static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+  return at::from_blob(data, {length / one, image_shape[0], image_shape[1], image_shape[2]}, type);
+}
+
+at::Tensor to_batch(const Napi::Value& value, const std::vector<int64_t>& image_shape) {
+  return view_batch(value, image_shape).clone();
 }
 
 }  // namespace flexae::addon

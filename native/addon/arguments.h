@@ -71,8 +71,10 @@ struct OpenSources {
 OpenSources open_sources(std::vector<SourceRequest> requests, const Load& load, bool pinned,
                          bool once, std::function<void(const std::string&)> note = {});
 
-/// A Float32Array or Uint8Array of N×C×H×W as a tensor of its own. Throws Error(kConfig) if the
-/// length is not a whole, positive number of images.
+/// A Float32Array or Uint8Array of N×C×H×W as a tensor that reads the array's memory. Throws
+/// Error(kConfig) if the length is not a whole, positive number of images.
+at::Tensor view_batch(const Napi::Value& value, const std::vector<int64_t>& image_shape);
+/// The same as a tensor of its own.
 at::Tensor to_batch(const Napi::Value& value, const std::vector<int64_t>& image_shape);
 
 }  // namespace flexae::addon

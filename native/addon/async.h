@@ -10,6 +10,45 @@
 
 namespace flexae::addon {
 
+/// A promise, and what some thread found out for it.
+template <typename T>
+class Answer {
+ public:
+  Answer(Napi::Env env, std::function<Napi::Value(Napi::Env, T&)> convert)
+      : deferred_(Napi::Promise::Deferred::New(env)), convert_(std::move(convert)) {}
+
+  [[nodiscard]] Napi::Promise promise() const { return deferred_.Promise(); }
+
+  /// Keeps what `work` gives or throws. On any thread.
+  template <typename Work>
+  void find(Work&& work) {
+    try {
+      result_ = work();
+    } catch (...) {
+      failure_ = current_failure();
+    }
+  }
+
+  /// On the JavaScript thread, when it is found.
+  void settle(Napi::Env env) {
+    if (failure_) {
+      deferred_.Reject(to_js(env, *failure_).Value());
+      return;
+    }
+    try {
+      deferred_.Resolve(convert_(env, *result_));
+    } catch (const Napi::Error& error) {
+      deferred_.Reject(error.Value());
+    }
+  }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  std::function<Napi::Value(Napi::Env, T&)> convert_;
+  std::optional<T> result_;
+  std::optional<Failure> failure_;
+};
+
 /// Runs `work` on a thread of the pool and settles a promise with `convert` of what it gave.
 template <typename T>
 class Task : public Napi::AsyncWorker {
@@ -17,44 +56,23 @@ class Task : public Napi::AsyncWorker {
   static Napi::Promise run(Napi::Env env, std::function<T()> work,
                            std::function<Napi::Value(Napi::Env, T&)> convert) {
     auto* task = new Task(env, std::move(work), std::move(convert));
-    const Napi::Promise promise = task->deferred_.Promise();
+    const Napi::Promise promise = task->answer_.promise();
     task->Queue();
     return promise;
   }
 
  protected:
-  void Execute() override {
-    try {
-      result_ = work_();
-    } catch (...) {
-      failure_ = current_failure();
-    }
-  }
-
-  void OnOK() override {
-    if (failure_) {
-      deferred_.Reject(to_js(Env(), *failure_).Value());
-      return;
-    }
-    try {
-      deferred_.Resolve(convert_(Env(), *result_));
-    } catch (const Napi::Error& error) {
-      deferred_.Reject(error.Value());
-    }
-  }
+  void Execute() override { answer_.find(work_); }
+  void OnOK() override { answer_.settle(Env()); }
 
  private:
   Task(Napi::Env env, std::function<T()> work, std::function<Napi::Value(Napi::Env, T&)> convert)
       : Napi::AsyncWorker(env, "flexible-autoencoder"),
-        deferred_(Napi::Promise::Deferred::New(env)),
-        work_(std::move(work)),
-        convert_(std::move(convert)) {}
+        answer_(env, std::move(convert)),
+        work_(std::move(work)) {}
 
-  Napi::Promise::Deferred deferred_;
+  Answer<T> answer_;
   std::function<T()> work_;
-  std::function<Napi::Value(Napi::Env, T&)> convert_;
-  std::optional<T> result_;
-  std::optional<Failure> failure_;
 };
 
 }  // namespace flexae::addon

@@ -10,6 +10,7 @@
 
 #include "addon/arguments.h"
 #include "addon/async.h"
+#include "addon/hosted.h"
 #include "addon/threaded.h"
 #include "addon/values.h"
 #include "core/benchmark.h"
@@ -40,15 +41,16 @@ Napi::Array to_numbers(Napi::Env env, const std::vector<double>& values) {
   return array;
 }
 
-Napi::Value make_handle(Napi::Env env, const std::shared_ptr<Bench>& bench) {
+Napi::Value make_handle(Napi::Env env, const std::shared_ptr<Bench>& shared) {
   struct Facts {
     std::string device;
     const char* precision;
     int threads;
   };
-  const auto facts = bench->with<Facts>([](Benchmark& b) -> Facts {
+  const auto facts = shared->with<Facts>([](Benchmark& b) -> Facts {
     return {b.device().str(), precision_name(b.precision()), b.threads()};
   });
+  const auto bench = Hosted<Benchmark>::make(env, shared);
   Napi::Object handle = Napi::Object::New(env);
   handle.Set("device", facts.device);
   handle.Set("precision", facts.precision);
@@ -57,13 +59,10 @@ Napi::Value make_handle(Napi::Env env, const std::shared_ptr<Bench>& bench) {
   handle.Set("train", Napi::Function::New(env, [bench](const Napi::CallbackInfo& info) {
                return guarded(info.Env(), [&]() -> Napi::Value {
                  const int64_t steps = to_count(info[0], "steps");
-                 return Task<Timed>::run(
-                     info.Env(),
-                     [=] {
-                       return bench->with<Timed>([=](Benchmark& b) -> Timed {
-                         std::vector<double> milliseconds = b.train(steps);
-                         return {std::move(milliseconds), b.loss()};
-                       });
+                 return bench->call<Timed>(
+                     [=](Benchmark& b) -> Timed {
+                       std::vector<double> milliseconds = b.train(steps);
+                       return {std::move(milliseconds), b.loss()};
                      },
                      [](Napi::Env env, Timed& timed) -> Napi::Value {
                        Napi::Object object = Napi::Object::New(env);
@@ -76,12 +75,8 @@ Napi::Value make_handle(Napi::Env env, const std::shared_ptr<Bench>& bench) {
   handle.Set("encode", Napi::Function::New(env, [bench](const Napi::CallbackInfo& info) {
                return guarded(info.Env(), [&]() -> Napi::Value {
                  const int64_t batches = to_count(info[0], "batches");
-                 return Task<std::vector<double>>::run(
-                     info.Env(),
-                     [=] {
-                       return bench->with<std::vector<double>>(
-                           [=](Benchmark& b) { return b.encode(batches); });
-                     },
+                 return bench->call<std::vector<double>>(
+                     [=](Benchmark& b) { return b.encode(batches); },
                      [](Napi::Env env, std::vector<double>& milliseconds) -> Napi::Value {
                        return to_numbers(env, milliseconds);
                      });
@@ -89,12 +84,9 @@ Napi::Value make_handle(Napi::Env env, const std::shared_ptr<Bench>& bench) {
              }));
   handle.Set("images", Napi::Function::New(env, [bench](const Napi::CallbackInfo& info) {
                return guarded(info.Env(), [&]() -> Napi::Value {
-                 return Task<at::Tensor>::run(
-                     info.Env(),
-                     [bench] {
-                       return bench->with<at::Tensor>([](Benchmark& b) {
-                         return b.images().cpu().permute({0, 3, 1, 2}).contiguous();
-                       });
+                 return bench->call<at::Tensor>(
+                     [](Benchmark& b) {
+                       return b.images().cpu().permute({0, 3, 1, 2}).contiguous();
                      },
                      [](Napi::Env env, at::Tensor& images) { return to_typed_array(env, images); });
                });

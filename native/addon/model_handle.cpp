@@ -11,6 +11,7 @@
 
 #include "addon/arguments.h"
 #include "addon/async.h"
+#include "addon/hosted.h"
 #include "addon/threaded.h"
 #include "addon/values.h"
 #include "core/augment.h"
@@ -54,6 +55,11 @@ void require_autoencoder(bool autoencoder, const char* what) {
                   " needs an autoencoder, but this is an encoder.\nLoad ae.pt instead of en.pt.");
 }
 
+/// Keeps a JavaScript object from being collected.
+std::shared_ptr<void> keep(const Napi::Value& value) {
+  return std::make_shared<Napi::ObjectReference>(Napi::Persistent(value.As<Napi::Object>()));
+}
+
 /// A model, and what of it does not change.
 struct Loaded {
   std::shared_ptr<SharedModel> model;
@@ -83,7 +89,7 @@ Loaded load(const std::string& path, at::Device device, bool trust,
 
 Napi::Object make_handle(Napi::Env env, const Loaded& loaded, at::Device device) {
   Napi::Object handle = Napi::Object::New(env);
-  const std::shared_ptr<SharedModel> model = loaded.model;
+  const std::shared_ptr<Hosted<ScriptModel>> model = Hosted<ScriptModel>::make(env, loaded.model);
   const bool autoencoder = loaded.autoencoder;
   const std::vector<int64_t> shape = loaded.input_shape;
   handle.Set("kind", autoencoder ? "autoencoder" : "encoder");
@@ -98,16 +104,14 @@ Napi::Object make_handle(Napi::Env env, const Loaded& loaded, at::Device device)
     handle.Set(name, Napi::Function::New(env, [=](const Napi::CallbackInfo& info) -> Napi::Value {
                  return guarded(info.Env(), [&]() -> Napi::Value {
                    if (decodes) require_autoencoder(autoencoder, name);
-                   const at::Tensor batch = to_batch(info[0], shape);
-                   return Task<at::Tensor>::run(
-                       info.Env(),
-                       [=] {
-                         return model->with<at::Tensor>([&](ScriptModel& m) {
-                           const c10::NoGradGuard no_grad;
-                           return (m.*method)(batch.to(device)).to(at::kFloat).cpu().contiguous();
-                         });
+                   const at::Tensor batch = view_batch(info[0], shape);
+                   return model->call<at::Tensor>(
+                       [=](ScriptModel& m) {
+                         const c10::NoGradGuard no_grad;
+                         return (m.*method)(batch.to(device)).to(at::kFloat).cpu().contiguous();
                        },
-                       [](Napi::Env env, at::Tensor& out) { return to_typed_array(env, out); });
+                       [](Napi::Env env, at::Tensor& out) { return to_typed_array(env, out); },
+                       keep(info[0]));
                  });
                }));
   };
@@ -126,27 +130,23 @@ Napi::Object make_handle(Napi::Env env, const Loaded& loaded, at::Device device)
             throw Error(ErrorCode::kConfig, "Expected a positive integer for batchSize");
           }
           const int64_t batch_size = size.As<Napi::Number>().Int64Value();
-          return Task<Evaluated>::run(
-              info.Env(),
-              [=] {
-                return model->with<Evaluated>([&](ScriptModel& m) {
-                  const c10::NoGradGuard no_grad;
-                  int64_t bad = 0;
-                  SourceRequest request{std::move(*source),
-                                        [&bad](const std::string&, const std::string&) { ++bad; }};
-                  std::vector<SourceRequest> requests;
-                  requests.push_back(std::move(request));
-                  const OpenSources open =
-                      open_sources(std::move(requests), load, device.is_cuda(), /*once=*/true);
-                  const int64_t images = open.sources.front()->size();
-                  const Metrics::Values values = score(m, *open.sources.front(), batch_size);
-                  if (bad == images) {
-                    throw Error(ErrorCode::kData,
-                                "None of the " + std::to_string(images) +
-                                    " images can be used. flexae check tells why.");
-                  }
-                  return Evaluated{values, bad};
-                });
+          return model->call<Evaluated>(
+              [=](ScriptModel& m) {
+                const c10::NoGradGuard no_grad;
+                int64_t bad = 0;
+                SourceRequest request{std::move(*source),
+                                      [&bad](const std::string&, const std::string&) { ++bad; }};
+                std::vector<SourceRequest> requests;
+                requests.push_back(std::move(request));
+                const OpenSources open =
+                    open_sources(std::move(requests), load, device.is_cuda(), /*once=*/true);
+                const int64_t images = open.sources.front()->size();
+                const Metrics::Values values = score(m, *open.sources.front(), batch_size);
+                if (bad == images) {
+                  throw Error(ErrorCode::kData, "None of the " + std::to_string(images) +
+                                                    " images can be used. flexae check tells why.");
+                }
+                return Evaluated{values, bad};
               },
               [](Napi::Env env, Evaluated& evaluated) -> Napi::Value {
                 Napi::Object object = to_js(env, evaluated.values);

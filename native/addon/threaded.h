@@ -29,10 +29,21 @@ class Threaded {
     return call<R>([&] { return use(*object_); });
   }
 
+  /// Does not wait. `use` must not throw. False after dispose().
+  bool post(std::function<void(T&)> use) {
+    return worker_.post([this, use = std::move(use)] { use(*object_); });
+  }
+
   /// Does not wait for what was called before, which still finds the object.
   void dispose() {
     worker_.close([this] { object_.reset(); });
   }
+
+  /// Waits for the call under way; those behind it are dropped.
+  void stop() { worker_.stop(); }
+
+  /// The message of a use after dispose().
+  [[nodiscard]] std::string gone() const { return name_ + " has been disposed of."; }
 
  private:
   template <typename R>
@@ -40,7 +51,7 @@ class Threaded {
     std::packaged_task<R()> task(work);
     std::future<R> result = task.get_future();
     if (!worker_.post([&task] { task(); })) {
-      throw Error(ErrorCode::kDisposed, name_ + " has been disposed of.");
+      throw Error(ErrorCode::kDisposed, gone());
     }
     return result.get();
   }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -17,17 +19,19 @@ class Worker {
   Worker() : thread_([this] { loop(); }) {}
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
-  /// Waits for the jobs posted before.
-  ~Worker();
+  ~Worker() { stop(); }
 
   /// Does not wait. `job` must not throw. False after close(): the job is not done then.
   bool post(std::function<void()> job);
   /// Posts the last job. The thread ends behind it.
   void close(std::function<void()> job);
+  /// Waits for the job under way, and drops those behind it.
+  void stop();
 
  private:
   void loop();
 
+  std::atomic<uint64_t> posted_{0};
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> jobs_;

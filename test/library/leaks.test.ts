@@ -104,6 +104,52 @@ describe("the process ends by itself", () => {
       model.dispose();
     `));
 
+  it("after models that the garbage collector found, whose threads went with them", () =>
+    endsAfter(`
+      const { readdirSync } = await import("node:fs");
+      const { setFlagsFromString } = await import("node:v8");
+      setFlagsFromString("--expose-gc");
+      const gc = (await import("node:vm")).runInNewContext("gc");
+      const { runDir } = await createTraining(config).result;
+      const threads = () => readdirSync("/proc/self/task").length;
+      const use = async () => {
+        const model = await load(runDir + "/en.pt");
+        await model.encode(new Float32Array(28 * 28));
+      };
+      await use();
+      const before = threads();
+      for (let i = 0; i < 8; i++) await use();
+      for (let turn = 0; turn < 200 && threads() > before; turn++) {
+        gc();
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      if (threads() > before) throw new Error(threads() + " threads, " + before + " before");
+    `));
+
+  it("by process.exit while models compute", async () => {
+    const folder = temporaryFolder();
+    const script = join(folder, "script.mjs");
+    writeFileSync(
+      script,
+      `import { train, load } from ${JSON.stringify(join(root, "dist/index.js"))};
+       const images = new Uint8Array(64 * 28 * 28).map((_, i) => i);
+       const config = {
+         imageShape: [28, 28], filters: [4], pooling: "no", dims: [8], threads: 1, trainEpochs: 1, saveDir: "run",
+       };
+       const { runDir } = await train(config, { images: { train: images, valid: images } });
+       const model = await load(runDir + "/en.pt", { batchSize: 4096 });
+       const batch = new Float32Array(4096 * 28 * 28);
+       for (let i = 0; i < 20; i++) model.encode(batch);
+       await model.encode(batch.subarray(0, 28 * 28));
+       for (let i = 0; i < 20; i++) model.encode(batch);
+       console.log("leaving");
+       setImmediate(() => process.exit(3));`,
+    );
+    const { code, signal, stdout, stderr } = await start([script], { cwd: folder }).ended;
+    expect(stdout, stderr).toContain("leaving");
+    expect([code, signal], stderr).toEqual([3, null]);
+  });
+
   it("after a model that nobody disposed of", () =>
     endsAfter(`
       const { runDir } = await createTraining(config).result;
