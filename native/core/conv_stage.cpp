@@ -105,8 +105,8 @@ class ConvStage : public Layer {
       const int64_t group = std::min(group_, count - first);
       const float* in = images + first * in_.numel();
       float* to = out + first * out_shape_.numel();
-      // For the BLAS, a few rows are too little for one product.
-      if (!transposed_ && Convolution<T>::multiplies_in_place()) {
+      // For the BLAS, a few rows are too little for one product, and Winograd takes whole images.
+      if (!transposed_ && convolution_.way() == Convolution<T>::Way::kInPlace) {
         infer_by_rows(in, group, to, thread);
       } else {
         infer_whole(in, group, to, thread);

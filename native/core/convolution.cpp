@@ -33,7 +33,24 @@ bool Convolution<T>::multiplies_in_place() {
 }
 
 template <typename T>
+typename Convolution<T>::Way Convolution<T>::best_way(const Windows& windows) {
+  if (!multiplies_in_place()) return Way::kUnfolded;
+  return Winograd<T>::pays(windows) ? Way::kWinograd : Way::kInPlace;
+}
+
+template <typename T>
+Convolution<T>::Convolution(const Windows& windows, Way way) : way_(way), windows_(windows) {
+  if (way == Way::kWinograd) {
+    winograd_ = Winograd<T>(windows_);
+  } else {
+    scatter_ = Scatter<T>(windows_);
+  }
+}
+
+template <typename T>
 void Convolution<T>::prepare(const float* weight, int threads) {
+  wide_weight_ = weight;
+  if (way_ == Way::kWinograd) return winograd_.prepare(threads);
   if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
   if constexpr (std::is_same_v<T, float>) {
     weight_ = weight;
@@ -47,7 +64,15 @@ void Convolution<T>::prepare(const float* weight, int threads) {
 
 template <typename T>
 void Convolution<T>::pack(Product product) {
-  if (!in_place_) return;
+  if (way_ == Way::kUnfolded) return;
+  if (way_ == Way::kWinograd) {
+    if (product == Product::kScatter) {
+      winograd_.pack_scatter(wide_weight_);
+    } else {
+      winograd_.pack_gather(wide_weight_);
+    }
+    return;
+  }
   if (product == Product::kScatter) {
     scatter_.pack(weight_);
   } else {
@@ -102,7 +127,13 @@ const T* Convolution<T>::plain_cells(const T* grid, int64_t begin, int64_t end, 
 template <typename T>
 template <typename O>
 void Convolution<T>::gather(const T* images, int64_t begin, int64_t end, O* grid, int thread) {
-  if (in_place_) return gather_in_place(images, begin, end, grid);
+  if (way_ == Way::kInPlace) return gather_in_place(images, begin, end, grid);
+  if (way_ == Way::kWinograd) {
+    const int64_t cells = windows_.cells();
+    winograd_.gather(images + begin / cells * windows_.numel(), (end - begin) / cells, grid,
+                     thread);
+    return;
+  }
   if constexpr (std::is_same_v<T, Bf16>) {
     const int64_t size = windows_.size();
     const int64_t channels = windows_.grid_channels;
@@ -150,7 +181,8 @@ void Convolution<T>::gather_in_place(const T* images, int64_t begin, int64_t end
 
 template <typename T>
 void Convolution<T>::scatter(const T* grid, int64_t count, float* images, int thread) {
-  if (in_place_) {
+  if (way_ == Way::kWinograd) return winograd_.scatter(grid, count, images, thread);
+  if (way_ == Way::kInPlace) {
     scatter_.run(grid, count, images, scratch(thread).block.get(scatter_.scratch_size()));
     return;
   }
@@ -171,13 +203,17 @@ void Convolution<T>::scatter(const T* grid, int64_t count, float* images, int th
 
 template <typename T>
 int64_t Convolution<T>::sums_size() const {
+  if (way_ == Way::kWinograd) return winograd_.sums_size();
   return windows_.size() * rounded_channels();
 }
 
 template <typename T>
 void Convolution<T>::add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums,
                                          int thread) {
-  if (in_place_) return add_weight_gradient_in_place(grid, images, count, sums, thread);
+  if (way_ == Way::kWinograd) {
+    return winograd_.add_weight_gradient(grid, images, count, sums, thread);
+  }
+  if (way_ == Way::kInPlace) return add_weight_gradient_in_place(grid, images, count, sums, thread);
   if constexpr (std::is_same_v<T, Bf16>) {
     const int64_t size = windows_.size();
     const int64_t channels = windows_.grid_channels;
@@ -272,6 +308,7 @@ void Convolution<T>::add_weight_gradient_in_place(const T* grid, const T* images
 
 template <typename T>
 void Convolution<T>::store_weight_gradient(const float* sums, float* gradient) const {
+  if (way_ == Way::kWinograd) return winograd_.store_weight_gradient(sums, gradient);
   transpose(sums, rounded_channels(), windows_.size(), windows_.grid_channels, gradient,
             windows_.size());
 }

@@ -6,6 +6,7 @@
 #include "core/panels.h"
 #include "core/scatter.h"
 #include "core/scratch_buffer.h"
+#include "core/winograd.h"
 #include "core/windows.h"
 
 namespace flexae {
@@ -15,8 +16,9 @@ namespace flexae {
 /// are fp32 or bf16 (T), sums are fp32. Grids and images that a product reads or scatters to have
 /// the borders that windows() tells, and Windows::slack() more values behind the last one, which
 /// must be finite; a gathered grid has none. Where the processor multiplies T, nothing is unfolded:
-/// values are read where they lie, and sums stay in registers. Elsewhere bf16 windows are unfolded,
-/// and the BLAS in libtorch multiplies them. Every method but prepare(), pack() and
+/// values are read where they lie, and sums stay in registers, or with many channels Winograd's
+/// algorithm takes fewer products. Elsewhere bf16 windows are unfolded, and the BLAS in libtorch
+/// multiplies them. Every method but prepare(), pack() and
 /// store_weight_gradient() is for several threads at a time, each with its own `thread` below what
 /// prepare() was told.
 template <typename T>
@@ -24,14 +26,18 @@ class Convolution {
  public:
   enum class Product { kGather, kScatter };
 
+  /// How products are computed. kWinograd only where Winograd<T>::supports() the windows.
+  enum class Way { kUnfolded, kInPlace, kWinograd };
+
   Convolution() = default;
   /// `windows` without borders but for what its image must have at least. The weight has
   /// grid_channels × windows.size() values.
-  explicit Convolution(const Windows& windows, bool in_place = multiplies_in_place())
-      : in_place_(in_place), windows_(windows), scatter_(windows_) {}
+  explicit Convolution(const Windows& windows) : Convolution(windows, best_way(windows)) {}
+  Convolution(const Windows& windows, Way way);
 
   /// Whether values are best read where they lie on this processor.
   [[nodiscard]] static bool multiplies_in_place();
+  [[nodiscard]] Way way() const { return way_; }
 
   [[nodiscard]] const Windows& windows() const { return windows_; }
 
@@ -40,7 +46,8 @@ class Convolution {
   /// After prepare(), before the first gather() or scatter().
   void pack(Product product);
 
-  /// Cells [begin, end) of the grid = windows · weightᵀ, narrowed if O is bf16.
+  /// Cells [begin, end) of the grid = windows · weightᵀ, narrowed if O is bf16. By kWinograd of
+  /// whole images only.
   template <typename O>
   void gather(const T* images, int64_t begin, int64_t end, O* grid, int thread);
 
@@ -90,9 +97,13 @@ class Convolution {
   template <typename Body>
   void for_each_unfolded(const T* images, int64_t begin, int64_t end, int thread, Body body);
 
-  bool in_place_ = true;
+  [[nodiscard]] static Way best_way(const Windows& windows);
+
+  Way way_ = Way::kInPlace;
   Windows windows_;
   Scatter<T> scatter_;
+  Winograd<T> winograd_;
+  const float* wide_weight_ = nullptr;
   const T* weight_ = nullptr;
   std::vector<T> narrow_weight_;
   Panels<T> gathering_;

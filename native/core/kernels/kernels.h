@@ -95,6 +95,20 @@ struct ValueKernels {
 
   /// y = x
   void (*store)(const float* x, T* y, int64_t n);
+
+  /// Combinations of pixels (see winograd.h). out[i] = a[i] + sign·b[i] for i < n; and for `count`
+  /// tiles, t·step behind a and b, and t·out_step behind out.
+  void (*combine_wide)(const T* a, const T* b, float sign, float* out, int64_t n);
+  void (*combine)(const float* a, const float* b, float sign, T* out, int64_t count, int64_t step,
+                  int64_t out_step, int64_t n);
+
+  /// The four cells of a tile, row by row, of n channels each, from its 16 sums, which are `apart`
+  /// values apart: with sums s in one direction the cells are s₀ + s₁ + s₂ and s₁ − s₂ − s₃. A null
+  /// cell is left out.
+  void (*sums_to_cells)(const float* sums, int64_t apart, T* const* cells, int64_t n);
+  void (*sums_to_cells_wide)(const float* sums, int64_t apart, float* const* cells, int64_t n);
+  /// The transposed: in one direction y₀, y₀ + y₁, y₀ − y₁ and −y₁.
+  void (*cells_to_sums)(const T* const* cells, T* sums, int64_t apart, int64_t n);
 };
 
 /// The inner loops of training on a CPU, compiled once for each instruction set. All arrays are
@@ -119,6 +133,11 @@ struct Kernels {
 
   /// y[i] += x[i]
   void (*add)(float* y, const float* x, int64_t n);
+
+  /// The transposed of combine(): a[i] += x[i] and, unless sign is 0, b[i] += sign·x[i] for i < n;
+  /// for `count` tiles, t·x_step behind x and t·step behind a and b, one after the other.
+  void (*add_apart)(const float* x, float* a, float* b, float sign, int64_t count, int64_t x_step,
+                    int64_t step, int64_t n);
 
   /// Binary cross-entropy from logits z and targets t in [0, 1]: sums[0] += Σ loss, sums[1] +=
   /// pixels whose rounded output equals the target, sums[2] += Σ (p − t)². grad, if not null,

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "core/scratch_buffer.h"
 
@@ -29,11 +30,11 @@ at::Tensor narrowed(const at::Tensor& tensor, int64_t slack) {
 
 /// The three products of `count` images against ATen's in fp64, relative to the largest value.
 template <typename T>
-void compare(Windows windows, bool in_place, double tolerance) {
+void compare(Windows windows, typename Convolution<T>::Way way, double tolerance) {
   constexpr int64_t count = 2;
   windows.image_h = windows.lead + (windows.grid_h - 1) * windows.stride + windows.kernel;
   windows.image_w = windows.lead + (windows.grid_w - 1) * windows.stride + windows.kernel;
-  Convolution<T> convolution(windows, in_place);
+  Convolution<T> convolution(windows, way);
   const Windows& w = convolution.windows();
   const int64_t k = w.kernel;
   const int64_t g = w.grid_channels;
@@ -99,7 +100,7 @@ void compare(Windows windows, bool in_place, double tolerance) {
 }
 
 template <typename T>
-void compare_all(bool in_place, double tolerance) {
+void compare_all(typename Convolution<T>::Way way, double tolerance) {
   for (const int64_t kernel : {1, 2, 3, 5, 7}) {
     for (const int64_t stride : {1, 2, 3, 4}) {
       for (const int64_t channels : {1, 3, 8, 20}) {
@@ -113,24 +114,77 @@ void compare_all(bool in_place, double tolerance) {
           windows.kernel = kernel;
           windows.stride = stride;
           windows.lead = lead;
-          compare<T>(windows, in_place, tolerance);
+          compare<T>(windows, way, tolerance);
         }
       }
     }
   }
 }
 
+/// Grids of odd and even sizes, fewer and more tiles than a block, one to three taps in a phase.
+template <typename T>
+void compare_winograd(double tolerance) {
+  const int64_t lanes = kernels().lanes;
+  int compared = 0;
+  for (const int64_t kernel : {1, 2, 3, 5, 7}) {
+    for (const int64_t stride : {1, 2, 3, 4}) {
+      for (const auto& [height, width] :
+           {std::pair<int64_t, int64_t>{1, 1}, {4, 6}, {7, 5}, {13, 110}}) {
+        for (const int64_t lead : {0, 2}) {
+          Windows windows;
+          windows.grid_h = height;
+          windows.grid_w = width;
+          windows.grid_channels = 3 * lanes;
+          windows.channels = 2 * lanes;
+          windows.kernel = kernel;
+          windows.stride = stride;
+          windows.lead = lead;
+          if (!Winograd<T>::supports(windows)) continue;
+          compare<T>(windows, Convolution<T>::Way::kWinograd, tolerance);
+          ++compared;
+        }
+      }
+    }
+  }
+  EXPECT_GT(compared, 50);
+}
+
+TEST(Convolution, ProductsByWinogradAreAtens) {
+  compare_winograd<float>(4e-6);
+}
+
+TEST(Convolution, ProductsOfBf16ByWinogradAreAtens) {
+  if (kernels().bf16.convolve == nullptr) GTEST_SKIP() << "this processor does not multiply bf16";
+  compare_winograd<Bf16>(3e-2);
+}
+
+TEST(Convolution, WinogradIsTakenWhereItPays) {
+  Windows windows;
+  windows.grid_h = windows.grid_w = 32;
+  windows.grid_channels = 64;
+  windows.channels = 32;
+  windows.kernel = 5;
+  windows.stride = 2;
+  EXPECT_TRUE(Winograd<float>::pays(windows));
+  // Too few channels, and too many taps.
+  windows.channels = 1;
+  EXPECT_FALSE(Winograd<float>::supports(windows));
+  windows.channels = 32;
+  windows.kernel = 7;
+  EXPECT_FALSE(Winograd<float>::supports(windows));
+}
+
 TEST(Convolution, ProductsAreAtensForEveryWayOfComputingThem) {
-  compare_all<float>(true, 2e-6);
+  compare_all<float>(Convolution<float>::Way::kInPlace, 2e-6);
 }
 
 TEST(Convolution, ProductsOfBf16AreAtensUnfolded) {
-  compare_all<Bf16>(false, 2e-2);
+  compare_all<Bf16>(Convolution<Bf16>::Way::kUnfolded, 2e-2);
 }
 
 TEST(Convolution, ProductsOfBf16AreAtensInPlace) {
   if (kernels().bf16.convolve == nullptr) GTEST_SKIP() << "this processor does not multiply bf16";
-  compare_all<Bf16>(true, 2e-2);
+  compare_all<Bf16>(Convolution<Bf16>::Way::kInPlace, 2e-2);
 }
 
 }  // namespace

@@ -1,0 +1,470 @@
+#include "core/winograd.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <type_traits>
+
+#include "core/kernels/kernels.h"
+
+namespace flexae {
+namespace {
+
+/// Tiles at a time: their combinations and sums stay in a second-level cache, with the weight.
+constexpr int64_t kTiles = 48;
+
+constexpr int kAllSums = 16;
+
+}  // namespace
+
+/// Of two cells a stride apart, y₀ and y₁, in one direction: y₀ = s₀ + s₁ + s₂ and
+/// y₁ = s₁ − s₂ − s₃.
+template <typename T>
+std::vector<typename Winograd<T>::Term> Winograd<T>::make_terms(const Windows& windows) {
+  const int64_t s = windows.stride;
+  std::vector<Term> terms;
+  for (int64_t p = 0; p < std::min(s, windows.kernel); ++p) {
+    switch ((windows.kernel - p + s - 1) / s) {
+      case 1:
+        terms.push_back({0, p, p, 0, p, {1}});
+        terms.push_back({3, p + s, p + s, 0, p, {-1}});
+        break;
+      case 2:
+        terms.push_back({0, p, p + s, -1, p, {1}});
+        terms.push_back({1, p + s, p + s, 0, p, {1, 1}});
+        terms.push_back({3, p + s, p + 2 * s, -1, p, {0, 1}});
+        break;
+      case 3:
+        terms.push_back({0, p, p + 2 * s, -1, p, {1}});
+        terms.push_back({1, p + s, p + 2 * s, 1, p, {0.5F, 0.5F, 0.5F}});
+        terms.push_back({2, p + 2 * s, p + s, -1, p, {0.5F, -0.5F, 0.5F}});
+        terms.push_back({3, p + s, p + 3 * s, -1, p, {0, 0, 1}});
+        break;
+      default:
+        return {};
+    }
+  }
+  std::stable_sort(terms.begin(), terms.end(),
+                   [](const Term& a, const Term& b) { return a.sum < b.sum; });
+  return terms;
+}
+
+template <typename T>
+bool Winograd<T>::supports(const Windows& windows) {
+  const int64_t lanes = kernels().lanes;
+  return kernels_of<T>().convolve != nullptr && windows.channels % lanes == 0 &&
+         windows.grid_channels % lanes == 0 && !make_terms(windows).empty();
+}
+
+template <typename T>
+bool Winograd<T>::pays(const Windows& windows) {
+  if (!supports(windows)) return false;
+  const int64_t lanes = kernels().lanes;
+  const int64_t channels = windows.channels;
+  const int64_t grid_channels = windows.grid_channels;
+  const auto terms = static_cast<int64_t>(make_terms(windows).size());
+  const int64_t tiles = (windows.grid_h + 1) / 2 * ((windows.grid_w + 1) / 2);
+  // In registers: a combination takes about six instructions, and so does a sum.
+  const int64_t product = channels * grid_channels / (lanes * Factor<T>::kValues);
+  const int64_t direct = windows.cells() * windows.kernel * windows.kernel * product;
+  const int64_t minimal =
+      tiles * (terms * terms * product +
+               6 * (terms * terms * channels + kAllSums * grid_channels) / lanes);
+  return minimal * 10 < direct * 7;
+}
+
+template <typename T>
+Winograd<T>::Winograd(Windows& windows) : terms_(make_terms(windows)) {
+  const auto size = [&](int64_t tiles) {
+    return windows.lead + (2 * tiles - 1) * windows.stride + windows.kernel;
+  };
+  windows.grid_border = 0;
+  windows.bordered_w = windows.grid_w;
+  windows_ = windows;
+  windows.image_h = std::max(windows.image_h, size(tiles_down()));
+  windows.image_w = std::max(windows.image_w, size(tiles_across()));
+  windows_ = windows;
+}
+
+template <typename T>
+void Winograd<T>::prepare(int threads) {
+  if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
+}
+
+// --- where things are -----------------------------------------------------------------------
+
+template <typename T>
+int64_t Winograd<T>::count_of(int sum) const {
+  return std::count_if(terms_.begin(), terms_.end(), [sum](const Term& t) { return t.sum == sum; });
+}
+
+template <typename T>
+int64_t Winograd<T>::width(int sum) const {
+  return count_of(sum / kSums) * count_of(sum % kSums) * windows_.channels;
+}
+
+template <typename T>
+int64_t Winograd<T>::offset(int sum, int64_t tiles) const {
+  int64_t values = 0;
+  for (int i = 0; i < sum; ++i) values += width(i);
+  return values * tiles;
+}
+
+template <typename T>
+int64_t Winograd<T>::combinations() const {
+  return static_cast<int64_t>(terms_.size() * terms_.size()) * windows_.channels;
+}
+
+template <typename T>
+template <typename Body>
+void Winograd<T>::for_each_combination(Body body) const {
+  std::array<int64_t, kAllSums> places{};
+  for (const Term& down : terms_) {
+    for (const Term& across : terms_) {
+      const int sum = down.sum * kSums + across.sum;
+      body(sum, places[static_cast<size_t>(sum)]++, down, across);
+    }
+  }
+}
+
+template <typename T>
+template <typename Body>
+void Winograd<T>::for_each_block(int64_t count, Body body) const {
+  const int64_t step = std::max<int64_t>(kTiles / tiles_across(), 1);
+  const int64_t rows = count * tiles_down();
+  for (int64_t begin = 0; begin < rows; begin += step) body(begin, std::min(begin + step, rows));
+}
+
+template <typename T>
+int64_t Winograd<T>::rounded_channels() const {
+  const int64_t lanes = kernels().lanes;
+  return (windows_.grid_channels + lanes - 1) / lanes * lanes;
+}
+
+// --- weights --------------------------------------------------------------------------------
+
+template <typename T>
+std::vector<float> Winograd<T>::combine_weight(const float* weight, int sum) const {
+  const Windows& w = windows_;
+  const int64_t row = width(sum);
+  std::vector<float> combined(static_cast<size_t>(w.grid_channels * row), 0.0F);
+  for_each_combination([&](int of, int64_t place, const Term& down, const Term& across) {
+    if (of != sum) return;
+    for (size_t y = 0; y < down.taps.size(); ++y) {
+      for (size_t x = 0; x < across.taps.size(); ++x) {
+        const float factor = down.taps[y] * across.taps[x];
+        if (factor == 0) continue;
+        const int64_t tap_y = down.phase + static_cast<int64_t>(y) * w.stride;
+        const int64_t tap_x = across.phase + static_cast<int64_t>(x) * w.stride;
+        for (int64_t g = 0; g < w.grid_channels; ++g) {
+          const float* from = weight + ((g * w.kernel + tap_y) * w.kernel + tap_x) * w.channels;
+          float* to = combined.data() + g * row + place * w.channels;
+          for (int64_t c = 0; c < w.channels; ++c) to[c] += factor * from[c];
+        }
+      }
+    }
+  });
+  return combined;
+}
+
+template <typename T>
+void Winograd<T>::pack_gather(const float* weight) {
+  at::parallel_for(0, kAllSums, 1, [&](int64_t begin, int64_t end) {
+    std::vector<T> narrow;
+    for (int64_t sum = begin; sum < end; ++sum) {
+      const std::vector<float> combined = combine_weight(weight, static_cast<int>(sum));
+      narrow.resize(combined.size());
+      kernels_of<T>().store(combined.data(), narrow.data(), static_cast<int64_t>(combined.size()));
+      Panels<T>& panels = gathering_[static_cast<size_t>(sum)];
+      panels.reset(1, width(static_cast<int>(sum)), windows_.grid_channels);
+      panels.set_all(narrow.data(), windows_.grid_channels);
+    }
+  });
+}
+
+template <typename T>
+void Winograd<T>::pack_scatter(const float* weight) {
+  at::parallel_for(0, kAllSums, 1, [&](int64_t begin, int64_t end) {
+    std::vector<T> narrow;
+    for (int64_t sum = begin; sum < end; ++sum) {
+      const std::vector<float> combined = combine_weight(weight, static_cast<int>(sum));
+      narrow.resize(combined.size());
+      kernels_of<T>().store(combined.data(), narrow.data(), static_cast<int64_t>(combined.size()));
+      Panels<T>& panels = scattering_[static_cast<size_t>(sum)];
+      const int64_t row = width(static_cast<int>(sum));
+      panels.reset(1, windows_.grid_channels, row);
+      for (int64_t g = 0; g < windows_.grid_channels; ++g) {
+        panels.set(0, g, 0, narrow.data() + g * row, row);
+      }
+    }
+  });
+}
+
+// --- combinations ---------------------------------------------------------------------------
+
+template <typename T>
+const T* Winograd<T>::combine_pixels(const T* images, int64_t begin, int64_t end,
+                                     Scratch& s) const {
+  const Windows& w = windows_;
+  const int64_t across = tiles_across();
+  const int64_t tiles = (end - begin) * across;
+  const int64_t channels = w.channels;
+  const int64_t step = 2 * w.stride * channels;
+  const int64_t line = (across - 1) * step + (w.stride + w.kernel) * channels;
+  T* out = s.pixels.get(tiles * combinations());
+  float* lines = s.lines.get(static_cast<int64_t>(terms_.size()) * line);
+  std::array<int64_t, kAllSums> begins{};
+  std::array<int64_t, kAllSums> widths{};
+  for (int sum = 0; sum < kAllSums; ++sum) {
+    begins[static_cast<size_t>(sum)] = offset(sum, tiles);
+    widths[static_cast<size_t>(sum)] = width(sum);
+  }
+  for (int64_t row = begin; row < end; ++row) {
+    const T* image = images + row / tiles_down() * w.numel() +
+                     (w.lead + row % tiles_down() * 2 * w.stride) * w.line() + w.lead * channels;
+    float* to = lines;
+    for (const Term& term : terms_) {
+      kernels_of<T>().combine_wide(image + term.first * w.line(), image + term.second * w.line(),
+                                   term.sign, to, line);
+      to += line;
+    }
+    const Term* const first = terms_.data();
+    for_each_combination([&](int sum, int64_t place, const Term& down, const Term& term) {
+      const float* from = lines + (&down - first) * line;
+      const int64_t width = widths[static_cast<size_t>(sum)];
+      T* values = out + begins[static_cast<size_t>(sum)] + (row - begin) * across * width +
+                  place * channels;
+      kernels_of<T>().combine(from + term.first * channels, from + term.second * channels,
+                              term.sign, values, across, step, width, channels);
+    });
+  }
+  return out;
+}
+
+template <typename T>
+void Winograd<T>::add_pixels(const float* combinations, int64_t begin, int64_t end, float* images,
+                             Scratch& s) const {
+  const Windows& w = windows_;
+  const int64_t across = tiles_across();
+  const int64_t tiles = (end - begin) * across;
+  const int64_t channels = w.channels;
+  const int64_t step = 2 * w.stride * channels;
+  const int64_t line = (across - 1) * step + (w.stride + w.kernel) * channels;
+  float* lines = s.lines.get(static_cast<int64_t>(terms_.size()) * line);
+  std::array<int64_t, kAllSums> begins{};
+  std::array<int64_t, kAllSums> widths{};
+  for (int sum = 0; sum < kAllSums; ++sum) {
+    begins[static_cast<size_t>(sum)] = offset(sum, tiles);
+    widths[static_cast<size_t>(sum)] = width(sum);
+  }
+  const Term* const first = terms_.data();
+  for (int64_t row = begin; row < end; ++row) {
+    std::fill_n(lines, static_cast<int64_t>(terms_.size()) * line, 0.0F);
+    for_each_combination([&](int sum, int64_t place, const Term& down, const Term& term) {
+      float* to = lines + (&down - first) * line;
+      const int64_t width = widths[static_cast<size_t>(sum)];
+      const float* values = combinations + begins[static_cast<size_t>(sum)] +
+                            (row - begin) * across * width + place * channels;
+      kernels().add_apart(values, to + term.first * channels, to + term.second * channels,
+                          term.sign, across, width, step, channels);
+    });
+    float* image = images + row / tiles_down() * w.numel() +
+                   (w.lead + row % tiles_down() * 2 * w.stride) * w.line() + w.lead * channels;
+    const float* from = lines;
+    for (const Term& term : terms_) {
+      kernels().add_apart(from, image + term.first * w.line(), image + term.second * w.line(),
+                          term.sign, 1, 0, 0, line);
+      from += line;
+    }
+  }
+}
+
+template <typename T>
+const T* Winograd<T>::combine_cells(const T* grid, int64_t begin, int64_t end, Scratch& s) const {
+  const Windows& w = windows_;
+  const int64_t across = tiles_across();
+  const int64_t channels = w.grid_channels;
+  const int64_t apart = (end - begin) * across * channels;
+  T* const out = s.cells.get(kAllSums * apart);
+  const T* zeros = s.zeros.zeros(channels);
+  T* to = out;
+  for (int64_t row = begin; row < end; ++row) {
+    const int64_t y = row % tiles_down() * 2;
+    const T* line = grid + row / tiles_down() * w.grid_numel() + w.grid_start() + y * w.grid_line();
+    const bool below = y + 1 < w.grid_h;
+    for (int64_t x = 0; x < across; ++x, to += channels) {
+      const T* cell = line + 2 * x * channels;
+      const bool beside = 2 * x + 1 < w.grid_w;
+      const std::array cells{cell, beside ? cell + channels : zeros,
+                             below ? cell + w.grid_line() : zeros,
+                             below && beside ? cell + w.grid_line() + channels : zeros};
+      kernels_of<T>().cells_to_sums(cells.data(), to, apart, channels);
+    }
+  }
+  return out;
+}
+
+template <typename T>
+template <typename O>
+void Winograd<T>::store_cells(const float* sums, int64_t begin, int64_t end, O* grid,
+                              Scratch& /*s*/) const {
+  const Windows& w = windows_;
+  const int64_t across = tiles_across();
+  const int64_t channels = w.grid_channels;
+  const int64_t apart = (end - begin) * across * channels;
+  for (int64_t row = begin; row < end; ++row) {
+    const int64_t y = row % tiles_down() * 2;
+    O* line = grid + (row / tiles_down() * w.cells() + y * w.grid_w) * channels;
+    const bool below = y + 1 < w.grid_h;
+    for (int64_t x = 0; x < across; ++x, sums += channels) {
+      O* cell = line + 2 * x * channels;
+      const bool beside = 2 * x + 1 < w.grid_w;
+      const std::array<O*, 4> cells{cell, beside ? cell + channels : nullptr,
+                                    below ? cell + w.grid_w * channels : nullptr,
+                                    below && beside ? cell + (w.grid_w + 1) * channels : nullptr};
+      if constexpr (std::is_same_v<O, T>) {
+        kernels_of<T>().sums_to_cells(sums, apart, cells.data(), channels);
+      } else {
+        kernels_of<T>().sums_to_cells_wide(sums, apart, cells.data(), channels);
+      }
+    }
+  }
+}
+
+// --- products -------------------------------------------------------------------------------
+
+namespace {
+
+/// rows (count × line) · panels: count × channels. One row after the other, on both sides.
+template <typename T>
+void multiply(const T* rows, int64_t count, int64_t line, const Panels<T>& panels, float* out,
+              int64_t channels) {
+  constexpr int64_t kBlock = 96;
+  std::array<const T*, kBlock> cells;   // NOLINT(cppcoreguidelines-pro-type-member-init)
+  std::array<float*, kBlock> results;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    const int64_t now = std::min(kBlock, count - begin);
+    for (int64_t i = 0; i < now; ++i) {
+      cells[static_cast<size_t>(i)] = rows + (begin + i) * line;
+      results[static_cast<size_t>(i)] = out + (begin + i) * channels;
+    }
+    kernels_of<T>().convolve_wide(cells.data(), results.data(), now, 1, line, 0, panels.data(),
+                                  channels);
+  }
+}
+
+}  // namespace
+
+template <typename T>
+template <typename O>
+void Winograd<T>::gather(const T* images, int64_t count, O* grid, int thread) {
+  Scratch& s = scratch(thread);
+  for_each_block(count, [&](int64_t begin, int64_t end) {
+    const int64_t tiles = (end - begin) * tiles_across();
+    const T* pixels = combine_pixels(images, begin, end, s);
+    float* sums = s.sums.get(kAllSums * tiles * windows_.grid_channels);
+    for (int sum = 0; sum < kAllSums; ++sum) {
+      multiply(pixels + offset(sum, tiles), tiles, width(sum),
+               gathering_[static_cast<size_t>(sum)],
+               sums + sum * tiles * windows_.grid_channels, windows_.grid_channels);
+    }
+    store_cells(sums, begin, end, grid, s);
+  });
+}
+
+template <typename T>
+void Winograd<T>::scatter(const T* grid, int64_t count, float* images, int thread) {
+  Scratch& s = scratch(thread);
+  std::fill_n(images, count * windows_.numel(), 0.0F);
+  for_each_block(count, [&](int64_t begin, int64_t end) {
+    const int64_t tiles = (end - begin) * tiles_across();
+    const T* cells = combine_cells(grid, begin, end, s);
+    float* pixels = s.sums.get(tiles * combinations());
+    for (int sum = 0; sum < kAllSums; ++sum) {
+      multiply(cells + sum * tiles * windows_.grid_channels, tiles, windows_.grid_channels,
+               scattering_[static_cast<size_t>(sum)], pixels + offset(sum, tiles), width(sum));
+    }
+    add_pixels(pixels, begin, end, images, s);
+  });
+}
+
+template <typename T>
+int64_t Winograd<T>::sums_size() const {
+  return combinations() * rounded_channels();
+}
+
+template <typename T>
+const typename Winograd<T>::Item* Winograd<T>::items(const T* rows, int64_t count, int64_t width,
+                                                     Item* to, const T* zeros) {
+  if constexpr (std::is_same_v<T, Item>) {
+    return rows;
+  } else {
+    const Item* const first = to;
+    for (int64_t i = 0; i < count; i += 2, rows += 2 * width, to += width) {
+      kernels().pair_up(rows, i + 1 < count ? rows + width : zeros, to, width);
+    }
+    return first;
+  }
+}
+
+template <typename T>
+void Winograd<T>::add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums,
+                                      int thread) {
+  constexpr int64_t kValues = Factor<T>::kValues;
+  Scratch& s = scratch(thread);
+  const int64_t channels = windows_.grid_channels;
+  std::vector<const Item*> pixel_rows;
+  std::vector<const Item*> cell_rows;
+  for_each_block(count, [&](int64_t begin, int64_t end) {
+    const int64_t tiles = (end - begin) * tiles_across();
+    const int64_t steps = (tiles + kValues - 1) / kValues;
+    const T* pixels = combine_pixels(images, begin, end, s);
+    const T* cells = combine_cells(grid, begin, end, s);
+    pixel_rows.resize(static_cast<size_t>(steps));
+    cell_rows.resize(static_cast<size_t>(steps));
+    for (int sum = 0; sum < kAllSums; ++sum) {
+      const int64_t row = width(sum);
+      const T* zeros = s.zeros.zeros(std::max(row, channels));
+      const Item* pixel_items = items(pixels + offset(sum, tiles), tiles, row,
+                                      s.pixel_items.get(steps * row), zeros);
+      const Item* cell_items = items(cells + sum * tiles * channels, tiles, channels,
+                                     s.cell_items.get(steps * channels), zeros);
+      for (int64_t i = 0; i < steps; ++i) {
+        pixel_rows[static_cast<size_t>(i)] = pixel_items + i * row;
+        cell_rows[static_cast<size_t>(i)] = cell_items + i * channels;
+      }
+      kernels_of<T>().add_weight_gradient(pixel_rows.data(), steps, 1, row, 0, cell_rows.data(),
+                                          channels, sums + offset(sum, 1) * channels);
+    }
+  });
+}
+
+template <typename T>
+void Winograd<T>::store_weight_gradient(const float* sums, float* gradient) const {
+  const Windows& w = windows_;
+  const int64_t channels = w.grid_channels;
+  // By taps and channels of the image, as the sums are.
+  std::vector<float> turned(static_cast<size_t>(w.size() * channels), 0.0F);
+  for_each_combination([&](int sum, int64_t place, const Term& down, const Term& across) {
+    const float* from = sums + (offset(sum, 1) + place * w.channels) * channels;
+    for (size_t y = 0; y < down.taps.size(); ++y) {
+      for (size_t x = 0; x < across.taps.size(); ++x) {
+        const float factor = down.taps[y] * across.taps[x];
+        if (factor == 0) continue;
+        const int64_t tap_y = down.phase + static_cast<int64_t>(y) * w.stride;
+        const int64_t tap_x = across.phase + static_cast<int64_t>(x) * w.stride;
+        float* to = turned.data() + (tap_y * w.kernel + tap_x) * w.channels * channels;
+        for (int64_t i = 0; i < w.channels * channels; ++i) to[i] += factor * from[i];
+      }
+    }
+  });
+  transpose(turned.data(), channels, w.size(), channels, gradient, w.size());
+}
+
+template class Winograd<float>;
+template class Winograd<Bf16>;
+template void Winograd<float>::gather(const float*, int64_t, float*, int);
+template void Winograd<Bf16>::gather(const Bf16*, int64_t, float*, int);
+template void Winograd<Bf16>::gather(const Bf16*, int64_t, Bf16*, int);
+
+}  // namespace flexae
