@@ -7,7 +7,7 @@ import { root } from "../../scripts/setup/paths.mjs";
 const file = (name) => fileURLToPath(new URL(name, import.meta.url));
 const reference = path.join(root, "test", "interop");
 
-/** What a process may be started with: libgomp's waiting and glibc's returning of memory. */
+/** What a process may be started with: libgomp's waiting, glibc's returning of memory, libtorch's large pages. */
 export const ENVIRONMENTS = {
   plain: {},
   tuned: {
@@ -16,6 +16,7 @@ export const ENVIRONMENTS = {
     MALLOC_MMAP_THRESHOLD_: "268435456",
     MALLOC_TRIM_THRESHOLD_: "268435456",
     MALLOC_TOP_PAD_: "67108864",
+    THP_MEM_ALLOC_ENABLE: "1",
   },
 };
 

@@ -384,6 +384,7 @@ int main(int argc, char** argv) {
       return 0;
     }
   }
+  flexae::prefer_large_pages();
   try {
     run(read_settings(argc, argv));
     return 0;

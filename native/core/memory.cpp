@@ -3,12 +3,18 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
+#include <cstdlib>
+
 namespace flexae {
 
 void keep_freed_memory() {
   constexpr int kThreshold = 256 << 20;
   mallopt(M_MMAP_THRESHOLD, kThreshold);
   mallopt(M_TRIM_THRESHOLD, kThreshold);
+}
+
+void prefer_large_pages() {
+  ::setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0);
 }
 
 int64_t peak_memory() {
