@@ -530,8 +530,8 @@ class ConvStage : public Layer {
       k2[at] = -k1[at] * invstd_[at] * invstd_[at] * s2 / count;
       k3[at] = -k1[at] * s1 / count - k2[at] * mean_[at];
     }
-    parameters_[2].grad = dgamma;
-    parameters_[3].grad = dbeta;
+    parameters_[2].grad.tensor = dgamma;
+    parameters_[3].grad.tensor = dbeta;
     k1_ = periodic(k1);
     k2_ = periodic(k2);
     k3_ = periodic(k3);
@@ -601,7 +601,7 @@ class ConvStage : public Layer {
   void store_weight_grad(float* dw, int threads) {
     const int64_t sums = convolution_.sums_size();
     for (int t = 1; t < threads; ++t) kernels().add(dw, dw + t * sums, sums);
-    at::Tensor& grad = parameters_[0].grad;
+    at::Tensor& grad = parameters_[0].grad.tensor;
     if (!grad.defined()) grad = at::empty_like(parameters_[0].value);
     convolution_.store_weight_gradient(dw, grad.mutable_data_ptr<float>());
   }

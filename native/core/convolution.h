@@ -6,8 +6,8 @@
 #include "core/panels.h"
 #include "core/scatter.h"
 #include "core/scratch_buffer.h"
-#include "core/winograd.h"
 #include "core/windows.h"
+#include "core/winograd.h"
 
 namespace flexae {
 

@@ -216,42 +216,49 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
 }
 
 template <typename T>
-at::Tensor DenseProducts<T>::weight_gradient(const at::Tensor& dz, const at::Tensor& x) {
+const RowSource& DenseProducts<T>::weight_gradient(const at::Tensor& dz, const at::Tensor& x) {
   const int64_t images = x.size(0);
   const int64_t inputs = x.size(1);
-  const int64_t outputs = dz.size(1);
-  at::Tensor out = at::empty({outputs, inputs}, at::kFloat);
+  differences_ = dz;
   const T* vectors = factor(x);
-  batch_.reset(1, images, inputs);
+  inputs_.reset(1, images, inputs);
   at::parallel_for(0, (inputs + kColumns - 1) / kColumns, 1, [&](int64_t begin, int64_t end) {
     const int64_t column = begin * kColumns;
     const int64_t columns = std::min(end * kColumns, inputs) - column;
     for (int64_t n = 0; n < images; ++n) {
-      batch_.set(0, n, column, vectors + n * inputs + column, columns);
+      inputs_.set(0, n, column, vectors + n * inputs + column, columns);
     }
   });
-  const auto* gradients = dz.const_data_ptr<float>();
-  auto* dw = out.mutable_data_ptr<float>();
+  return *this;
+}
+
+template <typename T>
+int64_t DenseProducts<T>::rows_at_once() const {
+  return kRows;
+}
+
+template <typename T>
+void DenseProducts<T>::take_rows(int64_t begin, int64_t end, float* out) const {
+  const int64_t images = differences_.size(0);
+  const int64_t outputs = differences_.size(1);
+  const int64_t inputs = inputs_.channels();
+  const auto* differences = differences_.const_data_ptr<float>();
   const int64_t stride = round_up(images, Factor<T>::kValues);
-  at::parallel_for(0, (outputs + kRows - 1) / kRows, 1, [&](int64_t begin, int64_t end) {
-    std::array<const T*, kRows> rows{};
-    std::array<float*, kRows> results{};
-    std::vector<float> turned(static_cast<size_t>(kRows * stride));
-    std::vector<T> cells(turned.size());
-    for (int64_t block = begin; block < end; ++block) {
-      const int64_t first = block * kRows;
-      const int64_t count = std::min(kRows, outputs - first);
-      transpose(gradients + first, outputs, images, count, turned.data(), stride);
-      kernels_of<T>().store(turned.data(), cells.data(), count * stride);
-      for (int64_t i = 0; i < count; ++i) {
-        rows[static_cast<size_t>(i)] = cells.data() + i * stride;
-        results[static_cast<size_t>(i)] = dw + (first + i) * inputs;
-      }
-      kernels_of<T>().convolve_wide(rows.data(), results.data(), count, 1, images, 0, batch_.data(),
-                                    inputs);
+  std::array<const T*, kRows> rows{};
+  std::array<float*, kRows> results{};
+  std::vector<float> turned(static_cast<size_t>(kRows * stride));
+  std::vector<T> cells(turned.size());
+  for (int64_t first = begin; first < end; first += kRows, out += kRows * inputs) {
+    const int64_t count = std::min(kRows, end - first);
+    transpose(differences + first, outputs, images, count, turned.data(), stride);
+    kernels_of<T>().store(turned.data(), cells.data(), count * stride);
+    for (int64_t i = 0; i < count; ++i) {
+      rows[static_cast<size_t>(i)] = cells.data() + i * stride;
+      results[static_cast<size_t>(i)] = out + i * inputs;
     }
-  });
-  return out;
+    kernels_of<T>().convolve_wide(rows.data(), results.data(), count, 1, images, 0, inputs_.data(),
+                                  inputs);
+  }
 }
 
 template class DenseProducts<float>;

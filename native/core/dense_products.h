@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "core/gradient.h"
 #include "core/panels.h"
 #include "core/scratch_buffer.h"
 
@@ -14,7 +15,7 @@ namespace flexae {
 /// with as T, fp32 or bf16; everything in memory is fp32 and contiguous. What belongs to one image
 /// does not depend on the others or the number of threads.
 template <typename T>
-class DenseProducts {
+class DenseProducts : private RowSource {
  public:
   /// Whether this processor multiplies T without the BLAS.
   [[nodiscard]] static bool available();
@@ -25,8 +26,8 @@ class DenseProducts {
   at::Tensor infer(const at::Tensor& x, const at::Tensor& weight);
   /// dz · weight: N×I, of N×O and O×I.
   at::Tensor input_gradient(const at::Tensor& dz, const at::Tensor& weight);
-  /// dzᵀ · x: O×I, of N×O and N×I.
-  at::Tensor weight_gradient(const at::Tensor& dz, const at::Tensor& x);
+  /// dzᵀ · x: O×I, of N×O and N×I. Valid until the next call.
+  const RowSource& weight_gradient(const at::Tensor& dz, const at::Tensor& x);
 
  private:
   using Item = typename Factor<T>::Item;
@@ -39,8 +40,14 @@ class DenseProducts {
   /// added up in the same order.
   void pack_batch(const at::Tensor& vectors);
 
+  // Of the weight's gradient.
+  [[nodiscard]] int64_t rows_at_once() const override;
+  void take_rows(int64_t begin, int64_t end, float* out) const override;
+
   Panels<T> batch_;
-  Panels<T> weight_;  ///< of infer()
+  Panels<T> weight_;        ///< of infer()
+  Panels<T> inputs_;        ///< of the weight's gradient
+  at::Tensor differences_;  ///< the other factor: dz
   ScratchBuffer<T> factor_;
   ScratchBuffer<T> rows_;  ///< apart, of infer()
 };

@@ -97,7 +97,8 @@ class Conv : public Layer {
         full, input_, parameters_[0].value.to(grad.scalar_type()), std::nullopt,
         {spec_.stride, spec_.stride}, padding_, {1, 1}, transposed(),
         {output_padding_, output_padding_}, 1, {input_grad, true, false});
-    parameters_[0].grad = dw.to(at::kFloat, /*non_blocking=*/false, /*copy=*/false, kChannelsLast);
+    parameters_[0].grad.tensor =
+        dw.to(at::kFloat, /*non_blocking=*/false, /*copy=*/false, kChannelsLast);
     release();
     if (!input_grad || explicit_padding_.empty()) return dx;
     return dx.slice(2, explicit_padding_[2], explicit_padding_[2] + spec_.in.h)
@@ -159,8 +160,8 @@ class BatchNorm : public Layer {
     auto [dx, dgamma, dbeta] =
         at::native_batch_norm_backward(dz, input_, parameters_[0].value, {}, {}, mean_, invstd_,
                                        /*train=*/true, epsilon_, {true, true, true});
-    parameters_[0].grad = dgamma;
-    parameters_[1].grad = dbeta;
+    parameters_[0].grad.tensor = dgamma;
+    parameters_[1].grad.tensor = dbeta;
     release();
     return dx;
   }
@@ -245,10 +246,10 @@ class Dense : public Layer {
     parameters_[0].grad = by_kernels(
         dz,
         [&](auto& products) {
-          return products.weight_gradient(dz.contiguous(), input_.contiguous());
+          return Gradient{{}, &products.weight_gradient(dz.contiguous(), input_.contiguous())};
         },
-        [&] { return at::mm(narrowed(dz).t(), narrowed(input_)).to(at::kFloat); });
-    if (spec_.use_bias) parameters_[1].grad = dz.sum(0, /*keepdim=*/false, at::kFloat);
+        [&] { return Gradient{at::mm(narrowed(dz).t(), narrowed(input_)).to(at::kFloat)}; });
+    if (spec_.use_bias) parameters_[1].grad.tensor = dz.sum(0, /*keepdim=*/false, at::kFloat);
     at::Tensor dx;
     if (input_grad) {
       dx = by_kernels(
@@ -274,7 +275,7 @@ class Dense : public Layer {
 
   /// kernel(products) where the products of `t`'s type are this program's, aten() elsewhere.
   template <typename Kernel, typename Aten>
-  at::Tensor by_kernels(const at::Tensor& t, Kernel kernel, Aten aten) {
+  auto by_kernels(const at::Tensor& t, Kernel kernel, Aten aten) -> decltype(aten()) {
     const bool fits =
         t.is_cpu() && t.scalar_type() == at::kFloat && parameters_[0].value.is_contiguous();
     if (fits && precision_ == Precision::kFp32 && DenseProducts<float>::available()) {

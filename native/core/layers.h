@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/gradient.h"
 #include "core/initializer.h"
 #include "core/layer_list.h"
 #include "core/precision.h"
@@ -28,7 +29,7 @@ struct PassContext {
 struct Parameter {
   std::string name;  ///< Full name in the exported model.
   at::Tensor value;
-  at::Tensor grad;  ///< Set by backward(); undefined where the loss does not depend on the value.
+  Gradient grad;  ///< Set by backward(); empty where the loss does not depend on the value.
   WeightLayout layout = WeightLayout::kBias;
   Initializer initializer = Initializer::kZeros;
   Regularizer regularizer;

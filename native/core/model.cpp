@@ -22,6 +22,11 @@ std::vector<LayerSpec> trained_layers(const ModelConfig& config) {
   return specs;
 }
 
+at::Tensor whole(const Parameter& parameter) {
+  const Gradient& grad = parameter.grad;
+  return grad.rows != nullptr ? grad.rows->all_rows(parameter.value.sizes()) : grad.tensor;
+}
+
 }  // namespace
 
 Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
@@ -155,8 +160,12 @@ void Autoencoder::backward(const at::Tensor& grad) {
     g = layers_[i]->backward(g, /*input_grad=*/i > 0);
   }
   for (Parameter* p : trainable_) {
-    if (!p->grad.defined()) p->grad = at::zeros_like(p->value);
-    if (p->regularizer.active()) p->grad = p->grad + penalty_grad(p->value, p->regularizer);
+    if (p->grad.rows == nullptr && !p->grad.tensor.defined()) {
+      p->grad.tensor = at::zeros_like(p->value);
+    }
+    if (p->regularizer.active()) {
+      p->grad = {whole(*p) + penalty_grad(p->value, p->regularizer)};
+    }
   }
 }
 
@@ -184,8 +193,15 @@ std::vector<at::Tensor> Autoencoder::parameters() const {
 std::vector<at::Tensor> Autoencoder::gradients() const {
   std::vector<at::Tensor> values;
   values.reserve(trainable_.size());
-  for (const Parameter* p : trainable_) values.push_back(p->grad);
+  for (const Parameter* p : trainable_) values.push_back(whole(*p));
   return values;
+}
+
+std::vector<Gradient> Autoencoder::gradient_sources() const {
+  std::vector<Gradient> sources;
+  sources.reserve(trainable_.size());
+  for (const Parameter* p : trainable_) sources.push_back(p->grad);
+  return sources;
 }
 
 std::vector<std::string> Autoencoder::parameter_names() const {

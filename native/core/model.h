@@ -56,6 +56,8 @@ class Autoencoder {
   /// The trainable tensors and, in the same order, their gradients after backward().
   [[nodiscard]] std::vector<at::Tensor> parameters() const;
   [[nodiscard]] std::vector<at::Tensor> gradients() const;
+  /// The gradients as they are, for an optimizer.
+  [[nodiscard]] std::vector<Gradient> gradient_sources() const;
 
   /// Names of parameters(), in the same order.
   [[nodiscard]] std::vector<std::string> parameter_names() const;

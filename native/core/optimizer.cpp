@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "core/error.h"
 #include "core/kernels/kernels.h"
@@ -98,8 +99,21 @@ std::array<double, Optimizer::kScalars> Optimizer::begin_step() {
 }
 
 bool Optimizer::step(const std::vector<at::Tensor>& gradients) {
+  std::vector<Gradient> sources;
+  sources.reserve(gradients.size());
+  for (const at::Tensor& gradient : gradients) sources.push_back({gradient});
+  return step(sources);
+}
+
+bool Optimizer::step(const std::vector<Gradient>& sources) {
   const auto scalars = begin_step();
-  if (kernels_apply(gradients)) return step_by_kernels(gradients, scalars);
+  if (kernels_apply(sources)) return step_by_kernels(sources, scalars);
+  std::vector<at::Tensor> gradients;
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const Gradient& source = sources[i];
+    gradients.push_back(source.rows != nullptr ? source.rows->all_rows(parameters_[i].sizes())
+                                               : source.tensor);
+  }
   const bool finite = all_finite(gradients).item<bool>();
   at::Tensor device_scalars = at::empty({kScalars}, at::kFloat);
   for (size_t i = 0; i < scalars.size(); ++i) {
@@ -110,34 +124,44 @@ bool Optimizer::step(const std::vector<at::Tensor>& gradients) {
   return finite;
 }
 
-bool Optimizer::kernels_apply(const std::vector<at::Tensor>& gradients) const {
+bool Optimizer::kernels_apply(const std::vector<Gradient>& gradients) const {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const at::Tensor& p = parameters_[i];
-    if (!p.is_cpu() || p.scalar_type() != at::kFloat || gradients[i].scalar_type() != at::kFloat ||
-        !p.is_non_overlapping_and_dense() || gradients[i].strides() != p.strides()) {
+    if (!p.is_cpu() || p.scalar_type() != at::kFloat || !p.is_non_overlapping_and_dense()) {
       return false;
     }
+    if (gradients[i].rows != nullptr) {
+      if (!p.is_contiguous()) return false;
+      continue;
+    }
+    const at::Tensor& g = gradients[i].tensor;
+    if (g.scalar_type() != at::kFloat || g.strides() != p.strides()) return false;
   }
   return true;
 }
 
 /// All accumulators and the parameter in one pass over memory, on the CPU. \return whether all
 /// gradients were finite.
-bool Optimizer::step_by_kernels(const std::vector<at::Tensor>& gradients,
+bool Optimizer::step_by_kernels(const std::vector<Gradient>& gradients,
                                 const std::array<double, kScalars>& scalars) {
   /// A stretch of one parameter.
   struct Piece {
     size_t parameter;
     int64_t begin;
     int64_t count;
+    int64_t before;  // values of all pieces in front of it
   };
   constexpr int64_t kPiece = 1 << 15;
   std::vector<Piece> pieces;
+  int64_t values = 0;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const int64_t size = parameters_[i].numel();
-    for (int64_t begin = 0; begin < size; begin += kPiece) {
-      pieces.push_back({i, begin, std::min(kPiece, size - begin)});
+    const RowSource* rows = gradients[i].rows;
+    const int64_t piece = rows != nullptr ? rows->rows_at_once() * parameters_[i].size(1) : kPiece;
+    for (int64_t begin = 0; begin < size; begin += piece) {
+      pieces.push_back({i, begin, std::min(piece, size - begin), values + begin});
     }
+    values += size;
   }
   const auto f = [](double value) { return static_cast<float>(value); };
   const float a = f(scalars[0]);
@@ -145,12 +169,23 @@ bool Optimizer::step_by_kernels(const std::vector<at::Tensor>& gradients,
   const float c = f(scalars[2]);
   const Kernels& k = kernels();
   std::atomic<bool> finite{true};
-  at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t first, int64_t last) {
-    for (int64_t at = first; at < last; ++at) {
-      const Piece& piece = pieces[static_cast<size_t>(at)];
+  // Shared out by values: pieces differ.
+  at::parallel_for(0, values, kPiece, [&](int64_t first, int64_t last) {
+    std::vector<float> taken;
+    for (const Piece& piece : pieces) {
+      if (piece.before < first || piece.before >= last) continue;
       const int64_t n = piece.count;
       float* p = parameters_[piece.parameter].mutable_data_ptr<float>() + piece.begin;
-      const float* g = gradients[piece.parameter].const_data_ptr<float>() + piece.begin;
+      const Gradient& gradient = gradients[piece.parameter];
+      const float* g = nullptr;
+      if (gradient.rows != nullptr) {
+        const int64_t columns = parameters_[piece.parameter].size(1);
+        taken.resize(std::max(taken.size(), static_cast<size_t>(n)));
+        gradient.rows->take_rows(piece.begin / columns, (piece.begin + n) / columns, taken.data());
+        g = taken.data();
+      } else {
+        g = gradient.tensor.const_data_ptr<float>() + piece.begin;
+      }
       const auto slot = [&](size_t index) {
         return slots_[index][piece.parameter].mutable_data_ptr<float>() + piece.begin;
       };

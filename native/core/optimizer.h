@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/gradient.h"
 
 namespace flexae {
 
@@ -22,6 +23,7 @@ class Optimizer {
   /// One update from as many gradients as parameters, each of its parameter's shape.
   /// \return whether all gradients were finite. Waits for a device other than the CPU.
   bool step(const std::vector<at::Tensor>& gradients);
+  bool step(const std::vector<Gradient>& gradients);
 
   /// The same in two halves. begin_step() counts a step and gives what its formulas take from its
   /// number and from the learning rate; apply() computes it on the parameters' device from the
@@ -45,8 +47,8 @@ class Optimizer {
   static int64_t slot_count(OptimizerKind kind);
 
  private:
-  [[nodiscard]] bool kernels_apply(const std::vector<at::Tensor>& gradients) const;
-  bool step_by_kernels(const std::vector<at::Tensor>& gradients,
+  [[nodiscard]] bool kernels_apply(const std::vector<Gradient>& gradients) const;
+  bool step_by_kernels(const std::vector<Gradient>& gradients,
                        const std::array<double, kScalars>& scalars);
 
   OptimizerKind kind_;

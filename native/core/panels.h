@@ -43,6 +43,7 @@ class Panels {
   }
 
   [[nodiscard]] bool empty() const { return items_.empty(); }
+  [[nodiscard]] int64_t channels() const { return channels_; }
   [[nodiscard]] const Item* data() const { return items_.data(); }
 
   /// The values of the first `channels` channels: `weight` holds channels × lines·line. Several

@@ -37,7 +37,7 @@ void TrainingStep::train(const at::Tensor& bytes, const std::vector<int64_t>& in
   at::Tensor grad;
   const at::Tensor loss = metrics_.add(logits, images, model_.penalties(), &grad);
   model_.backward(grad);
-  const bool good_gradients = optimizer_.step(model_.gradients());
+  const bool good_gradients = optimizer_.step(model_.gradient_sources());
   model_.constrain();
   const bool good_loss = std::isfinite(loss.item<double>());
   if (!bad_ && !(good_loss && good_gradients)) bad_ = BadNumber{batch, good_loss};

@@ -68,8 +68,8 @@ bool Winograd<T>::pays(const Windows& windows) {
   const int64_t product = channels * grid_channels / (lanes * Factor<T>::kValues);
   const int64_t direct = windows.cells() * windows.kernel * windows.kernel * product;
   const int64_t minimal =
-      tiles * (terms * terms * product +
-               6 * (terms * terms * channels + kAllSums * grid_channels) / lanes);
+      tiles *
+      (terms * terms * product + 6 * (terms * terms * channels + kAllSums * grid_channels) / lanes);
   return minimal * 10 < direct * 7;
 }
 
@@ -340,7 +340,7 @@ template <typename T>
 void multiply(const T* rows, int64_t count, int64_t line, const Panels<T>& panels, float* out,
               int64_t channels) {
   constexpr int64_t kBlock = 96;
-  std::array<const T*, kBlock> cells;   // NOLINT(cppcoreguidelines-pro-type-member-init)
+  std::array<const T*, kBlock> cells;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   std::array<float*, kBlock> results;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   for (int64_t begin = 0; begin < count; begin += kBlock) {
     const int64_t now = std::min(kBlock, count - begin);
@@ -364,8 +364,7 @@ void Winograd<T>::gather(const T* images, int64_t count, O* grid, int thread) {
     const T* pixels = combine_pixels(images, begin, end, s);
     float* sums = s.sums.get(kAllSums * tiles * windows_.grid_channels);
     for (int sum = 0; sum < kAllSums; ++sum) {
-      multiply(pixels + offset(sum, tiles), tiles, width(sum),
-               gathering_[static_cast<size_t>(sum)],
+      multiply(pixels + offset(sum, tiles), tiles, width(sum), gathering_[static_cast<size_t>(sum)],
                sums + sum * tiles * windows_.grid_channels, windows_.grid_channels);
     }
     store_cells(sums, begin, end, grid, s);
@@ -425,8 +424,8 @@ void Winograd<T>::add_weight_gradient(const T* grid, const T* images, int64_t co
     for (int sum = 0; sum < kAllSums; ++sum) {
       const int64_t row = width(sum);
       const T* zeros = s.zeros.zeros(std::max(row, channels));
-      const Item* pixel_items = items(pixels + offset(sum, tiles), tiles, row,
-                                      s.pixel_items.get(steps * row), zeros);
+      const Item* pixel_items =
+          items(pixels + offset(sum, tiles), tiles, row, s.pixel_items.get(steps * row), zeros);
       const Item* cell_items = items(cells + sum * tiles * channels, tiles, channels,
                                      s.cell_items.get(steps * channels), zeros);
       for (int64_t i = 0; i < steps; ++i) {
