@@ -298,7 +298,7 @@ TEST_P(KernelsTest, StoringAsBf16RoundsAsPyTorch) {
 }
 
 /// What loops over bf16 compute is what those over fp32 compute of the same values, rounded at the
-/// end if bf16 is what they write.
+/// end if bf16 is what they write. Their exponentials may be off by 2⁻¹³, far less than bf16 is.
 TEST_P(KernelsTest, LoopsOverBf16ComputeInFp32) {
   const at::Tensor x = (at::randn({kCount}) * 3).to(at::kBFloat16);
   const at::Tensor wide = x.to(at::kFloat);
@@ -313,9 +313,9 @@ TEST_P(KernelsTest, LoopsOverBf16ComputeInFp32) {
   };
   // A value on the edge may round to either side, which is at most 2⁻⁸.
   const auto expect_rounded = [](const at::Tensor& got, const at::Tensor& expected) {
-    const at::Tensor edge =
-        (as_double(got) - as_double(expected)).abs() - as_double(expected).abs() * 0x1p-8;
-    EXPECT_LT(edge.max().item<double>(), 1e-30);
+    const at::Tensor size = as_double(expected).abs();
+    const at::Tensor edge = (as_double(got) - as_double(expected)).abs() - size * 0x1p-8;
+    EXPECT_LT(edge.max().item<double>(), 0x1p-13 * size.max().item<double>());
   };
   for (const Activation activation : {Activation::kElu, Activation::kTanh}) {
     at::Tensor expected = at::empty({kCount});
@@ -344,7 +344,7 @@ TEST_P(KernelsTest, LoopsOverBf16ComputeInFp32) {
                                 activation, half(wide_sums, 0), half(wide_sums, 1));
     k().bf16.norm_backward_sums(values<Bf16>(x), values<Bf16>(dy16), kCount, a, b, a, kPeriod,
                                 activation, half(sums, 0), half(sums, 1));
-    EXPECT_LT(error(sums, as_double(wide_sums)), 1e-4);
+    EXPECT_LT(error(sums, as_double(wide_sums)), 1e-3);
     k().fp32.moments(values<float>(wide), kCount, a, kPeriod, half(wide_sums, 0),
                      half(wide_sums, 1));
     k().bf16.moments(values<Bf16>(x), kCount, a, kPeriod, half(sums, 0), half(sums, 1));
