@@ -232,10 +232,11 @@ class ConvStage : public Layer {
   /// `count` of the bound inputs in their borders.
   const T* bordered_batch(int64_t first, int64_t count, int thread) {
     const int64_t offset = first * in_.numel();
-    if (input_.norm() == nullptr) {
-      return bordered_input(values<float>(input_.stored()) + offset, count, thread);
+    const at::Tensor& stored = input_.stored();
+    if (input_.norm() == nullptr && stored.scalar_type() == at::kFloat) {
+      return bordered_input(values<float>(stored) + offset, count, thread);
     }
-    return bordered_input(values<T>(input_.stored()) + offset, count, thread, input_.norm());
+    return bordered_input(values<T>(stored) + offset, count, thread, input_.norm());
   }
 
   /// `count` inputs in their borders, normalized and activated first if `norm` is not null.
@@ -251,10 +252,18 @@ class ConvStage : public Layer {
     for (int64_t i = 0; i < count; ++i) {
       T* to = bordered + i * numel + start;
       for (int64_t y = 0; y < in_.h; ++y, images += line, to += stride) {
-        if (norm != nullptr) {
-          if constexpr (std::is_same_v<In, T>) norm->apply(images, to, line);
-        } else if constexpr (std::is_same_v<In, float>) {
-          kernels_of<T>().store(images, to, line);
+        if constexpr (std::is_same_v<In, float>) {
+          if (norm == nullptr) {
+            kernels_of<T>().store(images, to, line);
+            continue;
+          }
+        }
+        if constexpr (std::is_same_v<In, T>) {
+          if (norm == nullptr) {
+            std::copy_n(images, line, to);
+          } else {
+            norm->apply(images, to, line);
+          }
         }
       }
     }
@@ -382,7 +391,7 @@ class ConvStage : public Layer {
   Value infer_batch(const at::Tensor& input) {
     const int64_t images = input.size(0);
     prepare_inference(at::get_num_threads());
-    const at::Tensor out = pooled_.view({images, out_shape_.h, out_shape_.w, out_shape_.c});
+    const at::Tensor out = evaluated_.view({images, out_shape_.h, out_shape_.w, out_shape_.c});
     for_each_group(images, group_, [&](int64_t first, int64_t count, int thread) {
       infer(input.const_data_ptr<float>() + first * in_.numel(), count,
             out.mutable_data_ptr<float>() + first * out_shape_.numel(), thread);
@@ -398,13 +407,14 @@ class ConvStage : public Layer {
     const int64_t line = raw_shape_.w * raw_shape_.c;
     const auto rows = [&](int64_t begin, int64_t end, float* to) {
       convolution_.gather(bordered, begin * raw_shape_.w, end * raw_shape_.w, to, thread);
-      norm_->apply(to, to, (end - begin) * line);
     };
     if (pooling_.kind() == Pooling::kNone) {
       const int64_t block = std::max<int64_t>(kRowsBytes / (line * int64_t{sizeof(float)}), 1);
       const int64_t end = count * raw_shape_.h;
       for (int64_t row = 0; row < end; row += block) {
-        rows(row, std::min(row + block, end), out + row * line);
+        const int64_t last = std::min(row + block, end);
+        rows(row, last, out + row * line);
+        norm_->apply(out + row * line, out + row * line, (last - row) * line);
       }
       return;
     }
@@ -414,7 +424,7 @@ class ConvStage : public Layer {
       const int64_t row = i % out_shape_.h;
       const int64_t begin = i / out_shape_.h * raw_shape_.h + 2 * row;
       rows(begin, begin + pooling_.rows_under(row), lines);
-      pooling_.forward(lines, row, out + i * out_line, nullptr);
+      activate_and_pool(lines, row, lines, out + i * out_line, nullptr);
     }
   }
 
@@ -422,18 +432,37 @@ class ConvStage : public Layer {
     const bool pooled = pooling_.kind() != Pooling::kNone;
     float* raw = pooled ? scratch(thread).raw.get(group_ * raw_shape_.numel()) : out;
     multiply(bordered_input(images, count, thread), count, raw, thread);
-    norm_->apply(raw, raw, count * raw_shape_.numel());
-    if (!pooled) return;
+    if (!pooled) return norm_->apply(raw, raw, count * raw_shape_.numel());
     const int64_t line = raw_shape_.w * raw_shape_.c;
     const int64_t out_line = out_shape_.w * out_shape_.c;
     for (int64_t i = 0; i < count * out_shape_.h; ++i) {
       const int64_t row = i % out_shape_.h;
       const int64_t begin = i / out_shape_.h * raw_shape_.h + 2 * row;
-      pooling_.forward(raw + begin * line, row, out + i * out_line, nullptr);
+      activate_and_pool(raw + begin * line, row, raw + begin * line, out + i * out_line, nullptr);
     }
   }
 
   // --- pooling --------------------------------------------------------------------------------
+
+  /// Pooled row `row` of the raw rows under it. `lines`: memory for those, which may be theirs.
+  template <typename R>
+  void activate_and_pool(const R* raw, int64_t row, float* lines, R* out, uint8_t* argmax) {
+    const int64_t line = raw_shape_.w * raw_shape_.c;
+    if (pooling_.averages_whole(row)) {
+      kernels_of<R>().average_activated(raw, raw + line, out, out_shape_.w, raw_shape_.c,
+                                        norm_->scale.data(), norm_->shift.data(), activation_);
+      return;
+    }
+    norm_->apply(raw, lines, pooling_.rows_under(row) * line);
+    if constexpr (std::is_same_v<R, float>) {
+      pooling_.forward(lines, row, out, argmax);
+    } else {
+      // Behind the lines is room for a pooled one.
+      float* pooled = lines + 2 * line;
+      pooling_.forward(lines, row, pooled, argmax);
+      kernels_of<R>().store(pooled, out, out_shape_.w * out_shape_.c);
+    }
+  }
 
   Value pool(const at::Tensor& raw) {
     const int64_t images = raw.size(0);
@@ -444,12 +473,11 @@ class ConvStage : public Layer {
     const int64_t line = raw_shape_.w * raw_shape_.c;
     const int64_t out_line = out_shape_.w * out_shape_.c;
     for_each_image(images, [&](int64_t n, int thread) {
-      float* lines = scratch(thread).lines.get(2 * line);
+      float* lines = scratch(thread).lines.get(2 * line + out_line);
       const T* x = values<T>(raw) + n * raw_shape_.numel();
-      auto* y = out.mutable_data_ptr<float>() + n * out_shape_.numel();
+      T* y = mutable_values<T>(out) + n * out_shape_.numel();
       for (int64_t row = 0; row < out_shape_.h; ++row) {
-        norm_->apply(x + 2 * row * line, lines, pooling_.rows_under(row) * line);
-        pooling_.forward(lines, row, y + row * out_line, argmax(n, row));
+        activate_and_pool(x + 2 * row * line, row, lines, y + row * out_line, argmax(n, row));
       }
     });
     return Value(out.permute({0, 3, 1, 2}));
@@ -463,9 +491,9 @@ class ConvStage : public Layer {
   }
 
   /// Calls body(offset, count, dy) for stretches of one image's raw output and the gradient of its
-  /// activation there.
-  template <typename Body>
-  void for_each_stretch(const at::Tensor& grad, int64_t n, int thread, Body body) {
+  /// activation there, or means(offset, dy) for two rows of it and the gradient of their means.
+  template <typename Body, typename Means>
+  void for_each_stretch(const at::Tensor& grad, int64_t n, int thread, Body body, Means means) {
     const T* dy = values<T>(grad) + n * out_shape_.numel();
     if (pooling_.kind() == Pooling::kNone) {
       body(int64_t{0}, raw_shape_.numel(), dy);
@@ -474,7 +502,12 @@ class ConvStage : public Layer {
     const int64_t line = raw_shape_.w * raw_shape_.c;
     T* lines = scratch(thread).gradient_lines.get(2 * line);
     for (int64_t row = 0; row < out_shape_.h; ++row) {
-      pooling_.backward(dy + row * out_shape_.w * out_shape_.c, row, lines, argmax(n, row));
+      const T* pooled = dy + row * out_shape_.w * out_shape_.c;
+      if (pooling_.averages_whole(row)) {
+        means(2 * row * line, pooled);
+        continue;
+      }
+      pooling_.backward(pooled, row, lines, argmax(n, row));
       body(2 * row * line, pooling_.rows_under(row) * line, static_cast<const T*>(lines));
     }
   }
@@ -492,11 +525,19 @@ class ConvStage : public Layer {
       float* s2 = s1 + period_;
       std::fill_n(s1, 2 * period_, 0.0F);
       const T* raw = values<T>(raw_view_) + n * raw_shape_.numel();
-      for_each_stretch(dy, n, thread, [&](int64_t offset, int64_t count, const T* g) {
-        kernels_of<T>().norm_backward_sums(raw + offset, g, count, norm_->scale.data(),
-                                           norm_->shift.data(), center_.data(), period_,
-                                           activation_, s1, s2);
-      });
+      const int64_t line = raw_shape_.w * c;
+      for_each_stretch(
+          dy, n, thread,
+          [&](int64_t offset, int64_t count, const T* g) {
+            kernels_of<T>().norm_backward_sums(raw + offset, g, count, norm_->scale.data(),
+                                               norm_->shift.data(), center_.data(), period_,
+                                               activation_, s1, s2);
+          },
+          [&](int64_t offset, const T* g) {
+            kernels_of<T>().averaged_backward_sums(
+                raw + offset, raw + offset + line, g, out_shape_.w, c, norm_->scale.data(),
+                norm_->shift.data(), center_.data(), activation_, s1, s2);
+          });
       for (int64_t i = 0; i < c; ++i) {
         double a = 0;
         double b = 0;
@@ -541,15 +582,26 @@ class ConvStage : public Layer {
   void raw_gradient(const at::Tensor& dy, int64_t n, T* draw, int64_t stride, int thread) {
     const T* raw = values<T>(raw_view_) + n * raw_shape_.numel();
     const int64_t line = raw_shape_.w * raw_shape_.c;
-    for_each_stretch(dy, n, thread, [&](int64_t offset, int64_t count, const T* g) {
-      // Stretches are whole lines, as one or one by one.
-      const int64_t step = stride == line ? count : line;
-      for (int64_t i = 0; i < count; i += step) {
-        kernels_of<T>().norm_backward_apply(
-            raw + offset + i, g + i, draw + (offset + i) / line * stride, step, norm_->scale.data(),
-            norm_->shift.data(), k1_.data(), k2_.data(), k3_.data(), period_, activation_);
-      }
-    });
+    for_each_stretch(
+        dy, n, thread,
+        [&](int64_t offset, int64_t count, const T* g) {
+          // Stretches are whole lines, as one or one by one.
+          const int64_t step = stride == line ? count : line;
+          for (int64_t i = 0; i < count; i += step) {
+            kernels_of<T>().norm_backward_apply(raw + offset + i, g + i,
+                                                draw + (offset + i) / line * stride, step,
+                                                norm_->scale.data(), norm_->shift.data(),
+                                                k1_.data(), k2_.data(), k3_.data(), period_,
+                                                activation_);
+          }
+        },
+        [&](int64_t offset, const T* g) {
+          T* to = draw + offset / line * stride;
+          kernels_of<T>().averaged_backward_apply(
+              raw + offset, raw + offset + line, g, to, to + stride, out_shape_.w, raw_shape_.c,
+              norm_->scale.data(), norm_->shift.data(), k1_.data(), k2_.data(), k3_.data(),
+              activation_);
+        });
   }
 
   void back_through_gather(const at::Tensor& dy, int64_t first, int64_t count, T* dimages,
@@ -626,8 +678,8 @@ class ConvStage : public Layer {
   int prepared_ = 0;   ///< threads that frozen weights have been prepared for
 
   std::vector<Scratch> scratch_;
-  ScratchBuffer<T> raw_, input_grad_;
-  ScratchBuffer<float> pooled_, weight_sums_, moments_, sums_;
+  ScratchBuffer<T> raw_, pooled_, input_grad_;
+  ScratchBuffer<float> evaluated_, weight_sums_, moments_, sums_;
   at::Tensor argmax_;
 
   Value input_;

@@ -17,6 +17,11 @@ int64_t RowPooling::columns_under(int64_t x) const {
   return std::min<int64_t>(2, in_.w - 2 * x);
 }
 
+bool RowPooling::averages_whole(int64_t row) const {
+  return kind_ == Pooling::kAvg && rows_under(row) == 2 && in_.w % 2 == 0 &&
+         in_.c % kernels().lanes == 0;
+}
+
 void RowPooling::forward(const float* lines, int64_t row, float* out, uint8_t* argmax) const {
   if (kind_ == Pooling::kAvg) {
     average(lines, row, out);

@@ -19,6 +19,10 @@ class RowPooling {
   /// How many rows lie under pooled row `row`: padding "same" has none below the last.
   [[nodiscard]] int64_t rows_under(int64_t row) const;
 
+  /// Whether pooled row `row` is means over four pixels each, of channels that fill registers: what
+  /// the kernels average at once with what is done to the rows under it.
+  [[nodiscard]] bool averages_whole(int64_t row) const;
+
   /// Pooled row `row` of the rows under it, which lie one after another. `argmax`, if not null,
   /// gets which of the four each maximum is.
   void forward(const float* lines, int64_t row, float* out, uint8_t* argmax) const;

@@ -22,7 +22,8 @@ void PendingNorm::apply(const Bf16* x, float* y, int64_t count) const {
 }
 
 at::Tensor Value::dense() const {
-  if (!norm_) return tensor_;
+  // A CPU computes in fp32 whatever is stored.
+  if (!norm_) return tensor_.is_cpu() ? tensor_.to(at::kFloat) : tensor_;
   at::Tensor out = at::empty(tensor_.sizes(), at::kFloat);
   const int64_t image = tensor_.numel() / tensor_.size(0);
   auto* y = out.mutable_data_ptr<float>();

@@ -38,7 +38,7 @@ class Value {
   [[nodiscard]] const PendingNorm* norm() const { return norm_.get(); }
   /// The tensor as it is stored: raw N×H×W×C if norm() is set.
   [[nodiscard]] const at::Tensor& stored() const { return tensor_; }
-  /// The finished tensor, N×C×H×W (channels_last) or N×C; fp32 if norm() is set.
+  /// The finished tensor, N×C×H×W (channels_last) or N×C; fp32 on the CPU.
   [[nodiscard]] at::Tensor dense() const;
 
  private:

@@ -83,6 +83,19 @@ struct ValueKernels {
                               const float* shift, const float* k1, const float* k2, const float* k3,
                               int64_t period, Activation activation);
 
+  /// The same three under a mean over 2×2 pixels: a and b are two rows of 2·width pixels of
+  /// `channels`, a whole number of registers, which come from the beginning of the periodic arrays.
+  /// out and grad are `width` pixels of the mean and of its gradient.
+  void (*average_activated)(const T* a, const T* b, T* out, int64_t width, int64_t channels,
+                            const float* scale, const float* shift, Activation activation);
+  void (*averaged_backward_sums)(const T* a, const T* b, const T* grad, int64_t width,
+                                 int64_t channels, const float* scale, const float* shift,
+                                 const float* center, Activation activation, float* s1, float* s2);
+  void (*averaged_backward_apply)(const T* a, const T* b, const T* grad, T* da, T* db,
+                                  int64_t width, int64_t channels, const float* scale,
+                                  const float* shift, const float* k1, const float* k2,
+                                  const float* k3, Activation activation);
+
   /// Σ (x − center) and Σ (x − center)², added to s1 and s2.
   void (*moments)(const T* x, int64_t n, const float* center, int64_t period, float* s1, float* s2);
 

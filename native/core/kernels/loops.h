@@ -472,6 +472,83 @@ void norm_backward_apply(const T* x, const T* dy, T* dx, int64_t n, const float*
   });
 }
 
+/// Calls body(i, mean) for `width` means over 2×2 pixels, of a register of channels from c on: i is
+/// where the first pixel under it is in a row, the second is `channels` behind it.
+template <typename Body>
+inline void under_means(int64_t c, int64_t width, int64_t channels, Body body) {
+  for (int64_t x = 0; x < width; ++x) body(2 * x * channels + c, x * channels + c);
+}
+
+template <typename T>
+void average_activated(const T* a, const T* b, T* out, int64_t width, int64_t channels,
+                       const float* scale, const float* shift, Activation activation) {
+  dispatch(activation, [&]<Activation kind>() {
+    for (int64_t c = 0; c < channels; c += kLanes) {
+      const Affine<Lanes> k{get<Lanes>(scale + c), get<Lanes>(shift + c)};
+      const auto act = [&](const T* x) {
+        return apply<kind, T>(get<Lanes>(x) * k.scale + k.shift);
+      };
+      under_means(c, width, channels, [&](int64_t i, int64_t mean) {
+        const Lanes first = act(a + i) + act(a + i + channels);
+        const Lanes second = act(b + i) + act(b + i + channels);
+        put(out + mean, 0.25F * (first + second));
+      });
+    }
+  });
+}
+
+template <typename T>
+void averaged_backward_sums(const T* a, const T* b, const T* grad, int64_t width, int64_t channels,
+                            const float* scale, const float* shift, const float* center,
+                            Activation activation, float* s1, float* s2) {
+  dispatch(activation, [&]<Activation kind>() {
+    for (int64_t c = 0; c < channels; c += kLanes) {
+      NormSums<Lanes> k{get<Lanes>(scale + c), get<Lanes>(shift + c), get<Lanes>(center + c),
+                        get<Lanes>(s1 + c), get<Lanes>(s2 + c)};
+      under_means(c, width, channels, [&](int64_t i, int64_t mean) {
+        const Lanes dy = 0.25F * get<Lanes>(grad + mean);
+        const auto add = [&](const T* x) {
+          const Lanes value = get<Lanes>(x);
+          const Lanes dz = dy * slope<kind, T>(value * k.scale + k.shift);
+          k.s1 += dz;
+          k.s2 += dz * (value - k.center);
+        };
+        add(a + i);
+        add(a + i + channels);
+        add(b + i);
+        add(b + i + channels);
+      });
+      put(s1 + c, k.s1);
+      put(s2 + c, k.s2);
+    }
+  });
+}
+
+template <typename T>
+void averaged_backward_apply(const T* a, const T* b, const T* grad, T* da, T* db, int64_t width,
+                             int64_t channels, const float* scale, const float* shift,
+                             const float* k1, const float* k2, const float* k3,
+                             Activation activation) {
+  dispatch(activation, [&]<Activation kind>() {
+    for (int64_t c = 0; c < channels; c += kLanes) {
+      const NormApply<Lanes> k{get<Lanes>(scale + c), get<Lanes>(shift + c), get<Lanes>(k1 + c),
+                               get<Lanes>(k2 + c), get<Lanes>(k3 + c)};
+      under_means(c, width, channels, [&](int64_t i, int64_t mean) {
+        const Lanes dy = 0.25F * k.k1 * get<Lanes>(grad + mean);
+        const auto one = [&](const T* x, T* dx) {
+          const Lanes value = get<Lanes>(x);
+          const Lanes dz = dy * slope<kind, T>(value * k.scale + k.shift);
+          put(dx, dz + (k.k2 * value + k.k3));
+        };
+        one(a + i, da + i);
+        one(a + i + channels, da + i + channels);
+        one(b + i, db + i);
+        one(b + i + channels, db + i + channels);
+      });
+    }
+  });
+}
+
 template <typename F>
 struct Moments {
   F center;
@@ -779,6 +856,9 @@ constexpr ValueKernels<T> make_value_kernels() {
                          affine_activate<T, float>,
                          norm_backward_sums<T>,
                          norm_backward_apply<T>,
+                         average_activated<T>,
+                         averaged_backward_sums<T>,
+                         averaged_backward_apply<T>,
                          moments<T>,
                          add_four<T, T>,
                          add_four<T, float>,
