@@ -69,6 +69,16 @@ export function trainingLines(precisions) {
   return lines;
 }
 
+/**
+ * What the peers compute unless told otherwise, in fp32: beside bf16, which this program takes by itself, for those who
+ * compare what comes out of the box.
+ */
+export function defaultLines() {
+  return trainingLines(["fp32"]).filter(
+    ({ peer, job }) => peer === "keras-tensorflow" || (job.layout === "nchw" && !job.compile),
+  );
+}
+
 /** Lines of embedding with an exported encoder, in one precision. */
 export function encodingLines(precision) {
   const lines = [{ name: `${OURS} ${precision}`, peer: "ours", precision, start: node, job: {} }];

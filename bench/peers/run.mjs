@@ -14,7 +14,7 @@ import { output } from "../../scripts/setup/run.mjs";
 import { duration, runMain, runSteps, SetupError } from "../../scripts/setup/steps.mjs";
 import { typescriptStep } from "../../scripts/setup/typescript.mjs";
 import { venvPython, venvStep } from "../../scripts/setup/venv.mjs";
-import { ENVIRONMENTS, encodingLines, OURS, trainingLines } from "./lines.mjs";
+import { defaultLines, ENVIRONMENTS, encodingLines, OURS, trainingLines } from "./lines.mjs";
 import { NETWORKS } from "./networks.mjs";
 import { compare, fastest, spread } from "./statistics.mjs";
 import { Worker } from "./worker.mjs";
@@ -281,7 +281,10 @@ async function compareNetwork(network, flexae, context) {
       result.training = [];
       for (const precision of context.precisions) {
         note(`${network.title}: training, ${precision}`);
-        const specs = trainingLines([precision])
+        const specs = [
+          ...trainingLines([precision]),
+          ...(precision === "bf16" ? defaultLines() : []),
+        ]
           .filter(wanted)
           .filter(({ job: own }) => context.compile || own.compile !== true || own.backend);
         const { encoder: _, ...training } = job;
@@ -289,7 +292,7 @@ async function compareNetwork(network, flexae, context) {
         const compared = compare(lines, `${OURS} ${precision}`);
         result.training.push({ precision, lines: compared, lost });
         show(`${network.title}: training, ${precision}`, compared);
-        const best = fastest(compared);
+        const best = fastest(compared.filter((line) => line.precision === precision));
         if (best) say(`  fastest peer: ${best.name}; ours is ${best.ratio.median.toFixed(2)}×`);
         say();
       }
