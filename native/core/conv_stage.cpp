@@ -588,19 +588,18 @@ class ConvStage : public Layer {
           // Stretches are whole lines, as one or one by one.
           const int64_t step = stride == line ? count : line;
           for (int64_t i = 0; i < count; i += step) {
-            kernels_of<T>().norm_backward_apply(raw + offset + i, g + i,
-                                                draw + (offset + i) / line * stride, step,
-                                                norm_->scale.data(), norm_->shift.data(),
-                                                k1_.data(), k2_.data(), k3_.data(), period_,
-                                                activation_);
+            kernels_of<T>().norm_backward_apply(
+                raw + offset + i, g + i, draw + (offset + i) / line * stride, step,
+                norm_->scale.data(), norm_->shift.data(), k1_.data(), k2_.data(), k3_.data(),
+                period_, activation_);
           }
         },
         [&](int64_t offset, const T* g) {
           T* to = draw + offset / line * stride;
-          kernels_of<T>().averaged_backward_apply(
-              raw + offset, raw + offset + line, g, to, to + stride, out_shape_.w, raw_shape_.c,
-              norm_->scale.data(), norm_->shift.data(), k1_.data(), k2_.data(), k3_.data(),
-              activation_);
+          kernels_of<T>().averaged_backward_apply(raw + offset, raw + offset + line, g, to,
+                                                  to + stride, out_shape_.w, raw_shape_.c,
+                                                  norm_->scale.data(), norm_->shift.data(),
+                                                  k1_.data(), k2_.data(), k3_.data(), activation_);
         });
   }
 

@@ -7,21 +7,14 @@
 #include <array>
 #include <cstdint>
 
+#include "core/kernels/kernels.h"
+
 namespace flexae {
 namespace {
 
 /// Bytes of a layer's outputs that a thread has at a time: about a second-level cache.
 constexpr int64_t kBytesAtOnce = int64_t{1} << 20;
 constexpr int64_t kImagesAtOnce = 32;
-
-/// Three planes of `pixels` values to `pixels` of three values.
-void interleave(const float* planes, int64_t pixels, float* out) {
-  for (int64_t p = 0; p < pixels; ++p, out += 3) {
-    out[0] = planes[p];
-    out[1] = planes[pixels + p];
-    out[2] = planes[2 * pixels + p];
-  }
-}
 
 }  // namespace
 
@@ -58,7 +51,7 @@ at::Tensor infer(const std::vector<Layer*>& layers, const at::Tensor& images) {
       if (planar) {
         float* pixels = buffers[1];
         for (int64_t n = 0; n < images_now; ++n) {
-          interleave(source + n * in_size, in_size / 3, pixels + n * in_size);
+          kernels().interleave(source + n * in_size, in_size / 3, pixels + n * in_size);
         }
         source = pixels;
       }

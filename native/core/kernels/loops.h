@@ -724,6 +724,50 @@ void bce(const float* z, const float* t, float* grad, int64_t n, float factor, d
   }
 }
 
+#ifdef __AVX512F__
+/// For three registers of interleaved values: which value of its plane each is, and whose.
+struct Interleaving {
+  int32_t first[3][16] = {};   // of planes 0 and 1, which count as 32 values
+  int32_t second[3][16] = {};  // of plane 2
+  uint16_t from_second[3] = {};
+};
+constexpr Interleaving make_interleaving() {
+  Interleaving table;
+  for (int i = 0; i < 48; ++i) {
+    const int plane = i % 3;
+    const int value = i / 3;
+    table.first[i / 16][i % 16] = plane == 1 ? 16 + value : value;
+    table.second[i / 16][i % 16] = value;
+    if (plane == 2) {
+      table.from_second[i / 16] = static_cast<uint16_t>(table.from_second[i / 16] | 1 << i % 16);
+    }
+  }
+  return table;
+}
+#endif
+
+void interleave(const float* planes, int64_t pixels, float* out) {
+  int64_t p = 0;
+#ifdef __AVX512F__
+  static constexpr Interleaving table = make_interleaving();
+  for (; p + 16 <= pixels; p += 16) {
+    const __m512 a = _mm512_loadu_ps(planes + p);
+    const __m512 b = _mm512_loadu_ps(planes + pixels + p);
+    const __m512 c = _mm512_loadu_ps(planes + 2 * pixels + p);
+#pragma GCC unroll 3
+    for (int i = 0; i < 3; ++i) {
+      const __m512 two = _mm512_permutex2var_ps(a, _mm512_loadu_si512(table.first[i]), b);
+      const __m512 all = _mm512_mask_permutexvar_ps(two, table.from_second[i],
+                                                    _mm512_loadu_si512(table.second[i]), c);
+      _mm512_storeu_ps(out + 3 * p + 16 * i, all);
+    }
+  }
+#endif
+  for (; p < pixels; ++p) {
+    for (int64_t plane = 0; plane < 3; ++plane) out[3 * p + plane] = planes[plane * pixels + p];
+  }
+}
+
 void scale_bytes(const uint8_t* bytes, float* out, int64_t width, int64_t channels, bool reverse) {
   const int64_t n = width * channels;
   if (!reverse) {
@@ -888,6 +932,7 @@ constexpr Kernels make_kernels(const char* name) {
           add,
           add_apart,
           bce,
+          interleave,
           scale_bytes,
           sgd,
           adadelta,

@@ -378,6 +378,95 @@ TEST_P(KernelsTest, SpreadRowsDividesByFour) {
   }
 }
 
+/// What goes through a mean over four pixels at once is what goes through one loop after the other.
+TEST_P(KernelsTest, MeansAreWhatActivatingAndPoolingGive) {
+  constexpr int64_t width = 5;
+  const int64_t channels = 3 * k().lanes;
+  const int64_t period = 2 * channels;
+  const int64_t row = 2 * width * channels;
+  const at::Tensor x = at::randn({2, row}) * 2;
+  const at::Tensor grad = at::randn({width, channels});
+  // Two periods in a row, of which the means take the first.
+  const auto periodic = [&](const at::Tensor& t) { return t.repeat({2}); };
+  const at::Tensor a = periodic(at::rand({channels}) + 0.5);
+  const at::Tensor b = periodic(at::randn({channels}));
+  const at::Tensor c = periodic(at::randn({channels}));
+  const auto* scale = values<float>(a);
+  const auto* shift = values<float>(b);
+  const auto* k3 = values<float>(c);
+  for (const Activation activation : {Activation::kElu, Activation::kRelu, Activation::kTanh}) {
+    at::Tensor lines = at::empty_like(x);
+    k().fp32.affine_activate(values<float>(x), mutable_values<float>(lines), 2 * row, scale, shift,
+                             period, activation);
+    at::Tensor pooled = at::empty({width, channels});
+    k().average_rows(values<float>(lines), values<float>(lines[1]), mutable_values<float>(pooled),
+                     width, channels, 0.25F);
+    at::Tensor got = at::empty_like(pooled);
+    k().fp32.average_activated(values<float>(x), values<float>(x[1]), mutable_values<float>(got),
+                               width, channels, scale, shift, activation);
+    EXPECT_LT(error(got, as_double(pooled)), 1e-6);
+
+    at::Tensor spread = at::empty_like(x);
+    k().fp32.spread_rows(values<float>(grad), mutable_values<float>(spread),
+                         mutable_values<float>(spread[1]), width, channels);
+    at::Tensor sums = at::ones({2, period});
+    at::Tensor expected_sums = at::ones({2, period});
+    k().fp32.norm_backward_sums(values<float>(x), values<float>(spread), 2 * row, scale, shift, k3,
+                                period, activation, mutable_values<float>(expected_sums),
+                                mutable_values<float>(expected_sums[1]));
+    k().fp32.averaged_backward_sums(values<float>(x), values<float>(x[1]), values<float>(grad),
+                                    width, channels, scale, shift, k3, activation,
+                                    mutable_values<float>(sums), mutable_values<float>(sums[1]));
+    const auto by_channels = [&](const at::Tensor& t) { return t.view({2, 2, channels}).sum(1); };
+    EXPECT_LT(error(by_channels(sums), as_double(by_channels(expected_sums))), 1e-5);
+
+    at::Tensor dx = at::empty_like(x);
+    at::Tensor expected_dx = at::empty_like(x);
+    k().fp32.norm_backward_apply(values<float>(x), values<float>(spread),
+                                 mutable_values<float>(expected_dx), 2 * row, scale, shift, scale,
+                                 shift, k3, period, activation);
+    k().fp32.averaged_backward_apply(values<float>(x), values<float>(x[1]), values<float>(grad),
+                                     mutable_values<float>(dx), mutable_values<float>(dx[1]), width,
+                                     channels, scale, shift, scale, shift, k3, activation);
+    EXPECT_LT(error(dx, as_double(expected_dx)), 1e-6);
+  }
+}
+
+TEST_P(KernelsTest, InterleaveMakesPixelsOfPlanes) {
+  for (const int64_t pixels : {1, 15, 16, 53}) {
+    const at::Tensor planes = at::randn({3, pixels});
+    at::Tensor out = at::full({3 * pixels + 1}, 7.0F);
+    k().interleave(values<float>(planes), pixels, mutable_values<float>(out));
+    EXPECT_TRUE(out.narrow(0, 0, 3 * pixels).view({pixels, 3}).equal(planes.t()));
+    EXPECT_EQ(out[3 * pixels].item<float>(), 7.0F);
+  }
+}
+
+/// One-dimensional: the cells of a tile from its sums, and the transposed.
+TEST_P(KernelsTest, SumsAndCellsAreTransposedOfEachOther) {
+  constexpr int64_t channels = 37;
+  const at::Tensor matrix = at::tensor({1.0, 1.0, 1.0, 0.0, 0.0, 1.0, -1.0, -1.0}).view({2, 4});
+  const at::Tensor sums = at::randn({4, 4, channels});
+  at::Tensor cells = at::full({2, 2, channels}, 7.0F);
+  std::array<float*, 4> places{};
+  for (int i = 0; i < 4; ++i)
+    places[static_cast<size_t>(i)] = mutable_values<float>(cells[i / 2][i % 2]);
+  k().fp32.sums_to_cells(values<float>(sums), channels, places.data(), channels);
+  const at::Tensor expected = at::einsum("ia,abc,jb->ijc", {matrix, as_double(sums), matrix});
+  EXPECT_LT(error(cells, expected), 1e-6);
+
+  places[3] = nullptr;
+  cells[1][1].fill_(7.0F);
+  k().fp32.sums_to_cells(values<float>(sums), channels, places.data(), channels);
+  EXPECT_TRUE(cells[1][1].eq(7.0F).all().item<bool>());
+
+  const std::array<const float*, 4> from{values<float>(cells[0][0]), values<float>(cells[0][1]),
+                                         values<float>(cells[1][0]), values<float>(cells[1][1])};
+  at::Tensor back = at::empty({4, 4, channels});
+  k().fp32.cells_to_sums(from.data(), mutable_values<float>(back), channels, channels);
+  EXPECT_LT(error(back, at::einsum("ia,ijc,jb->abc", {matrix, as_double(cells), matrix})), 1e-6);
+}
+
 TEST_P(KernelsTest, PairUpPutsTheFirstIntoTheLowerHalf) {
   const at::Tensor a = at::randn({77}).to(at::kBFloat16);
   const at::Tensor b = at::randn({77}).to(at::kBFloat16);
