@@ -7,6 +7,7 @@
 #include "core/cpu.h"
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
+#include "core/rounding.h"
 
 namespace flexae {
 namespace {
@@ -83,8 +84,7 @@ void Convolution<T>::pack(Product product) {
 
 template <typename T>
 int64_t Convolution<T>::rounded_channels() const {
-  const int64_t lanes = kernels().lanes;
-  return (windows_.grid_channels + lanes - 1) / lanes * lanes;
+  return round_up(windows_.grid_channels, kernels().lanes);
 }
 
 // --- unfolded -------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ template <typename T>
 Lattice Convolution<T>::steps() const {
   Lattice lattice = windows_.windows();
   constexpr int64_t kValues = Factor<T>::kValues;
-  lattice.columns = (lattice.columns + kValues - 1) / kValues;
+  lattice.columns = ceil_div(lattice.columns, kValues);
   lattice.column_step *= kValues;
   return lattice;
 }

@@ -10,6 +10,7 @@
 
 #include "core/convolution.h"
 #include "core/kernels/kernels.h"
+#include "core/rounding.h"
 
 namespace flexae {
 namespace {
@@ -21,10 +22,6 @@ constexpr int64_t kColumns = 1024;
 
 /// Images for which a panel of a packed weight is read.
 constexpr int64_t kImages = 96;
-
-int64_t round_up(int64_t value, int64_t step) {
-  return (value + step - 1) / step * step;
-}
 
 /// Rows of fp32 values, `columns` of each, as items: values, or pairs of values of neighbouring
 /// rows, where a missing last row is zero.
@@ -97,7 +94,7 @@ at::Tensor DenseProducts<T>::forward(const at::Tensor& x, const at::Tensor& weig
   const int64_t width = round_up(images, 2 * kernels().lanes);
   auto* y = out.mutable_data_ptr<float>();
   const auto* w = weight.const_data_ptr<float>();
-  at::parallel_for(0, (outputs + kRows - 1) / kRows, 1, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, ceil_div(outputs, kRows), 1, [&](int64_t begin, int64_t end) {
     std::array<const T*, kRows> rows{};
     std::array<float*, kRows> results{};
     // Weights with images for channels: what comes out is the other way round.
@@ -142,10 +139,10 @@ at::Tensor DenseProducts<T>::infer(const at::Tensor& x, const at::Tensor& weight
   const T* vectors = rows_apart(x, stride);
   auto* y = out.mutable_data_ptr<float>();
   const int64_t lanes = 2 * kernels().lanes;
-  const int64_t panels = (outputs + lanes - 1) / lanes;
+  const int64_t panels = ceil_div(outputs, lanes);
   // Few outputs go round for all threads if each takes a part of the images.
-  const int64_t parts = (at::get_num_threads() + panels - 1) / panels;
-  const int64_t block = std::min(kImages, round_up((images + parts - 1) / parts, kRows));
+  const int64_t parts = ceil_div(at::get_num_threads(), panels);
+  const int64_t block = std::min(kImages, round_up(ceil_div(images, parts), kRows));
   const int64_t blocks = (images + block - 1) / block;
   at::parallel_for(0, panels * blocks, 1, [&](int64_t begin, int64_t end) {
     std::array<const T*, kImages> rows{};
@@ -174,14 +171,13 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
   if (images == 0) return out;
   pack_batch(dz);
   const int64_t lanes = 2 * kernels().lanes;
-  const int64_t panels = (images + lanes - 1) / lanes;
+  const int64_t panels = ceil_div(images, lanes);
   // More rows: the sums go to memory and back for each block of them.
   constexpr int64_t kBlock = 4 * kRows;
   constexpr int64_t kValues = Factor<T>::kValues;
   auto* dx = out.mutable_data_ptr<float>();
   const auto* w = weight.const_data_ptr<float>();
-  const int64_t width = std::min(
-      kColumns, round_up((inputs + at::get_num_threads() - 1) / at::get_num_threads(), 16));
+  const int64_t width = std::min(kColumns, round_up(ceil_div(inputs, at::get_num_threads()), 16));
   at::parallel_for(0, (inputs + width - 1) / width, 1, [&](int64_t begin, int64_t end) {
     std::vector<float> sums(static_cast<size_t>(panels * width * lanes));
     std::vector<Item> items(static_cast<size_t>(kBlock / kValues * width));
@@ -222,7 +218,7 @@ const RowSource& DenseProducts<T>::weight_gradient(const at::Tensor& dz, const a
   differences_ = dz;
   const T* vectors = factor(x);
   inputs_.reset(1, images, inputs);
-  at::parallel_for(0, (inputs + kColumns - 1) / kColumns, 1, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, ceil_div(inputs, kColumns), 1, [&](int64_t begin, int64_t end) {
     const int64_t column = begin * kColumns;
     const int64_t columns = std::min(end * kColumns, inputs) - column;
     for (int64_t n = 0; n < images; ++n) {

@@ -3,13 +3,10 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/rounding.h"
 
 namespace flexae {
 namespace {
-
-int64_t ceil_div(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 Shape flat(int64_t n) {
   return {n, 1, 1, true};

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/kernels/kernels.h"
+#include "core/rounding.h"
 
 namespace flexae {
 
@@ -35,11 +36,10 @@ class Panels {
   void reset(int64_t lines, int64_t line, int64_t channels) {
     lanes_ = kernels().lanes;
     line_ = line;
-    steps_ = (line + kValues - 1) / kValues;
+    steps_ = ceil_div(line, kValues);
     rows_ = lines * steps_;
     channels_ = channels;
-    const int64_t rounded = (channels + lanes_ - 1) / lanes_ * lanes_;
-    items_.assign(static_cast<size_t>(rounded * rows_), Item{});
+    items_.assign(static_cast<size_t>(round_up(channels, lanes_) * rows_), Item{});
   }
 
   [[nodiscard]] bool empty() const { return items_.empty(); }

@@ -4,16 +4,13 @@
 #include <array>
 
 #include "core/kernels/kernels.h"
+#include "core/rounding.h"
 
 namespace flexae {
 namespace {
 
 /// Blocks of the image that are computed at a time: their cells stay in the first caches.
 constexpr int64_t kBlock = 96;
-
-int64_t ceil_div(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 }  // namespace
 
@@ -129,7 +126,7 @@ void Scatter<T>::pack(const T* weight) {
 template <typename T>
 int64_t Scatter<T>::filter_width(const Part& part) const {
   const int64_t step = Factor<T>::kValues * kernels().lanes;
-  return ceil_div(part.cells * windows_.grid_channels, step) * step;
+  return round_up(part.cells * windows_.grid_channels, step);
 }
 
 /// As Kernels::dots takes it, for each of the part's values.

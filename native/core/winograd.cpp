@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "core/kernels/kernels.h"
+#include "core/rounding.h"
 
 namespace flexae {
 namespace {
@@ -14,6 +15,24 @@ namespace {
 constexpr int64_t kTiles = 48;
 
 constexpr int kAllSums = 16;
+
+/// rows (count × line) · panels: count × channels. One row after the other, on both sides.
+template <typename T>
+void multiply(const T* rows, int64_t count, int64_t line, const Panels<T>& panels, float* out,
+              int64_t channels) {
+  constexpr int64_t kBlock = 96;
+  std::array<const T*, kBlock> cells;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  std::array<float*, kBlock> results;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  for (int64_t begin = 0; begin < count; begin += kBlock) {
+    const int64_t now = std::min(kBlock, count - begin);
+    for (int64_t i = 0; i < now; ++i) {
+      cells[static_cast<size_t>(i)] = rows + (begin + i) * line;
+      results[static_cast<size_t>(i)] = out + (begin + i) * channels;
+    }
+    kernels_of<T>().convolve_wide(cells.data(), results.data(), now, 1, line, 0, panels.data(),
+                                  channels);
+  }
+}
 
 }  // namespace
 
@@ -24,7 +43,7 @@ std::vector<typename Winograd<T>::Term> Winograd<T>::make_terms(const Windows& w
   const int64_t s = windows.stride;
   std::vector<Term> terms;
   for (int64_t p = 0; p < std::min(s, windows.kernel); ++p) {
-    switch ((windows.kernel - p + s - 1) / s) {
+    switch (ceil_div(windows.kernel - p, s)) {
       case 1:
         terms.push_back({0, p, p, 0, p, {1}});
         terms.push_back({3, p + s, p + s, 0, p, {-1}});
@@ -63,7 +82,7 @@ bool Winograd<T>::pays(const Windows& windows) {
   const int64_t channels = windows.channels;
   const int64_t grid_channels = windows.grid_channels;
   const auto terms = static_cast<int64_t>(make_terms(windows).size());
-  const int64_t tiles = (windows.grid_h + 1) / 2 * ((windows.grid_w + 1) / 2);
+  const int64_t tiles = ceil_div(windows.grid_h, 2) * ceil_div(windows.grid_w, 2);
   // In registers: a combination takes about six instructions, and so does a sum.
   const int64_t product = channels * grid_channels / (lanes * Factor<T>::kValues);
   const int64_t direct = windows.cells() * windows.kernel * windows.kernel * product;
@@ -133,12 +152,6 @@ void Winograd<T>::for_each_block(int64_t count, Body body) const {
   const int64_t step = std::max<int64_t>(kTiles / tiles_across(), 1);
   const int64_t rows = count * tiles_down();
   for (int64_t begin = 0; begin < rows; begin += step) body(begin, std::min(begin + step, rows));
-}
-
-template <typename T>
-int64_t Winograd<T>::rounded_channels() const {
-  const int64_t lanes = kernels().lanes;
-  return (windows_.grid_channels + lanes - 1) / lanes * lanes;
 }
 
 // --- weights --------------------------------------------------------------------------------
@@ -306,8 +319,7 @@ const T* Winograd<T>::combine_cells(const T* grid, int64_t begin, int64_t end, S
 
 template <typename T>
 template <typename O>
-void Winograd<T>::store_cells(const float* sums, int64_t begin, int64_t end, O* grid,
-                              Scratch& /*s*/) const {
+void Winograd<T>::store_cells(const float* sums, int64_t begin, int64_t end, O* grid) const {
   const Windows& w = windows_;
   const int64_t across = tiles_across();
   const int64_t channels = w.grid_channels;
@@ -333,28 +345,6 @@ void Winograd<T>::store_cells(const float* sums, int64_t begin, int64_t end, O* 
 
 // --- products -------------------------------------------------------------------------------
 
-namespace {
-
-/// rows (count × line) · panels: count × channels. One row after the other, on both sides.
-template <typename T>
-void multiply(const T* rows, int64_t count, int64_t line, const Panels<T>& panels, float* out,
-              int64_t channels) {
-  constexpr int64_t kBlock = 96;
-  std::array<const T*, kBlock> cells;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  std::array<float*, kBlock> results;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  for (int64_t begin = 0; begin < count; begin += kBlock) {
-    const int64_t now = std::min(kBlock, count - begin);
-    for (int64_t i = 0; i < now; ++i) {
-      cells[static_cast<size_t>(i)] = rows + (begin + i) * line;
-      results[static_cast<size_t>(i)] = out + (begin + i) * channels;
-    }
-    kernels_of<T>().convolve_wide(cells.data(), results.data(), now, 1, line, 0, panels.data(),
-                                  channels);
-  }
-}
-
-}  // namespace
-
 template <typename T>
 template <typename O>
 void Winograd<T>::gather(const T* images, int64_t count, O* grid, int thread) {
@@ -367,7 +357,7 @@ void Winograd<T>::gather(const T* images, int64_t count, O* grid, int thread) {
       multiply(pixels + offset(sum, tiles), tiles, width(sum), gathering_[static_cast<size_t>(sum)],
                sums + sum * tiles * windows_.grid_channels, windows_.grid_channels);
     }
-    store_cells(sums, begin, end, grid, s);
+    store_cells(sums, begin, end, grid);
   });
 }
 
@@ -389,7 +379,7 @@ void Winograd<T>::scatter(const T* grid, int64_t count, float* images, int threa
 
 template <typename T>
 int64_t Winograd<T>::sums_size() const {
-  return combinations() * rounded_channels();
+  return combinations() * windows_.grid_channels;
 }
 
 template <typename T>
@@ -416,7 +406,7 @@ void Winograd<T>::add_weight_gradient(const T* grid, const T* images, int64_t co
   std::vector<const Item*> cell_rows;
   for_each_block(count, [&](int64_t begin, int64_t end) {
     const int64_t tiles = (end - begin) * tiles_across();
-    const int64_t steps = (tiles + kValues - 1) / kValues;
+    const int64_t steps = ceil_div(tiles, kValues);
     const T* pixels = combine_pixels(images, begin, end, s);
     const T* cells = combine_cells(grid, begin, end, s);
     pixel_rows.resize(static_cast<size_t>(steps));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/panels.h"
+#include "core/rounding.h"
 #include "core/scratch_buffer.h"
 #include "core/windows.h"
 
@@ -69,8 +70,8 @@ class Winograd {
   };
 
   static std::vector<Term> make_terms(const Windows& windows);
-  [[nodiscard]] int64_t tiles_down() const { return (windows_.grid_h + 1) / 2; }
-  [[nodiscard]] int64_t tiles_across() const { return (windows_.grid_w + 1) / 2; }
+  [[nodiscard]] int64_t tiles_down() const { return ceil_div(windows_.grid_h, 2); }
+  [[nodiscard]] int64_t tiles_across() const { return ceil_div(windows_.grid_w, 2); }
   [[nodiscard]] int64_t count_of(int sum) const;
   /// Values that one of the 16 sums takes from a tile, and where the combinations of `tiles` tiles
   /// for it begin.
@@ -84,7 +85,6 @@ class Winograd {
   /// Calls body(begin, end) for the rows of tiles of `count` images in blocks.
   template <typename Body>
   void for_each_block(int64_t count, Body body) const;
-  [[nodiscard]] int64_t rounded_channels() const;
 
   Scratch& scratch(int thread) { return scratch_[static_cast<size_t>(thread)]; }
   /// The combined weight for sum `sum`: grid_channels × width(sum).
@@ -96,7 +96,7 @@ class Winograd {
   void add_pixels(const float* combinations, int64_t begin, int64_t end, float* images,
                   Scratch& s) const;
   template <typename O>
-  void store_cells(const float* sums, int64_t begin, int64_t end, O* grid, Scratch& s) const;
+  void store_cells(const float* sums, int64_t begin, int64_t end, O* grid) const;
   /// `rows` rows of `width` values as items.
   static const Item* items(const T* rows, int64_t count, int64_t width, Item* to, const T* zeros);
 
