@@ -22,7 +22,7 @@ namespace {
 constexpr int64_t kRowsBytes = int64_t{32} << 10;
 
 /// Output pixels for which a thread reads the weight once, where images have fewer.
-constexpr int64_t kGroupCells = 96;
+constexpr int64_t kGroupCells = 384;
 
 /// Splits the images over the threads, each thread with its own index, and what a thread has into
 /// groups.
@@ -101,15 +101,26 @@ class ConvStage : public Layer {
   }
 
   void infer(const float* images, int64_t count, float* out, int thread) override {
+    infer(images, count, out, thread, /*planes=*/false);
+  }
+
+  [[nodiscard]] bool takes_planes() const override { return !transposed_ && in_.c == 3; }
+  void infer_planes(const float* images, int64_t count, float* out, int thread) override {
+    infer(images, count, out, thread, /*planes=*/true);
+  }
+
+  void infer(const float* images, int64_t count, float* out, int thread, bool planes) {
     for (int64_t first = 0; first < count; first += group_) {
       const int64_t group = std::min(group_, count - first);
       const float* in = images + first * in_.numel();
       float* to = out + first * out_shape_.numel();
+      const T* bordered =
+          planes ? bordered_planes(in, group, thread) : bordered_input(in, group, thread);
       // For the BLAS, a few rows are too little for one product, and Winograd takes whole images.
       if (!transposed_ && convolution_.way() == Convolution<T>::Way::kInPlace) {
-        infer_by_rows(in, group, to, thread);
+        infer_by_rows(bordered, group, to, thread);
       } else {
-        infer_whole(in, group, to, thread);
+        infer_whole(bordered, group, to, thread);
       }
     }
   }
@@ -270,6 +281,22 @@ class ConvStage : public Layer {
     return bordered;
   }
 
+  /// The same of images of three planes.
+  const T* bordered_planes(const float* images, int64_t count, int thread) {
+    T* bordered = scratch(thread).input.zeros(group_ * windows_.numel() + windows_.slack());
+    float* line = scratch(thread).lines.get(3 * in_.w);
+    for (int64_t i = 0; i < count; ++i, images += in_.numel()) {
+      T* to = bordered + i * windows_.numel() + image_line(0);
+      for (int64_t y = 0; y < in_.h; ++y, to += windows_.line()) {
+        float* pixels = line;
+        if constexpr (std::is_same_v<T, float>) pixels = to;
+        kernels().interleave(images + y * in_.w, in_.h * in_.w, in_.w, pixels);
+        if constexpr (!std::is_same_v<T, float>) kernels_of<T>().store(line, to, 3 * in_.w);
+      }
+    }
+    return bordered;
+  }
+
   /// The images out of their borders, of an upsampled input the sums of four pixels a shift apart.
   template <typename O>
   void remove_border(const float* bordered, int64_t count, O* images) const {
@@ -402,8 +429,7 @@ class ConvStage : public Layer {
 
   /// Up to group_ images. What the convolution writes is normalized, activated and pooled while it
   /// is in the first caches.
-  void infer_by_rows(const float* images, int64_t count, float* out, int thread) {
-    const T* bordered = bordered_input(images, count, thread);
+  void infer_by_rows(const T* bordered, int64_t count, float* out, int thread) {
     const int64_t line = raw_shape_.w * raw_shape_.c;
     const auto rows = [&](int64_t begin, int64_t end, float* to) {
       convolution_.gather(bordered, begin * raw_shape_.w, end * raw_shape_.w, to, thread);
@@ -428,10 +454,10 @@ class ConvStage : public Layer {
     }
   }
 
-  void infer_whole(const float* images, int64_t count, float* out, int thread) {
+  void infer_whole(const T* bordered, int64_t count, float* out, int thread) {
     const bool pooled = pooling_.kind() != Pooling::kNone;
     float* raw = pooled ? scratch(thread).raw.get(group_ * raw_shape_.numel()) : out;
-    multiply(bordered_input(images, count, thread), count, raw, thread);
+    multiply(bordered, count, raw, thread);
     if (!pooled) return norm_->apply(raw, raw, count * raw_shape_.numel());
     const int64_t line = raw_shape_.w * raw_shape_.c;
     const int64_t out_line = out_shape_.w * out_shape_.c;

@@ -7,8 +7,6 @@
 #include <array>
 #include <cstdint>
 
-#include "core/kernels/kernels.h"
-
 namespace flexae {
 namespace {
 
@@ -24,13 +22,14 @@ at::Tensor infer(const std::vector<Layer*>& layers, const at::Tensor& images) {
   at::Tensor out = at::empty({count, shape.h, shape.w, shape.c}, at::kFloat);
   if (count == 0) return out;
 
-  // Planes are interleaved by the thread that takes the image: ATen is slow at that.
-  const bool planar = images.dim() == 4 && images.size(1) == 3 && images.is_contiguous();
+  // Planes are interleaved where an image gets its border: ATen is slow at that.
+  const bool planar = images.dim() == 4 && images.size(1) == 3 && images.is_contiguous() &&
+                      layers.front()->takes_planes();
   const at::Tensor in = images.dim() == 4 && !planar
                             ? images.contiguous(at::MemoryFormat::ChannelsLast)
                             : images.contiguous();
   const int64_t in_size = in.numel() / count;
-  int64_t between = planar ? in_size : 0;
+  int64_t between = 0;
   for (size_t i = 0; i + 1 < layers.size(); ++i) {
     between = std::max(between, layers[i]->spec().out.numel());
   }
@@ -48,17 +47,14 @@ at::Tensor infer(const std::vector<Layer*>& layers, const at::Tensor& images) {
     for (int64_t first = begin; first < end; first += group) {
       const int64_t images_now = std::min(group, end - first);
       const float* source = from + first * in_size;
-      if (planar) {
-        float* pixels = buffers[1];
-        for (int64_t n = 0; n < images_now; ++n) {
-          kernels().interleave(source + n * in_size, in_size / 3, pixels + n * in_size);
-        }
-        source = pixels;
-      }
       for (size_t i = 0; i < layers.size(); ++i) {
         const bool last = i + 1 == layers.size();
         float* target = last ? to + first * shape.numel() : buffers[i % 2];
-        layers[i]->infer(source, images_now, target, thread);
+        if (planar && i == 0) {
+          layers[i]->infer_planes(source, images_now, target, thread);
+        } else {
+          layers[i]->infer(source, images_now, target, thread);
+        }
         source = target;
       }
     }

@@ -68,6 +68,10 @@ class Layer {
   /// Outputs of `count` images, both fp32 and H×W×C, in evaluation mode. `thread`: below what
   /// prepare_inference() was told.
   virtual void infer(const float* /*images*/, int64_t /*count*/, float* /*out*/, int /*thread*/) {}
+  /// The same of three planes each, C×H×W, if it takes_planes().
+  virtual void infer_planes(const float* /*images*/, int64_t /*count*/, float* /*out*/,
+                            int /*thread*/) {}
+  [[nodiscard]] virtual bool takes_planes() const { return false; }
 
   /// dL/dx from dL/dy; sets the gradients of the parameters. An undefined tensor when `input_grad`
   /// is false.

@@ -157,8 +157,9 @@ struct Kernels {
   /// becomes (p − t)·factor.
   void (*bce)(const float* z, const float* t, float* grad, int64_t n, float factor, double* sums);
 
-  /// Three planes of `pixels` values to pixels of three values.
-  void (*interleave)(const float* planes, int64_t pixels, float* out);
+  /// `pixels` values of each of three planes, which are `plane` values apart, to pixels of three
+  /// values.
+  void (*interleave)(const float* planes, int64_t plane, int64_t pixels, float* out);
 
   /// Bytes to floats in [0, 1], of a row of `width` pixels; `reverse` turns the row over.
   void (*scale_bytes)(const uint8_t* bytes, float* out, int64_t width, int64_t channels,

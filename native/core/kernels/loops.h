@@ -746,14 +746,14 @@ constexpr Interleaving make_interleaving() {
 }
 #endif
 
-void interleave(const float* planes, int64_t pixels, float* out) {
+void interleave(const float* planes, int64_t plane, int64_t pixels, float* out) {
   int64_t p = 0;
 #ifdef __AVX512F__
   static constexpr Interleaving table = make_interleaving();
   for (; p + 16 <= pixels; p += 16) {
     const __m512 a = _mm512_loadu_ps(planes + p);
-    const __m512 b = _mm512_loadu_ps(planes + pixels + p);
-    const __m512 c = _mm512_loadu_ps(planes + 2 * pixels + p);
+    const __m512 b = _mm512_loadu_ps(planes + plane + p);
+    const __m512 c = _mm512_loadu_ps(planes + 2 * plane + p);
 #pragma GCC unroll 3
     for (int i = 0; i < 3; ++i) {
       const __m512 two = _mm512_permutex2var_ps(a, _mm512_loadu_si512(table.first[i]), b);
@@ -764,7 +764,7 @@ void interleave(const float* planes, int64_t pixels, float* out) {
   }
 #endif
   for (; p < pixels; ++p) {
-    for (int64_t plane = 0; plane < 3; ++plane) out[3 * p + plane] = planes[plane * pixels + p];
+    for (int64_t c = 0; c < 3; ++c) out[3 * p + c] = planes[c * plane + p];
   }
 }
 

@@ -434,9 +434,10 @@ TEST_P(KernelsTest, MeansAreWhatActivatingAndPoolingGive) {
 
 TEST_P(KernelsTest, InterleaveMakesPixelsOfPlanes) {
   for (const int64_t pixels : {1, 15, 16, 53}) {
-    const at::Tensor planes = at::randn({3, pixels});
+    const at::Tensor wider = at::randn({3, pixels + 5});
+    const at::Tensor planes = wider.narrow(1, 0, pixels);
     at::Tensor out = at::full({3 * pixels + 1}, 7.0F);
-    k().interleave(values<float>(planes), pixels, mutable_values<float>(out));
+    k().interleave(values<float>(wider), pixels + 5, pixels, mutable_values<float>(out));
     EXPECT_TRUE(out.narrow(0, 0, 3 * pixels).view({pixels, 3}).equal(planes.t()));
     EXPECT_EQ(out[3 * pixels].item<float>(), 7.0F);
   }
