@@ -12,7 +12,7 @@ export const ENVIRONMENTS = {
   plain: {},
   tuned: {
     // Threads that wait long on the cores others need; memory that goes back only to be asked for again.
-    GOMP_SPINCOUNT: "4000",
+    GOMP_SPINCOUNT: "1000",
     MALLOC_MMAP_THRESHOLD_: "268435456",
     MALLOC_TRIM_THRESHOLD_: "268435456",
     MALLOC_TOP_PAD_: "67108864",
