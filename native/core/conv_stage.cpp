@@ -101,28 +101,12 @@ class ConvStage : public Layer {
   }
 
   void infer(const float* images, int64_t count, float* out, int thread) override {
-    infer(images, count, out, thread, /*planes=*/false);
+    infer_groups(images, count, out, thread, /*planes=*/false);
   }
 
   [[nodiscard]] bool takes_planes() const override { return !transposed_ && in_.c == 3; }
   void infer_planes(const float* images, int64_t count, float* out, int thread) override {
-    infer(images, count, out, thread, /*planes=*/true);
-  }
-
-  void infer(const float* images, int64_t count, float* out, int thread, bool planes) {
-    for (int64_t first = 0; first < count; first += group_) {
-      const int64_t group = std::min(group_, count - first);
-      const float* in = images + first * in_.numel();
-      float* to = out + first * out_shape_.numel();
-      const T* bordered =
-          planes ? bordered_planes(in, group, thread) : bordered_input(in, group, thread);
-      // For the BLAS, a few rows are too little for one product, and Winograd takes whole images.
-      if (!transposed_ && convolution_.way() == Convolution<T>::Way::kInPlace) {
-        infer_by_rows(bordered, group, to, thread);
-      } else {
-        infer_whole(bordered, group, to, thread);
-      }
-    }
+    infer_groups(images, count, out, thread, /*planes=*/true);
   }
 
   at::Tensor backward(const at::Tensor& grad, bool input_grad) override {
@@ -425,6 +409,22 @@ class ConvStage : public Layer {
     });
     input_ = Value();
     return Value(out.permute({0, 3, 1, 2}));
+  }
+
+  void infer_groups(const float* images, int64_t count, float* out, int thread, bool planes) {
+    for (int64_t first = 0; first < count; first += group_) {
+      const int64_t group = std::min(group_, count - first);
+      const float* in = images + first * in_.numel();
+      float* to = out + first * out_shape_.numel();
+      const T* bordered =
+          planes ? bordered_planes(in, group, thread) : bordered_input(in, group, thread);
+      // For the BLAS, a few rows are too little for one product, and Winograd takes whole images.
+      if (!transposed_ && convolution_.way() == Convolution<T>::Way::kInPlace) {
+        infer_by_rows(bordered, group, to, thread);
+      } else {
+        infer_whole(bordered, group, to, thread);
+      }
+    }
   }
 
   /// Up to group_ images. What the convolution writes is normalized, activated and pooled while it

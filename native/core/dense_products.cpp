@@ -143,7 +143,7 @@ at::Tensor DenseProducts<T>::infer(const at::Tensor& x, const at::Tensor& weight
   // Few outputs go round for all threads if each takes a part of the images.
   const int64_t parts = ceil_div(at::get_num_threads(), panels);
   const int64_t block = std::min(kImages, round_up(ceil_div(images, parts), kRows));
-  const int64_t blocks = (images + block - 1) / block;
+  const int64_t blocks = ceil_div(images, block);
   at::parallel_for(0, panels * blocks, 1, [&](int64_t begin, int64_t end) {
     std::array<const T*, kImages> rows{};
     std::array<float*, kImages> results{};

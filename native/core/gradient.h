@@ -28,6 +28,11 @@ class RowSource {
 struct Gradient {
   at::Tensor tensor;
   const RowSource* rows = nullptr;
+
+  /// As a tensor, of the parameter's `sizes`.
+  [[nodiscard]] at::Tensor whole(at::IntArrayRef sizes) const {
+    return rows != nullptr ? rows->all_rows(sizes) : tensor;
+  }
 };
 
 }  // namespace flexae

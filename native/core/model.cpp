@@ -22,11 +22,6 @@ std::vector<LayerSpec> trained_layers(const ModelConfig& config) {
   return specs;
 }
 
-at::Tensor whole(const Parameter& parameter) {
-  const Gradient& grad = parameter.grad;
-  return grad.rows != nullptr ? grad.rows->all_rows(parameter.value.sizes()) : grad.tensor;
-}
-
 }  // namespace
 
 Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
@@ -164,7 +159,7 @@ void Autoencoder::backward(const at::Tensor& grad) {
       p->grad.tensor = at::zeros_like(p->value);
     }
     if (p->regularizer.active()) {
-      p->grad = {whole(*p) + penalty_grad(p->value, p->regularizer)};
+      p->grad = {p->grad.whole(p->value.sizes()) + penalty_grad(p->value, p->regularizer)};
     }
   }
 }
@@ -193,7 +188,7 @@ std::vector<at::Tensor> Autoencoder::parameters() const {
 std::vector<at::Tensor> Autoencoder::gradients() const {
   std::vector<at::Tensor> values;
   values.reserve(trainable_.size());
-  for (const Parameter* p : trainable_) values.push_back(whole(*p));
+  for (const Parameter* p : trainable_) values.push_back(p->grad.whole(p->value.sizes()));
   return values;
 }
 

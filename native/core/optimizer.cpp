@@ -110,9 +110,7 @@ bool Optimizer::step(const std::vector<Gradient>& sources) {
   if (kernels_apply(sources)) return step_by_kernels(sources, scalars);
   std::vector<at::Tensor> gradients;
   for (size_t i = 0; i < sources.size(); ++i) {
-    const Gradient& source = sources[i];
-    gradients.push_back(source.rows != nullptr ? source.rows->all_rows(parameters_[i].sizes())
-                                               : source.tensor);
+    gradients.push_back(sources[i].whole(parameters_[i].sizes()));
   }
   const bool finite = all_finite(gradients).item<bool>();
   at::Tensor device_scalars = at::empty({kScalars}, at::kFloat);

@@ -103,6 +103,13 @@ Winograd<T>::Winograd(Windows& windows) : terms_(make_terms(windows)) {
   windows.image_h = std::max(windows.image_h, size(tiles_down()));
   windows.image_w = std::max(windows.image_w, size(tiles_across()));
   windows_ = windows;
+  int64_t before = 0;
+  for (int sum = 0; sum < kAllSums; ++sum) {
+    const auto at = static_cast<size_t>(sum);
+    widths_[at] = count_of(sum / kSums) * count_of(sum % kSums) * windows_.channels;
+    before_[at] = before;
+    before += widths_[at];
+  }
 }
 
 template <typename T>
@@ -115,18 +122,6 @@ void Winograd<T>::prepare(int threads) {
 template <typename T>
 int64_t Winograd<T>::count_of(int sum) const {
   return std::count_if(terms_.begin(), terms_.end(), [sum](const Term& t) { return t.sum == sum; });
-}
-
-template <typename T>
-int64_t Winograd<T>::width(int sum) const {
-  return count_of(sum / kSums) * count_of(sum % kSums) * windows_.channels;
-}
-
-template <typename T>
-int64_t Winograd<T>::offset(int sum, int64_t tiles) const {
-  int64_t values = 0;
-  for (int i = 0; i < sum; ++i) values += width(i);
-  return values * tiles;
 }
 
 template <typename T>
@@ -148,6 +143,20 @@ void Winograd<T>::for_each_combination(Body body) const {
 
 template <typename T>
 template <typename Body>
+void Winograd<T>::for_each_tap(const Term& down, const Term& across, Body body) const {
+  for (size_t y = 0; y < down.taps.size(); ++y) {
+    for (size_t x = 0; x < across.taps.size(); ++x) {
+      const float factor = down.taps[y] * across.taps[x];
+      if (factor == 0) continue;
+      const int64_t tap_y = down.phase + static_cast<int64_t>(y) * windows_.stride;
+      const int64_t tap_x = across.phase + static_cast<int64_t>(x) * windows_.stride;
+      body(tap_y * windows_.kernel + tap_x, factor);
+    }
+  }
+}
+
+template <typename T>
+template <typename Body>
 void Winograd<T>::for_each_block(int64_t count, Body body) const {
   const int64_t step = std::max<int64_t>(kTiles / tiles_across(), 1);
   const int64_t rows = count * tiles_down();
@@ -163,52 +172,48 @@ std::vector<float> Winograd<T>::combine_weight(const float* weight, int sum) con
   std::vector<float> combined(static_cast<size_t>(w.grid_channels * row), 0.0F);
   for_each_combination([&](int of, int64_t place, const Term& down, const Term& across) {
     if (of != sum) return;
-    for (size_t y = 0; y < down.taps.size(); ++y) {
-      for (size_t x = 0; x < across.taps.size(); ++x) {
-        const float factor = down.taps[y] * across.taps[x];
-        if (factor == 0) continue;
-        const int64_t tap_y = down.phase + static_cast<int64_t>(y) * w.stride;
-        const int64_t tap_x = across.phase + static_cast<int64_t>(x) * w.stride;
-        for (int64_t g = 0; g < w.grid_channels; ++g) {
-          const float* from = weight + ((g * w.kernel + tap_y) * w.kernel + tap_x) * w.channels;
-          float* to = combined.data() + g * row + place * w.channels;
-          for (int64_t c = 0; c < w.channels; ++c) to[c] += factor * from[c];
-        }
+    for_each_tap(down, across, [&](int64_t tap, float factor) {
+      for (int64_t g = 0; g < w.grid_channels; ++g) {
+        const float* from = weight + (g * w.kernel * w.kernel + tap) * w.channels;
+        float* to = combined.data() + g * row + place * w.channels;
+        for (int64_t c = 0; c < w.channels; ++c) to[c] += factor * from[c];
       }
-    }
+    });
   });
   return combined;
 }
 
 template <typename T>
-void Winograd<T>::pack_gather(const float* weight) {
+template <typename Body>
+void Winograd<T>::for_each_weight(const float* weight, Body body) const {
   at::parallel_for(0, kAllSums, 1, [&](int64_t begin, int64_t end) {
     std::vector<T> narrow;
-    for (int64_t sum = begin; sum < end; ++sum) {
-      const std::vector<float> combined = combine_weight(weight, static_cast<int>(sum));
+    for (int64_t i = begin; i < end; ++i) {
+      const int sum = static_cast<int>(i);
+      const std::vector<float> combined = combine_weight(weight, sum);
       narrow.resize(combined.size());
       kernels_of<T>().store(combined.data(), narrow.data(), static_cast<int64_t>(combined.size()));
-      Panels<T>& panels = gathering_[static_cast<size_t>(sum)];
-      panels.reset(1, width(static_cast<int>(sum)), windows_.grid_channels);
-      panels.set_all(narrow.data(), windows_.grid_channels);
+      body(sum, narrow.data());
     }
   });
 }
 
 template <typename T>
+void Winograd<T>::pack_gather(const float* weight) {
+  for_each_weight(weight, [&](int sum, const T* combined) {
+    Panels<T>& panels = gathering_[static_cast<size_t>(sum)];
+    panels.reset(1, width(sum), windows_.grid_channels);
+    panels.set_all(combined, windows_.grid_channels);
+  });
+}
+
+template <typename T>
 void Winograd<T>::pack_scatter(const float* weight) {
-  at::parallel_for(0, kAllSums, 1, [&](int64_t begin, int64_t end) {
-    std::vector<T> narrow;
-    for (int64_t sum = begin; sum < end; ++sum) {
-      const std::vector<float> combined = combine_weight(weight, static_cast<int>(sum));
-      narrow.resize(combined.size());
-      kernels_of<T>().store(combined.data(), narrow.data(), static_cast<int64_t>(combined.size()));
-      Panels<T>& panels = scattering_[static_cast<size_t>(sum)];
-      const int64_t row = width(static_cast<int>(sum));
-      panels.reset(1, windows_.grid_channels, row);
-      for (int64_t g = 0; g < windows_.grid_channels; ++g) {
-        panels.set(0, g, 0, narrow.data() + g * row, row);
-      }
+  for_each_weight(weight, [&](int sum, const T* combined) {
+    Panels<T>& panels = scattering_[static_cast<size_t>(sum)];
+    panels.reset(1, windows_.grid_channels, width(sum));
+    for (int64_t g = 0; g < windows_.grid_channels; ++g) {
+      panels.set(0, g, 0, combined + g * width(sum), width(sum));
     }
   });
 }
@@ -216,40 +221,53 @@ void Winograd<T>::pack_scatter(const float* weight) {
 // --- combinations ---------------------------------------------------------------------------
 
 template <typename T>
+int64_t Winograd<T>::strip(int64_t row) const {
+  return row / tiles_down() * windows_.numel() +
+         (windows_.lead + row % tiles_down() * 2 * windows_.stride) * windows_.line() +
+         windows_.lead * windows_.channels;
+}
+
+template <typename T>
+int64_t Winograd<T>::strip_line() const {
+  return (tiles_across() - 1) * tile_step() +
+         (windows_.stride + windows_.kernel) * windows_.channels;
+}
+
+template <typename T>
+template <typename Body>
+void Winograd<T>::for_each_combination_of_row(int64_t row, int64_t rows, Body body) const {
+  const int64_t across = tiles_across();
+  const Term* const first = terms_.data();
+  for_each_combination([&](int sum, int64_t place, const Term& down, const Term& term) {
+    body(sum, (&down - first) * strip_line(), term,
+         offset(sum, rows * across) + row * across * width(sum) + place * windows_.channels);
+  });
+}
+
+template <typename T>
 const T* Winograd<T>::combine_pixels(const T* images, int64_t begin, int64_t end,
                                      Scratch& s) const {
   const Windows& w = windows_;
-  const int64_t across = tiles_across();
-  const int64_t tiles = (end - begin) * across;
   const int64_t channels = w.channels;
-  const int64_t step = 2 * w.stride * channels;
-  const int64_t line = (across - 1) * step + (w.stride + w.kernel) * channels;
-  T* out = s.pixels.get(tiles * combinations());
+  const int64_t line = strip_line();
+  T* out = s.pixels.get((end - begin) * tiles_across() * combinations());
   float* lines = s.lines.get(static_cast<int64_t>(terms_.size()) * line);
-  std::array<int64_t, kAllSums> begins{};
-  std::array<int64_t, kAllSums> widths{};
-  for (int sum = 0; sum < kAllSums; ++sum) {
-    begins[static_cast<size_t>(sum)] = offset(sum, tiles);
-    widths[static_cast<size_t>(sum)] = width(sum);
-  }
   for (int64_t row = begin; row < end; ++row) {
-    const T* image = images + row / tiles_down() * w.numel() +
-                     (w.lead + row % tiles_down() * 2 * w.stride) * w.line() + w.lead * channels;
+    const T* image = images + strip(row);
     float* to = lines;
     for (const Term& term : terms_) {
       kernels_of<T>().combine_wide(image + term.first * w.line(), image + term.second * w.line(),
-                                   term.sign, to, line);
+                                   term.sign, to, 1, 0, 0, line);
       to += line;
     }
-    const Term* const first = terms_.data();
-    for_each_combination([&](int sum, int64_t place, const Term& down, const Term& term) {
-      const float* from = lines + (&down - first) * line;
-      const int64_t width = widths[static_cast<size_t>(sum)];
-      T* values = out + begins[static_cast<size_t>(sum)] + (row - begin) * across * width +
-                  place * channels;
-      kernels_of<T>().combine(from + term.first * channels, from + term.second * channels,
-                              term.sign, values, across, step, width, channels);
-    });
+    for_each_combination_of_row(
+        row - begin, end - begin,
+        [&](int sum, int64_t combined_line, const Term& term, int64_t place) {
+          const float* from = lines + combined_line;
+          kernels_of<T>().combine(from + term.first * channels, from + term.second * channels,
+                                  term.sign, out + place, tiles_across(), tile_step(), width(sum),
+                                  channels);
+        });
   }
   return out;
 }
@@ -258,31 +276,20 @@ template <typename T>
 void Winograd<T>::add_pixels(const float* combinations, int64_t begin, int64_t end, float* images,
                              Scratch& s) const {
   const Windows& w = windows_;
-  const int64_t across = tiles_across();
-  const int64_t tiles = (end - begin) * across;
   const int64_t channels = w.channels;
-  const int64_t step = 2 * w.stride * channels;
-  const int64_t line = (across - 1) * step + (w.stride + w.kernel) * channels;
+  const int64_t line = strip_line();
   float* lines = s.lines.get(static_cast<int64_t>(terms_.size()) * line);
-  std::array<int64_t, kAllSums> begins{};
-  std::array<int64_t, kAllSums> widths{};
-  for (int sum = 0; sum < kAllSums; ++sum) {
-    begins[static_cast<size_t>(sum)] = offset(sum, tiles);
-    widths[static_cast<size_t>(sum)] = width(sum);
-  }
-  const Term* const first = terms_.data();
   for (int64_t row = begin; row < end; ++row) {
     std::fill_n(lines, static_cast<int64_t>(terms_.size()) * line, 0.0F);
-    for_each_combination([&](int sum, int64_t place, const Term& down, const Term& term) {
-      float* to = lines + (&down - first) * line;
-      const int64_t width = widths[static_cast<size_t>(sum)];
-      const float* values = combinations + begins[static_cast<size_t>(sum)] +
-                            (row - begin) * across * width + place * channels;
-      kernels().add_apart(values, to + term.first * channels, to + term.second * channels,
-                          term.sign, across, width, step, channels);
-    });
-    float* image = images + row / tiles_down() * w.numel() +
-                   (w.lead + row % tiles_down() * 2 * w.stride) * w.line() + w.lead * channels;
+    for_each_combination_of_row(
+        row - begin, end - begin,
+        [&](int sum, int64_t combined_line, const Term& term, int64_t place) {
+          float* to = lines + combined_line;
+          kernels().add_apart(combinations + place, to + term.first * channels,
+                              to + term.second * channels, term.sign, tiles_across(), width(sum),
+                              tile_step(), channels);
+        });
+    float* image = images + strip(row);
     const float* from = lines;
     for (const Term& term : terms_) {
       kernels().add_apart(from, image + term.first * w.line(), image + term.second * w.line(),
@@ -436,16 +443,10 @@ void Winograd<T>::store_weight_gradient(const float* sums, float* gradient) cons
   std::vector<float> turned(static_cast<size_t>(w.size() * channels), 0.0F);
   for_each_combination([&](int sum, int64_t place, const Term& down, const Term& across) {
     const float* from = sums + (offset(sum, 1) + place * w.channels) * channels;
-    for (size_t y = 0; y < down.taps.size(); ++y) {
-      for (size_t x = 0; x < across.taps.size(); ++x) {
-        const float factor = down.taps[y] * across.taps[x];
-        if (factor == 0) continue;
-        const int64_t tap_y = down.phase + static_cast<int64_t>(y) * w.stride;
-        const int64_t tap_x = across.phase + static_cast<int64_t>(x) * w.stride;
-        float* to = turned.data() + (tap_y * w.kernel + tap_x) * w.channels * channels;
-        for (int64_t i = 0; i < w.channels * channels; ++i) to[i] += factor * from[i];
-      }
-    }
+    for_each_tap(down, across, [&](int64_t tap, float factor) {
+      float* to = turned.data() + tap * w.channels * channels;
+      for (int64_t i = 0; i < w.channels * channels; ++i) to[i] += factor * from[i];
+    });
   });
   transpose(turned.data(), channels, w.size(), channels, gradient, w.size());
 }

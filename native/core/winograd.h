@@ -75,13 +75,18 @@ class Winograd {
   [[nodiscard]] int64_t count_of(int sum) const;
   /// Values that one of the 16 sums takes from a tile, and where the combinations of `tiles` tiles
   /// for it begin.
-  [[nodiscard]] int64_t width(int sum) const;
-  [[nodiscard]] int64_t offset(int sum, int64_t tiles) const;
+  [[nodiscard]] int64_t width(int sum) const { return widths_[static_cast<size_t>(sum)]; }
+  [[nodiscard]] int64_t offset(int sum, int64_t tiles) const {
+    return before_[static_cast<size_t>(sum)] * tiles;
+  }
   /// Combinations of a tile.
   [[nodiscard]] int64_t combinations() const;
   /// Calls body(sum, place, down, across) for every combination: `place` among those of its sum.
   template <typename Body>
   void for_each_combination(Body body) const;
+  /// Calls body(tap, factor) for the taps that a combination takes, counted line by line.
+  template <typename Body>
+  void for_each_tap(const Term& down, const Term& across, Body body) const;
   /// Calls body(begin, end) for the rows of tiles of `count` images in blocks.
   template <typename Body>
   void for_each_block(int64_t count, Body body) const;
@@ -89,6 +94,19 @@ class Winograd {
   Scratch& scratch(int thread) { return scratch_[static_cast<size_t>(thread)]; }
   /// The combined weight for sum `sum`: grid_channels × width(sum).
   std::vector<float> combine_weight(const float* weight, int sum) const;
+  /// Calls body(sum, combined weight as T) for all sums, on several threads.
+  template <typename Body>
+  void for_each_weight(const float* weight, Body body) const;
+
+  /// A row of tiles lies over a strip of an image: where that begins, how long its lines are, and
+  /// how far apart the tiles.
+  [[nodiscard]] int64_t strip(int64_t row) const;
+  [[nodiscard]] int64_t strip_line() const;
+  [[nodiscard]] int64_t tile_step() const { return 2 * windows_.stride * windows_.channels; }
+  /// Calls body(sum, line, term, place) for the combinations of row `row` of a block of `rows`:
+  /// where the combined line begins, what is combined in it, and where the first tile's result is.
+  template <typename Body>
+  void for_each_combination_of_row(int64_t row, int64_t rows, Body body) const;
   /// Combinations of rows [begin, end) of tiles, counted through the images.
   const T* combine_pixels(const T* images, int64_t begin, int64_t end, Scratch& s) const;
   const T* combine_cells(const T* grid, int64_t begin, int64_t end, Scratch& s) const;
@@ -97,11 +115,13 @@ class Winograd {
                   Scratch& s) const;
   template <typename O>
   void store_cells(const float* sums, int64_t begin, int64_t end, O* grid) const;
-  /// `rows` rows of `width` values as items.
+  /// `count` rows of `width` values as items.
   static const Item* items(const T* rows, int64_t count, int64_t width, Item* to, const T* zeros);
 
   Windows windows_;
   std::vector<Term> terms_;  ///< by sum
+  std::array<int64_t, kSums * kSums> widths_{};
+  std::array<int64_t, kSums * kSums> before_{};  ///< values of a tile for the sums in front
   std::array<Panels<T>, kSums * kSums> gathering_, scattering_;
   std::vector<Scratch> scratch_;
 };

@@ -109,9 +109,10 @@ struct ValueKernels {
   /// y = x
   void (*store)(const float* x, T* y, int64_t n);
 
-  /// Combinations of pixels (see winograd.h). out[i] = a[i] + sign·b[i] for i < n; and for `count`
+  /// Combinations of pixels (see winograd.h): out[i] = a[i] + sign·b[i] for i < n; for `count`
   /// tiles, t·step behind a and b, and t·out_step behind out.
-  void (*combine_wide)(const T* a, const T* b, float sign, float* out, int64_t n);
+  void (*combine_wide)(const T* a, const T* b, float sign, float* out, int64_t count, int64_t step,
+                       int64_t out_step, int64_t n);
   void (*combine)(const float* a, const float* b, float sign, T* out, int64_t count, int64_t step,
                   int64_t out_step, int64_t n);
 

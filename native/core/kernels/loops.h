@@ -599,14 +599,8 @@ void store(const float* x, T* y, int64_t n) {
   for_each_register(n, [&]<typename F>(F, int64_t i) { put(y + i, get<F>(x + i)); });
 }
 
-template <typename T>
-void combine_wide(const T* a, const T* b, float sign, float* out, int64_t n) {
-  for_each_register(
-      n, [&]<typename F>(F, int64_t i) { put(out + i, get<F>(a + i) + sign * get<F>(b + i)); });
-}
-
-template <typename T>
-void combine(const float* a, const float* b, float sign, T* out, int64_t count, int64_t step,
+template <typename In, typename O>
+void combine(const In* a, const In* b, float sign, O* out, int64_t count, int64_t step,
              int64_t out_step, int64_t n) {
   for (int64_t t = 0; t < count; ++t, a += step, b += step, out += out_step) {
     for_each_register(
@@ -908,8 +902,8 @@ constexpr ValueKernels<T> make_value_kernels() {
                          add_four<T, float>,
                          spread_rows<T>,
                          store<T>,
-                         combine_wide<T>,
-                         combine<T>,
+                         combine<T, float>,
+                         combine<float, T>,
                          sums_to_cells<T, T>,
                          sums_to_cells<T, float>,
                          cells_to_sums<T>};
