@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "addon/team.h"
 #include "core/error.h"
 #include "data/cache_folder.h"
 #include "data/memory_source.h"
@@ -290,6 +291,7 @@ at::Tensor view_batch(const Napi::Value& value, const std::vector<int64_t>& imag
 }
 
 at::Tensor to_batch(const Napi::Value& value, const std::vector<int64_t>& image_shape) {
+  const TeamScope scope;
   return view_batch(value, image_shape).clone();
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "addon/errors.h"
+#include "addon/team.h"
 
 namespace flexae::addon {
 
@@ -62,7 +63,10 @@ class Task : public Napi::AsyncWorker {
   }
 
  protected:
-  void Execute() override { answer_.find(work_); }
+  void Execute() override {
+    const TeamScope scope;
+    answer_.find(work_);
+  }
   void OnOK() override { answer_.settle(Env()); }
 
  private:

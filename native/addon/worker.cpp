@@ -4,12 +4,16 @@
 #include <thread>
 #include <utility>
 
+#include "addon/team.h"
+
 namespace flexae::addon {
 namespace {
 
 /// What answering and asking again takes JavaScript, and less than twice what it costs to wake a
 /// thread up, at least under virtualization.
 constexpr std::chrono::microseconds kAwake{50};
+/// A thousand times what making a team takes.
+constexpr std::chrono::milliseconds kKeepTeam{100};
 
 /// Until `counter` is not `seen` any more, but not for long.
 void wait_awake(const std::atomic<uint64_t>& counter, uint64_t seen) {
@@ -62,7 +66,13 @@ void Worker::loop() {
       wait_awake(posted_, seen);
       lock.lock();
     }
-    changed_.wait(lock, [this] { return closed_ || !jobs_.empty(); });
+    const auto wanted = [this] { return closed_ || !jobs_.empty(); };
+    if (!changed_.wait_for(lock, kKeepTeam, wanted)) {
+      lock.unlock();
+      end_team();
+      lock.lock();
+      changed_.wait(lock, wanted);
+    }
     if (jobs_.empty()) return;
     const std::function<void()> job = std::move(jobs_.front());
     jobs_.pop_front();

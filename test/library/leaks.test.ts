@@ -126,6 +126,30 @@ describe("the process ends by itself", () => {
       if (threads() > before) throw new Error(threads() + " threads, " + before + " before");
     `));
 
+  it("after OpenMP's threads ended, which came with images given from memory and a model now idle", () =>
+    endsAfter(`
+      const { readdirSync } = await import("node:fs");
+      const threads = () => readdirSync("/proc/self/task").length;
+      const fewer = async (wanted) => {
+        for (let turn = 0; turn < 500 && threads() > wanted; turn++) {
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+        if (threads() > wanted) throw new Error(threads() + " threads, not " + wanted);
+      };
+      await createTraining({ ...config, threads: 2 }).result;
+      const before = threads();
+      const images = new Uint8Array(64 * 28 * 28);
+      const memory = { images: { train: images, valid: images } };
+      const { runDir } = await createTraining({ ...config, threads: 2, overwrite: true }, memory).result;
+      await fewer(before);
+      const model = await load(runDir + "/en.pt");
+      await model.encode(new Float32Array(64 * 28 * 28));
+      await fewer(before + 1);
+      await model.encode(new Float32Array(64 * 28 * 28));
+      model.dispose();
+      await fewer(before);
+    `));
+
   it("by process.exit while models compute", async () => {
     const folder = temporaryFolder();
     const script = join(folder, "script.mjs");
