@@ -14,11 +14,37 @@
 
 namespace flexae::addon {
 
+/// Settles, on the JavaScript thread, the calls that another thread answered.
+class Settler {
+ public:
+  struct Call {
+    Call() = default;
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    virtual ~Call() = default;
+    virtual void settle(Napi::Env env) = 0;
+  };
+
+  /// On the JavaScript thread.
+  virtual void settle(Napi::Env env, Call* call) = 0;
+
+  Settler() = default;
+  Settler(const Settler&) = delete;
+  Settler& operator=(const Settler&) = delete;
+
+ protected:
+  using Channel = Napi::TypedThreadSafeFunction<Settler, Call>;
+
+  ~Settler() = default;
+  /// What brings calls to settle(), from any thread. Keeps the event loop alive.
+  Channel channel(Napi::Env env);
+};
+
 /// A Threaded<T> as JavaScript uses it: each call gives a promise, which the object's thread itself
 /// settles. On the way through Node's pool a small batch would wait longer for threads to wake up
 /// than for its results. All but the work of a call runs on the JavaScript thread.
 template <typename T>
-class Hosted : public std::enable_shared_from_this<Hosted<T>> {
+class Hosted final : public Settler, public std::enable_shared_from_this<Hosted<T>> {
  public:
   static std::shared_ptr<Hosted> make(Napi::Env env, std::shared_ptr<Threaded<T>> object) {
     std::shared_ptr<Hosted> hosted(new Hosted(env, std::move(object)));
@@ -28,9 +54,6 @@ class Hosted : public std::enable_shared_from_this<Hosted<T>> {
         env.AddCleanupHook(std::function<void()>([self = hosted.get()] { self->end(); })));
     return hosted;
   }
-
-  Hosted(const Hosted&) = delete;
-  Hosted& operator=(const Hosted&) = delete;
 
   ~Hosted() {
     // The channel goes with the environment, before the last references to this object do.
@@ -45,9 +68,9 @@ class Hosted : public std::enable_shared_from_this<Hosted<T>> {
   template <typename R>
   Napi::Promise call(std::function<R(T&)> use, std::function<Napi::Value(Napi::Env, R&)> convert,
                      std::shared_ptr<void> kept = nullptr) {
-    auto owned = std::make_unique<Call<R>>(env_, std::move(convert), std::move(kept));
+    auto owned = std::make_unique<CallFor<R>>(env_, std::move(convert), std::move(kept));
     Answer<R>& answer = owned->answer;
-    AnyCall* call = owned.get();
+    Call* call = owned.get();
     const bool posted = object_->post([this, call, &answer, use = std::move(use)](T& object) {
       answer.find([&] { return use(object); });
       // Refused only while the environment closes; nobody is left to hear it.
@@ -71,17 +94,9 @@ class Hosted : public std::enable_shared_from_this<Hosted<T>> {
   void dispose() { object_->dispose(); }
 
  private:
-  struct AnyCall {
-    AnyCall() = default;
-    AnyCall(const AnyCall&) = delete;
-    AnyCall& operator=(const AnyCall&) = delete;
-    virtual ~AnyCall() = default;
-    virtual void settle(Napi::Env env) = 0;
-  };
-
   template <typename R>
-  struct Call : AnyCall {
-    Call(Napi::Env env, std::function<Napi::Value(Napi::Env, R&)> convert,
+  struct CallFor : Call {
+    CallFor(Napi::Env env, std::function<Napi::Value(Napi::Env, R&)> convert,
          std::shared_ptr<void> to_keep)
         : answer(env, std::move(convert)), kept(std::move(to_keep)) {}
     void settle(Napi::Env env) override { answer.settle(env); }
@@ -90,22 +105,16 @@ class Hosted : public std::enable_shared_from_this<Hosted<T>> {
     std::shared_ptr<void> kept;
   };
 
-  static void deliver(Napi::Env env, Napi::Function /*callback*/, Hosted* self, AnyCall* call) {
-    // Null while the environment is being torn down.
-    if (env != nullptr) self->settle(env, call);
-  }
-
-  using Channel = Napi::TypedThreadSafeFunction<Hosted, AnyCall, deliver>;
   using Hook = Napi::Env::CleanupHook<std::function<void()>>;
 
   Hosted(Napi::Env env, std::shared_ptr<Threaded<T>> object)
       : env_(env),
         object_(std::move(object)),
-        channel_(Channel::New(env, "flexible-autoencoder model", 0, 1, this)) {
+        channel_(channel(env)) {
     channel_.Unref(env);
   }
 
-  void settle(Napi::Env env, AnyCall* call) {
+  void settle(Napi::Env env, Call* call) override {
     auto node = pending_.extract(call);
     std::shared_ptr<Hosted> last;
     if (pending_.empty()) {
@@ -128,7 +137,7 @@ class Hosted : public std::enable_shared_from_this<Hosted<T>> {
   Channel channel_;
   std::unique_ptr<Hook> hook_;
   bool ended_ = false;
-  std::unordered_map<AnyCall*, std::unique_ptr<AnyCall>> pending_;
+  std::unordered_map<Call*, std::unique_ptr<Call>> pending_;
   std::shared_ptr<Hosted> self_;
 };
 

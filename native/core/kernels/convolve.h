@@ -33,6 +33,9 @@ using Lanes
 using IntLanes
     [[gnu::vector_size(kLanes * sizeof(float)), gnu::aligned(alignof(float)), gnu::may_alias]] =
         int32_t;
+using UnsignedLanes
+    [[gnu::vector_size(kLanes * sizeof(float)), gnu::aligned(alignof(float)), gnu::may_alias]] =
+        uint32_t;
 using ShortLanes [[gnu::vector_size(kLanes * sizeof(uint16_t)), gnu::aligned(alignof(uint16_t)),
                    gnu::may_alias]] = uint16_t;
 

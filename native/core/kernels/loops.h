@@ -42,6 +42,16 @@ inline IntLanes to_bits(Lanes value) {
   return (IntLanes)value;
 }
 
+/// 2ⁿ, where n is in the lowest bits of `n`. Unsigned, for the sake of lanes whose n is too large
+/// and which are dropped later.
+inline float power_of_two(float n) {
+  return from_bits(
+      static_cast<int32_t>((static_cast<uint32_t>(to_bits(n)) << 23) + 0x3f800000U));
+}
+inline Lanes power_of_two(Lanes n) {
+  return from_bits((IntLanes)(((UnsignedLanes)n << 23) + 0x3f800000U));
+}
+
 template <typename F>
 inline F magnitude_of(F x) {
   return from_bits(to_bits(x) & 0x7fffffff);
@@ -74,7 +84,7 @@ inline Exponential<F> split_exp(F x) {
   const F t = x * 1.44269504088896341F;
   const F rounded = t + kRound;
   const F f = t - (rounded - kRound);
-  return {from_bits((to_bits(rounded) << 23) + 0x3f800000), exp2_less_one(f)};
+  return {power_of_two(rounded), exp2_less_one(f)};
 }
 
 template <typename F>
@@ -346,9 +356,9 @@ inline void put(Bf16* p, Lanes values) {
 #ifdef __AVX512BF16__
   store_lanes(p, values);
 #else
-  const IntLanes bits = to_bits(values);
-  const IntLanes rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-  const IntLanes nan = (bits & 0x7fffffff) > 0x7f800000;
+  const auto bits = (UnsignedLanes)values;
+  const auto rounded = (IntLanes)((bits + 0x7fffU + ((bits >> 16) & 1)) >> 16);
+  const IntLanes nan = (to_bits(values) & 0x7fffffff) > 0x7f800000;
   const ShortLanes narrow =
       __builtin_convertvector(nan ? IntLanes{} + 0x7fc0 : rounded, ShortLanes);
   __builtin_memcpy(p, &narrow, sizeof narrow);
