@@ -97,7 +97,7 @@ class Hosted final : public Settler, public std::enable_shared_from_this<Hosted<
   template <typename R>
   struct CallFor : Call {
     CallFor(Napi::Env env, std::function<Napi::Value(Napi::Env, R&)> convert,
-         std::shared_ptr<void> to_keep)
+            std::shared_ptr<void> to_keep)
         : answer(env, std::move(convert)), kept(std::move(to_keep)) {}
     void settle(Napi::Env env) override { answer.settle(env); }
 
@@ -108,9 +108,7 @@ class Hosted final : public Settler, public std::enable_shared_from_this<Hosted<
   using Hook = Napi::Env::CleanupHook<std::function<void()>>;
 
   Hosted(Napi::Env env, std::shared_ptr<Threaded<T>> object)
-      : env_(env),
-        object_(std::move(object)),
-        channel_(channel(env)) {
+      : env_(env), object_(std::move(object)), channel_(channel(env)) {
     channel_.Unref(env);
   }
 

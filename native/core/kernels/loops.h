@@ -45,8 +45,7 @@ inline IntLanes to_bits(Lanes value) {
 /// 2ⁿ, where n is in the lowest bits of `n`. Unsigned, for the sake of lanes whose n is too large
 /// and which are dropped later.
 inline float power_of_two(float n) {
-  return from_bits(
-      static_cast<int32_t>((static_cast<uint32_t>(to_bits(n)) << 23) + 0x3f800000U));
+  return from_bits(static_cast<int32_t>((static_cast<uint32_t>(to_bits(n)) << 23) + 0x3f800000U));
 }
 inline Lanes power_of_two(Lanes n) {
   return from_bits((IntLanes)(((UnsignedLanes)n << 23) + 0x3f800000U));
