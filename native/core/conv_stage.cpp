@@ -11,8 +11,10 @@
 
 #include "core/convolution.h"
 #include "core/kernels/kernels.h"
+#include "core/rounding.h"
 #include "core/row_pooling.h"
 #include "core/scratch_buffer.h"
+#include "core/share_out.h"
 #include "core/windows.h"
 
 namespace flexae {
@@ -24,15 +26,14 @@ constexpr int64_t kRowsBytes = int64_t{32} << 10;
 /// Output pixels for which a thread reads the weight once, where images have fewer.
 constexpr int64_t kGroupCells = 384;
 
-/// Splits the images over the threads, each thread with its own index, and what a thread has into
-/// groups.
+/// Shares the images out over the threads in groups of at most `group`, equally many for each.
 void for_each_group(int64_t images, int64_t group,
                     const std::function<void(int64_t first, int64_t count, int thread)>& body) {
-  at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
-    const int thread = at::get_thread_num();
-    for (int64_t first = begin; first < end; first += group) {
-      body(first, std::min(group, end - first), thread);
-    }
+  const auto threads = static_cast<int64_t>(at::get_num_threads());
+  const int64_t groups = std::min(ceil_div(ceil_div(images, threads), group) * threads, images);
+  share_out(groups, [&](int64_t i, int thread) {
+    const int64_t first = i * images / groups;
+    body(first, (i + 1) * images / groups - first, thread);
   });
 }
 
@@ -40,9 +41,31 @@ void for_each_image(int64_t images, const std::function<void(int64_t image, int 
   for_each_group(images, 1, [&](int64_t n, int64_t, int thread) { body(n, thread); });
 }
 
+/// The images in parts which threads sum up by themselves, and from which sums over the batch are
+/// made in the same order whoever had them: where the parts begin, and the end. Every thread has
+/// equally many: most of its share, and where that makes whole groups, two eighths of it for others
+/// to take. `sums`: of a part. Many of them have to go through memory, which soon costs more than
+/// it brings.
+std::vector<int64_t> image_parts(int64_t images, int64_t group, int64_t sums) {
+  constexpr int64_t kFewSums = 1 << 18;
+  const auto threads = static_cast<int64_t>(at::get_num_threads());
+  const int64_t share = ceil_div(images, threads);
+  std::vector<int64_t> begins;
+  for (int64_t thread = 0; thread < threads; ++thread) {
+    const int64_t begin = thread * images / threads;
+    const int64_t end = (thread + 1) * images / threads;
+    begins.push_back(begin);
+    for (const int64_t rest : {share / 4, share / 8}) {
+      if (rest >= group && sums <= kFewSums) begins.push_back(std::max(end - rest, begin));
+    }
+  }
+  begins.push_back(images);
+  return begins;
+}
+
 /// T: what the products' factors and the raw output are stored as.
 template <typename T>
-class ConvStage : public Layer {
+class ConvStage : public Layer, private RowSource {
  public:
   ConvStage(const std::vector<LayerSpec>& specs, const ModelConfig& config, uint64_t bits)
       : Layer(specs.front()),
@@ -112,24 +135,31 @@ class ConvStage : public Layer {
   at::Tensor backward(const at::Tensor& grad, bool input_grad) override {
     const at::Tensor dy = grad.permute({0, 2, 3, 1}).to(kScalarType<T>).contiguous();
     const int64_t images = dy.size(0);
-    const int threads = at::get_num_threads();
     norm_sums(dy);
     using Product = typename Convolution<T>::Product;
     if (input_grad) convolution_.pack(transposed_ ? Product::kGather : Product::kScatter);
     at::Tensor dx;
     if (input_grad) dx = input_grad_.view({images, in_.h, in_.w, in_.c});
     const int64_t sums = convolution_.sums_size();
-    float* dw = weight_sums_.get(threads * sums);
-    std::fill_n(dw, threads * sums, 0.0F);
-    for_each_group(images, group_, [&](int64_t first, int64_t count, int thread) {
-      T* dimages = input_grad ? mutable_values<T>(dx) + first * in_.numel() : nullptr;
-      if (transposed_) {
-        back_through_scatter(dy, first, count, dimages, dw + thread * sums, thread);
-      } else {
-        back_through_gather(dy, first, count, dimages, dw + thread * sums, thread);
+    const std::vector<int64_t> parts = image_parts(images, group_, sums);
+    weight_parts_ = static_cast<int64_t>(parts.size()) - 1;
+    float* all_sums = weight_sums_.get(weight_parts_ * sums);
+    share_out(weight_parts_, [&](int64_t part, int thread) {
+      const int64_t begin = parts[static_cast<size_t>(part)];
+      const int64_t end = parts[static_cast<size_t>(part) + 1];
+      float* dw = all_sums + part * sums;
+      std::fill_n(dw, sums, 0.0F);
+      for (int64_t first = begin; first < end; first += group_) {
+        const int64_t count = std::min(group_, end - first);
+        T* dimages = input_grad ? mutable_values<T>(dx) + first * in_.numel() : nullptr;
+        if (transposed_) {
+          back_through_scatter(dy, first, count, dimages, dw, thread);
+        } else {
+          back_through_gather(dy, first, count, dimages, dw, thread);
+        }
       }
     });
-    store_weight_grad(dw, threads);
+    parameters_[0].grad.rows = this;
     release();
     return input_grad ? dx.permute({0, 3, 1, 2}) : at::Tensor();
   }
@@ -139,6 +169,16 @@ class ConvStage : public Layer {
   void release() override { input_ = Value(); }
 
  private:
+  // What the optimizer takes of the weight's gradient: whole cache lines of the sums.
+  [[nodiscard]] int64_t rows_at_once() const override { return 16; }
+  void take_rows(int64_t begin, int64_t end, float* out) const override {
+    const int64_t step = rows_at_once();
+    for (int64_t first = begin; first < end; first += step, out += step * windows_.size()) {
+      convolution_.store_weight_gradient(weight_sums_.data(), weight_parts_, first,
+                                         std::min(first + step, end), out);
+    }
+  }
+
   /// What one thread needs for a group of images.
   struct Scratch {
     ScratchBuffer<T> input;           // activated, in its border
@@ -674,15 +714,6 @@ class ConvStage : public Layer {
     }
   }
 
-  /// Adds up what the threads have.
-  void store_weight_grad(float* dw, int threads) {
-    const int64_t sums = convolution_.sums_size();
-    for (int t = 1; t < threads; ++t) kernels().add(dw, dw + t * sums, sums);
-    at::Tensor& grad = parameters_[0].grad.tensor;
-    if (!grad.defined()) grad = at::empty_like(parameters_[0].value);
-    convolution_.store_weight_gradient(dw, grad.mutable_data_ptr<float>());
-  }
-
   double momentum_;
   double epsilon_;
   Shape in_;
@@ -705,6 +736,7 @@ class ConvStage : public Layer {
   std::vector<Scratch> scratch_;
   ScratchBuffer<T> raw_, pooled_, input_grad_;
   ScratchBuffer<float> evaluated_, weight_sums_, moments_, sums_;
+  int64_t weight_parts_ = 0;  ///< of the images, each with its own weight_sums_
   at::Tensor argmax_;
 
   Value input_;

@@ -307,10 +307,16 @@ void Convolution<T>::add_weight_gradient_in_place(const T* grid, const T* images
 }
 
 template <typename T>
-void Convolution<T>::store_weight_gradient(const float* sums, float* gradient) const {
-  if (way_ == Way::kWinograd) return winograd_.store_weight_gradient(sums, gradient);
-  transpose(sums, rounded_channels(), windows_.size(), windows_.grid_channels, gradient,
-            windows_.size());
+void Convolution<T>::store_weight_gradient(const float* sums, int64_t parts, int64_t begin,
+                                           int64_t end, float* gradient) const {
+  if (way_ == Way::kWinograd) {
+    return winograd_.store_weight_gradient(sums, parts, begin, end, gradient);
+  }
+  const int64_t size = windows_.size();
+  const int64_t count = end - begin;
+  std::vector<float> turned(static_cast<size_t>(size * count));
+  add_up(sums + begin, parts, sums_size(), size, rounded_channels(), count, turned.data());
+  transpose(turned.data(), count, size, count, gradient, size);
 }
 
 template class Convolution<float>;

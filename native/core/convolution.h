@@ -57,10 +57,12 @@ class Convolution {
 
   /// Values of the sums of a weight gradient.
   [[nodiscard]] int64_t sums_size() const;
-  /// Adds windowsᵀ · grid of `count` images to sums.
+  /// Adds windowsᵀ · grid of `count` images to sums, which are zero at first.
   void add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums, int thread);
-  /// The gradient, in the weight's layout, from such sums.
-  void store_weight_gradient(const float* sums, float* gradient) const;
+  /// The gradient of grid channels [begin, end), in the weight's layout, from such sums of `parts`
+  /// of the images, which lie one behind the other.
+  void store_weight_gradient(const float* sums, int64_t parts, int64_t begin, int64_t end,
+                             float* gradient) const;
 
  private:
   using Item = typename Factor<T>::Item;

@@ -6,8 +6,9 @@
 
 namespace flexae {
 
-/// A matrix whose rows are computed when somebody takes them. The gradient of a large weight need
-/// not be written to memory and read again if the optimizer takes a few rows at a time.
+/// The gradient of a parameter, computed when somebody takes it: it need not be written to memory
+/// and read again if the optimizer takes a few rows at a time. A row is what belongs to one index
+/// of the first dimension, which is the outermost one in memory, in the parameter's order.
 class RowSource {
  public:
   RowSource() = default;
@@ -19,8 +20,8 @@ class RowSource {
   [[nodiscard]] virtual int64_t rows_at_once() const = 0;
   /// Writes rows [begin, end), one behind the other. On any thread.
   virtual void take_rows(int64_t begin, int64_t end, float* out) const = 0;
-  /// All rows as a tensor of `sizes`, which are two.
-  [[nodiscard]] at::Tensor all_rows(at::IntArrayRef sizes) const;
+  /// All rows, as a tensor like `parameter`.
+  [[nodiscard]] at::Tensor all_rows(const at::Tensor& parameter) const;
 };
 
 /// The gradient of a parameter: a tensor of its shape, or where `rows` is set, what that gives,
@@ -29,9 +30,9 @@ struct Gradient {
   at::Tensor tensor;
   const RowSource* rows = nullptr;
 
-  /// As a tensor, of the parameter's `sizes`.
-  [[nodiscard]] at::Tensor whole(at::IntArrayRef sizes) const {
-    return rows != nullptr ? rows->all_rows(sizes) : tensor;
+  /// As a tensor.
+  [[nodiscard]] at::Tensor whole(const at::Tensor& parameter) const {
+    return rows != nullptr ? rows->all_rows(parameter) : tensor;
   }
 };
 

@@ -159,7 +159,7 @@ void Autoencoder::backward(const at::Tensor& grad) {
       p->grad.tensor = at::zeros_like(p->value);
     }
     if (p->regularizer.active()) {
-      p->grad = {p->grad.whole(p->value.sizes()) + penalty_grad(p->value, p->regularizer)};
+      p->grad = {p->grad.whole(p->value) + penalty_grad(p->value, p->regularizer)};
     }
   }
 }
@@ -188,7 +188,7 @@ std::vector<at::Tensor> Autoencoder::parameters() const {
 std::vector<at::Tensor> Autoencoder::gradients() const {
   std::vector<at::Tensor> values;
   values.reserve(trainable_.size());
-  for (const Parameter* p : trainable_) values.push_back(p->grad.whole(p->value.sizes()));
+  for (const Parameter* p : trainable_) values.push_back(p->grad.whole(p->value));
   return values;
 }
 

@@ -110,7 +110,7 @@ bool Optimizer::step(const std::vector<Gradient>& sources) {
   if (kernels_apply(sources)) return step_by_kernels(sources, scalars);
   std::vector<at::Tensor> gradients;
   for (size_t i = 0; i < sources.size(); ++i) {
-    gradients.push_back(sources[i].whole(parameters_[i].sizes()));
+    gradients.push_back(sources[i].whole(parameters_[i]));
   }
   const bool finite = all_finite(gradients).item<bool>();
   at::Tensor device_scalars = at::empty({kScalars}, at::kFloat);
@@ -129,7 +129,7 @@ bool Optimizer::kernels_apply(const std::vector<Gradient>& gradients) const {
       return false;
     }
     if (gradients[i].rows != nullptr) {
-      if (!p.is_contiguous()) return false;
+      if (p.stride(0) * p.size(0) != p.numel()) return false;
       continue;
     }
     const at::Tensor& g = gradients[i].tensor;
@@ -155,7 +155,7 @@ bool Optimizer::step_by_kernels(const std::vector<Gradient>& gradients,
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const int64_t size = parameters_[i].numel();
     const RowSource* rows = gradients[i].rows;
-    const int64_t piece = rows != nullptr ? rows->rows_at_once() * parameters_[i].size(1) : kPiece;
+    const int64_t piece = rows != nullptr ? rows->rows_at_once() * parameters_[i].stride(0) : kPiece;
     for (int64_t begin = 0; begin < size; begin += piece) {
       pieces.push_back({i, begin, std::min(piece, size - begin), values + begin});
     }
@@ -177,7 +177,7 @@ bool Optimizer::step_by_kernels(const std::vector<Gradient>& gradients,
       const Gradient& gradient = gradients[piece.parameter];
       const float* g = nullptr;
       if (gradient.rows != nullptr) {
-        const int64_t columns = parameters_[piece.parameter].size(1);
+        const int64_t columns = parameters_[piece.parameter].stride(0);
         taken.resize(std::max(taken.size(), static_cast<size_t>(n)));
         gradient.rows->take_rows(piece.begin / columns, (piece.begin + n) / columns, taken.data());
         g = taken.data();

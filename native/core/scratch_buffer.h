@@ -42,6 +42,8 @@ class ScratchBuffer {
     if (!tensor_.defined() || tensor_.numel() < count) tensor_ = at::zeros({count}, kScalarType<T>);
     return mutable_values<T>(tensor_);
   }
+  /// What get() returned last.
+  [[nodiscard]] const T* data() const { return values<T>(tensor_); }
   at::Tensor view(at::IntArrayRef sizes) {
     const int64_t count =
         std::accumulate(sizes.begin(), sizes.end(), int64_t{1}, std::multiplies<>());

@@ -436,19 +436,23 @@ void Winograd<T>::add_weight_gradient(const T* grid, const T* images, int64_t co
 }
 
 template <typename T>
-void Winograd<T>::store_weight_gradient(const float* sums, float* gradient) const {
+void Winograd<T>::store_weight_gradient(const float* sums, int64_t parts, int64_t begin,
+                                        int64_t end, float* gradient) const {
   const Windows& w = windows_;
-  const int64_t channels = w.grid_channels;
+  const int64_t columns = end - begin;
+  const int64_t count = w.channels * columns;
   // By taps and channels of the image, as the sums are.
-  std::vector<float> turned(static_cast<size_t>(w.size() * channels), 0.0F);
+  std::vector<float> turned(static_cast<size_t>(w.size() * columns), 0.0F);
+  std::vector<float> combined(static_cast<size_t>(count));
   for_each_combination([&](int sum, int64_t place, const Term& down, const Term& across) {
-    const float* from = sums + (offset(sum, 1) + place * w.channels) * channels;
+    add_up(sums + (offset(sum, 1) + place * w.channels) * w.grid_channels + begin, parts,
+           sums_size(), w.channels, w.grid_channels, columns, combined.data());
     for_each_tap(down, across, [&](int64_t tap, float factor) {
-      float* to = turned.data() + tap * w.channels * channels;
-      for (int64_t i = 0; i < w.channels * channels; ++i) to[i] += factor * from[i];
+      float* to = turned.data() + tap * count;
+      for (int64_t i = 0; i < count; ++i) to[i] += factor * combined[static_cast<size_t>(i)];
     });
   });
-  transpose(turned.data(), channels, w.size(), channels, gradient, w.size());
+  transpose(turned.data(), columns, w.size(), columns, gradient, w.size());
 }
 
 template class Winograd<float>;

@@ -5,8 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <iostream>
 #include <random>
+#include <thread>
+#include <vector>
 
 #include "core/activation.h"
 #include "core/model.h"
@@ -166,6 +170,51 @@ TEST(ConvStage, ComputesWhatTheSingleLayersComputeForRandomNetworks) {
                  " seed " + std::to_string(seed));
     compare(config, pick(2, 5), static_cast<uint64_t>(round));
     if (HasFatalFailure()) return;
+  }
+}
+
+/// Threads that others hold up leave images to each other; sums must not show it.
+template <typename Body>
+void while_cores_are_busy(Body body) {
+  std::atomic<bool> done{false};
+  std::vector<std::thread> busy;
+  for (unsigned i = 0; i < std::thread::hardware_concurrency(); ++i) {
+    busy.emplace_back([&done] {
+      while (!done) {
+        const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(3);
+        while (std::chrono::steady_clock::now() < until) {
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      }
+    });
+  }
+  body();
+  done = true;
+  for (std::thread& thread : busy) thread.join();
+}
+
+TEST(ConvStage, ComputesTheSameBitsOnBusyCores) {
+  const c10::NoGradGuard no_grad;
+  ModelConfig config;
+  config.height = config.width = 64;
+  for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
+    Autoencoder model(config, 5, at::kCPU, precision);
+    const at::Tensor x =
+        at::rand({32, config.height, config.width, config.channels}).permute({0, 3, 1, 2});
+    const auto pass = [&] {
+      const at::Tensor y = model.forward(x, 5, 1).clone();
+      model.backward((y - 0.5) / static_cast<double>(y.numel()));
+      std::vector<at::Tensor> results = model.gradients();
+      results.push_back(y);
+      return results;
+    };
+    const std::vector<at::Tensor> first = pass();
+    while_cores_are_busy([&] {
+      for (int i = 0; i < 12; ++i) {
+        const std::vector<at::Tensor> again = pass();
+        for (size_t j = 0; j < first.size(); ++j) EXPECT_TRUE(again[j].equal(first[j])) << j;
+      }
+    });
   }
 }
 

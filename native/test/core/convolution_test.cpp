@@ -87,12 +87,18 @@ void compare(Windows windows, typename Convolution<T>::Way way, double tolerance
   // No pixel outside the windows is written but with zero.
   EXPECT_EQ(scattered.count_nonzero().item<int64_t>(), where.count_nonzero().item<int64_t>());
 
-  at::Tensor sums = at::zeros({convolution.sums_size()});
-  convolution.add_weight_gradient(values<T>(narrow_grid), values<T>(narrow_images), count,
-                                  sums.mutable_data_ptr<float>(), 0);
+  // In two parts, the first of one image, and a few rows at a time.
+  const int64_t size = convolution.sums_size();
+  at::Tensor sums = at::zeros({2, size});
+  auto* parts = sums.mutable_data_ptr<float>();
+  convolution.add_weight_gradient(values<T>(narrow_grid), values<T>(narrow_images), 1, parts, 0);
+  convolution.add_weight_gradient(values<T>(narrow_grid) + w.grid_numel(),
+                                  values<T>(narrow_images) + w.numel(), count - 1, parts + size, 0);
   at::Tensor gradient = at::empty_like(weight);
-  convolution.store_weight_gradient(sums.const_data_ptr<float>(),
-                                    gradient.mutable_data_ptr<float>());
+  for (int64_t row = 0; row < g; row += 5) {
+    convolution.store_weight_gradient(parts, 2, row, std::min<int64_t>(row + 5, g),
+                                      gradient.mutable_data_ptr<float>() + row * w.size());
+  }
   const at::Tensor columns = at::im2col(seen, {k, k}, {1, 1}, {0, 0}, {w.stride, w.stride});
   const at::Tensor expected =
       at::matmul(cells64.flatten(2), columns.transpose(1, 2)).sum(0).view_as(weight64);
