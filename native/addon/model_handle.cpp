@@ -14,7 +14,7 @@
 #include "addon/hosted.h"
 #include "addon/threaded.h"
 #include "addon/values.h"
-#include "core/augment.h"
+#include "core/images.h"
 #include "core/device.h"
 #include "core/device_feed.h"
 #include "core/error.h"

@@ -17,13 +17,12 @@ struct Flips {
 Flips draw_flips(const std::vector<int64_t>& indices, uint64_t seed, int64_t epoch, bool horizontal,
                  bool vertical);
 
-/// Bytes N×H×W×C to fp32 N×C×H×W (channels_last) in [0, 1] on the same device, turned over as
-/// asked.
-at::Tensor to_images(const at::Tensor& bytes, const Flips& flips = {});
+/// Bytes N×H×W×C on the CPU, turned over as asked: `bytes` themselves where nothing is.
+at::Tensor turn_over(const at::Tensor& bytes, const Flips& flips);
 
 /// The same by ATen's operators, with flips that are on the bytes' device: N bools each, undefined
 /// for none.
-at::Tensor to_images(const at::Tensor& bytes, const at::Tensor& horizontal,
+at::Tensor turn_over(const at::Tensor& bytes, const at::Tensor& horizontal,
                      const at::Tensor& vertical);
 
 }  // namespace flexae

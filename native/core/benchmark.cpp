@@ -10,7 +10,7 @@
 #include <numeric>
 #include <utility>
 
-#include "core/augment.h"
+#include "core/images.h"
 #include "core/cpu.h"
 #include "core/device.h"
 #include "core/error.h"

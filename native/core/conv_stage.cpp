@@ -247,8 +247,9 @@ class ConvStage : public Layer, private RowSource {
   // --- forward ------------------------------------------------------------------------------
 
   at::Tensor bind_input(const Value& x) {
-    // A stored pending value is N×H×W×C already.
-    input_ = x.norm() != nullptr ? x : Value(x.stored().permute({0, 2, 3, 1}).contiguous());
+    // Bytes and stored pending values are N×H×W×C already.
+    const bool as_it_is = x.norm() != nullptr || x.is_bytes();
+    input_ = as_it_is ? x : Value(x.stored().permute({0, 2, 3, 1}).contiguous());
     return input_.stored();
   }
 
@@ -268,6 +269,9 @@ class ConvStage : public Layer, private RowSource {
   const T* bordered_batch(int64_t first, int64_t count, int thread) {
     const int64_t offset = first * in_.numel();
     const at::Tensor& stored = input_.stored();
+    if (input_.is_bytes()) {
+      return bordered_input(stored.const_data_ptr<uint8_t>() + offset, count, thread);
+    }
     if (input_.norm() == nullptr && stored.scalar_type() == at::kFloat) {
       return bordered_input(values<float>(stored) + offset, count, thread);
     }
@@ -287,6 +291,9 @@ class ConvStage : public Layer, private RowSource {
     for (int64_t i = 0; i < count; ++i) {
       T* to = bordered + i * numel + start;
       for (int64_t y = 0; y < in_.h; ++y, images += line, to += stride) {
+        if constexpr (std::is_same_v<In, uint8_t>) {
+          scale_bytes(images, to, line, thread);
+        }
         if constexpr (std::is_same_v<In, float>) {
           if (norm == nullptr) {
             kernels_of<T>().store(images, to, line);
@@ -303,6 +310,16 @@ class ConvStage : public Layer, private RowSource {
       }
     }
     return bordered;
+  }
+
+  void scale_bytes(const uint8_t* bytes, T* to, int64_t count, int thread) {
+    if constexpr (std::is_same_v<T, float>) {
+      kernels().scale_bytes(bytes, to, count);
+    } else {
+      float* wide = scratch(thread).lines.get(count);
+      kernels().scale_bytes(bytes, wide, count);
+      kernels_of<T>().store(wide, to, count);
+    }
   }
 
   /// The same of images of three planes.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/augment.h"
+#include "core/images.h"
 #include "core/error.h"
 
 namespace flexae {
@@ -103,9 +104,10 @@ void DeviceStep::compute(int64_t images) {
   const auto asked = [&](bool wanted, int64_t row) {
     return wanted ? flips[row].narrow(0, 0, images) : at::Tensor();
   };
-  const at::Tensor x = to_images(bytes_.narrow(0, 0, images), asked(config_.horizontal_flip, 0),
-                                 asked(config_.vertical_flip, 1));
-  const at::Tensor logits = model_.forward(x);
+  const at::Tensor x =
+      to_images(turn_over(bytes_.narrow(0, 0, images), asked(config_.horizontal_flip, 0),
+                          asked(config_.vertical_flip, 1)));
+  const Value logits = model_.forward(x);
   at::Tensor grad;
   const at::Tensor loss = metrics_.accumulate(logits, x, model_.penalties(), &grad);
   model_.backward(grad);

@@ -7,10 +7,14 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <type_traits>
 #include <vector>
 
 #include "core/error.h"
 #include "core/kernels/kernels.h"
+#include "core/scratch_buffer.h"
+#include "core/share_out.h"
 
 namespace flexae {
 
@@ -19,26 +23,113 @@ Metrics::Metrics(at::Device device)
 
 namespace {
 
-/// Σ BCE, pixels right, Σ squared error, and the gradient, in one pass over each image.
-at::Tensor sums_on_cpu(const at::Tensor& logits, const at::Tensor& target, at::Tensor* grad) {
-  const int64_t images = logits.size(0);
-  const int64_t pixels = logits.numel() / std::max<int64_t>(images, 1);
-  if (grad != nullptr) *grad = at::empty_like(logits);
-  const auto* z = logits.const_data_ptr<float>();
-  const auto* t = target.const_data_ptr<float>();
-  float* g = grad != nullptr ? grad->mutable_data_ptr<float>() : nullptr;
-  const auto factor = static_cast<float>(1.0 / static_cast<double>(logits.numel()));
-  std::vector<double> sums(static_cast<size_t>(images) * 3, 0.0);
-  at::parallel_for(0, images, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) {
-      kernels().bce(z + n * pixels, t + n * pixels, g != nullptr ? g + n * pixels : nullptr, pixels,
-                    factor, sums.data() + 3 * n);
+/// A stretch of an image, all of it in the first caches: what is pending is finished, the loss
+/// taken, the gradient narrowed.
+template <typename T>
+class Stretch {
+ public:
+  Stretch(const PendingNorm* norm, float factor)
+      : norm_(norm),
+        factor_(factor),
+        // Whole runs of the kernel, whose sums are then the same as in one piece, and whole pixels.
+        size_(std::lcm(kRun, norm != nullptr ? norm->period() : 1)),
+        memory_(static_cast<size_t>(3 * size_)) {}
+
+  /// `grad` may be null; `sums` as Kernels::bce has them.
+  template <typename Target>
+  void image(const T* logits, const Target* target, T* grad, int64_t pixels, double* sums) {
+    for (int64_t begin = 0; begin < pixels; begin += size_) {
+      const int64_t count = std::min(size_, pixels - begin);
+      float* g = grad != nullptr ? gradients(grad + begin) : nullptr;
+      kernels().bce(finished(logits + begin, count), targets(target + begin, count), g, count,
+                    factor_, sums);
+      if constexpr (!std::is_same_v<T, float>) {
+        if (grad != nullptr) kernels_of<T>().store(g, grad + begin, count);
+      }
     }
+  }
+
+ private:
+  static constexpr int64_t kRun = 2048;
+
+  float* memory(int64_t part) { return memory_.data() + part * size_; }
+
+  const float* finished(const T* logits, int64_t count) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (norm_ == nullptr) return logits;
+    }
+    norm_->apply(logits, memory(0), count);
+    return memory(0);
+  }
+  static const float* targets(const float* target, int64_t /*count*/) { return target; }
+  const float* targets(const uint8_t* target, int64_t count) {
+    kernels().scale_bytes(target, memory(1), count);
+    return memory(1);
+  }
+  float* gradients(T* grad) {
+    if constexpr (std::is_same_v<T, float>) {
+      return grad;
+    } else {
+      return memory(2);
+    }
+  }
+
+  const PendingNorm* norm_;
+  float factor_;
+  int64_t size_;
+  std::vector<float> memory_;
+};
+
+/// Σ BCE, pixels right, Σ squared error, and the gradient, in one pass over each image.
+template <typename T, typename Target>
+at::Tensor sums_on_cpu(const Value& logits, const at::Tensor& target, at::Tensor* grad) {
+  const at::Tensor& stored = logits.stored();
+  const int64_t images = stored.size(0);
+  const int64_t pixels = stored.numel() / std::max<int64_t>(images, 1);
+  T* g = nullptr;
+  if (grad != nullptr) {
+    *grad = at::empty_like(stored);
+    g = mutable_values<T>(*grad);
+    if (logits.norm() != nullptr) *grad = grad->permute({0, 3, 1, 2});
+  }
+  const T* z = values<T>(stored);
+  const auto* t = target.const_data_ptr<Target>();
+  const auto factor = static_cast<float>(1.0 / static_cast<double>(stored.numel()));
+  std::vector<Stretch<T>> stretches(static_cast<size_t>(at::get_num_threads()),
+                                    Stretch<T>(logits.norm(), factor));
+  std::vector<double> sums(static_cast<size_t>(images) * 3, 0.0);
+  share_out(images, [&](int64_t n, int thread) {
+    stretches[static_cast<size_t>(thread)].image(
+        z + n * pixels, t + n * pixels, g != nullptr ? g + n * pixels : nullptr, pixels,
+        sums.data() + 3 * n);
   });
   at::Tensor total = at::zeros({3}, at::kDouble);
   // In the images' order, so that the threads' number does not change the last digit.
   for (size_t i = 0; i < sums.size(); ++i) total.mutable_data_ptr<double>()[i % 3] += sums[i];
   return total;
+}
+
+/// The same, undefined where the kernels do not take such values.
+at::Tensor sums_by_kernels(const Value& logits, const Value& target, at::Tensor* grad) {
+  const at::Tensor& z = logits.stored();
+  const at::Tensor& t = target.stored();
+  if (!z.is_cpu() || z.dim() == 0 || target.norm() != nullptr) return {};
+  if (logits.norm() == nullptr) {
+    const bool plain = z.scalar_type() == at::kFloat && t.scalar_type() == at::kFloat &&
+                       z.strides() == t.strides() && z.is_non_overlapping_and_dense();
+    return plain ? sums_on_cpu<float, float>(logits, t, grad) : at::Tensor();
+  }
+  // Both as N×H×W×C.
+  const at::Tensor pixels = target.is_bytes() ? t : t.permute({0, 2, 3, 1});
+  if (!pixels.is_contiguous()) return {};
+  const bool narrow = z.scalar_type() == at::kBFloat16;
+  if (target.is_bytes()) {
+    return narrow ? sums_on_cpu<Bf16, uint8_t>(logits, pixels, grad)
+                  : sums_on_cpu<float, uint8_t>(logits, pixels, grad);
+  }
+  if (t.scalar_type() != at::kFloat) return {};
+  return narrow ? sums_on_cpu<Bf16, float>(logits, pixels, grad)
+                : sums_on_cpu<float, float>(logits, pixels, grad);
 }
 
 /// `sums`: on the host, as Metrics keeps them.
@@ -67,9 +158,9 @@ at::Tensor sums_by_aten(const at::Tensor& logits, const at::Tensor& target, at::
 
 }  // namespace
 
-at::Tensor Metrics::add(const at::Tensor& logits, const at::Tensor& target,
-                        const at::Tensor& penalties, at::Tensor* grad) {
-  count(logits.size(0), logits.numel());
+at::Tensor Metrics::add(const Value& logits, const Value& target, const at::Tensor& penalties,
+                        at::Tensor* grad) {
+  count(logits.stored().size(0), logits.stored().numel());
   return accumulate(logits, target, penalties, grad);
 }
 
@@ -78,15 +169,19 @@ void Metrics::count(int64_t images, int64_t values) {
   pixels_ += values;
 }
 
-at::Tensor Metrics::accumulate(const at::Tensor& logits, const at::Tensor& target,
+at::Tensor Metrics::accumulate(const Value& logits, const Value& target,
                                const at::Tensor& penalties, at::Tensor* grad) {
-  const bool plain = logits.is_cpu() && logits.scalar_type() == at::kFloat &&
-                     target.scalar_type() == at::kFloat && logits.strides() == target.strides() &&
-                     logits.is_non_overlapping_and_dense() && logits.dim() > 0;
-  const at::Tensor sums =
-      plain ? sums_on_cpu(logits, target, grad) : sums_by_aten(logits, target, grad);
+  at::Tensor sums = sums_by_kernels(logits, target, grad);
+  if (!sums.defined()) {
+    // In fp32 both, or what a GPU has.
+    const at::Tensor z = logits.dense();
+    const Value finished(z);
+    const Value images(target.dense());
+    sums = sums_by_kernels(finished, images, grad);
+    if (!sums.defined()) sums = sums_by_aten(z, images.stored(), grad);
+  }
   const at::Tensor costs = penalties.defined()
-                               ? penalties.to(at::kDouble) * static_cast<double>(logits.size(0))
+                               ? penalties.to(at::kDouble) * static_cast<double>(logits.stored().size(0))
                                : at::zeros({}, sums_.options());
   sums_ += at::cat({sums, costs.reshape({1})});
   return sums[0] + costs;

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/value.h"
+
 namespace flexae {
 
 /// Running sums over pixels, kept on the device so that adding a batch never waits for it.
@@ -14,20 +16,22 @@ class Metrics {
   explicit Metrics(at::Device device);
 
   /// Adds a batch.
-  /// \param logits N×C×H×W, what the last sigmoid would take.
-  /// \param target same shape and memory format, in [0, 1].
+  /// \param logits N×C×H×W, what the last sigmoid would take. A pending normalization is computed
+  ///   on the way.
+  /// \param target same shape and memory format, in [0, 1], or the images as bytes.
   /// \param penalties of regularizers, 0-dimensional; may be undefined. Weighted by N, as Keras
   ///   weights a batch's loss in an epoch's mean.
-  /// \param grad if not null, receives d(mean BCE)/d(logits) = (sigmoid(logits) − target) / numel.
+  /// \param grad if not null, receives d(mean BCE)/d(logits) = (sigmoid(logits) − target) / numel,
+  ///   in the type in which the logits are stored.
   /// \return the batch's part of the loss's sum: 0-dimensional fp64 on the device, finite if and
   ///   only if the batch's loss is.
-  at::Tensor add(const at::Tensor& logits, const at::Tensor& target, const at::Tensor& penalties,
+  at::Tensor add(const Value& logits, const Value& target, const at::Tensor& penalties,
                  at::Tensor* grad);
 
   /// The same in two halves: accumulate() computes on the device without the host looking at
   /// anything, count() adds what the host knows, `values` being all the elements of the logits.
-  at::Tensor accumulate(const at::Tensor& logits, const at::Tensor& target,
-                        const at::Tensor& penalties, at::Tensor* grad);
+  at::Tensor accumulate(const Value& logits, const Value& target, const at::Tensor& penalties,
+                        at::Tensor* grad);
   void count(int64_t images, int64_t values);
 
   struct Values {

@@ -130,8 +130,8 @@ at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
   return logits;
 }
 
-at::Tensor Autoencoder::forward(const at::Tensor& images, uint64_t seed, uint64_t step) {
-  draw(images.size(0), seed, step);
+Value Autoencoder::forward(const Value& images, uint64_t seed, uint64_t step) {
+  draw(images.stored().size(0), seed, step);
   return forward(images);
 }
 
@@ -140,16 +140,19 @@ void Autoencoder::draw(int64_t images, uint64_t seed, uint64_t step) {
   for (const auto& layer : layers_) layer->draw(images, options, seed, step);
 }
 
-at::Tensor Autoencoder::forward(const at::Tensor& images) {
+Value Autoencoder::forward(const Value& images) {
   PassContext context;
   context.training = true;
-  const Value logits = run_layers(to_compute(images), 0, layers_.size(), context);
+  const bool as_they_are = images.is_bytes() && device_.is_cpu();
+  const Value x = as_they_are ? images : Value(to_compute(images.dense()));
+  const Value logits = run_layers(x, 0, layers_.size(), context);
   activity_penalty_ = context.activity_penalty;
-  return logits.dense().to(at::kFloat);
+  // What a GPU computed in bf16 is widened.
+  return logits.norm() != nullptr ? logits : Value(logits.dense().to(at::kFloat));
 }
 
 void Autoencoder::backward(const at::Tensor& grad) {
-  at::Tensor g = to_compute(grad);
+  at::Tensor g = layers_.back()->takes_narrow_gradients() ? grad : to_compute(grad);
   for (size_t i = layers_.size(); i-- > 0;) {
     if (!layers_[i]->takes_narrow_gradients()) g = g.to(compute_type());
     g = layers_[i]->backward(g, /*input_grad=*/i > 0);

@@ -38,12 +38,13 @@ class Autoencoder {
   /// Logits, N×C×H×W, in evaluation mode; their sigmoid is the reconstruction.
   at::Tensor decode(const at::Tensor& embeddings);
 
-  /// A training pass: logits of `images`. Dropout masks follow from (seed, step).
-  at::Tensor forward(const at::Tensor& images, uint64_t seed, uint64_t step);
+  /// A training pass: logits of `images`, floats as above or bytes. Dropout masks follow from
+  /// (seed, step).
+  Value forward(const Value& images, uint64_t seed, uint64_t step);
   /// The same in two halves: draw() takes from chance what a batch of `images` images needs, then
   /// forward() computes on the device without the host looking at anything.
   void draw(int64_t images, uint64_t seed, uint64_t step);
-  at::Tensor forward(const at::Tensor& images);
+  Value forward(const Value& images);
   /// Gradients of everything from d(loss)/d(logits), the regularizers' included.
   void backward(const at::Tensor& grad);
   /// Applies the constraints to the weights; after each optimizer step.

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "core/images.h"
 #include "core/kernels/kernels.h"
 #include "core/scratch_buffer.h"
 
@@ -22,6 +23,7 @@ void PendingNorm::apply(const Bf16* x, float* y, int64_t count) const {
 }
 
 at::Tensor Value::dense() const {
+  if (is_bytes()) return to_images(tensor_);
   // A CPU computes in fp32 whatever is stored.
   if (!norm_) return tensor_.is_cpu() ? tensor_.to(at::kFloat) : tensor_;
   at::Tensor out = at::empty(tensor_.sizes(), at::kFloat);

@@ -24,19 +24,22 @@ struct PendingNorm {
   void apply(const Bf16* x, float* y, int64_t count) const;
 };
 
-/// What flows between layers: a tensor, or one whose normalization is left to whoever reads it. A
-/// convolution reads its input once anyway, so the normalized tensor never needs to be in memory.
+/// What flows between layers: a tensor, or one whose normalization, or scaling of bytes, is left to
+/// whoever reads it. A convolution reads its input once anyway, and so does the loss, so the
+/// finished tensor never needs to be in memory.
 class Value {
  public:
   Value() = default;
-  /// Images N×C×H×W in channels_last, or vectors N×C.
+  /// Images N×C×H×W in channels_last, vectors N×C, or images as bytes, N×H×W×C contiguous, which
+  /// stand for values in [0, 1].
   Value(at::Tensor tensor) : tensor_(std::move(tensor)) {}  // NOLINT(google-explicit-constructor)
   /// `raw`: fp32 or bf16, N×H×W×C contiguous on the CPU.
   Value(at::Tensor raw, std::shared_ptr<const PendingNorm> norm)
       : tensor_(std::move(raw)), norm_(std::move(norm)) {}
 
   [[nodiscard]] const PendingNorm* norm() const { return norm_.get(); }
-  /// The tensor as it is stored: raw N×H×W×C if norm() is set.
+  [[nodiscard]] bool is_bytes() const { return tensor_.scalar_type() == at::kByte; }
+  /// The tensor as it is stored: raw N×H×W×C if norm() is set, or bytes N×H×W×C.
   [[nodiscard]] const at::Tensor& stored() const { return tensor_; }
   /// The finished tensor, N×C×H×W (channels_last) or N×C; fp32 on the CPU.
   [[nodiscard]] at::Tensor dense() const;

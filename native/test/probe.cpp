@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "core/activation.h"
-#include "core/augment.h"
+#include "core/images.h"
 #include "core/config.h"
 #include "core/config_json.h"
 #include "core/initializer.h"
@@ -184,11 +184,11 @@ Tensors train_step(const Input& input) {
   const int64_t batch = input.count("batch_size");
   Tensors out;
   for (int64_t step = 0; step < input.count("steps"); ++step) {
-    const at::Tensor images =
-        flexae::to_images(input.tensor("images").slice(0, step * batch, (step + 1) * batch));
+    const flexae::Value images(
+        input.tensor("images").slice(0, step * batch, (step + 1) * batch).contiguous());
     flexae::Metrics metrics(at::kCPU);
     at::Tensor grad;
-    const at::Tensor logits = model.forward(images, /*seed=*/1, static_cast<uint64_t>(step));
+    const flexae::Value logits = model.forward(images, /*seed=*/1, static_cast<uint64_t>(step));
     metrics.add(logits, images, model.penalties(), &grad);
     model.backward(grad);
     optimizer.step(model.gradients());

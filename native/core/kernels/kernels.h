@@ -162,9 +162,11 @@ struct Kernels {
   /// values.
   void (*interleave)(const float* planes, int64_t plane, int64_t pixels, float* out);
 
-  /// Bytes to floats in [0, 1], of a row of `width` pixels; `reverse` turns the row over.
-  void (*scale_bytes)(const uint8_t* bytes, float* out, int64_t width, int64_t channels,
-                      bool reverse);
+  /// A row of `width` pixels of 1 or 3 bytes from right to left.
+  void (*reverse_pixels)(const uint8_t* row, uint8_t* out, int64_t width, int64_t channels);
+
+  /// Bytes to floats in [0, 1].
+  void (*scale_bytes)(const uint8_t* bytes, float* out, int64_t n);
 
   /// One step of an optimizer on n parameters p with gradients g; see optimizer.cpp for the
   /// formulas. All return whether g holds no infinity and no NaN.

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/augment.h"
+#include "core/images.h"
 #include "core/error.h"
 #include "core/training_step.h"
 
@@ -95,9 +96,9 @@ std::vector<Given> epoch() {
 void plain_step(const TrainerConfig& config, Parts& parts, const Given& given, int64_t epoch,
                 int64_t batch) {
   const at::Tensor x = to_images(
-      given.bytes,
-      draw_flips(given.indices, config.seed, epoch, config.horizontal_flip, config.vertical_flip));
-  const at::Tensor logits = parts.model.forward(
+      turn_over(given.bytes, draw_flips(given.indices, config.seed, epoch, config.horizontal_flip,
+                                        config.vertical_flip)));
+  const Value logits = parts.model.forward(
       x, config.seed, (static_cast<uint64_t>(epoch) << 32) + static_cast<uint64_t>(batch));
   at::Tensor grad;
   parts.metrics.add(logits, x, parts.model.penalties(), &grad);

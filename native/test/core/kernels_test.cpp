@@ -5,6 +5,7 @@
 
 #include <array>
 #include <limits>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -490,13 +491,27 @@ TEST_P(KernelsTest, AddFourAddsValuesAShiftApart) {
   }
 }
 
-TEST_P(KernelsTest, ScaleBytesTurnsRowsOver) {
-  const std::vector<uint8_t> bytes{0, 51, 102, 153, 204, 255};
-  std::vector<float> out(6);
-  k().scale_bytes(bytes.data(), out.data(), 2, 3, false);
-  EXPECT_EQ(out, (std::vector<float>{0, 0.2F, 0.4F, 0.6F, 0.8F, 1}));
-  k().scale_bytes(bytes.data(), out.data(), 2, 3, true);
-  EXPECT_EQ(out, (std::vector<float>{0.6F, 0.8F, 1, 0, 0.2F, 0.4F}));
+TEST_P(KernelsTest, ReversePixelsTurnsRowsOver) {
+  for (const int64_t channels : {1, 3}) {
+    for (const int64_t width : {1, 2, 31, 64, 131}) {
+      const at::Tensor row = at::randint(256, {width, channels}, at::kByte);
+      at::Tensor out = at::zeros({width + 1, channels}, at::kByte);
+      k().reverse_pixels(row.const_data_ptr<uint8_t>(), out.mutable_data_ptr<uint8_t>(), width,
+                         channels);
+      EXPECT_TRUE(out.narrow(0, 0, width).equal(row.flip({0}))) << width;
+      EXPECT_EQ(out[width].count_nonzero().item<int64_t>(), 0);
+    }
+  }
+}
+
+TEST_P(KernelsTest, ScaleBytesRoundsEveryQuotientCorrectly) {
+  std::vector<uint8_t> bytes(256);
+  std::iota(bytes.begin(), bytes.end(), uint8_t{0});
+  std::vector<float> out(256);
+  k().scale_bytes(bytes.data(), out.data(), 256);
+  for (size_t i = 0; i < 256; ++i) {
+    EXPECT_EQ(out[i], static_cast<float>(static_cast<double>(i) / 255.0)) << i;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Sets, KernelsTest,
