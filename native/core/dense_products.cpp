@@ -24,25 +24,17 @@ constexpr int64_t kColumns = 1024;
 constexpr int64_t kImages = 96;
 
 /// Rows of fp32 values, `columns` of each, as items: values, or pairs of values of neighbouring
-/// rows, where a missing last row is zero.
-void to_items(const float* rows, int64_t stride, int64_t count, int64_t columns, float* items,
-              std::vector<float>& /*scratch*/) {
+/// rows, where a missing last row is `zeros`.
+void to_items(const float* rows, int64_t stride, int64_t count, int64_t columns,
+              const float* /*zeros*/, float* items) {
   for (int64_t i = 0; i < count; ++i) std::copy_n(rows + i * stride, columns, items + i * columns);
 }
 
-void to_items(const float* rows, int64_t stride, int64_t count, int64_t columns, Bf16Pair* items,
-              std::vector<Bf16>& scratch) {
-  scratch.resize(static_cast<size_t>(2 * columns));
-  Bf16* first = scratch.data();
-  Bf16* second = first + columns;
+void to_items(const float* rows, int64_t stride, int64_t count, int64_t columns, const float* zeros,
+              Bf16Pair* items) {
   for (int64_t i = 0; i < count; i += 2, items += columns) {
-    kernels().bf16.store(rows + i * stride, first, columns);
-    if (i + 1 < count) {
-      kernels().bf16.store(rows + (i + 1) * stride, second, columns);
-    } else {
-      std::fill_n(second, columns, Bf16{});
-    }
-    kernels().pair_up(first, second, items, columns);
+    const float* first = rows + i * stride;
+    kernels().pair_up_wide(first, i + 1 < count ? first + stride : zeros, items, columns);
   }
 }
 
@@ -181,7 +173,7 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
   at::parallel_for(0, (inputs + width - 1) / width, 1, [&](int64_t begin, int64_t end) {
     std::vector<float> sums(static_cast<size_t>(panels * width * lanes));
     std::vector<Item> items(static_cast<size_t>(kBlock / kValues * width));
-    std::vector<T> scratch;
+    const std::vector<float> zeros(static_cast<size_t>(width), 0.0F);
     std::array<const Item*, kBlock> rows{};
     std::array<const Item*, kBlock> gradients{};
     for (int64_t chunk = begin; chunk < end; ++chunk) {
@@ -191,7 +183,7 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
       for (int64_t first = 0; first < outputs; first += kBlock) {
         const int64_t count = std::min(kBlock, outputs - first);
         const int64_t steps = (count + kValues - 1) / kValues;
-        to_items(w + first * inputs + column, inputs, count, columns, items.data(), scratch);
+        to_items(w + first * inputs + column, inputs, count, columns, zeros.data(), items.data());
         for (int64_t panel = 0; panel < panels; ++panel) {
           for (int64_t i = 0; i < steps; ++i) {
             rows[static_cast<size_t>(i)] = items.data() + i * columns;

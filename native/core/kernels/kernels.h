@@ -139,6 +139,7 @@ struct Kernels {
 
   /// out[i] = (a[i], b[i])
   void (*pair_up)(const Bf16* a, const Bf16* b, Bf16Pair* out, int64_t n);
+  void (*pair_up_wide)(const float* a, const float* b, Bf16Pair* out, int64_t n);
 
   /// out = (a0 + a1 + b0 + b1)·weight, for `width` output pixels of `channels`: a and b are two
   /// rows of 2·width pixels.

@@ -491,6 +491,16 @@ TEST_P(KernelsTest, AddFourAddsValuesAShiftApart) {
   }
 }
 
+TEST_P(KernelsTest, PairUpWideNarrowsFirst) {
+  const at::Tensor a = at::randn({77});
+  const at::Tensor b = at::randn({77});
+  const at::Tensor expected = at::stack({a, b}, 1).to(at::kBFloat16);
+  at::Tensor pairs = at::empty({77}, at::kInt);
+  k().pair_up_wide(a.const_data_ptr<float>(), b.const_data_ptr<float>(),
+                   mutable_values<Bf16Pair>(pairs), 77);
+  EXPECT_TRUE(pairs.view(at::kBFloat16).view({77, 2}).equal(expected));
+}
+
 TEST_P(KernelsTest, ReversePixelsTurnsRowsOver) {
   for (const int64_t channels : {1, 3}) {
     for (const int64_t width : {1, 2, 31, 64, 131}) {
