@@ -24,6 +24,10 @@ void multiply(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t 
   gemm_bf16(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
 }
 
+/// Pairs of values for a weight gradient at a time: with what they are made of and the sums, they
+/// stay in a second-level cache.
+constexpr int64_t kBandItems = int64_t{128} << 10;
+
 }  // namespace
 
 template <typename T>
@@ -227,56 +231,74 @@ void Convolution<T>::add_weight_gradient(const T* grid, const T* images, int64_t
 }
 
 template <typename T>
-Lattice Convolution<T>::steps() const {
-  Lattice lattice = windows_.windows();
-  constexpr int64_t kValues = Factor<T>::kValues;
-  lattice.columns = ceil_div(lattice.columns, kValues);
-  lattice.column_step *= kValues;
-  return lattice;
+template <typename Body>
+void Convolution<T>::for_each_band(int64_t count, Body body) const {
+  int64_t rows = windows_.grid_h;
+  int64_t images = count;
+  if constexpr (!std::is_same_v<T, Item>) {
+    // Pairs are read soon after they have been made.
+    const int64_t cells = ceil_div(windows_.grid_w, Factor<T>::kValues) * rounded_channels();
+    const int64_t row = windows_.stride * windows_.line() + cells;
+    rows = std::clamp<int64_t>(kBandItems / row, 1, windows_.grid_h);
+    images = std::clamp<int64_t>(kBandItems / (row * windows_.grid_h), 1, count);
+  }
+  for (int64_t image = 0; image < count; image += images) {
+    for (int64_t row = 0; row < windows_.grid_h; row += rows) {
+      body(image, Band{row, std::min(rows, windows_.grid_h - row), std::min(images, count - image)});
+    }
+  }
 }
 
 template <typename T>
-const typename Convolution<T>::Item* Convolution<T>::image_items(const T* images, int64_t count,
-                                                                 int thread) {
+const typename Convolution<T>::Item* Convolution<T>::image_items(const T* images, const Band& band,
+                                                                 int thread, Lattice& steps) {
+  constexpr int64_t kValues = Factor<T>::kValues;
+  const Windows& w = windows_;
+  steps = w.windows();
+  steps.rows = band.rows;
+  steps.columns = ceil_div(steps.columns, kValues);
+  steps.column_step *= kValues;
+  steps.start = w.lead * w.channels;
+  const T* first = images + (w.lead + band.row * w.stride) * w.line();
   if constexpr (std::is_same_v<T, Item>) {
-    return images;
+    return first;
   } else {
-    const int64_t size = count * windows_.numel();
+    const int64_t lines = (band.rows - 1) * w.stride + w.kernel;
+    const int64_t size = (band.images - 1) * w.numel() + lines * w.line();
     Item* pairs = scratch(thread).pairs.get(size);
-    kernels().pair_up(images, images + windows_.stride * windows_.channels, pairs, size);
+    kernels().pair_up(first, first + w.stride * w.channels, pairs, 1, 0, size);
     return pairs;
   }
 }
 
 template <typename T>
-const typename Convolution<T>::Item* Convolution<T>::grid_items(const T* grid, int64_t count,
-                                                                int thread, Lattice& lattice) {
+const typename Convolution<T>::Item* Convolution<T>::grid_items(const T* grid, const Band& band,
+                                                                int thread, Lattice& steps) {
+  constexpr int64_t kValues = Factor<T>::kValues;
   const int64_t channels = windows_.grid_channels;
   const int64_t width = rounded_channels();
-  const Lattice cells = windows_.grid();
+  Lattice cells = windows_.grid();
+  cells.rows = band.rows;
+  cells.start += band.row * cells.row_step;
   if constexpr (std::is_same_v<T, Item>) {
     if (width == channels) {
-      lattice = cells;
+      steps = cells;
       return grid;
     }
   }
-  lattice = {cells.rows, steps().columns, steps().columns * width, width, 0, 0};
-  lattice.image_step = lattice.rows * lattice.row_step;
+  const int64_t columns = ceil_div(cells.columns, kValues);
+  steps = {band.rows, columns, columns * width, width, band.rows * columns * width, 0};
   // What rounds the channels up is zero from the beginning, and nobody writes there.
-  Item* items = scratch(thread).items.zeros(count * lattice.image_step);
-  const T* zeros = scratch(thread).zeros.zeros(channels);
+  Item* items = scratch(thread).items.zeros(band.images * steps.image_step);
   Item* to = items;
-  for (int64_t row = 0; row < count * cells.rows; ++row) {
+  for (int64_t row = 0; row < band.images * band.rows; ++row, to += steps.row_step) {
     const T* cell = grid + cells.offset(row * cells.columns);
-    for (int64_t x = 0; x < lattice.columns; ++x, to += width) {
-      if constexpr (std::is_same_v<T, Item>) {
-        std::copy_n(cell, channels, to);
-        cell += channels;
-      } else {
-        const T* next = 2 * x + 1 < cells.columns ? cell + channels : zeros;
-        kernels().pair_up(cell, next, to, channels);
-        cell += 2 * channels;
+    if constexpr (std::is_same_v<T, Item>) {
+      for (int64_t x = 0; x < columns; ++x) {
+        std::copy_n(cell + x * channels, channels, to + x * width);
       }
+    } else {
+      pair_cells(cell, cells.columns, channels, to, width, scratch(thread).zeros.zeros(channels));
     }
   }
   return items;
@@ -287,23 +309,25 @@ void Convolution<T>::add_weight_gradient_in_place(const T* grid, const T* images
                                                   float* sums, int thread) {
   std::array<const Item*, kBlock> windows;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   std::array<const Item*, kBlock> cells;    // NOLINT(cppcoreguidelines-pro-type-member-init)
-  Lattice cell_lattice;
-  const Item* image = image_items(images, count, thread);
-  const Item* cell = grid_items(grid, count, thread, cell_lattice);
-  const Lattice lattice = steps();
-  const int64_t end = count * lattice.rows * lattice.columns;
-  for (int64_t begin = 0; begin < end; begin += kBlock) {
-    const int64_t last = std::min(begin + kBlock, end);
-    lattice.for_each(begin, last, [&](int64_t i, int64_t offset) {
-      windows[static_cast<size_t>(i)] = image + offset;
-    });
-    cell_lattice.for_each(begin, last, [&](int64_t i, int64_t offset) {
-      cells[static_cast<size_t>(i)] = cell + offset;
-    });
-    kernels_of<T>().add_weight_gradient(windows.data(), last - begin, windows_.kernel,
-                                        windows_.window_line(), windows_.line(), cells.data(),
-                                        rounded_channels(), sums);
-  }
+  for_each_band(count, [&](int64_t first, const Band& band) {
+    Lattice window_steps;
+    Lattice cell_steps;
+    const Item* image = image_items(images + first * windows_.numel(), band, thread, window_steps);
+    const Item* cell = grid_items(grid + first * windows_.grid_numel(), band, thread, cell_steps);
+    const int64_t end = band.images * window_steps.rows * window_steps.columns;
+    for (int64_t begin = 0; begin < end; begin += kBlock) {
+      const int64_t last = std::min(begin + kBlock, end);
+      window_steps.for_each(begin, last, [&](int64_t i, int64_t offset) {
+        windows[static_cast<size_t>(i)] = image + offset;
+      });
+      cell_steps.for_each(begin, last, [&](int64_t i, int64_t offset) {
+        cells[static_cast<size_t>(i)] = cell + offset;
+      });
+      kernels_of<T>().add_weight_gradient(windows.data(), last - begin, windows_.kernel,
+                                          windows_.window_line(), windows_.line(), cells.data(),
+                                          rounded_channels(), sums);
+    }
+  });
 }
 
 template <typename T>

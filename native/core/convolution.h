@@ -84,12 +84,19 @@ class Convolution {
   void gather_in_place(const T* images, int64_t begin, int64_t end, O* grid) const;
   void add_weight_gradient_in_place(const T* grid, const T* images, int64_t count, float* sums,
                                     int thread);
-  /// What a weight gradient multiplies at a time: a value, or two of neighbouring cells.
-  const Item* image_items(const T* images, int64_t count, int thread);
-  /// `lattice`: where they are.
-  const Item* grid_items(const T* grid, int64_t count, int thread, Lattice& lattice);
-  /// Where the windows of each step's cells begin.
-  [[nodiscard]] Lattice steps() const;
+  /// A weight gradient takes rows [row, row + rows) of the grid at a time, of `images` images.
+  struct Band {
+    int64_t row = 0;
+    int64_t rows = 0;
+    int64_t images = 0;
+  };
+  /// Calls body(first image, band) for all rows of `count` images.
+  template <typename Body>
+  void for_each_band(int64_t count, Body body) const;
+  /// What a weight gradient multiplies at a time: a value, or two of neighbouring cells. `steps`:
+  /// where the windows of each step's cells begin, or the cells are.
+  const Item* image_items(const T* images, const Band& band, int thread, Lattice& steps);
+  const Item* grid_items(const T* grid, const Band& band, int thread, Lattice& steps);
   /// Cells [begin, end) without the border.
   const T* plain_cells(const T* grid, int64_t begin, int64_t end, int thread);
   /// Calls body(first, last) for the cells [begin, end) in tiles of windows of `bytes` a value.

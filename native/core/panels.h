@@ -25,6 +25,24 @@ void transpose(const Item* from, int64_t from_stride, int64_t rows, int64_t colu
   }
 }
 
+/// `count` cells of `channels` values, one behind the other, in pairs `width` apart: neighbours'
+/// values side by side. An odd last one's partner is `zeros`.
+inline void pair_cells(const Bf16* cells, int64_t count, int64_t channels, Bf16Pair* to,
+                       int64_t width, const Bf16* zeros) {
+  const Bf16* second = cells + channels;
+  if (width == channels) {
+    kernels().pair_up(cells, second, to, count / 2, 2 * channels, channels);
+  } else {
+    for (int64_t i = 0; i < count / 2; ++i) {
+      const int64_t from = 2 * i * channels;
+      kernels().pair_up(cells + from, second + from, to + i * width, 1, 0, channels);
+    }
+  }
+  if (count % 2 != 0) {
+    kernels().pair_up(cells + (count - 1) * channels, zeros, to + count / 2 * width, 1, 0, channels);
+  }
+}
+
 /// to[i·columns + j] = Σ_p from[p·part_step + i·from_stride + j], for i < rows and j < columns.
 inline void add_up(const float* from, int64_t parts, int64_t part_step, int64_t rows,
                    int64_t from_stride, int64_t columns, float* to) {

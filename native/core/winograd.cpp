@@ -395,11 +395,8 @@ const typename Winograd<T>::Item* Winograd<T>::items(const T* rows, int64_t coun
   if constexpr (std::is_same_v<T, Item>) {
     return rows;
   } else {
-    const Item* const first = to;
-    for (int64_t i = 0; i < count; i += 2, rows += 2 * width, to += width) {
-      kernels().pair_up(rows, i + 1 < count ? rows + width : zeros, to, width);
-    }
-    return first;
+    pair_cells(rows, count, width, to, width, zeros);
+    return to;
   }
 }
 

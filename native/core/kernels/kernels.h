@@ -137,8 +137,9 @@ struct Kernels {
   ValueKernels<float> fp32;
   ValueKernels<Bf16> bf16;
 
-  /// out[i] = (a[i], b[i])
-  void (*pair_up)(const Bf16* a, const Bf16* b, Bf16Pair* out, int64_t n);
+  /// out[i] = (a[i], b[i]) for i < n; for `count` rows, t·step behind a and b, and t·n behind out.
+  void (*pair_up)(const Bf16* a, const Bf16* b, Bf16Pair* out, int64_t count, int64_t step,
+                  int64_t n);
   void (*pair_up_wide)(const float* a, const float* b, Bf16Pair* out, int64_t n);
 
   /// out = (a0 + a1 + b0 + b1)·weight, for `width` output pixels of `channels`: a and b are two

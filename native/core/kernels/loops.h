@@ -672,10 +672,20 @@ void cells_to_sums(const T* const* cells, T* sums, int64_t apart, int64_t n) {
   });
 }
 
-void pair_up(const Bf16* a, const Bf16* b, Bf16Pair* out, int64_t n) {
-#pragma GCC ivdep
-  for (int64_t i = 0; i < n; ++i) {
-    out[i] = static_cast<Bf16Pair>(static_cast<uint32_t>(a[i]) | static_cast<uint32_t>(b[i]) << 16);
+void pair_up(const Bf16* a, const Bf16* b, Bf16Pair* out, int64_t count, int64_t step, int64_t n) {
+  for (int64_t t = 0; t < count; ++t, a += step, b += step, out += n) {
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+      // As fp32, a bf16 is in the upper half.
+      const IntLanes low = to_bits(get<Lanes>(a + i));
+      const IntLanes high = to_bits(get<Lanes>(b + i));
+      const IntLanes pairs = (IntLanes)((UnsignedLanes)low >> 16) | high;
+      __builtin_memcpy(out + i, &pairs, sizeof pairs);
+    }
+    for (; i < n; ++i) {
+      out[i] =
+          static_cast<Bf16Pair>(static_cast<uint32_t>(a[i]) | static_cast<uint32_t>(b[i]) << 16);
+    }
   }
 }
 

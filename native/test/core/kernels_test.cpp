@@ -470,11 +470,14 @@ TEST_P(KernelsTest, SumsAndCellsAreTransposedOfEachOther) {
 }
 
 TEST_P(KernelsTest, PairUpPutsTheFirstIntoTheLowerHalf) {
-  const at::Tensor a = at::randn({77}).to(at::kBFloat16);
-  const at::Tensor b = at::randn({77}).to(at::kBFloat16);
-  at::Tensor pairs = at::empty({77, 2}, at::kBFloat16);
-  k().pair_up(values<Bf16>(a), values<Bf16>(b), mutable_values<Bf16Pair>(pairs), 77);
-  EXPECT_TRUE(pairs.equal(at::stack({a, b}, 1)));
+  for (const int64_t n : {3, 32, 77}) {
+    // Rows of pairs as cells have them: a[t], b[t], a[t + 1], ...
+    const at::Tensor cells = at::randn({3, 2, n}).to(at::kBFloat16);
+    at::Tensor pairs = at::empty({3, n, 2}, at::kBFloat16);
+    k().pair_up(values<Bf16>(cells), values<Bf16>(cells) + n, mutable_values<Bf16Pair>(pairs), 3,
+                2 * n, n);
+    EXPECT_TRUE(pairs.equal(cells.transpose(1, 2)));
+  }
 }
 
 TEST_P(KernelsTest, AddFourAddsValuesAShiftApart) {
