@@ -148,14 +148,14 @@ class ConvStage : public Layer, private RowSource {
       const int64_t begin = parts[static_cast<size_t>(part)];
       const int64_t end = parts[static_cast<size_t>(part) + 1];
       float* dw = all_sums + part * sums;
-      std::fill_n(dw, sums, 0.0F);
+      if (begin == end) std::fill_n(dw, sums, 0.0F);
       for (int64_t first = begin; first < end; first += group_) {
         const int64_t count = std::min(group_, end - first);
         T* dimages = input_grad ? mutable_values<T>(dx) + first * in_.numel() : nullptr;
         if (transposed_) {
-          back_through_scatter(dy, first, count, dimages, dw, thread);
+          back_through_scatter(dy, first, count, dimages, dw, first == begin, thread);
         } else {
-          back_through_gather(dy, first, count, dimages, dw, thread);
+          back_through_gather(dy, first, count, dimages, dw, first == begin, thread);
         }
       }
     });
@@ -687,14 +687,14 @@ class ConvStage : public Layer, private RowSource {
   }
 
   void back_through_gather(const at::Tensor& dy, int64_t first, int64_t count, T* dimages,
-                           float* dw, int thread) {
+                           float* dw, bool fresh, int thread) {
     T* dgrid = scratch(thread).gradient.zeros(group_ * windows_.grid_numel() + windows_.slack());
     for (int64_t i = 0; i < count; ++i) {
       raw_gradient(dy, first + i, dgrid + i * windows_.grid_numel() + windows_.grid_start(),
                    windows_.grid_line(), thread);
     }
     const T* bordered = bordered_batch(first, count, thread);
-    convolution_.add_weight_gradient(dgrid, bordered, count, dw, thread);
+    convolution_.add_weight_gradient(dgrid, bordered, count, dw, fresh, thread);
     if (dimages == nullptr) return;
     float* scattered = scratch(thread).scattered.zeros(group_ * windows_.numel());
     convolution_.scatter(dgrid, count, scattered, thread);
@@ -702,13 +702,13 @@ class ConvStage : public Layer, private RowSource {
   }
 
   void back_through_scatter(const at::Tensor& dy, int64_t first, int64_t count, T* dgrid, float* dw,
-                            int thread) {
+                            bool fresh, int thread) {
     T* bordered = scratch(thread).gradient.zeros(group_ * windows_.numel() + windows_.slack());
     for (int64_t i = 0; i < count; ++i) {
       bordered_gradient(dy, first + i, bordered + i * windows_.numel(), thread);
     }
     const T* grid = bordered_batch(first, count, thread);
-    convolution_.add_weight_gradient(grid, bordered, count, dw, thread);
+    convolution_.add_weight_gradient(grid, bordered, count, dw, fresh, thread);
     if (dgrid == nullptr) return;
     convolution_.gather(bordered, 0, count * windows_.cells(), dgrid, thread);
   }

@@ -213,19 +213,21 @@ int64_t Convolution<T>::sums_size() const {
 
 template <typename T>
 void Convolution<T>::add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums,
-                                         int thread) {
+                                         bool fresh, int thread) {
   if (way_ == Way::kWinograd) {
-    return winograd_.add_weight_gradient(grid, images, count, sums, thread);
+    return winograd_.add_weight_gradient(grid, images, count, sums, fresh, thread);
   }
-  if (way_ == Way::kInPlace) return add_weight_gradient_in_place(grid, images, count, sums, thread);
+  if (way_ == Way::kInPlace) {
+    return add_weight_gradient_in_place(grid, images, count, sums, fresh, thread);
+  }
   if constexpr (std::is_same_v<T, Bf16>) {
     const int64_t size = windows_.size();
     const int64_t channels = windows_.grid_channels;
     for_each_unfolded(images, 0, count * windows_.cells(), thread,
                       [&](int64_t first, int64_t last, const T* rows) {
                         multiply(true, false, size, channels, last - first, rows, size,
-                                 plain_cells(grid, first, last, thread), channels, 1.0F, sums,
-                                 rounded_channels());
+                                 plain_cells(grid, first, last, thread), channels,
+                                 fresh && first == 0 ? 0.0F : 1.0F, sums, rounded_channels());
                       });
   }
 }
@@ -306,7 +308,7 @@ const typename Convolution<T>::Item* Convolution<T>::grid_items(const T* grid, c
 
 template <typename T>
 void Convolution<T>::add_weight_gradient_in_place(const T* grid, const T* images, int64_t count,
-                                                  float* sums, int thread) {
+                                                  float* sums, bool fresh, int thread) {
   std::array<const Item*, kBlock> windows;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   std::array<const Item*, kBlock> cells;    // NOLINT(cppcoreguidelines-pro-type-member-init)
   for_each_band(count, [&](int64_t first, const Band& band) {
@@ -325,7 +327,8 @@ void Convolution<T>::add_weight_gradient_in_place(const T* grid, const T* images
       });
       kernels_of<T>().add_weight_gradient(windows.data(), last - begin, windows_.kernel,
                                           windows_.window_line(), windows_.line(), cells.data(),
-                                          rounded_channels(), sums);
+                                          rounded_channels(), sums, fresh);
+      fresh = false;
     }
   });
 }
@@ -339,7 +342,8 @@ void Convolution<T>::store_weight_gradient(const float* sums, int64_t parts, int
   const int64_t size = windows_.size();
   const int64_t count = end - begin;
   std::vector<float> turned(static_cast<size_t>(size * count));
-  add_up(sums + begin, parts, sums_size(), size, rounded_channels(), count, turned.data());
+  kernels().add_up(sums + begin, parts, sums_size(), size, rounded_channels(), count,
+                   turned.data());
   transpose(turned.data(), count, size, count, gradient, size);
 }
 

@@ -57,8 +57,10 @@ class Convolution {
 
   /// Values of the sums of a weight gradient.
   [[nodiscard]] int64_t sums_size() const;
-  /// Adds windowsᵀ · grid of `count` images to sums, which are zero at first.
-  void add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums, int thread);
+  /// Adds windowsᵀ · grid of `count` images, one at least, to sums, or sets them if they are
+  /// `fresh`.
+  void add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums, bool fresh,
+                           int thread);
   /// The gradient of grid channels [begin, end), in the weight's layout, from such sums of `parts`
   /// of the images, which lie one behind the other.
   void store_weight_gradient(const float* sums, int64_t parts, int64_t begin, int64_t end,
@@ -83,7 +85,7 @@ class Convolution {
   template <typename O>
   void gather_in_place(const T* images, int64_t begin, int64_t end, O* grid) const;
   void add_weight_gradient_in_place(const T* grid, const T* images, int64_t count, float* sums,
-                                    int thread);
+                                    bool fresh, int thread);
   /// A weight gradient takes rows [row, row + rows) of the grid at a time, of `images` images.
   struct Band {
     int64_t row = 0;

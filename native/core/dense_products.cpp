@@ -179,7 +179,6 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       const int64_t column = chunk * width;
       const int64_t columns = std::min(width, inputs - column);
-      std::fill(sums.begin(), sums.end(), 0.0F);
       for (int64_t first = 0; first < outputs; first += kBlock) {
         const int64_t count = std::min(kBlock, outputs - first);
         const int64_t steps = (count + kValues - 1) / kValues;
@@ -190,7 +189,8 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
             gradients[static_cast<size_t>(i)] = batch_.step(panel * lanes, first / kValues + i);
           }
           kernels_of<T>().add_weight_gradient(rows.data(), steps, 1, columns, 0, gradients.data(),
-                                              lanes, sums.data() + panel * width * lanes);
+                                              lanes, sums.data() + panel * width * lanes,
+                                              first == 0);
         }
       }
       for (int64_t panel = 0; panel < panels; ++panel) {

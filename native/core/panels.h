@@ -43,18 +43,6 @@ inline void pair_cells(const Bf16* cells, int64_t count, int64_t channels, Bf16P
   }
 }
 
-/// to[i·columns + j] = Σ_p from[p·part_step + i·from_stride + j], for i < rows and j < columns.
-inline void add_up(const float* from, int64_t parts, int64_t part_step, int64_t rows,
-                   int64_t from_stride, int64_t columns, float* to) {
-  for (int64_t i = 0; i < rows; ++i, from += from_stride, to += columns) {
-    std::copy_n(from, columns, to);
-    for (int64_t p = 1; p < parts; ++p) {
-      const float* part = from + p * part_step;
-      for (int64_t j = 0; j < columns; ++j) to[j] += part[j];
-    }
-  }
-}
-
 /// A weight in the order in which ValueKernels::convolve reads it.
 template <typename T>
 class Panels {

@@ -402,7 +402,7 @@ const typename Winograd<T>::Item* Winograd<T>::items(const T* rows, int64_t coun
 
 template <typename T>
 void Winograd<T>::add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums,
-                                      int thread) {
+                                      bool fresh, int thread) {
   constexpr int64_t kValues = Factor<T>::kValues;
   Scratch& s = scratch(thread);
   const int64_t channels = windows_.grid_channels;
@@ -427,7 +427,8 @@ void Winograd<T>::add_weight_gradient(const T* grid, const T* images, int64_t co
         cell_rows[static_cast<size_t>(i)] = cell_items + i * channels;
       }
       kernels_of<T>().add_weight_gradient(pixel_rows.data(), steps, 1, row, 0, cell_rows.data(),
-                                          channels, sums + offset(sum, 1) * channels);
+                                          channels, sums + offset(sum, 1) * channels,
+                                          fresh && begin == 0);
     }
   });
 }
@@ -442,11 +443,10 @@ void Winograd<T>::store_weight_gradient(const float* sums, int64_t parts, int64_
   std::vector<float> turned(static_cast<size_t>(w.size() * columns), 0.0F);
   std::vector<float> combined(static_cast<size_t>(count));
   for_each_combination([&](int sum, int64_t place, const Term& down, const Term& across) {
-    add_up(sums + (offset(sum, 1) + place * w.channels) * w.grid_channels + begin, parts,
-           sums_size(), w.channels, w.grid_channels, columns, combined.data());
+    kernels().add_up(sums + (offset(sum, 1) + place * w.channels) * w.grid_channels + begin, parts,
+                     sums_size(), w.channels, w.grid_channels, columns, combined.data());
     for_each_tap(down, across, [&](int64_t tap, float factor) {
-      float* to = turned.data() + tap * count;
-      for (int64_t i = 0; i < count; ++i) to[i] += factor * combined[static_cast<size_t>(i)];
+      kernels().add_scaled(turned.data() + tap * count, combined.data(), factor, count);
     });
   });
   transpose(turned.data(), columns, w.size(), columns, gradient, w.size());

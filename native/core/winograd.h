@@ -41,7 +41,8 @@ class Winograd {
   void gather(const T* images, int64_t count, O* grid, int thread);
   void scatter(const T* grid, int64_t count, float* images, int thread);
   [[nodiscard]] int64_t sums_size() const;
-  void add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums, int thread);
+  void add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums, bool fresh,
+                           int thread);
   void store_weight_gradient(const float* sums, int64_t parts, int64_t begin, int64_t end,
                              float* gradient) const;
 

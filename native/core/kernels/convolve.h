@@ -237,7 +237,7 @@ template <typename T, int kVectors>
 inline void weight_gradient_tile(const typename Factor<T>::Item* const* cells, int64_t count,
                                  const int64_t* offsets,
                                  const typename Factor<T>::Item* const* grid, int64_t first,
-                                 int64_t values, float* sums, int64_t sums_stride) {
+                                 int64_t values, float* sums, int64_t sums_stride, bool fresh) {
   using M = Multiplies<T>;
   Lanes tile[kWindowValues][kVectors];
 #pragma GCC unroll 13
@@ -262,7 +262,8 @@ inline void weight_gradient_tile(const typename Factor<T>::Item* const* cells, i
     if (r < values) {
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) {
-        *reinterpret_cast<Lanes*>(sums + r * sums_stride + v * kLanes) += tile[r][v];
+        Lanes& sum = *reinterpret_cast<Lanes*>(sums + r * sums_stride + v * kLanes);
+        sum = fresh ? tile[r][v] : sum + tile[r][v];
       }
     }
   }
@@ -271,8 +272,8 @@ inline void weight_gradient_tile(const typename Factor<T>::Item* const* cells, i
 template <typename T>
 void add_weight_gradient(const typename Factor<T>::Item* const* cells, int64_t count, int64_t lines,
                          int64_t line, int64_t line_stride,
-                         const typename Factor<T>::Item* const* grid, int64_t channels,
-                         float* sums) {
+                         const typename Factor<T>::Item* const* grid, int64_t channels, float* sums,
+                         bool fresh) {
   const int64_t size = lines * line;
   int64_t y = 0;
   int64_t t = 0;
@@ -288,10 +289,10 @@ void add_weight_gradient(const typename Factor<T>::Item* const* cells, int64_t c
     float* to = sums + first * channels;
     int64_t c = 0;
     for (; c + 2 * kLanes <= channels; c += 2 * kLanes) {
-      weight_gradient_tile<T, 2>(cells, count, offsets, grid, c, values, to + c, channels);
+      weight_gradient_tile<T, 2>(cells, count, offsets, grid, c, values, to + c, channels, fresh);
     }
     for (; c < channels; c += kLanes) {
-      weight_gradient_tile<T, 1>(cells, count, offsets, grid, c, values, to + c, channels);
+      weight_gradient_tile<T, 1>(cells, count, offsets, grid, c, values, to + c, channels, fresh);
     }
   }
 }

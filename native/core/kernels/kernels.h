@@ -61,10 +61,11 @@ struct ValueKernels {
 
   /// What `count` cells, or pairs of cells, add to the gradient of a convolution's weight:
   /// sums[y·line + t][c] += Σ_i cells[i][y·line_stride + t] · grid[i][c], for y < lines, t < line
-  /// and c < channels, which is a multiple of `lanes`. Null as above.
+  /// and c < channels, which is a multiple of `lanes`; = instead of += if sums are `fresh`. Null as
+  /// above.
   void (*add_weight_gradient)(const Item* const* cells, int64_t count, int64_t lines, int64_t line,
                               int64_t line_stride, const Item* const* grid, int64_t channels,
-                              float* sums);
+                              float* sums, bool fresh);
 
   /// y = act(x·scale + shift). y may be x.
   void (*affine_activate)(const T* x, T* y, int64_t n, const float* scale, const float* shift,
@@ -149,6 +150,13 @@ struct Kernels {
 
   /// y[i] += x[i]
   void (*add)(float* y, const float* x, int64_t n);
+
+  /// y[i] += factor·x[i]
+  void (*add_scaled)(float* y, const float* x, float factor, int64_t n);
+
+  /// to[i·n + j] = Σ_p from[p·part_step + i·stride + j], for p < parts, i < rows and j < n.
+  void (*add_up)(const float* from, int64_t parts, int64_t part_step, int64_t rows, int64_t stride,
+                 int64_t n, float* to);
 
   /// The transposed of combine(): a[i] += x[i] and, unless sign is 0, b[i] += sign·x[i] for i < n;
   /// for `count` tiles, t·x_step behind x and t·step behind a and b, one after the other.

@@ -729,6 +729,23 @@ void add(float* y, const float* x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] += x[i];
 }
 
+void add_scaled(float* y, const float* x, float factor, int64_t n) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) y[i] += factor * x[i];
+}
+
+void add_up(const float* from, int64_t parts, int64_t part_step, int64_t rows, int64_t stride,
+            int64_t n, float* to) {
+  for (int64_t row = 0; row < rows; ++row, from += stride, to += n) {
+    for_each_register(n, [&](auto zero, int64_t i) {
+      using F = decltype(zero);
+      F sum = get<F>(from + i);
+      for (int64_t p = 1; p < parts; ++p) sum += get<F>(from + p * part_step + i);
+      put(to + i, sum);
+    });
+  }
+}
+
 void bce(const float* z, const float* t, float* grad, int64_t n, float factor, double* sums) {
   // Short runs in fp32, their sums in fp64.
   constexpr int64_t kRun = 2048;
@@ -984,6 +1001,8 @@ constexpr Kernels make_kernels(const char* name) {
           pair_up_wide,
           average_rows,
           add,
+          add_scaled,
+          add_up,
           add_apart,
           bce,
           interleave,

@@ -31,7 +31,7 @@ at::Tensor narrowed(const at::Tensor& tensor, int64_t slack) {
 /// The three products of `count` images against ATen's in fp64, relative to the largest value.
 template <typename T>
 void compare(Windows windows, typename Convolution<T>::Way way, double tolerance) {
-  constexpr int64_t count = 2;
+  constexpr int64_t count = 3;
   windows.image_h = windows.lead + (windows.grid_h - 1) * windows.stride + windows.kernel;
   windows.image_w = windows.lead + (windows.grid_w - 1) * windows.stride + windows.kernel;
   Convolution<T> convolution(windows, way);
@@ -89,11 +89,16 @@ void compare(Windows windows, typename Convolution<T>::Way way, double tolerance
 
   // In two parts, the first of one image, and a few rows at a time.
   const int64_t size = convolution.sums_size();
-  at::Tensor sums = at::zeros({2, size});
+  at::Tensor sums = at::full({2, size}, 7.0F);
   auto* parts = sums.mutable_data_ptr<float>();
-  convolution.add_weight_gradient(values<T>(narrow_grid), values<T>(narrow_images), 1, parts, 0);
+  convolution.add_weight_gradient(values<T>(narrow_grid), values<T>(narrow_images), 1, parts,
+                                  /*fresh=*/true, 0);
   convolution.add_weight_gradient(values<T>(narrow_grid) + w.grid_numel(),
-                                  values<T>(narrow_images) + w.numel(), count - 1, parts + size, 0);
+                                  values<T>(narrow_images) + w.numel(), 1, parts + size,
+                                  /*fresh=*/true, 0);
+  convolution.add_weight_gradient(values<T>(narrow_grid) + 2 * w.grid_numel(),
+                                  values<T>(narrow_images) + 2 * w.numel(), count - 2, parts + size,
+                                  /*fresh=*/false, 0);
   at::Tensor gradient = at::empty_like(weight);
   for (int64_t row = 0; row < g; row += 5) {
     convolution.store_weight_gradient(parts, 2, row, std::min<int64_t>(row + 5, g),

@@ -158,12 +158,14 @@ TEST_P(KernelsTest, AddWeightGradientIsTheSumOverTheCells) {
           windows[i] = image.slice(0, offset).as_strided({lines, line}, {line_stride, 1}).flatten();
         }
         const at::Tensor before = at::randn({lines * line, channels});
-        at::Tensor sums = before.clone();
-        k().fp32.add_weight_gradient(cells.data(), count, lines, line, line_stride, rows.data(),
-                                     channels, sums.data_ptr<float>());
-        const at::Tensor expected =
-            as_double(before) + as_double(windows).t().matmul(as_double(grid));
-        EXPECT_LT(error(sums, expected), 2e-6) << count << " × " << channels;
+        const at::Tensor added = as_double(windows).t().matmul(as_double(grid));
+        for (const bool fresh : {false, true}) {
+          at::Tensor sums = before.clone();
+          k().fp32.add_weight_gradient(cells.data(), count, lines, line, line_stride, rows.data(),
+                                       channels, sums.data_ptr<float>(), fresh);
+          EXPECT_LT(error(sums, fresh ? added : as_double(before) + added), 2e-6)
+              << count << " × " << channels;
+        }
       }
     }
   }
@@ -477,6 +479,21 @@ TEST_P(KernelsTest, PairUpPutsTheFirstIntoTheLowerHalf) {
     k().pair_up(values<Bf16>(cells), values<Bf16>(cells) + n, mutable_values<Bf16Pair>(pairs), 3,
                 2 * n, n);
     EXPECT_TRUE(pairs.equal(cells.transpose(1, 2)));
+  }
+}
+
+TEST_P(KernelsTest, AddUpAndAddScaledAddRows) {
+  // Columns 5 to 5 + n of two parts of 3 rows of 60.
+  const at::Tensor parts = at::randn({2, 3, 60});
+  for (const int64_t n : {1, 16, 55}) {
+    at::Tensor sums = at::empty({3, n});
+    k().add_up(parts.const_data_ptr<float>() + 5, 2, 180, 3, 60, n, sums.mutable_data_ptr<float>());
+    EXPECT_TRUE(sums.equal(parts.narrow(2, 5, n).sum(0)));
+    at::Tensor scaled = sums.clone();
+    k().add_scaled(scaled.mutable_data_ptr<float>(), parts.const_data_ptr<float>(), 0.5F, 3 * n);
+    EXPECT_LT(error(scaled, as_double(sums) + 0.5 * as_double(parts.flatten().narrow(0, 0, 3 * n))
+                                                        .view({3, n})),
+              1e-6);
   }
 }
 
