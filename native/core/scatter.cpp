@@ -1,5 +1,7 @@
 #include "core/scatter.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <array>
 
@@ -114,13 +116,22 @@ double Scatter<T>::cost(const Plan& plan) const {
 
 template <typename T>
 void Scatter<T>::pack(const T* weight) {
+  const Windows& w = windows_;
   for (Part& part : plan_.parts) {
     if (plan_.dots) {
       pack_filters(weight, part);
     } else {
-      pack(weight, part);
+      part.packed.reset(part.lines, part.cells * w.grid_channels,
+                        part.rows * part.columns * w.channels);
     }
   }
+  if (plan_.dots) return;
+  // On several threads if the caller runs alone.
+  constexpr int64_t kValuesAThread = 1 << 13;
+  at::parallel_for(0, w.grid_channels, ceil_div(kValuesAThread, w.size()),
+                   [&](int64_t begin, int64_t end) {
+                     for (Part& part : plan_.parts) pack(weight, begin, end, part);
+                   });
 }
 
 template <typename T>
@@ -153,12 +164,11 @@ void Scatter<T>::pack_filters(const T* weight, Part& part) const {
   }
 }
 
-/// As a convolution of the cells with the part's pixels for channels.
+/// As a convolution of the cells with the part's pixels for channels: what grid channels
+/// [begin, end) take part in.
 template <typename T>
-void Scatter<T>::pack(const T* weight, Part& part) const {
+void Scatter<T>::pack(const T* weight, int64_t begin, int64_t end, Part& part) const {
   const Windows& w = windows_;
-  part.packed.reset(part.lines, part.cells * w.grid_channels,
-                    part.rows * part.columns * w.channels);
   for (int64_t line = 0; line < part.lines; ++line) {
     for (int64_t row = 0; row < part.rows; ++row) {
       const int64_t y = part.row + row + w.stride * (part.lines - 1 - line);
@@ -166,14 +176,14 @@ void Scatter<T>::pack(const T* weight, Part& part) const {
       for (int64_t cell = 0; cell < part.cells; ++cell) {
         // Pixel `column` of the part sees column `column + shift` of this cell's window.
         const int64_t shift = part.column + w.stride * (part.before - cell);
-        const int64_t begin = std::max<int64_t>(-shift, 0);
-        const int64_t end = std::min(part.columns, w.kernel - shift);
-        if (end <= begin) continue;
-        for (int64_t g = 0; g < w.grid_channels; ++g) {
-          const T* from = weight + ((g * w.kernel + y) * w.kernel + begin + shift) * w.channels;
+        const int64_t first = std::max<int64_t>(-shift, 0);
+        const int64_t last = std::min(part.columns, w.kernel - shift);
+        if (last <= first) continue;
+        for (int64_t g = begin; g < end; ++g) {
+          const T* from = weight + ((g * w.kernel + y) * w.kernel + first + shift) * w.channels;
           part.packed.set(line, cell * w.grid_channels + g,
-                          (row * part.columns + begin) * w.channels, from,
-                          (end - begin) * w.channels);
+                          (row * part.columns + first) * w.channels, from,
+                          (last - first) * w.channels);
         }
       }
     }

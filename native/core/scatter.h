@@ -53,7 +53,7 @@ class Scatter {
   [[nodiscard]] Plan by_blocks(int64_t width, bool whole) const;
   [[nodiscard]] int64_t blocks_across(int64_t width) const;
   [[nodiscard]] double cost(const Plan& plan) const;
-  void pack(const T* weight, Part& part) const;
+  void pack(const T* weight, int64_t begin, int64_t end, Part& part) const;
   void pack_filters(const T* weight, Part& part) const;
   /// Values of the cells under a part of a plan of dots, in whole registers.
   [[nodiscard]] int64_t filter_width(const Part& part) const;
