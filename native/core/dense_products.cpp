@@ -108,8 +108,9 @@ at::Tensor DenseProducts<T>::forward(const at::Tensor& x, const at::Tensor& weig
         }
         results[at] = sums.data() + i * width;
       }
-      kernels_of<T>().convolve_wide(rows.data(), results.data(), count, 1, inputs, 0, batch_.data(),
-                                    width);
+      const float* next = w + (block + 1 < end ? first + kRows : first) * inputs;
+      kernels_of<T>().convolve_fetching(rows.data(), results.data(), count, inputs, batch_.data(),
+                                        width, next);
       transpose(sums.data(), width, count, images, y + first, outputs);
     }
   });
@@ -182,15 +183,16 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
       for (int64_t first = 0; first < outputs; first += kBlock) {
         const int64_t count = std::min(kBlock, outputs - first);
         const int64_t steps = (count + kValues - 1) / kValues;
+        const float* next = w + (first + kBlock < outputs ? first + kBlock : first) * inputs + column;
         to_items(w + first * inputs + column, inputs, count, columns, zeros.data(), items.data());
         for (int64_t panel = 0; panel < panels; ++panel) {
           for (int64_t i = 0; i < steps; ++i) {
             rows[static_cast<size_t>(i)] = items.data() + i * columns;
             gradients[static_cast<size_t>(i)] = batch_.step(panel * lanes, first / kValues + i);
           }
-          kernels_of<T>().add_weight_gradient(rows.data(), steps, 1, columns, 0, gradients.data(),
-                                              lanes, sums.data() + panel * width * lanes,
-                                              first == 0);
+          kernels_of<T>().add_weight_gradient_fetching(
+              rows.data(), steps, columns, gradients.data(), lanes,
+              sums.data() + panel * width * lanes, first == 0, next, inputs);
         }
       }
       for (int64_t panel = 0; panel < panels; ++panel) {

@@ -80,12 +80,18 @@ inline void store_lanes(Bf16* to, Lanes values) {
 }
 #endif
 
+/// The second-level cache fetches a line of memory.
+inline void fetch(const char* line) {
+  __builtin_prefetch(line, 0, 2);
+}
+
 /// kCells cells by kVectors·kLanes channels; the first `rows` cells and `channels` channels of the
-/// result are stored, from out[·][first] on.
-template <typename T, typename O, int kVectors>
+/// result are stored, from out[·][first] on. kFetching: see ValueKernels::convolve_fetching.
+template <typename T, typename O, int kVectors, bool kFetching = false>
 inline void convolve_tile(const T* const* cells, int64_t rows, int64_t lines, int64_t line,
                           int64_t line_stride, const typename Factor<T>::Item* packed,
-                          int64_t channels, O* const* out, int64_t first) {
+                          int64_t channels, O* const* out, int64_t first,
+                          const char* next = nullptr) {
   using M = Multiplies<T>;
   constexpr int64_t kValues = Factor<T>::kValues;
   const int64_t steps = (line + kValues - 1) / kValues;
@@ -114,6 +120,12 @@ inline void convolve_tile(const T* const* cells, int64_t rows, int64_t lines, in
         }
       }
       packed += 2 * kLanes;
+      if constexpr (kFetching) {
+        constexpr int64_t kBytes = kTogether * kCells * kValues * int64_t{sizeof(float)};
+#pragma GCC unroll 2
+        for (int64_t byte = 0; byte < kBytes; byte += 64) fetch(next + byte);
+        next += kBytes;
+      }
     }
     if (t < steps) {
       const auto weights = M::load(packed);
@@ -163,6 +175,23 @@ void convolve(const T* const* cells, O* const* out, int64_t count, int64_t lines
     }
     packed += size * vectors * kLanes;
     c += width;
+  }
+}
+
+template <typename T>
+void convolve_fetching(const T* const* cells, float* const* out, int64_t count, int64_t line,
+                       const typename Factor<T>::Item* packed, int64_t channels,
+                       const float* next) {
+  const int64_t steps = (line + Factor<T>::kValues - 1) / Factor<T>::kValues;
+  for (int64_t i = 0; i < count; i += kCells) {
+    const int64_t rows = count - i < kCells ? count - i : kCells;
+    convolve_tile<T, float, 2, true>(cells + i, rows, 1, line, 0, packed, 2 * kLanes, out + i, 0,
+                                     reinterpret_cast<const char*>(next + i * line));
+    const auto* panel = packed;
+    for (int64_t c = 2 * kLanes; c < channels; c += 2 * kLanes) {
+      panel += steps * 2 * kLanes;
+      convolve_tile<T, float, 2>(cells + i, rows, 1, line, 0, panel, 2 * kLanes, out + i, c);
+    }
   }
 }
 
@@ -232,12 +261,14 @@ constexpr int kWindowValues = kCells;
 #endif
 
 /// kWindowValues window values by kVectors·kLanes channels from `first` on, over `count` cells. The
-/// first `values` rows of the sums are stored.
-template <typename T, int kVectors>
+/// first `values` rows of the sums are stored. kFetching: see
+/// ValueKernels::add_weight_gradient_fetching.
+template <typename T, int kVectors, bool kFetching = false>
 inline void weight_gradient_tile(const typename Factor<T>::Item* const* cells, int64_t count,
                                  const int64_t* offsets,
                                  const typename Factor<T>::Item* const* grid, int64_t first,
-                                 int64_t values, float* sums, int64_t sums_stride, bool fresh) {
+                                 int64_t values, float* sums, int64_t sums_stride, bool fresh,
+                                 const char* next = nullptr, int64_t next_bytes = 0) {
   using M = Multiplies<T>;
   Lanes tile[kWindowValues][kVectors];
 #pragma GCC unroll 13
@@ -250,6 +281,10 @@ inline void weight_gradient_tile(const typename Factor<T>::Item* const* cells, i
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) channels[v] = M::load(grid[i] + first + v * kLanes);
     const auto* window = cells[i];
+    if constexpr (kFetching) {
+#pragma GCC unroll 2
+      for (int row = 0; row < Factor<T>::kValues; ++row, next += next_bytes) fetch(next);
+    }
 #pragma GCC unroll 13
     for (int r = 0; r < kWindowValues; ++r) {
       const auto value = M::broadcast(window + offsets[r]);
@@ -293,6 +328,25 @@ void add_weight_gradient(const typename Factor<T>::Item* const* cells, int64_t c
     }
     for (; c < channels; c += kLanes) {
       weight_gradient_tile<T, 1>(cells, count, offsets, grid, c, values, to + c, channels, fresh);
+    }
+  }
+}
+
+template <typename T>
+void add_weight_gradient_fetching(const typename Factor<T>::Item* const* cells, int64_t count,
+                                  int64_t line, const typename Factor<T>::Item* const* grid,
+                                  int64_t channels, float* sums, bool fresh, const float* next,
+                                  int64_t next_step) {
+  for (int64_t first = 0; first < line; first += kWindowValues) {
+    int64_t offsets[kWindowValues] = {};
+    const int64_t values = line - first < kWindowValues ? line - first : kWindowValues;
+    for (int64_t r = 0; r < values; ++r) offsets[r] = first + r;
+    float* to = sums + first * channels;
+    weight_gradient_tile<T, 2, true>(cells, count, offsets, grid, 0, values, to, channels, fresh,
+                                     reinterpret_cast<const char*>(next + first),
+                                     next_step * int64_t{sizeof(float)});
+    for (int64_t c = 2 * kLanes; c < channels; c += 2 * kLanes) {
+      weight_gradient_tile<T, 2>(cells, count, offsets, grid, c, values, to + c, channels, fresh);
     }
   }
 }

@@ -966,6 +966,8 @@ constexpr ValueKernels<T> make_value_kernels() {
                          nullptr,
                          nullptr,
                          nullptr,
+                         nullptr,
+                         nullptr,
                          affine_activate<T, T>,
                          affine_activate<T, float>,
                          norm_backward_sums<T>,
@@ -988,6 +990,8 @@ constexpr ValueKernels<T> make_value_kernels() {
     set.convolve_wide = convolve<T, float>;
     set.dots = dots<T>;
     set.add_weight_gradient = add_weight_gradient<T>;
+    set.convolve_fetching = convolve_fetching<T>;
+    set.add_weight_gradient_fetching = add_weight_gradient_fetching<T>;
   }
   return set;
 }
