@@ -476,7 +476,9 @@ class ConvStage : public Layer, private RowSource {
       const T* bordered =
           planes ? bordered_planes(in, group, thread) : bordered_input(in, group, thread);
       // For the BLAS, a few rows are too little for one product, and Winograd takes whole images.
-      if (!transposed_ && convolution_.way() == Convolution<T>::Way::kInPlace) {
+      using Way = typename Convolution<T>::Way;
+      const Way way = convolution_.way();
+      if (!transposed_ && (way == Way::kInPlace || way == Way::kLines)) {
         infer_by_rows(bordered, group, to, thread);
       } else {
         infer_whole(bordered, group, to, thread);

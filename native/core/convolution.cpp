@@ -40,7 +40,9 @@ bool Convolution<T>::multiplies_in_place() {
 template <typename T>
 typename Convolution<T>::Way Convolution<T>::best_way(const Windows& windows) {
   if (!multiplies_in_place()) return Way::kUnfolded;
-  return Winograd<T>::pays(windows) ? Way::kWinograd : Way::kInPlace;
+  if (Winograd<T>::pays(windows)) return Way::kWinograd;
+  const bool by_lines = std::is_same_v<T, float> && LineWinograd::pays(windows);
+  return by_lines ? Way::kLines : Way::kInPlace;
 }
 
 template <typename T>
@@ -49,6 +51,7 @@ Convolution<T>::Convolution(const Windows& windows, Way way) : way_(way), window
     winograd_ = Winograd<T>(windows_);
   } else {
     scatter_ = Scatter<T>(windows_);
+    if (way == Way::kLines) lines_ = LineWinograd(windows_);
   }
 }
 
@@ -80,6 +83,8 @@ void Convolution<T>::pack(Product product) {
   }
   if (product == Product::kScatter) {
     scatter_.pack(weight_);
+  } else if (way_ == Way::kLines) {
+    lines_.pack(wide_weight_);
   } else {
     gathering_.reset(windows_.kernel, windows_.window_line(), windows_.grid_channels);
     gathering_.set_all(weight_, windows_.grid_channels);
@@ -132,6 +137,11 @@ template <typename T>
 template <typename O>
 void Convolution<T>::gather(const T* images, int64_t begin, int64_t end, O* grid, int thread) {
   if (way_ == Way::kInPlace) return gather_in_place(images, begin, end, grid);
+  if constexpr (std::is_same_v<T, float>) {
+    if (way_ == Way::kLines) {
+      return lines_.gather(images, begin, end, grid, scratch(thread).lines);
+    }
+  }
   if (way_ == Way::kWinograd) {
     const int64_t cells = windows_.cells();
     winograd_.gather(images + begin / cells * windows_.numel(), (end - begin) / cells, grid,
@@ -186,7 +196,7 @@ void Convolution<T>::gather_in_place(const T* images, int64_t begin, int64_t end
 template <typename T>
 void Convolution<T>::scatter(const T* grid, int64_t count, float* images, int thread) {
   if (way_ == Way::kWinograd) return winograd_.scatter(grid, count, images, thread);
-  if (way_ == Way::kInPlace) {
+  if (way_ != Way::kUnfolded) {
     scatter_.run(grid, count, images, scratch(thread).block.get(scatter_.scratch_size()));
     return;
   }
@@ -217,7 +227,7 @@ void Convolution<T>::add_weight_gradient(const T* grid, const T* images, int64_t
   if (way_ == Way::kWinograd) {
     return winograd_.add_weight_gradient(grid, images, count, sums, fresh, thread);
   }
-  if (way_ == Way::kInPlace) {
+  if (way_ != Way::kUnfolded) {
     return add_weight_gradient_in_place(grid, images, count, sums, fresh, thread);
   }
   if constexpr (std::is_same_v<T, Bf16>) {

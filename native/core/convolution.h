@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/line_winograd.h"
 #include "core/panels.h"
 #include "core/scatter.h"
 #include "core/scratch_buffer.h"
@@ -26,8 +27,9 @@ class Convolution {
  public:
   enum class Product { kGather, kScatter };
 
-  /// How products are computed. kWinograd only where Winograd<T>::supports() the windows.
-  enum class Way { kUnfolded, kInPlace, kWinograd };
+  /// How products are computed. kWinograd only where Winograd<T>::supports() the windows. kLines:
+  /// in place, but gathered by LineWinograd, where that supports them; fp32 only.
+  enum class Way { kUnfolded, kInPlace, kLines, kWinograd };
 
   Convolution() = default;
   /// `windows` without borders but for what its image must have at least. The weight has
@@ -47,7 +49,7 @@ class Convolution {
   void pack(Product product);
 
   /// Cells [begin, end) of the grid = windows · weightᵀ, narrowed if O is bf16. By kWinograd of
-  /// whole images only.
+  /// whole images only, by kLines of whole rows.
   template <typename O>
   void gather(const T* images, int64_t begin, int64_t end, O* grid, int thread);
 
@@ -77,6 +79,7 @@ class Convolution {
     ScratchBuffer<Item> pairs;     // values of images with those a stride behind
     ScratchBuffer<Item> items;     // cells in whole registers, or pairs of them
     ScratchBuffer<T> zeros;        // a cell's partner where there is none
+    ScratchBuffer<float> lines;    // combinations of lines
   };
 
   Scratch& scratch(int thread) { return scratch_[static_cast<size_t>(thread)]; }
@@ -114,6 +117,7 @@ class Convolution {
   Windows windows_;
   Scatter<T> scatter_;
   Winograd<T> winograd_;
+  LineWinograd lines_;
   const float* wide_weight_ = nullptr;
   const T* weight_ = nullptr;
   std::vector<T> narrow_weight_;

@@ -672,6 +672,20 @@ void cells_to_sums(const T* const* cells, T* sums, int64_t apart, int64_t n) {
   });
 }
 
+void combine_line(const float* x, int64_t stride, const float* has_three, int64_t n, float* first,
+                  float* second, float* third) {
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; ++i) {
+    const float a = x[i];
+    const float b = x[i + stride];
+    const float c = x[i + 2 * stride];
+    const bool three = has_three[i] != 0;
+    first[i] = a - (three ? c : b);
+    second[i] = a + (three ? b : 0.0F);
+    third[i] = b - a;
+  }
+}
+
 void pair_up(const Bf16* a, const Bf16* b, Bf16Pair* out, int64_t count, int64_t step, int64_t n) {
   for (int64_t t = 0; t < count; ++t, a += step, b += step, out += n) {
     int64_t i = 0;
@@ -1001,6 +1015,12 @@ constexpr Kernels make_kernels(const char* name) {
           kLanes,
           make_value_kernels<float>(),
           make_value_kernels<Bf16>(),
+          combine_line,
+#ifdef __AVX512F__
+          convolve_lines,
+#else
+          nullptr,
+#endif
           pair_up,
           pair_up_wide,
           average_rows,

@@ -169,6 +169,46 @@ TEST(Convolution, ProductsOfBf16ByWinogradAreAtens) {
   compare_winograd<Bf16>(3e-2);
 }
 
+TEST(Convolution, ProductsByLinesAreAtens) {
+  if (kernels().convolve_lines == nullptr) GTEST_SKIP() << "this processor has few registers";
+  for (const auto& [kernel, stride] : {std::pair<int64_t, int64_t>{3, 1}, {5, 2}, {6, 2}, {7, 3}}) {
+    for (const int64_t channels : {1, 3, 8}) {
+      // Whole panels, halves and parts of them.
+      for (const int64_t grid_channels : {11, 32, 55}) {
+        for (const auto& [height, width] :
+             {std::pair<int64_t, int64_t>{1, 1}, {4, 6}, {7, 5}, {11, 110}}) {
+          for (const int64_t lead : {0, 2}) {
+            Windows windows;
+            windows.grid_h = height;
+            windows.grid_w = width;
+            windows.grid_channels = grid_channels;
+            windows.channels = channels;
+            windows.kernel = kernel;
+            windows.stride = stride;
+            windows.lead = lead;
+            ASSERT_TRUE(LineWinograd::supports(windows));
+            compare<float>(windows, Convolution<float>::Way::kLines, 4e-6);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Convolution, LinesAreTakenWhereTheyPay) {
+  if (kernels().convolve_lines == nullptr) GTEST_SKIP() << "this processor has few registers";
+  Windows windows;
+  windows.grid_channels = 32;
+  windows.channels = 3;
+  windows.kernel = 5;
+  windows.stride = 2;
+  EXPECT_TRUE(LineWinograd::pays(windows));
+  windows.channels = 32;
+  EXPECT_FALSE(LineWinograd::pays(windows));
+  windows.kernel = 4;
+  EXPECT_FALSE(LineWinograd::supports(windows));
+}
+
 TEST(Convolution, WinogradIsTakenWhereItPays) {
   Windows windows;
   windows.grid_h = windows.grid_w = 32;
