@@ -503,13 +503,20 @@ class ConvStage : public Layer, private RowSource {
       }
       return;
     }
-    float* lines = scratch(thread).lines.get(2 * line);
+    // Pooled rows at a time, of one image.
+    const int64_t block = std::max<int64_t>(kRowsBytes / (2 * line * int64_t{sizeof(float)}), 1);
+    float* lines = scratch(thread).lines.get(2 * block * line);
     const int64_t out_line = out_shape_.w * out_shape_.c;
-    for (int64_t i = 0; i < count * out_shape_.h; ++i) {
-      const int64_t row = i % out_shape_.h;
-      const int64_t begin = i / out_shape_.h * raw_shape_.h + 2 * row;
-      rows(begin, begin + pooling_.rows_under(row), lines);
-      activate_and_pool(lines, row, lines, out + i * out_line, nullptr);
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t image = i * raw_shape_.h;
+      for (int64_t first = 0; first < out_shape_.h; first += block) {
+        const int64_t last = std::min(first + block, out_shape_.h);
+        rows(image + 2 * first, image + std::min(2 * last, raw_shape_.h), lines);
+        for (int64_t row = first; row < last; ++row, out += out_line) {
+          float* raw = lines + 2 * (row - first) * line;
+          activate_and_pool(raw, row, raw, out, nullptr);
+        }
+      }
     }
   }
 
