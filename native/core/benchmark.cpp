@@ -10,10 +10,10 @@
 #include <numeric>
 #include <utility>
 
-#include "core/images.h"
 #include "core/cpu.h"
 #include "core/device.h"
 #include "core/error.h"
+#include "core/images.h"
 #include "core/memory.h"
 #include "core/synthetic.h"
 #include "core/trainer.h"

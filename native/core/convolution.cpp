@@ -256,7 +256,8 @@ void Convolution<T>::for_each_band(int64_t count, Body body) const {
   }
   for (int64_t image = 0; image < count; image += images) {
     for (int64_t row = 0; row < windows_.grid_h; row += rows) {
-      body(image, Band{row, std::min(rows, windows_.grid_h - row), std::min(images, count - image)});
+      body(image,
+           Band{row, std::min(rows, windows_.grid_h - row), std::min(images, count - image)});
     }
   }
 }

@@ -183,7 +183,8 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
       for (int64_t first = 0; first < outputs; first += kBlock) {
         const int64_t count = std::min(kBlock, outputs - first);
         const int64_t steps = (count + kValues - 1) / kValues;
-        const float* next = w + (first + kBlock < outputs ? first + kBlock : first) * inputs + column;
+        const float* next =
+            w + (first + kBlock < outputs ? first + kBlock : first) * inputs + column;
         to_items(w + first * inputs + column, inputs, count, columns, zeros.data(), items.data());
         for (int64_t panel = 0; panel < panels; ++panel) {
           for (int64_t i = 0; i < steps; ++i) {

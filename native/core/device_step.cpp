@@ -10,8 +10,8 @@
 #include <utility>
 
 #include "core/augment.h"
-#include "core/images.h"
 #include "core/error.h"
+#include "core/images.h"
 
 namespace flexae {
 namespace {

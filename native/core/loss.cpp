@@ -99,9 +99,9 @@ at::Tensor sums_on_cpu(const Value& logits, const at::Tensor& target, at::Tensor
                                     Stretch<T>(logits.norm(), factor));
   std::vector<double> sums(static_cast<size_t>(images) * 3, 0.0);
   share_out(images, [&](int64_t n, int thread) {
-    stretches[static_cast<size_t>(thread)].image(
-        z + n * pixels, t + n * pixels, g != nullptr ? g + n * pixels : nullptr, pixels,
-        sums.data() + 3 * n);
+    stretches[static_cast<size_t>(thread)].image(z + n * pixels, t + n * pixels,
+                                                 g != nullptr ? g + n * pixels : nullptr, pixels,
+                                                 sums.data() + 3 * n);
   });
   at::Tensor total = at::zeros({3}, at::kDouble);
   // In the images' order, so that the threads' number does not change the last digit.
@@ -180,9 +180,9 @@ at::Tensor Metrics::accumulate(const Value& logits, const Value& target,
     sums = sums_by_kernels(finished, images, grad);
     if (!sums.defined()) sums = sums_by_aten(z, images.stored(), grad);
   }
-  const at::Tensor costs = penalties.defined()
-                               ? penalties.to(at::kDouble) * static_cast<double>(logits.stored().size(0))
-                               : at::zeros({}, sums_.options());
+  const at::Tensor costs =
+      penalties.defined() ? penalties.to(at::kDouble) * static_cast<double>(logits.stored().size(0))
+                          : at::zeros({}, sums_.options());
   sums_ += at::cat({sums, costs.reshape({1})});
   return sums[0] + costs;
 }

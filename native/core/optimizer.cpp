@@ -155,7 +155,8 @@ bool Optimizer::step_by_kernels(const std::vector<Gradient>& gradients,
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const int64_t size = parameters_[i].numel();
     const RowSource* rows = gradients[i].rows;
-    const int64_t piece = rows != nullptr ? rows->rows_at_once() * parameters_[i].stride(0) : kPiece;
+    const int64_t piece =
+        rows != nullptr ? rows->rows_at_once() * parameters_[i].stride(0) : kPiece;
     for (int64_t begin = 0; begin < size; begin += piece) {
       pieces.push_back({i, begin, std::min(piece, size - begin), values + begin});
     }

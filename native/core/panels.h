@@ -39,7 +39,8 @@ inline void pair_cells(const Bf16* cells, int64_t count, int64_t channels, Bf16P
     }
   }
   if (count % 2 != 0) {
-    kernels().pair_up(cells + (count - 1) * channels, zeros, to + count / 2 * width, 1, 0, channels);
+    kernels().pair_up(cells + (count - 1) * channels, zeros, to + count / 2 * width, 1, 0,
+                      channels);
   }
 }
 

@@ -78,9 +78,9 @@ void share_out(int64_t count, const std::function<void(int64_t item, int thread)
       }
     }
     for (;;) {
-      const auto most = std::max_element(
-          stretches.begin(), stretches.end(),
-          [](const Stretch& a, const Stretch& b) { return a.left() < b.left(); });
+      const auto most =
+          std::max_element(stretches.begin(), stretches.end(),
+                           [](const Stretch& a, const Stretch& b) { return a.left() < b.left(); });
       if (most->left() == 0) return;
       if (const auto item = most->take_last()) body(*item, thread);
     }

@@ -30,10 +30,9 @@ TrainingStep::TrainingStep(const TrainerConfig& config, at::Device device)
 void TrainingStep::train(const at::Tensor& bytes, const std::vector<int64_t>& indices,
                          int64_t epoch, int64_t batch) {
   if (device_step_) return device_step_->train(bytes, indices, epoch, batch);
-  const Value images =
-      turn_over(bytes, draw_flips(indices, config_.seed, epoch, config_.horizontal_flip,
-                                  config_.vertical_flip))
-          .contiguous();
+  const Value images = turn_over(bytes, draw_flips(indices, config_.seed, epoch,
+                                                   config_.horizontal_flip, config_.vertical_flip))
+                           .contiguous();
   const uint64_t step = (static_cast<uint64_t>(epoch) << 32) + static_cast<uint64_t>(batch);
   const Value logits = model_.forward(images, config_.seed, step);
   at::Tensor grad;

@@ -64,9 +64,7 @@ struct Windows {
   [[nodiscard]] int64_t line() const { return image_w * channels; }
   [[nodiscard]] int64_t numel() const { return image_h * line(); }
   /// Values behind the last image or grid that a product may read, without using them.
-  [[nodiscard]] int64_t slack() const {
-    return 2 * stride * channels + 16 * grid_channels + 64;
-  }
+  [[nodiscard]] int64_t slack() const { return 2 * stride * channels + 16 * grid_channels + 64; }
   /// Values of a line of the grid with its border, of that grid, and where its first cell is.
   [[nodiscard]] int64_t grid_line() const { return bordered_w * grid_channels; }
   [[nodiscard]] int64_t grid_numel() const { return (grid_h + 2 * grid_border) * grid_line(); }

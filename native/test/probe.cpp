@@ -18,9 +18,9 @@
 #include <vector>
 
 #include "core/activation.h"
-#include "core/images.h"
 #include "core/config.h"
 #include "core/config_json.h"
+#include "core/images.h"
 #include "core/initializer.h"
 #include "core/json.h"
 #include "core/loss.h"

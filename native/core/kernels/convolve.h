@@ -354,13 +354,15 @@ void add_weight_gradient_fetching(const typename Factor<T>::Item* const* cells, 
 #ifdef __AVX512F__
 /// 6/kVectors tiles by kVectors·kLanes channels; the first `count` tiles and `channels` channels of
 /// the result are stored, from out[·][first] on. kWidth and kThird are the widths where they are
-/// known beforehand: of 5×5 windows of one channel or three at a stride of 2. Short loops cost much.
+/// known beforehand: of 5×5 windows of one channel or three at a stride of 2. Short loops cost
+/// much.
 template <int kVectors, int kWidth, int kThird>
 inline void lines_tile(const float* const* tiles, int64_t count, int64_t lines, int64_t line_stride,
                        const int64_t* offsets, const int64_t* widths, const float* packed,
                        int64_t channels, float* const* out, int64_t first) {
   using M = Multiplies<float>;
   constexpr int kTiles = 6 / kVectors;
+  constexpr int kWidths[4] = {kWidth, kWidth, kThird, kWidth};
   Lanes sums[4][kTiles][kVectors];
   const float* at[kTiles];
 #pragma GCC unroll 6
@@ -375,7 +377,7 @@ inline void lines_tile(const float* const* tiles, int64_t count, int64_t lines, 
   for (int64_t y = 0; y < lines; ++y) {
 #pragma GCC unroll 4
     for (int m = 0; m < 4; ++m) {
-      const int64_t width = kWidth == 0 ? widths[m] : m == 2 ? kThird : kWidth;
+      const int64_t width = kWidth == 0 ? widths[m] : kWidths[m];
       const int64_t offset = offsets[m];
 #pragma GCC unroll 6
       for (int64_t t = 0; t < width; ++t, packed += kVectors * kLanes) {
@@ -390,7 +392,8 @@ inline void lines_tile(const float* const* tiles, int64_t count, int64_t lines, 
         for (int r = 0; r < kTiles; ++r) {
           const Lanes value = M::broadcast(at[r] + offset + t);
 #pragma GCC unroll 2
-          for (int v = 0; v < kVectors; ++v) sums[m][r][v] = M::add(sums[m][r][v], value, weights[v]);
+          for (int v = 0; v < kVectors; ++v)
+            sums[m][r][v] = M::add(sums[m][r][v], value, weights[v]);
         }
       }
     }
@@ -409,7 +412,8 @@ inline void lines_tile(const float* const* tiles, int64_t count, int64_t lines, 
       float* to = whole ? result + first : part;
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) {
-        const Lanes both = cell == 0 ? sums[1][r][v] + sums[2][r][v] : sums[1][r][v] - sums[2][r][v];
+        const Lanes both =
+            cell == 0 ? sums[1][r][v] + sums[2][r][v] : sums[1][r][v] - sums[2][r][v];
         store_lanes(to + v * kLanes, both + sums[cell == 0 ? 0 : 3][r][v]);
       }
       if (whole) continue;

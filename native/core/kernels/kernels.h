@@ -155,10 +155,10 @@ struct Kernels {
   void (*combine_line)(const float* x, int64_t stride, const float* has_three, int64_t n,
                        float* first, float* second, float* third);
 
-  /// Two cells of each of `count` tiles from such lines: sums s_m = Σ_y Σ_t tiles[i][y·line_stride +
-  /// offsets[m] + t] · weight[c][y][m][t] for m < 4, y < lines and t < widths[m] make s₀ + s₁ + s₂
-  /// of out[2i][c] and s₁ − s₂ + s₃ of out[2i + 1][c], or nothing where that is null. `packed` holds
-  /// the weight as for convolve(). Null where there are not enough registers.
+  /// Two cells of each of `count` tiles from such lines: sums s_m = Σ_y Σ_t tiles[i][y·line_stride
+  /// + offsets[m] + t] · weight[c][y][m][t] for m < 4, y < lines and t < widths[m] make s₀ + s₁ +
+  /// s₂ of out[2i][c] and s₁ − s₂ + s₃ of out[2i + 1][c], or nothing where that is null. `packed`
+  /// holds the weight as for convolve(). Null where there are not enough registers.
   void (*convolve_lines)(const float* const* tiles, float* const* out, int64_t count, int64_t lines,
                          int64_t line_stride, const int64_t* offsets, const int64_t* widths,
                          const float* packed, int64_t channels);

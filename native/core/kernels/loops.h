@@ -839,7 +839,8 @@ void reverse_pixels(const uint8_t* row, uint8_t* out, int64_t width) {
 #pragma GCC ivdep
   for (int64_t x = 0; x < width; ++x) {
 #pragma GCC unroll 3
-    for (int c = 0; c < kChannels; ++c) out[x * kChannels + c] = row[(width - 1 - x) * kChannels + c];
+    for (int c = 0; c < kChannels; ++c)
+      out[x * kChannels + c] = row[(width - 1 - x) * kChannels + c];
   }
 }
 void reverse_pixels(const uint8_t* row, uint8_t* out, int64_t width, int64_t channels) {

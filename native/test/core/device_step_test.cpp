@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "core/augment.h"
-#include "core/images.h"
 #include "core/error.h"
+#include "core/images.h"
 #include "core/training_step.h"
 
 // A CPU runs here what is written for an accelerator: the same operations on the same fixed memory.
@@ -95,9 +95,9 @@ std::vector<Given> epoch() {
 /// A step as it is written down nowhere else: operation by operation, nothing prepared.
 void plain_step(const TrainerConfig& config, Parts& parts, const Given& given, int64_t epoch,
                 int64_t batch) {
-  const at::Tensor x = to_images(
-      turn_over(given.bytes, draw_flips(given.indices, config.seed, epoch, config.horizontal_flip,
-                                        config.vertical_flip)));
+  const at::Tensor x =
+      to_images(turn_over(given.bytes, draw_flips(given.indices, config.seed, epoch,
+                                                  config.horizontal_flip, config.vertical_flip)));
   const Value logits = parts.model.forward(
       x, config.seed, (static_cast<uint64_t>(epoch) << 32) + static_cast<uint64_t>(batch));
   at::Tensor grad;

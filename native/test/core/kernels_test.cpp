@@ -491,8 +491,8 @@ TEST_P(KernelsTest, AddUpAndAddScaledAddRows) {
     EXPECT_TRUE(sums.equal(parts.narrow(2, 5, n).sum(0)));
     at::Tensor scaled = sums.clone();
     k().add_scaled(scaled.mutable_data_ptr<float>(), parts.const_data_ptr<float>(), 0.5F, 3 * n);
-    EXPECT_LT(error(scaled, as_double(sums) + 0.5 * as_double(parts.flatten().narrow(0, 0, 3 * n))
-                                                        .view({3, n})),
+    EXPECT_LT(error(scaled, as_double(sums) +
+                                0.5 * as_double(parts.flatten().narrow(0, 0, 3 * n)).view({3, n})),
               1e-6);
   }
 }

@@ -66,8 +66,7 @@ TEST_P(PendingLogits, GiveWhatAtenGives) {
   EXPECT_NEAR(got.values.loss, loss.item<double>(), 1e-6);
   const at::Tensor difference = got.grad.to(at::kDouble) - z.grad();
   const double tolerance = raw_.scalar_type() == at::kFloat ? 1e-6 : 1e-2;
-  EXPECT_LT(difference.abs().max().item<double>(),
-            tolerance * z.grad().abs().max().item<double>());
+  EXPECT_LT(difference.abs().max().item<double>(), tolerance * z.grad().abs().max().item<double>());
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, PendingLogits,
