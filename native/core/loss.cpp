@@ -32,12 +32,12 @@ class Stretch {
       : norm_(norm),
         factor_(factor),
         // Whole runs of the kernel, whose sums are then the same as in one piece, and whole pixels.
-        size_(std::lcm(kRun, norm != nullptr ? norm->period() : 1)),
-        memory_(static_cast<size_t>(3 * size_)) {}
+        size_(std::lcm(kRun, norm != nullptr ? norm->period() : 1)) {}
 
   /// `grad` may be null; `sums` as Kernels::bce has them.
   template <typename Target>
   void image(const T* logits, const Target* target, T* grad, int64_t pixels, double* sums) {
+    memory_.resize(static_cast<size_t>(3 * size_));
     for (int64_t begin = 0; begin < pixels; begin += size_) {
       const int64_t count = std::min(size_, pixels - begin);
       float* g = grad != nullptr ? gradients(grad + begin) : nullptr;
