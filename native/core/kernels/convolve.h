@@ -155,44 +155,58 @@ inline void convolve_tile(const T* const* cells, int64_t rows, int64_t lines, in
   }
 }
 
-template <typename T, typename O>
-void convolve(const T* const* cells, O* const* out, int64_t count, int64_t lines, int64_t line,
-              int64_t line_stride, const typename Factor<T>::Item* packed, int64_t channels) {
-  const int64_t size = lines * ((line + Factor<T>::kValues - 1) / Factor<T>::kValues);
+/// Calls body(panel, vectors, c, width) for the panels of a packed weight of `rows` rows: of
+/// `width` channels from c on, in one or two vectors.
+template <typename Item, typename Body>
+inline void for_each_panel(const Item* packed, int64_t rows, int64_t channels, Body body) {
   for (int64_t c = 0; c < channels;) {
     const int64_t left = channels - c;
     const int64_t vectors = left > kLanes ? 2 : 1;
     const int64_t width = left < vectors * kLanes ? left : vectors * kLanes;
-    for (int64_t i = 0; i < count; i += kCells) {
-      const int64_t rows = count - i < kCells ? count - i : kCells;
-      if (vectors == 2) {
-        convolve_tile<T, O, 2>(cells + i, rows, lines, line, line_stride, packed, width, out + i,
-                               c);
-      } else {
-        convolve_tile<T, O, 1>(cells + i, rows, lines, line, line_stride, packed, width, out + i,
-                               c);
-      }
-    }
-    packed += size * vectors * kLanes;
+    body(packed, vectors, c, width);
+    packed += rows * vectors * kLanes;
     c += width;
   }
+}
+
+/// kFetching: what follows `next` is fetched, in the first panel, which is then of two vectors.
+template <typename T, typename O, bool kFetching>
+inline void convolve_panels(const T* const* cells, O* const* out, int64_t count, int64_t lines,
+                            int64_t line, int64_t line_stride,
+                            const typename Factor<T>::Item* packed, int64_t channels,
+                            const float* next) {
+  const int64_t size = lines * ((line + Factor<T>::kValues - 1) / Factor<T>::kValues);
+  for_each_panel(
+      packed, size, channels, [&](const auto* panel, int64_t vectors, int64_t c, int64_t width) {
+        for (int64_t i = 0; i < count; i += kCells) {
+          const int64_t rows = count - i < kCells ? count - i : kCells;
+          if (kFetching && c == 0) {
+            convolve_tile<T, O, 2, kFetching>(cells + i, rows, lines, line, line_stride, panel,
+                                              width, out + i, c,
+                                              reinterpret_cast<const char*>(next + i * line));
+          } else if (vectors == 2) {
+            convolve_tile<T, O, 2>(cells + i, rows, lines, line, line_stride, panel, width, out + i,
+                                   c);
+          } else {
+            convolve_tile<T, O, 1>(cells + i, rows, lines, line, line_stride, panel, width, out + i,
+                                   c);
+          }
+        }
+      });
+}
+
+template <typename T, typename O>
+void convolve(const T* const* cells, O* const* out, int64_t count, int64_t lines, int64_t line,
+              int64_t line_stride, const typename Factor<T>::Item* packed, int64_t channels) {
+  convolve_panels<T, O, false>(cells, out, count, lines, line, line_stride, packed, channels,
+                               nullptr);
 }
 
 template <typename T>
 void convolve_fetching(const T* const* cells, float* const* out, int64_t count, int64_t line,
                        const typename Factor<T>::Item* packed, int64_t channels,
                        const float* next) {
-  const int64_t steps = (line + Factor<T>::kValues - 1) / Factor<T>::kValues;
-  for (int64_t i = 0; i < count; i += kCells) {
-    const int64_t rows = count - i < kCells ? count - i : kCells;
-    convolve_tile<T, float, 2, true>(cells + i, rows, 1, line, 0, packed, 2 * kLanes, out + i, 0,
-                                     reinterpret_cast<const char*>(next + i * line));
-    const auto* panel = packed;
-    for (int64_t c = 2 * kLanes; c < channels; c += 2 * kLanes) {
-      panel += steps * 2 * kLanes;
-      convolve_tile<T, float, 2>(cells + i, rows, 1, line, 0, panel, 2 * kLanes, out + i, c);
-    }
-  }
+  convolve_panels<T, float, true>(cells, out, count, 1, line, 0, packed, channels, next);
 }
 
 /// (a₀ + a₁, a₂ + a₃, …, b₀ + b₁, b₂ + b₃, …)
@@ -304,11 +318,13 @@ inline void weight_gradient_tile(const typename Factor<T>::Item* const* cells, i
   }
 }
 
-template <typename T>
-void add_weight_gradient(const typename Factor<T>::Item* const* cells, int64_t count, int64_t lines,
-                         int64_t line, int64_t line_stride,
-                         const typename Factor<T>::Item* const* grid, int64_t channels, float* sums,
-                         bool fresh) {
+/// kFetching: `lines` is 1, and what follows `next` is fetched with the first channels, which then
+/// fill two vectors.
+template <typename T, bool kFetching>
+inline void add_window_values(const typename Factor<T>::Item* const* cells, int64_t count,
+                              int64_t lines, int64_t line, int64_t line_stride,
+                              const typename Factor<T>::Item* const* grid, int64_t channels,
+                              float* sums, bool fresh, const float* next, int64_t next_step) {
   const int64_t size = lines * line;
   int64_t y = 0;
   int64_t t = 0;
@@ -323,6 +339,12 @@ void add_weight_gradient(const typename Factor<T>::Item* const* cells, int64_t c
     }
     float* to = sums + first * channels;
     int64_t c = 0;
+    if constexpr (kFetching) {
+      weight_gradient_tile<T, 2, true>(cells, count, offsets, grid, c, values, to, channels, fresh,
+                                       reinterpret_cast<const char*>(next + first),
+                                       next_step * int64_t{sizeof(float)});
+      c = 2 * kLanes;
+    }
     for (; c + 2 * kLanes <= channels; c += 2 * kLanes) {
       weight_gradient_tile<T, 2>(cells, count, offsets, grid, c, values, to + c, channels, fresh);
     }
@@ -333,22 +355,21 @@ void add_weight_gradient(const typename Factor<T>::Item* const* cells, int64_t c
 }
 
 template <typename T>
+void add_weight_gradient(const typename Factor<T>::Item* const* cells, int64_t count, int64_t lines,
+                         int64_t line, int64_t line_stride,
+                         const typename Factor<T>::Item* const* grid, int64_t channels, float* sums,
+                         bool fresh) {
+  add_window_values<T, false>(cells, count, lines, line, line_stride, grid, channels, sums, fresh,
+                              nullptr, 0);
+}
+
+template <typename T>
 void add_weight_gradient_fetching(const typename Factor<T>::Item* const* cells, int64_t count,
                                   int64_t line, const typename Factor<T>::Item* const* grid,
                                   int64_t channels, float* sums, bool fresh, const float* next,
                                   int64_t next_step) {
-  for (int64_t first = 0; first < line; first += kWindowValues) {
-    int64_t offsets[kWindowValues] = {};
-    const int64_t values = line - first < kWindowValues ? line - first : kWindowValues;
-    for (int64_t r = 0; r < values; ++r) offsets[r] = first + r;
-    float* to = sums + first * channels;
-    weight_gradient_tile<T, 2, true>(cells, count, offsets, grid, 0, values, to, channels, fresh,
-                                     reinterpret_cast<const char*>(next + first),
-                                     next_step * int64_t{sizeof(float)});
-    for (int64_t c = 2 * kLanes; c < channels; c += 2 * kLanes) {
-      weight_gradient_tile<T, 2>(cells, count, offsets, grid, c, values, to + c, channels, fresh);
-    }
-  }
+  add_window_values<T, true>(cells, count, 1, line, 0, grid, channels, sums, fresh, next,
+                             next_step);
 }
 
 #ifdef __AVX512F__
@@ -427,24 +448,16 @@ void convolve_lines(const float* const* tiles, float* const* out, int64_t count,
                     int64_t line_stride, const int64_t* offsets, const int64_t* widths,
                     const float* packed, int64_t channels) {
   const int64_t size = lines * (widths[0] + widths[1] + widths[2] + widths[3]);
-  for (int64_t c = 0; c < channels;) {
-    const int64_t left = channels - c;
-    const int64_t vectors = left > kLanes ? 2 : 1;
-    const int64_t width = left < vectors * kLanes ? left : vectors * kLanes;
-    const int64_t step = 6 / vectors;
-    for (int64_t i = 0; i < count; i += step) {
-      const int64_t now = count - i < step ? count - i : step;
-      if (vectors == 2) {
-        lines_tile<2, kWidth, kThird>(tiles + i, now, lines, line_stride, offsets, widths, packed,
-                                      width, out + 2 * i, c);
-      } else {
-        lines_tile<1, kWidth, kThird>(tiles + i, now, lines, line_stride, offsets, widths, packed,
-                                      width, out + 2 * i, c);
-      }
-    }
-    packed += size * vectors * kLanes;
-    c += width;
-  }
+  for_each_panel(
+      packed, size, channels, [&](const float* panel, int64_t vectors, int64_t c, int64_t width) {
+        const int64_t step = 6 / vectors;
+        for (int64_t i = 0; i < count; i += step) {
+          const int64_t now = count - i < step ? count - i : step;
+          const auto tile =
+              vectors == 2 ? lines_tile<2, kWidth, kThird> : lines_tile<1, kWidth, kThird>;
+          tile(tiles + i, now, lines, line_stride, offsets, widths, panel, width, out + 2 * i, c);
+        }
+      });
 }
 
 void convolve_lines(const float* const* tiles, float* const* out, int64_t count, int64_t lines,
