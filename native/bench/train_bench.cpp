@@ -6,6 +6,7 @@
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/profiler_kineto.h>
 
 #include <algorithm>
 #include <cctype>
@@ -19,6 +20,8 @@
 #include <iostream>
 #include <iterator>
 #include <map>
+#include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +34,7 @@
 #include "core/json.h"
 #include "core/kernels/kernels.h"
 #include "core/memory.h"
+#include "core/profile_scope.h"
 #include "core/safetensors.h"
 #include "core/summary.h"
 
@@ -57,6 +61,9 @@ and the memory taken. Settings, as flags (--batch-size 64) or in the JSON object
   --steps N       timed steps (20)        --warmup N   steps before them (5)
   --peak-size N   side of the matrices whose product measures the peak; 0 leaves it out
   --json          print one JSON object instead of a table
+  --profile FILE  write a Chrome trace of --steps training steps, and print where their time went
+  --serve         for comparisons in turns: says {"ready":true,...} once warm, then answers each line
+                  {"steps":K} of standard input with {"seconds":S,"loss":L}
 )";
 
 /// image-shape, imageShape and image_shape are one name.
@@ -116,6 +123,8 @@ struct Settings {
   int64_t peak_size = -1;  ///< -1: by device
   bool learning_rate_given = false;
   bool json = false;
+  bool serve = false;
+  std::string profile;
 
   void set(const std::string& name, const Json& value) {
     flexae::ModelConfig& m = trainer.model;
@@ -162,6 +171,7 @@ struct Settings {
         {"steps", [&](const Json& v) { steps = v.integer(); }},
         {"warmup", [&](const Json& v) { warmup = v.integer(); }},
         {"peaksize", [&](const Json& v) { peak_size = v.integer(); }},
+        {"profile", [&](const Json& v) { profile = v.string(); }},
     };
     const auto setter = setters.find(name_key(name));
     if (setter == setters.end()) {
@@ -196,8 +206,8 @@ Settings read_settings(int argc, char** argv) {
       throw Error(ErrorCode::kConfig, "Expected a flag but received " + name + ": see --help");
     }
     name = name.substr(2);
-    if (name == "json") {
-      settings.json = true;
+    if (name == "json" || name == "serve") {
+      (name == "json" ? settings.json : settings.serve) = true;
       continue;
     }
     std::string value;
@@ -287,12 +297,91 @@ std::string formatted(const char* format, double value) {
   return text;
 }
 
+double device_memory_peak(at::Device device) {
+  if (device.is_cpu()) return 0;
+  return static_cast<double>(at::accelerator::getDeviceStats(device.index()).reserved_bytes[0].peak);
+}
+
+/// Steps whenever a line of standard input asks for them, until it ends.
+void serve(flexae::Benchmark& bench, const Settings& settings, const flexae::Summary& summary) {
+  if (settings.warmup > 0) (void)bench.train(settings.warmup);
+  std::cout << Json(Json::Object{{"ready", true},
+                                 {"parameters", summary.total},
+                                 {"macs", summary.macs},
+                                 {"precision", flexae::precision_name(bench.precision())},
+                                 {"warning", bench.take_warning()}})
+                   .dump()
+            << std::endl;
+  for (std::string line; std::getline(std::cin, line);) {
+    const Json request = Json::parse(line);
+    const auto begin = std::chrono::steady_clock::now();
+    (void)bench.train(request.object().at("steps").integer());
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - begin;
+    std::cout << Json(Json::Object{{"seconds", time.count()},
+                                   {"loss", bench.loss()},
+                                   {"memoryBytes", device_memory_peak(bench.device())}})
+                     .dump()
+              << std::endl;
+  }
+}
+
+/// The entries of a profile that took longest together.
+void print_top(const char* title, const std::map<std::string, std::pair<double, int64_t>>& times,
+               int64_t steps) {
+  constexpr size_t kTop = 20;
+  std::vector<std::pair<std::string, std::pair<double, int64_t>>> rows(times.begin(), times.end());
+  std::sort(rows.begin(), rows.end(),
+            [](const auto& a, const auto& b) { return a.second.first > b.second.first; });
+  double total = 0;
+  for (const auto& row : rows) total += row.second.first;
+  std::cout << '\n' << title << formatted(": %.3f ms a step\n", total / 1e6 / double(steps));
+  for (size_t i = 0; i < std::min(kTop, rows.size()); ++i) {
+    const auto& [name, entry] = rows[i];
+    std::cout << formatted("%8.3f ms ", entry.first / 1e6 / static_cast<double>(steps))
+              << formatted("%5.1f %%", 100 * entry.first / total)
+              << formatted(" %6.1f x  ", static_cast<double>(entry.second) / double(steps))
+              << name.substr(0, 110) << '\n';
+  }
+}
+
+/// Steps under Kineto, libtorch's profiler: a Chrome trace, and tables by layer and by kernel (on a
+/// CPU by operation).
+void profile(flexae::Benchmark& bench, const Settings& settings) {
+  namespace prof = torch::autograd::profiler;
+  using Activity = torch::profiler::impl::ActivityType;
+  if (settings.warmup > 0) (void)bench.train(settings.warmup);
+  const torch::profiler::impl::ProfilerConfig config(torch::profiler::impl::ProfilerState::KINETO);
+  std::set<Activity> activities{Activity::CPU};
+  if (!bench.device().is_cpu()) activities.insert(Activity::CUDA);
+  prof::prepareProfiler(config, activities);
+  prof::enableProfiler(config, activities);
+  (void)bench.train(settings.steps);
+  wait_for(bench.device());
+  const std::unique_ptr<prof::ProfilerResult> result = prof::disableProfiler();
+  result->save(settings.profile);
+  std::map<std::string, std::pair<double, int64_t>> layers;
+  std::map<std::string, std::pair<double, int64_t>> kernels;
+  for (const prof::KinetoEvent& event : result->events()) {
+    if (event.deviceType() != bench.device().type()) continue;
+    const std::string name = event.name();
+    auto& [time, count] = (flexae::ProfileScope::is_one(name) ? layers : kernels)[name];
+    time += static_cast<double>(event.durationNs());
+    ++count;
+  }
+  if (!layers.empty()) print_top("By layer", layers, settings.steps);
+  print_top(bench.device().is_cpu() ? "By operation, with what it calls" : "By kernel", kernels,
+            settings.steps);
+  std::cout << "\nwrote " << settings.profile << '\n';
+}
+
 void run(Settings settings) {
   at::Tensor images;
   if (!settings.images.empty()) images = read_images(settings.images, settings.trainer.model);
   flexae::Benchmark bench(settings.trainer, images);
   const flexae::Summary summary = flexae::summarize(
       settings.trainer.model, settings.trainer.batch_size, settings.trainer.optimizer);
+  if (settings.serve) return serve(bench, settings, summary);
+  if (!settings.profile.empty()) return profile(bench, settings);
   if (settings.warmup > 0) (void)bench.train(settings.warmup);
   const std::vector<double> steps = bench.train(settings.steps);
   const double loss = bench.loss();
@@ -302,12 +391,8 @@ void run(Settings settings) {
   const std::vector<double> encodes = bench.encode(settings.steps);
 
   const int64_t host_memory = flexae::peak_memory();
-  double device_memory = 0;
   const at::Device device = bench.device();
-  if (!device.is_cpu()) {
-    const auto stats = at::accelerator::getDeviceStats(device.index());
-    device_memory = static_cast<double>(stats.reserved_bytes[0].peak);
-  }
+  const double device_memory = device_memory_peak(device);
 
   const auto batch = static_cast<double>(bench.batch_size());
   const double median = quantile(steps, 0.5);

@@ -12,6 +12,7 @@
 #include "core/augment.h"
 #include "core/error.h"
 #include "core/images.h"
+#include "core/profile_scope.h"
 
 namespace flexae {
 namespace {
@@ -109,10 +110,18 @@ void DeviceStep::compute(int64_t images) {
                           asked(config_.vertical_flip, 1)));
   const Value logits = model_.forward(x);
   at::Tensor grad;
-  const at::Tensor loss = metrics_.accumulate(logits, x, model_.penalties(), &grad);
+  at::Tensor loss;
+  {
+    const ProfileScope scope(ProfileScope::kStep, "loss and metrics");
+    loss = metrics_.accumulate(logits, x, model_.penalties(), &grad);
+  }
   model_.backward(grad);
   const std::vector<at::Tensor> gradients = model_.gradients();
-  note_bad(loss, gradients);
+  {
+    const ProfileScope scope(ProfileScope::kStep, "look for bad numbers");
+    note_bad(loss, gradients);
+  }
+  const ProfileScope scope(ProfileScope::kStep, "optimizer");
   optimizer_.apply(gradients, inputs_.narrow(0, 0, Optimizer::kScalars).to(at::kFloat));
   model_.constrain();
 }

@@ -211,16 +211,26 @@ class Dense : public Layer {
   Value forward(const Value& value, PassContext& context) override {
     const at::Tensor x = value.dense();
     const at::Tensor& weight = parameters_[0].value;
-    at::Tensor z = by_kernels(
-        x,
-        [&](auto& products) {
-          const at::Tensor vectors = x.contiguous();
-          return frozen_ ? products.infer(vectors, weight) : products.forward(vectors, weight);
-        },
-        [&] {
-          return at::mm(narrowed(x), narrowed(weight.to(x.scalar_type())).t()).to(x.scalar_type());
-        });
-    if (spec_.use_bias) z += parameters_[1].value;
+    const std::optional<at::Tensor> bias =
+        spec_.use_bias ? std::optional<at::Tensor>(parameters_[1].value) : std::nullopt;
+    at::Tensor z;
+    if (x.is_cpu()) {
+      z = by_kernels(
+          x,
+          [&](auto& products) {
+            const at::Tensor vectors = x.contiguous();
+            return frozen_ ? products.infer(vectors, weight) : products.forward(vectors, weight);
+          },
+          [&] {
+            return at::mm(narrowed(x), narrowed(weight.to(x.scalar_type())).t())
+                .to(x.scalar_type());
+          });
+      if (bias) z += *bias;
+    } else {
+      // The bias is added before the sum is rounded.
+      z = at::linear(x, weight.to(x.scalar_type()),
+                     bias ? std::optional<at::Tensor>(bias->to(x.scalar_type())) : std::nullopt);
+    }
     const at::Tensor y = activate(z, spec_.activation);
     if (activity_.active()) {
       // Keras divides by the batch so that the strength does not depend on it.

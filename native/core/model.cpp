@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/inference.h"
 #include "core/penalty.h"
+#include "core/profile_scope.h"
 #include "core/random.h"
 
 namespace flexae {
@@ -78,7 +79,10 @@ at::Tensor Autoencoder::to_compute(const at::Tensor& images) const {
 
 Value Autoencoder::run_layers(const Value& x, size_t begin, size_t end, PassContext& context) {
   Value value = x;
-  for (size_t i = begin; i < end; ++i) value = layers_[i]->forward(value, context);
+  for (size_t i = begin; i < end; ++i) {
+    const ProfileScope scope(ProfileScope::kForward, layers_[i]->spec().full_name());
+    value = layers_[i]->forward(value, context);
+  }
   return value;
 }
 
@@ -155,6 +159,7 @@ void Autoencoder::backward(const at::Tensor& grad) {
   at::Tensor g = layers_.back()->takes_narrow_gradients() ? grad : to_compute(grad);
   for (size_t i = layers_.size(); i-- > 0;) {
     if (!layers_[i]->takes_narrow_gradients()) g = g.to(compute_type());
+    const ProfileScope scope(ProfileScope::kBackward, layers_[i]->spec().full_name());
     g = layers_[i]->backward(g, /*input_grad=*/i > 0);
   }
   for (Parameter* p : trainable_) {

@@ -24,8 +24,9 @@ void PendingNorm::apply(const Bf16* x, float* y, int64_t count) const {
 
 at::Tensor Value::dense() const {
   if (is_bytes()) return to_images(tensor_);
-  // A CPU computes in fp32 whatever is stored.
-  if (!norm_) return tensor_.is_cpu() ? tensor_.to(at::kFloat) : tensor_;
+  // A CPU computes in fp32 what is stored in bf16.
+  const bool widen = tensor_.is_cpu() && tensor_.scalar_type() == at::kBFloat16;
+  if (!norm_) return widen ? tensor_.to(at::kFloat) : tensor_;
   at::Tensor out = at::empty(tensor_.sizes(), at::kFloat);
   const int64_t image = tensor_.numel() / tensor_.size(0);
   auto* y = out.mutable_data_ptr<float>();

@@ -1,0 +1,200 @@
+#include "core/layers.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "core/activation.h"
+#include "core/config.h"
+#include "core/images.h"
+#include "core/layer_list.h"
+#include "core/loss.h"
+#include "core/optimizer.h"
+#include "support.h"
+
+namespace flexae {
+namespace {
+
+/// A network with every kind of layer, uneven paddings and crops, for one activation.
+ModelConfig every_kind(Activation activation) {
+  ModelConfig config;
+  config.height = 30;
+  config.width = 23;
+  config.channels = 3;
+  config.filters = {8, 12, 20};
+  config.kernel_size = {5, 4, 3};
+  config.strides = {2, 1, 3};
+  config.pooling = {Pooling::kAvg, Pooling::kMax, Pooling::kNone};
+  config.dims = {18, 9};
+  config.drop_rate = 0;
+  config.activation = activation;
+  config.last_activation = activation;
+  config.activity_regularizer = {.l1 = 0, .l2 = 1e-3};
+  return config;
+}
+
+/// One layer on two devices, with the same weights, which are drawn where they would be 0 or 1.
+struct Pair {
+  Pair(const LayerSpec& spec, const ModelConfig& config, at::Device device, at::ScalarType type) {
+    got = make_layer(spec, config, 11);
+    expected = make_layer(spec, config, 11);
+    for (size_t i = 0; i < expected->parameters().size(); ++i) {
+      at::Tensor value = expected->parameters()[i].value;
+      if (value.dim() == 1) value = at::randn(value.sizes()) * 0.3 + (i == 0 ? 1.0 : 0.0);
+      // Both compute with the numbers that the narrower type holds.
+      value = value.to(type).to(at::kDouble);
+      expected->parameters()[i].value = value;
+      got->parameters()[i].value = value.to(at::kFloat).to(device);
+    }
+    for (size_t i = 0; i < expected->buffers().size(); ++i) {
+      const at::Tensor value = at::rand(expected->buffers()[i].value.sizes()) + 0.5;
+      expected->buffers()[i].value = value.to(at::kDouble);
+      got->buffers()[i].value = value.to(device);
+    }
+    got->set_precision(type == at::kBFloat16 ? Precision::kBf16 : Precision::kFp32);
+  }
+  std::unique_ptr<Layer> got;
+  std::unique_ptr<Layer> expected;
+};
+
+at::Tensor draw(const Shape& shape, int64_t images) {
+  if (shape.flat) return at::randn({images, shape.c});
+  return at::randn({images, shape.h, shape.w, shape.c}).permute({0, 3, 1, 2});
+}
+
+/// Forward in training and evaluation, and backward, against fp64 on the CPU.
+void compare(const LayerSpec& spec, const ModelConfig& config, at::ScalarType type, double bound) {
+  SCOPED_TRACE(spec.full_name() + " " + c10::toString(type));
+  const at::Device device = test_device();
+  Pair pair(spec, config, device, type);
+  const at::Tensor x = draw(spec.in, 7).to(type);
+  const at::Tensor narrow = x.to(device);
+  const at::Tensor wide = x.to(at::kDouble);
+  PassContext evaluating;
+  PassContext reference;
+  EXPECT_LT(distance(pair.got->forward(narrow, evaluating).dense(),
+                     pair.expected->forward(wide, reference).dense()),
+            bound);
+
+  PassContext training{.training = true, .activity_penalty = {}};
+  PassContext training_reference{.training = true, .activity_penalty = {}};
+  const at::Tensor y = pair.got->forward(narrow, training).dense();
+  const at::Tensor expected = pair.expected->forward(wide, training_reference).dense();
+  ASSERT_EQ(y.sizes(), expected.sizes());
+  EXPECT_EQ(y.device(), device);
+  EXPECT_LT(distance(y, expected), bound);
+  ASSERT_EQ(training.activity_penalty.defined(), training_reference.activity_penalty.defined());
+  if (training.activity_penalty.defined()) {
+    EXPECT_LT(distance(training.activity_penalty, training_reference.activity_penalty), bound);
+  }
+  // Where an output is so near a kink that bf16 rounds it across, its slope is another.
+  const bool kink =
+      spec.activation == Activation::kRelu || spec.activation == Activation::kLeakyRelu;
+  const double slopes = type == at::kBFloat16 && kink ? 0.1 : bound;
+  const at::Tensor grad = draw(spec.out, 7).to(type);
+  const at::Tensor dx = pair.got->backward(grad.to(device), /*input_grad=*/true);
+  const at::Tensor dx_expected = pair.expected->backward(grad.to(at::kDouble), true);
+  EXPECT_LT(distance(dx, dx_expected), slopes);
+  for (size_t i = 0; i < pair.got->parameters().size(); ++i) {
+    const Parameter& p = pair.got->parameters()[i];
+    const Parameter& q = pair.expected->parameters()[i];
+    if (!q.grad.tensor.defined()) {
+      EXPECT_FALSE(p.grad.tensor.defined()) << p.name;
+      continue;
+    }
+    EXPECT_LT(distance(p.grad.whole(p.value), q.grad.whole(q.value)), slopes) << p.name;
+  }
+  for (size_t i = 0; i < pair.got->buffers().size(); ++i) {
+    EXPECT_LT(distance(pair.got->buffers()[i].value, pair.expected->buffers()[i].value), bound)
+        << pair.got->buffers()[i].name;
+  }
+}
+
+class DeviceLayers : public DeviceTest {};
+
+TEST_F(DeviceLayers, EachKindComputesWhatFp64ComputesOnTheCpu) {
+  // A CPU's pooling takes no bf16 with padding that does not count; nothing there computes in it.
+  const bool narrow = !test_device().is_cpu();
+  for (const Activation activation : {Activation::kElu, Activation::kRelu, Activation::kGelu,
+                                      Activation::kTanh, Activation::kSilu, Activation::kSelu,
+                                      Activation::kLeakyRelu, Activation::kSoftplus}) {
+    const ModelConfig config = every_kind(activation);
+    for (const LayerSpec& spec : make_layers(config)) {
+      if (spec.kind == LayerKind::kDropout) continue;
+      compare(spec, config, at::kFloat, 2e-5);
+      if (narrow) compare(spec, config, at::kBFloat16, 2e-2);
+    }
+  }
+}
+
+TEST_F(DeviceLayers, DropoutKeepsItsShareAndItsMaskForTheWayBack) {
+  LayerSpec spec;
+  spec.kind = LayerKind::kDropout;
+  spec.in = spec.out = {.c = 4000, .h = 1, .w = 1, .flat = true};
+  spec.drop_rate = 0.3;
+  const auto layer = make_layer(spec, {}, 3);
+  const auto options = at::TensorOptions().device(test_device()).dtype(at::kFloat);
+  PassContext training{.training = true, .activity_penalty = {}};
+  const at::Tensor x = at::ones({50, 4000}, options);
+  layer->draw(50, options, 1, 1);
+  const at::Tensor y = layer->forward(x, training).dense().clone();
+  const double kept = y.ne(0).to(at::kDouble).mean().item<double>();
+  EXPECT_NEAR(kept, 0.7, 0.01);
+  EXPECT_NEAR(y.max().item<double>(), 1 / 0.7, 1e-5);
+  EXPECT_TRUE(layer->backward(x, true).equal(y));
+  layer->draw(50, options, 1, 2);
+  EXPECT_FALSE(layer->forward(x, training).dense().equal(y)) << "another step, other masks";
+  layer->draw(50, options, 1, 1);
+  EXPECT_TRUE(layer->forward(x, training).dense().equal(y)) << "the same step, the same masks";
+}
+
+TEST_F(DeviceLayers, LossMetricsAndGradientAreFp64s) {
+  const at::Device device = test_device();
+  const at::Tensor z = (at::randn({9, 17, 21, 3}) * 3).permute({0, 3, 1, 2});
+  const at::Tensor t = at::randint(256, {9, 17, 21, 3}, at::kByte);
+  Metrics got(device);
+  at::Tensor grad;
+  got.add(z.to(device), to_images(t.to(device)), {}, &grad);
+  const at::Tensor p = z.to(at::kDouble).sigmoid();
+  const at::Tensor target = t.permute({0, 3, 1, 2}).to(at::kDouble) / 255;
+  const double bce =
+      at::binary_cross_entropy_with_logits(z.to(at::kDouble), target).item<double>();
+  EXPECT_NEAR(got.values().loss, bce, 1e-6);
+  EXPECT_NEAR(got.values().mse, (p - target).square().mean().item<double>(), 1e-6);
+  EXPECT_NEAR(got.values().accuracy,
+              p.gt(0.5).to(at::kDouble).eq(target).to(at::kDouble).mean().item<double>(), 1e-12);
+  EXPECT_LT(distance(grad, (p - target) / static_cast<double>(z.numel())), 1e-5);
+}
+
+TEST_F(DeviceLayers, OptimizersTakeTheStepsOfTheCpu) {
+  for (const OptimizerKind kind :
+       {OptimizerKind::kSgd, OptimizerKind::kRmsprop, OptimizerKind::kAdagrad,
+        OptimizerKind::kAdadelta, OptimizerKind::kAdam, OptimizerKind::kAdamw,
+        OptimizerKind::kAdamax, OptimizerKind::kNadam}) {
+    SCOPED_TRACE(static_cast<int>(kind));
+    const at::Tensor start = at::randn({40, 30});
+    const at::Tensor kernel =
+        at::randn({8, 3, 5, 5}).contiguous(at::MemoryFormat::ChannelsLast);
+    // Copies: a CPU's tensor would be the same memory.
+    const auto copy = [](const at::Tensor& t, at::Device device) {
+      return t.to(device, t.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
+    };
+    std::vector<at::Tensor> here{copy(start, at::kCPU), copy(kernel, at::kCPU)};
+    std::vector<at::Tensor> there{copy(start, test_device()), copy(kernel, test_device())};
+    Optimizer expected(kind, 0.01, here);
+    Optimizer got(kind, 0.01, there);
+    for (int step = 0; step < 20; ++step) {
+      const std::vector<at::Tensor> g{
+          at::randn({40, 30}),
+          at::randn({8, 3, 5, 5}).contiguous(at::MemoryFormat::ChannelsLast)};
+      expected.step(g);
+      got.step(std::vector<at::Tensor>{g[0].to(test_device()), g[1].to(test_device())});
+    }
+    EXPECT_LT(distance(there[0], here[0]), 1e-5);
+    EXPECT_LT(distance(there[1], here[1]), 1e-5);
+  }
+}
+
+}  // namespace
+}  // namespace flexae
