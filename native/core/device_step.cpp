@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/augment.h"
+#include "core/cuda/runtime.h"
 #include "core/error.h"
 #include "core/images.h"
 #include "core/profile_scope.h"
@@ -49,6 +50,10 @@ DeviceStep::DeviceStep(const TrainerConfig& config, Autoencoder& model, Optimize
   bad_ = at::zeros({}, options.dtype(at::kDouble));
   // The default stream cannot be recorded.
   if (!device_.is_cpu()) {
+    if (!cuda::problem().empty()) {
+      warning_ = "Training on " + device_.str() +
+                 " goes by libtorch's operations alone, which is slower: " + cuda::problem() + ".";
+    }
     stream_ = c10::impl::VirtualGuardImpl(device_.type()).getStreamFromGlobalPool(device_);
   }
 }
@@ -153,7 +158,8 @@ bool DeviceStep::recorded() {
     graph_ = record(device_, [this] { compute(config_.batch_size); });
   } catch (const std::exception& error) {
     const std::string_view reason = error.what();
-    warning_ = "Training steps are sent to " + device_.str() +
+    if (!warning_.empty()) warning_ += "\n";
+    warning_ += "Training steps are sent to " + device_.str() +
                " operation by operation, which is slower: they could not be recorded as a graph (" +
                std::string(reason.substr(0, reason.find('\n'))) + ").";
   }

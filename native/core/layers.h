@@ -102,6 +102,15 @@ class Layer {
 /// ones follow from it.
 std::unique_ptr<Layer> make_layer(const LayerSpec& spec, const ModelConfig& config, uint64_t bits);
 
+/// A batch normalization together with the pooling behind it, which a GPU computes in one pass.
+std::unique_ptr<Layer> make_pooled_norm(const LayerSpec& norm, const LayerSpec& pool,
+                                        const ModelConfig& config);
+
+/// A transposed convolution together with the upsampling in front of it, which must cut nothing
+/// off: one convolution of twice the stride, for a quarter to a half of the multiplications.
+std::unique_ptr<Layer> make_upsampled_conv(const LayerSpec& upsample, const LayerSpec& conv,
+                                           const ModelConfig& config, uint64_t bits);
+
 /// Tells each batch normalization the bias of the convolution in front of it. Call once the vector
 /// is complete.
 void link_layers(std::vector<std::unique_ptr<Layer>>& layers);

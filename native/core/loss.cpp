@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/cuda/passes.h"
 #include "core/error.h"
 #include "core/kernels/kernels.h"
 #include "core/scratch_buffer.h"
@@ -172,9 +173,12 @@ void Metrics::count(int64_t images, int64_t values) {
 at::Tensor Metrics::accumulate(const Value& logits, const Value& target,
                                const at::Tensor& penalties, at::Tensor* grad) {
   at::Tensor sums = sums_by_kernels(logits, target, grad);
+  if (!sums.defined() && cuda::takes_loss(logits.dense())) {
+    sums = cuda::binary_cross_entropy(logits.dense(), target.dense(), grad);
+  }
   if (!sums.defined()) {
-    // In fp32 both, or what a GPU has.
-    const at::Tensor z = logits.dense();
+    // In fp32 both.
+    const at::Tensor z = logits.dense().to(at::kFloat);
     const Value finished(z);
     const Value images(target.dense());
     sums = sums_by_kernels(finished, images, grad);

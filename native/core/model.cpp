@@ -23,6 +23,20 @@ std::vector<LayerSpec> trained_layers(const ModelConfig& config) {
   return specs;
 }
 
+/// Whether the layers at `i` are a normalization and its pooling, which a GPU computes together.
+bool is_pooled_norm(const std::vector<LayerSpec>& specs, size_t i) {
+  return i + 1 < specs.size() && specs[i].kind == LayerKind::kBatchNorm &&
+         specs[i + 1].kind == LayerKind::kPool;
+}
+
+/// Whether the layers at `i` are an upsampling that cuts nothing off and its transposed
+/// convolution.
+bool is_upsampled_conv(const std::vector<LayerSpec>& specs, size_t i) {
+  return i + 1 < specs.size() && specs[i].kind == LayerKind::kUpsample &&
+         specs[i + 1].kind == LayerKind::kConvTranspose && specs[i].out.h == 2 * specs[i].in.h &&
+         specs[i].out.w == 2 * specs[i].in.w;
+}
+
 }  // namespace
 
 Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
@@ -49,6 +63,14 @@ Autoencoder::Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>
       layers_.push_back(make_conv_stage({begin, begin + static_cast<ptrdiff_t>(length)}, config_,
                                         precision, bits));
       i += length;
+    } else if (!device.is_cpu() && is_pooled_norm(specs, i)) {
+      layers_.push_back(make_pooled_norm(specs[i], specs[i + 1], config_));
+      i += 2;
+    } else if (!device.is_cpu() && is_upsampled_conv(specs, i)) {
+      // Seeded by the convolution's place; see above.
+      const uint64_t conv_bits = random_bits(seed, RandomPurpose::kInitializer, i + 1);
+      layers_.push_back(make_upsampled_conv(specs[i], specs[i + 1], config_, conv_bits));
+      i += 2;
     } else {
       layers_.push_back(make_layer(specs[i], config_, bits));
       ++i;
@@ -151,8 +173,7 @@ Value Autoencoder::forward(const Value& images) {
   const Value x = as_they_are ? images : Value(to_compute(images.dense()));
   const Value logits = run_layers(x, 0, layers_.size(), context);
   activity_penalty_ = context.activity_penalty;
-  // What a GPU computed in bf16 is widened.
-  return logits.norm() != nullptr ? logits : Value(logits.dense().to(at::kFloat));
+  return logits.norm() != nullptr ? logits : Value(logits.dense());
 }
 
 void Autoencoder::backward(const at::Tensor& grad) {

@@ -9,6 +9,7 @@
 #include <limits>
 #include <vector>
 
+#include "core/cuda/passes.h"
 #include "core/error.h"
 #include "core/kernels/kernels.h"
 
@@ -215,6 +216,15 @@ bool Optimizer::step_by_kernels(const std::vector<Gradient>& gradients,
 }
 
 void Optimizer::apply(const std::vector<at::Tensor>& g, const at::Tensor& scalars) {
+  if (cuda::takes_step(parameters_, g)) {
+    const auto slot = [&](size_t k, size_t i) {
+      return k < slots_.size() ? slots_[k][i] : at::Tensor();
+    };
+    for (size_t i = 0; i < parameters_.size(); ++i) {
+      cuda::optimizer_step(kind_, parameters_[i], g[i], slot(0, i), slot(1, i), scalars);
+    }
+    return;
+  }
   const at::TensorList p(parameters_);
   const at::Tensor a = scalars[0];
   // p −= a·g/√(v + ε)

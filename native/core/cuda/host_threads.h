@@ -12,6 +12,8 @@
 // this, set the kernel's macros, and include the kernel within a namespace. Blocks run one after
 // the other, the threads of a block as threads of the host; slow, and exact about barriers.
 
+#define GLOBAL_KERNEL inline
+#define ALIGNED_SHARED alignas(16) static
 #define __global__
 #define __device__
 #define __forceinline__ inline

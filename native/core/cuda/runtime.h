@@ -28,7 +28,7 @@ std::string compile(std::string_view name, const std::vector<std::string>& macro
 /// A kernel's source compiled for the current device with macros, which are made once a process.
 class Program {
  public:
-  static const Program& get(std::string_view name, const std::vector<std::string>& macros);
+  static Program get(std::string_view name, const std::vector<std::string>& macros);
 
   /// Sends a kernel to the current stream. `arguments` point to the values.
   void launch(const char* kernel, std::array<unsigned, 3> grid, unsigned block,

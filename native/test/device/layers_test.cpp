@@ -1,6 +1,8 @@
 #include "core/layers.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -34,28 +36,47 @@ ModelConfig every_kind(Activation activation) {
   return config;
 }
 
-/// One layer on two devices, with the same weights, which are drawn where they would be 0 or 1.
+using Chain = std::vector<std::unique_ptr<Layer>>;
+
+/// Layers on the device, and those that compute the same in fp64 on the CPU, with the same weights,
+/// which are drawn where they would be 0 or 1.
 struct Pair {
-  Pair(const LayerSpec& spec, const ModelConfig& config, at::Device device, at::ScalarType type) {
-    got = make_layer(spec, config, 11);
-    expected = make_layer(spec, config, 11);
-    for (size_t i = 0; i < expected->parameters().size(); ++i) {
-      at::Tensor value = expected->parameters()[i].value;
-      if (value.dim() == 1) value = at::randn(value.sizes()) * 0.3 + (i == 0 ? 1.0 : 0.0);
-      // Both compute with the numbers that the narrower type holds.
-      value = value.to(type).to(at::kDouble);
-      expected->parameters()[i].value = value;
-      got->parameters()[i].value = value.to(at::kFloat).to(device);
+  Pair(Chain device_layers, Chain cpu_layers, at::Device device, at::ScalarType type)
+      : got(std::move(device_layers)), expected(std::move(cpu_layers)) {
+    std::map<std::string, at::Tensor> values;
+    for (const auto& layer : expected) {
+      for (size_t i = 0; i < layer->parameters().size(); ++i) {
+        Parameter& p = layer->parameters()[i];
+        if (p.value.dim() == 1) p.value = at::randn(p.value.sizes()) * 0.3 + (i == 0 ? 1.0 : 0.0);
+        // Both compute with the numbers that the narrower type holds.
+        p.value = p.value.to(type).to(at::kDouble);
+        values[p.name] = p.value;
+      }
+      for (Buffer& b : layer->buffers()) {
+        b.value = (at::rand(b.value.sizes()) + 0.5).to(at::kFloat).to(at::kDouble);
+        values[b.name] = b.value;
+      }
     }
-    for (size_t i = 0; i < expected->buffers().size(); ++i) {
-      const at::Tensor value = at::rand(expected->buffers()[i].value.sizes()) + 0.5;
-      expected->buffers()[i].value = value.to(at::kDouble);
-      got->buffers()[i].value = value.to(device);
+    for (const auto& layer : got) {
+      for (Parameter& p : layer->parameters()) {
+        p.value = values.at(p.name).to(at::kFloat).to(device);
+      }
+      for (Buffer& b : layer->buffers()) b.value = values.at(b.name).to(at::kFloat).to(device);
+      layer->set_precision(type == at::kBFloat16 ? Precision::kBf16 : Precision::kFp32);
     }
-    got->set_precision(type == at::kBFloat16 ? Precision::kBf16 : Precision::kFp32);
   }
-  std::unique_ptr<Layer> got;
-  std::unique_ptr<Layer> expected;
+
+  static at::Tensor forward(Chain& chain, at::Tensor x, PassContext& context) {
+    for (const auto& layer : chain) x = layer->forward(x, context).dense();
+    return x;
+  }
+  static at::Tensor backward(Chain& chain, at::Tensor grad) {
+    for (size_t i = chain.size(); i-- > 0;) grad = chain[i]->backward(grad, /*input_grad=*/true);
+    return grad;
+  }
+
+  Chain got;
+  Chain expected;
 };
 
 at::Tensor draw(const Shape& shape, int64_t images) {
@@ -63,24 +84,36 @@ at::Tensor draw(const Shape& shape, int64_t images) {
   return at::randn({images, shape.h, shape.w, shape.c}).permute({0, 3, 1, 2});
 }
 
-/// Forward in training and evaluation, and backward, against fp64 on the CPU.
-void compare(const LayerSpec& spec, const ModelConfig& config, at::ScalarType type, double bound) {
-  SCOPED_TRACE(spec.full_name() + " " + c10::toString(type));
+/// Forward in training and evaluation, and backward, against fp64 on the CPU. `fused` makes one
+/// layer of several, if it is given.
+void compare(const std::vector<LayerSpec>& specs, const ModelConfig& config, at::ScalarType type,
+             double bound, const std::function<std::unique_ptr<Layer>()>& fused = nullptr) {
+  SCOPED_TRACE(specs.back().full_name() + " " + c10::toString(type) + " " +
+               std::to_string(static_cast<int>(specs.front().activation)));
   const at::Device device = test_device();
-  Pair pair(spec, config, device, type);
-  const at::Tensor x = draw(spec.in, 7).to(type);
+  const auto separate = [&] {
+    Chain chain;
+    for (const LayerSpec& spec : specs) chain.push_back(make_layer(spec, config, 11));
+    return chain;
+  };
+  Chain joined;
+  if (fused) joined.push_back(fused());
+  Pair pair(fused ? std::move(joined) : separate(), separate(), device, type);
+  const Shape& in = specs.front().in;
+  const Shape& out = specs.back().out;
+  const at::Tensor x = draw(in, 7).to(type);
   const at::Tensor narrow = x.to(device);
   const at::Tensor wide = x.to(at::kDouble);
   PassContext evaluating;
   PassContext reference;
-  EXPECT_LT(distance(pair.got->forward(narrow, evaluating).dense(),
-                     pair.expected->forward(wide, reference).dense()),
+  EXPECT_LT(distance(Pair::forward(pair.got, narrow, evaluating),
+                     Pair::forward(pair.expected, wide, reference)),
             bound);
 
   PassContext training{.training = true, .activity_penalty = {}};
   PassContext training_reference{.training = true, .activity_penalty = {}};
-  const at::Tensor y = pair.got->forward(narrow, training).dense();
-  const at::Tensor expected = pair.expected->forward(wide, training_reference).dense();
+  const at::Tensor y = Pair::forward(pair.got, narrow, training);
+  const at::Tensor expected = Pair::forward(pair.expected, wide, training_reference);
   ASSERT_EQ(y.sizes(), expected.sizes());
   EXPECT_EQ(y.device(), device);
   EXPECT_LT(distance(y, expected), bound);
@@ -89,25 +122,33 @@ void compare(const LayerSpec& spec, const ModelConfig& config, at::ScalarType ty
     EXPECT_LT(distance(training.activity_penalty, training_reference.activity_penalty), bound);
   }
   // Where an output is so near a kink that bf16 rounds it across, its slope is another.
-  const bool kink =
-      spec.activation == Activation::kRelu || spec.activation == Activation::kLeakyRelu;
+  const Activation activation = specs.front().activation;
+  const bool kink = activation == Activation::kRelu || activation == Activation::kLeakyRelu;
   const double slopes = type == at::kBFloat16 && kink ? 0.1 : bound;
-  const at::Tensor grad = draw(spec.out, 7).to(type);
-  const at::Tensor dx = pair.got->backward(grad.to(device), /*input_grad=*/true);
-  const at::Tensor dx_expected = pair.expected->backward(grad.to(at::kDouble), true);
-  EXPECT_LT(distance(dx, dx_expected), slopes);
-  for (size_t i = 0; i < pair.got->parameters().size(); ++i) {
-    const Parameter& p = pair.got->parameters()[i];
-    const Parameter& q = pair.expected->parameters()[i];
-    if (!q.grad.tensor.defined()) {
-      EXPECT_FALSE(p.grad.tensor.defined()) << p.name;
-      continue;
+  const at::Tensor grad = draw(out, 7).to(type);
+  EXPECT_LT(distance(Pair::backward(pair.got, grad.to(device)),
+                     Pair::backward(pair.expected, grad.to(at::kDouble))),
+            slopes);
+  std::map<std::string, at::Tensor> gradients;
+  std::map<std::string, at::Tensor> buffers;
+  for (const auto& layer : pair.expected) {
+    for (const Parameter& q : layer->parameters()) {
+      gradients[q.name] = q.grad.tensor.defined() ? q.grad.whole(q.value) : at::Tensor();
     }
-    EXPECT_LT(distance(p.grad.whole(p.value), q.grad.whole(q.value)), slopes) << p.name;
+    for (const Buffer& b : layer->buffers()) buffers[b.name] = b.value;
   }
-  for (size_t i = 0; i < pair.got->buffers().size(); ++i) {
-    EXPECT_LT(distance(pair.got->buffers()[i].value, pair.expected->buffers()[i].value), bound)
-        << pair.got->buffers()[i].name;
+  for (const auto& layer : pair.got) {
+    for (const Parameter& p : layer->parameters()) {
+      const at::Tensor& q = gradients.at(p.name);
+      if (!q.defined()) {
+        EXPECT_FALSE(p.grad.tensor.defined()) << p.name;
+        continue;
+      }
+      EXPECT_LT(distance(p.grad.whole(p.value), q), slopes) << p.name;
+    }
+    for (const Buffer& b : layer->buffers()) {
+      EXPECT_LT(distance(b.value, buffers.at(b.name)), bound) << b.name;
+    }
   }
 }
 
@@ -122,8 +163,45 @@ TEST_F(DeviceLayers, EachKindComputesWhatFp64ComputesOnTheCpu) {
     const ModelConfig config = every_kind(activation);
     for (const LayerSpec& spec : make_layers(config)) {
       if (spec.kind == LayerKind::kDropout) continue;
-      compare(spec, config, at::kFloat, 2e-5);
-      if (narrow) compare(spec, config, at::kBFloat16, 2e-2);
+      compare({spec}, config, at::kFloat, 2e-5);
+      if (narrow) compare({spec}, config, at::kBFloat16, 2e-2);
+    }
+  }
+}
+
+TEST_F(DeviceLayers, WhatAGpuComputesTogetherIsWhatItComputesOneByOne) {
+  const bool narrow = !test_device().is_cpu();
+  ModelConfig config;
+  config.height = 40;
+  config.width = 56;
+  config.channels = 1;
+  config.filters = {32, 12};
+  config.kernel_size = {5, 4};
+  config.strides = {2, 1};
+  config.drop_rate = 0;
+  for (const Pooling pooling : {Pooling::kAvg, Pooling::kMax}) {
+    config.pooling = {pooling, pooling};
+    for (const Activation activation : {Activation::kElu, Activation::kRelu, Activation::kGelu}) {
+      config.activation = activation;
+      const std::vector<LayerSpec> specs = make_layers(config);
+      int joined = 0;
+      for (size_t i = 0; i + 1 < specs.size(); ++i) {
+        const LayerSpec& a = specs[i];
+        const LayerSpec& b = specs[i + 1];
+        std::function<std::unique_ptr<Layer>()> fused;
+        if (a.kind == LayerKind::kBatchNorm && b.kind == LayerKind::kPool) {
+          fused = [&] { return make_pooled_norm(a, b, config); };
+        } else if (a.kind == LayerKind::kUpsample && b.kind == LayerKind::kConvTranspose &&
+                   a.out.h == 2 * a.in.h && a.out.w == 2 * a.in.w) {
+          fused = [&] { return make_upsampled_conv(a, b, config, 11); };
+        } else {
+          continue;
+        }
+        ++joined;
+        compare({a, b}, config, at::kFloat, 2e-5, fused);
+        if (narrow) compare({a, b}, config, at::kBFloat16, 2e-2, fused);
+      }
+      EXPECT_GE(joined, 3);
     }
   }
 }

@@ -6,6 +6,13 @@
 //
 // Everything is computed in fp32. No header may be included: NVRTC comes without any.
 
+/// What begins a kernel. As plain C++ several versions of one live side by side in namespaces.
+#ifndef GLOBAL_KERNEL
+#define GLOBAL_KERNEL extern "C" __global__
+/// Memory of a block for loads of 16 bytes.
+#define ALIGNED_SHARED __shared__ __align__(16)
+#endif
+
 #if STORAGE_BF16
 typedef unsigned short storage;  // The bits.
 #else
