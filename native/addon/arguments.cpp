@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "addon/team.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "data/cache_folder.h"
 #include "data/memory_source.h"
 #include "data/path_text.h"

@@ -13,8 +13,8 @@
 #include "addon/hosted.h"
 #include "addon/threaded.h"
 #include "addon/values.h"
+#include "core/base/error.h"
 #include "core/benchmark.h"
-#include "core/error.h"
 #include "core/kernels/kernels.h"
 
 namespace flexae::addon {

@@ -8,7 +8,7 @@
 #include "addon/arguments.h"
 #include "addon/async.h"
 #include "addon/parallel.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "data/decode.h"
 
 namespace flexae::addon {

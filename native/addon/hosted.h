@@ -10,7 +10,7 @@
 
 #include "addon/async.h"
 #include "addon/threaded.h"
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace flexae::addon {
 

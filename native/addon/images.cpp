@@ -12,7 +12,7 @@
 #include "addon/async.h"
 #include "addon/parallel.h"
 #include "addon/values.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "data/decode.h"
 #include "data/path_text.h"
 #include "data/scan.h"

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <string>
 
-#include "core/cpu.h"
+#include "core/base/cpu_info.h"
 #include "core/device.h"
 #include "data/decode.h"
 

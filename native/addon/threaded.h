@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "addon/worker.h"
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace flexae::addon {
 

@@ -15,8 +15,8 @@
 #include "addon/arguments.h"
 #include "addon/errors.h"
 #include "addon/values.h"
+#include "core/base/error.h"
 #include "core/device.h"
-#include "core/error.h"
 #include "core/trainer.h"
 #include "data/path_text.h"
 

@@ -23,14 +23,14 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/allocator.h"
+#include "core/base/cpu_info.h"
+#include "core/base/error.h"
+#include "core/base/json.h"
 #include "core/benchmark.h"
 #include "core/config.h"
-#include "core/cpu.h"
 #include "core/device.h"
-#include "core/error.h"
-#include "core/json.h"
 #include "core/kernels/kernels.h"
-#include "core/memory.h"
 #include "core/safetensors.h"
 #include "core/summary.h"
 

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
+#include "core/base/random.h"
 #include "core/kernels/kernels.h"
-#include "core/random.h"
 
 namespace flexae {
 namespace {

@@ -10,11 +10,11 @@
 #include <numeric>
 #include <utility>
 
-#include "core/cpu.h"
+#include "core/base/allocator.h"
+#include "core/base/cpu_info.h"
+#include "core/base/error.h"
 #include "core/device.h"
-#include "core/error.h"
 #include "core/images.h"
-#include "core/memory.h"
 #include "core/synthetic.h"
 #include "core/trainer.h"
 

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "core/atomic_file.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/safetensors.h"
 
 namespace flexae {

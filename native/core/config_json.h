@@ -1,7 +1,7 @@
 #pragma once
 
+#include "core/base/json.h"
 #include "core/config.h"
-#include "core/json.h"
 
 namespace flexae {
 

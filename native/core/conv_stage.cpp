@@ -9,12 +9,12 @@
 #include <numeric>
 #include <type_traits>
 
+#include "core/base/math.h"
+#include "core/base/parallel.h"
 #include "core/convolution.h"
 #include "core/kernels/kernels.h"
-#include "core/rounding.h"
 #include "core/row_pooling.h"
 #include "core/scratch_buffer.h"
-#include "core/share_out.h"
 #include "core/windows.h"
 
 namespace flexae {

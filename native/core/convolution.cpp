@@ -4,10 +4,10 @@
 #include <array>
 #include <type_traits>
 
-#include "core/cpu.h"
+#include "core/base/cpu_info.h"
+#include "core/base/math.h"
 #include "core/gemm.h"
 #include "core/kernels/kernels.h"
-#include "core/rounding.h"
 
 namespace flexae {
 namespace {

@@ -8,9 +8,9 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/base/math.h"
 #include "core/convolution.h"
 #include "core/kernels/kernels.h"
-#include "core/rounding.h"
 
 namespace flexae {
 namespace {

@@ -9,7 +9,7 @@
 #include <charconv>
 #include <filesystem>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace flexae {
 namespace {

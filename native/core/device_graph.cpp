@@ -9,7 +9,7 @@
 #include <exception>
 #include <string>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 // Since libtorch 2.13.
 #if __has_include(<ATen/accelerator/Graph.h>)

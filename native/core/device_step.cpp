@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "core/augment.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/images.h"
 
 namespace flexae {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "core/rounding.h"
+#include "core/base/math.h"
 
 namespace flexae {
 

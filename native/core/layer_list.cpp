@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "core/error.h"
-#include "core/rounding.h"
+#include "core/base/error.h"
+#include "core/base/math.h"
 
 namespace flexae {
 namespace {

@@ -3,10 +3,10 @@
 #include <ATen/ATen.h>
 
 #include "core/activation.h"
+#include "core/base/error.h"
+#include "core/base/random.h"
 #include "core/dense_products.h"
-#include "core/error.h"
 #include "core/penalty.h"
-#include "core/random.h"
 
 namespace flexae {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "core/base/math.h"
 #include "core/kernels/kernels.h"
-#include "core/rounding.h"
 
 namespace flexae {
 namespace {

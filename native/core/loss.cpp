@@ -11,10 +11,10 @@
 #include <type_traits>
 #include <vector>
 
-#include "core/error.h"
+#include "core/base/error.h"
+#include "core/base/parallel.h"
 #include "core/kernels/kernels.h"
 #include "core/scratch_buffer.h"
-#include "core/share_out.h"
 
 namespace flexae {
 

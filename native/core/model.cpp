@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <map>
 
+#include "core/base/error.h"
+#include "core/base/random.h"
 #include "core/conv_stage.h"
-#include "core/error.h"
 #include "core/inference.h"
 #include "core/penalty.h"
-#include "core/random.h"
 
 namespace flexae {
 

@@ -10,9 +10,9 @@
 #include <memory>
 #include <utility>
 
+#include "core/base/error.h"
+#include "core/base/json.h"
 #include "core/config_json.h"
-#include "core/error.h"
-#include "core/json.h"
 #include "core/layer_list.h"
 #include "core/safetensors.h"
 

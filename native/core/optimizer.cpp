@@ -9,7 +9,7 @@
 #include <limits>
 #include <vector>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/kernels/kernels.h"
 
 namespace flexae {

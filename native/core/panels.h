@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/math.h"
 #include "core/kernels/kernels.h"
-#include "core/rounding.h"
 
 namespace flexae {
 

@@ -2,9 +2,9 @@
 
 #include <cstdlib>
 
-#include "core/cpu.h"
+#include "core/base/cpu_info.h"
+#include "core/base/error.h"
 #include "core/device.h"
-#include "core/error.h"
 
 namespace flexae {
 namespace {

@@ -9,8 +9,8 @@
 #include <limits>
 
 #include "core/atomic_file.h"
-#include "core/error.h"
-#include "core/json.h"
+#include "core/base/error.h"
+#include "core/base/json.h"
 
 namespace flexae {
 namespace {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "core/base/math.h"
 #include "core/kernels/kernels.h"
-#include "core/rounding.h"
 
 namespace flexae {
 namespace {

@@ -10,9 +10,9 @@
 #include <utility>
 
 #include "core/atomic_file.h"
-#include "core/error.h"
+#include "core/base/allocator.h"
+#include "core/base/error.h"
 #include "core/layer_list.h"
-#include "core/memory.h"
 #include "core/model_file.h"
 
 namespace flexae {

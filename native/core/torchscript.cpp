@@ -9,7 +9,7 @@
 
 #include "core/activation.h"
 #include "core/atomic_file.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/model_file.h"
 
 namespace flexae {

@@ -11,14 +11,14 @@
 #include <numeric>
 #include <utility>
 
+#include "core/base/allocator.h"
+#include "core/base/cpu_info.h"
+#include "core/base/error.h"
+#include "core/base/random.h"
 #include "core/checkpoint.h"
 #include "core/checkpoint_writer.h"
-#include "core/cpu.h"
 #include "core/device.h"
 #include "core/device_feed.h"
-#include "core/error.h"
-#include "core/memory.h"
-#include "core/random.h"
 #include "core/torchscript.h"
 #include "core/training_step.h"
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/math.h"
 #include "core/panels.h"
-#include "core/rounding.h"
 #include "core/scratch_buffer.h"
 #include "core/windows.h"
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/error.h"
 #include "core/checkpoint.h"
-#include "core/error.h"
 #include "core/safetensors.h"
 
 namespace {

@@ -4,9 +4,9 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/error.h"
+#include "core/base/json.h"
 #include "core/config_json.h"
-#include "core/error.h"
-#include "core/json.h"
 #include "core/layer_list.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -18,11 +18,11 @@
 #include <vector>
 
 #include "core/activation.h"
+#include "core/base/json.h"
 #include "core/config.h"
 #include "core/config_json.h"
 #include "core/images.h"
 #include "core/initializer.h"
-#include "core/json.h"
 #include "core/loss.h"
 #include "core/model.h"
 #include "core/optimizer.h"

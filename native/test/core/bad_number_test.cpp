@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/loss.h"
 #include "core/optimizer.h"
 #include "core/training_step.h"

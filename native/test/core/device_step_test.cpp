@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "core/augment.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/images.h"
 #include "core/training_step.h"
 

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "core/atomic_file.h"
-#include "core/error.h"
-#include "core/json.h"
+#include "core/base/error.h"
+#include "core/base/json.h"
 #include "core/safetensors.h"
 #include "temporary_folder.h"
 

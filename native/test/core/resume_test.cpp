@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/atomic_file.h"
+#include "core/base/error.h"
 #include "core/checkpoint.h"
-#include "core/error.h"
 #include "core/folder_lock.h"
 #include "core/model_file.h"
 #include "core/script_model.h"

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/safetensors.h"
 #include "core/script_model.h"
 #include "temporary_folder.h"

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/random.h"
 #include "core/batch_source.h"
-#include "core/random.h"
 #include "core/trainer.h"
 
 namespace flexae {

@@ -1,10 +1,10 @@
-#include "core/json.h"
+#include "core/base/json.h"
 
 #include <charconv>
 #include <cmath>
 #include <cstdio>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace flexae {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/cpu.h"
+#include "core/base/cpu_info.h"
 
 #include <sched.h>
 

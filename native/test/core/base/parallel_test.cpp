@@ -1,4 +1,4 @@
-#include "core/share_out.h"
+#include "core/base/parallel.h"
 
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>

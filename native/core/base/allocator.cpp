@@ -1,4 +1,4 @@
-#include "core/memory.h"
+#include "core/base/allocator.h"
 
 #include <malloc.h>
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-#include "core/random.h"
+#include "core/base/random.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
