@@ -6,7 +6,7 @@
 #include <string>
 
 #include "core/base/cpu_info.h"
-#include "core/device.h"
+#include "core/device/device.h"
 #include "data/decode.h"
 
 namespace flexae::addon {

@@ -15,11 +15,11 @@
 #include "addon/threaded.h"
 #include "addon/values.h"
 #include "core/base/error.h"
-#include "core/device.h"
+#include "core/device/device.h"
+#include "core/device/precision.h"
 #include "core/device_feed.h"
 #include "core/images.h"
 #include "core/loss.h"
-#include "core/precision.h"
 #include "core/script_model.h"
 #include "core/summary.h"
 

@@ -8,7 +8,7 @@
 #include "addon/errors.h"
 #include "addon/values.h"
 #include "core/checkpoint.h"
-#include "core/folder_lock.h"
+#include "core/files/folder_lock.h"
 
 namespace flexae::addon {
 

@@ -16,7 +16,7 @@
 #include "addon/errors.h"
 #include "addon/values.h"
 #include "core/base/error.h"
-#include "core/device.h"
+#include "core/device/device.h"
 #include "core/trainer.h"
 #include "data/path_text.h"
 

@@ -29,9 +29,9 @@
 #include "core/base/json.h"
 #include "core/benchmark.h"
 #include "core/config.h"
-#include "core/device.h"
+#include "core/device/device.h"
+#include "core/files/safetensors.h"
 #include "core/kernels/kernels.h"
-#include "core/safetensors.h"
 #include "core/summary.h"
 
 namespace {

@@ -13,7 +13,7 @@
 #include "core/base/allocator.h"
 #include "core/base/cpu_info.h"
 #include "core/base/error.h"
-#include "core/device.h"
+#include "core/device/device.h"
 #include "core/images.h"
 #include "core/synthetic.h"
 #include "core/trainer.h"

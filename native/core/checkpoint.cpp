@@ -10,9 +10,9 @@
 #include <map>
 #include <utility>
 
-#include "core/atomic_file.h"
 #include "core/base/error.h"
-#include "core/safetensors.h"
+#include "core/files/atomic_file.h"
+#include "core/files/safetensors.h"
 
 namespace flexae {
 namespace {

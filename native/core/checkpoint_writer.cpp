@@ -7,7 +7,7 @@
 #include <regex>
 #include <utility>
 
-#include "core/atomic_file.h"
+#include "core/files/atomic_file.h"
 
 namespace flexae {
 

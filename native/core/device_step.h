@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/bad_number.h"
-#include "core/device_graph.h"
+#include "core/device/graph.h"
 #include "core/loss.h"
 #include "core/model.h"
 #include "core/optimizer.h"

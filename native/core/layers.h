@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/device/precision.h"
 #include "core/gradient.h"
 #include "core/initializer.h"
 #include "core/layer_list.h"
-#include "core/precision.h"
 #include "core/value.h"
 
 namespace flexae {

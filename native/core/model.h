@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "core/config.h"
+#include "core/device/precision.h"
 #include "core/layer_list.h"
 #include "core/layers.h"
-#include "core/precision.h"
 
 namespace flexae {
 

@@ -13,8 +13,8 @@
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "core/config_json.h"
+#include "core/files/safetensors.h"
 #include "core/layer_list.h"
-#include "core/safetensors.h"
 
 namespace flexae {
 namespace {

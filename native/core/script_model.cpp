@@ -9,9 +9,9 @@
 #include <sstream>
 #include <utility>
 
-#include "core/atomic_file.h"
 #include "core/base/allocator.h"
 #include "core/base/error.h"
+#include "core/files/atomic_file.h"
 #include "core/layer_list.h"
 #include "core/model_file.h"
 

@@ -8,8 +8,8 @@
 #include <sstream>
 
 #include "core/activation.h"
-#include "core/atomic_file.h"
 #include "core/base/error.h"
+#include "core/files/atomic_file.h"
 #include "core/model_file.h"
 
 namespace flexae {

@@ -17,7 +17,7 @@
 #include "core/base/random.h"
 #include "core/checkpoint.h"
 #include "core/checkpoint_writer.h"
-#include "core/device.h"
+#include "core/device/device.h"
 #include "core/device_feed.h"
 #include "core/torchscript.h"
 #include "core/training_step.h"

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "core/batch_source.h"
-#include "core/precision.h"
+#include "core/device/precision.h"
 #include "core/trainer_config.h"
 #include "core/training_state.h"
 

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "core/augment.h"
-#include "core/device.h"
+#include "core/device/device.h"
 #include "core/images.h"
 
 namespace flexae {

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "core/bad_number.h"
+#include "core/device/precision.h"
 #include "core/device_step.h"
 #include "core/loss.h"
 #include "core/model.h"
 #include "core/optimizer.h"
-#include "core/precision.h"
 #include "core/trainer_config.h"
 
 namespace flexae {

@@ -9,7 +9,7 @@
 
 #include "core/base/error.h"
 #include "core/checkpoint.h"
-#include "core/safetensors.h"
+#include "core/files/safetensors.h"
 
 namespace {
 

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "core/base/error.h"
+#include "core/files/safetensors.h"
 #include "core/model_file.h"
-#include "core/safetensors.h"
 
 namespace {
 

@@ -21,13 +21,13 @@
 #include "core/base/json.h"
 #include "core/config.h"
 #include "core/config_json.h"
+#include "core/files/safetensors.h"
 #include "core/images.h"
 #include "core/initializer.h"
 #include "core/loss.h"
 #include "core/model.h"
 #include "core/optimizer.h"
 #include "core/penalty.h"
-#include "core/safetensors.h"
 #include "core/torchscript.h"
 
 namespace {

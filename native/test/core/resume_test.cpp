@@ -8,13 +8,13 @@
 #include <utility>
 #include <vector>
 
-#include "core/atomic_file.h"
 #include "core/base/error.h"
 #include "core/checkpoint.h"
-#include "core/folder_lock.h"
+#include "core/files/atomic_file.h"
+#include "core/files/folder_lock.h"
 #include "core/model_file.h"
 #include "core/script_model.h"
-#include "temporary_folder.h"
+#include "test/core/temporary_folder.h"
 #include "training_support.h"
 
 namespace flexae {

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/safetensors.h"
+#include "core/files/safetensors.h"
 #include "core/script_model.h"
-#include "temporary_folder.h"
+#include "test/core/temporary_folder.h"
 #include "training_support.h"
 
 namespace flexae {

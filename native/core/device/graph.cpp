@@ -1,4 +1,4 @@
-#include "core/device_graph.h"
+#include "core/device/graph.h"
 
 #include <ATen/DeviceAccelerator.h>
 #include <c10/core/Allocator.h>

@@ -1,10 +1,10 @@
-#include "core/precision.h"
+#include "core/device/precision.h"
 
 #include <cstdlib>
 
 #include "core/base/cpu_info.h"
 #include "core/base/error.h"
-#include "core/device.h"
+#include "core/device/device.h"
 
 namespace flexae {
 namespace {

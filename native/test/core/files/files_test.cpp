@@ -7,11 +7,11 @@
 #include <fstream>
 #include <string>
 
-#include "core/atomic_file.h"
 #include "core/base/error.h"
 #include "core/base/json.h"
-#include "core/safetensors.h"
-#include "temporary_folder.h"
+#include "core/files/atomic_file.h"
+#include "core/files/safetensors.h"
+#include "test/core/temporary_folder.h"
 
 namespace flexae {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/safetensors.h"
+#include "core/files/safetensors.h"
 
 #include <ATen/ATen.h>
 
@@ -8,9 +8,9 @@
 #include <cstring>
 #include <limits>
 
-#include "core/atomic_file.h"
 #include "core/base/error.h"
 #include "core/base/json.h"
+#include "core/files/atomic_file.h"
 
 namespace flexae {
 namespace {
