@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/config.h"
+#include "core/spec/model_config.h"
 #include "core/trainer.h"
 #include "data/decode.h"
 #include "data/image_cache.h"

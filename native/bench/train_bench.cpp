@@ -28,10 +28,10 @@
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "core/benchmark.h"
-#include "core/config.h"
 #include "core/device/device.h"
 #include "core/files/safetensors.h"
 #include "core/kernels/kernels.h"
+#include "core/spec/model_config.h"
 #include "core/summary.h"
 
 namespace {

@@ -8,11 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include "core/config.h"
 #include "core/device/precision.h"
 #include "core/gradient.h"
 #include "core/initializer.h"
-#include "core/layer_list.h"
+#include "core/spec/layer_spec.h"
+#include "core/spec/model_config.h"
 #include "core/value.h"
 
 namespace flexae {

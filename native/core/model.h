@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
-#include "core/config.h"
 #include "core/device/precision.h"
-#include "core/layer_list.h"
 #include "core/layers.h"
+#include "core/spec/layer_spec.h"
+#include "core/spec/model_config.h"
 
 namespace flexae {
 

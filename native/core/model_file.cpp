@@ -12,9 +12,9 @@
 
 #include "core/base/error.h"
 #include "core/base/json.h"
-#include "core/config_json.h"
 #include "core/files/safetensors.h"
-#include "core/layer_list.h"
+#include "core/spec/layer_spec.h"
+#include "core/spec/model_config_json.h"
 
 namespace flexae {
 namespace {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/config.h"
+#include "core/spec/model_config.h"
 #include "core/training_state.h"
 
 namespace flexae {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "core/config.h"
 #include "core/gradient.h"
+#include "core/spec/model_config.h"
 
 namespace flexae {
 

@@ -2,8 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "core/config.h"
 #include "core/initializer.h"
+#include "core/spec/model_config.h"
 
 namespace flexae {
 

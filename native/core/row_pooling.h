@@ -2,8 +2,8 @@
 
 #include <cstdint>
 
-#include "core/config.h"
-#include "core/layer_list.h"
+#include "core/spec/layer_spec.h"
+#include "core/spec/model_config.h"
 
 namespace flexae {
 

@@ -12,8 +12,8 @@
 #include "core/base/allocator.h"
 #include "core/base/error.h"
 #include "core/files/atomic_file.h"
-#include "core/layer_list.h"
 #include "core/model_file.h"
+#include "core/spec/layer_spec.h"
 
 namespace flexae {
 

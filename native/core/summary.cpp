@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "core/layer_list.h"
 #include "core/optimizer.h"
+#include "core/spec/layer_spec.h"
 
 namespace flexae {
 namespace {

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/config.h"
 #include "core/kernels/kernels.h"
+#include "core/spec/model_config.h"
 
 namespace flexae {
 

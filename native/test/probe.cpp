@@ -19,8 +19,6 @@
 
 #include "core/activation.h"
 #include "core/base/json.h"
-#include "core/config.h"
-#include "core/config_json.h"
 #include "core/files/safetensors.h"
 #include "core/images.h"
 #include "core/initializer.h"
@@ -28,6 +26,8 @@
 #include "core/model.h"
 #include "core/optimizer.h"
 #include "core/penalty.h"
+#include "core/spec/model_config.h"
+#include "core/spec/model_config_json.h"
 #include "core/torchscript.h"
 
 namespace {

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "core/config.h"
+#include "core/spec/model_config.h"
 
 namespace flexae {
 

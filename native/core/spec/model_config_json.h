@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/base/json.h"
-#include "core/config.h"
+#include "core/spec/model_config.h"
 
 namespace flexae {
 

@@ -1,4 +1,4 @@
-#include "core/layer_list.h"
+#include "core/spec/layer_spec.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "core/config.h"
+#include "core/spec/model_config.h"
 
 #include <array>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "core/config_json.h"
+#include "core/spec/model_config_json.h"
 
 #include <cstdint>
 #include <vector>
