@@ -15,7 +15,7 @@
 #include "addon/values.h"
 #include "core/base/error.h"
 #include "core/benchmark.h"
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace flexae::addon {
 namespace {

@@ -28,9 +28,9 @@
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "core/benchmark.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/device/device.h"
 #include "core/files/safetensors.h"
-#include "core/kernels/kernels.h"
 #include "core/spec/model_config.h"
 #include "core/summary.h"
 

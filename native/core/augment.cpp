@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "core/base/random.h"
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace flexae {
 namespace {

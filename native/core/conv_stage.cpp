@@ -12,7 +12,7 @@
 #include "core/base/math.h"
 #include "core/base/parallel.h"
 #include "core/convolution.h"
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/row_pooling.h"
 #include "core/scratch_buffer.h"
 #include "core/windows.h"

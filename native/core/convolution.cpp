@@ -6,8 +6,8 @@
 
 #include "core/base/cpu_info.h"
 #include "core/base/math.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/gemm.h"
-#include "core/kernels/kernels.h"
 
 namespace flexae {
 namespace {

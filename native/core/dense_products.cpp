@@ -10,7 +10,7 @@
 
 #include "core/base/math.h"
 #include "core/convolution.h"
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace flexae {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace flexae {
 

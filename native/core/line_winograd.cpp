@@ -4,7 +4,7 @@
 #include <array>
 
 #include "core/base/math.h"
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace flexae {
 namespace {

@@ -13,7 +13,7 @@
 
 #include "core/base/error.h"
 #include "core/base/parallel.h"
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/scratch_buffer.h"
 
 namespace flexae {

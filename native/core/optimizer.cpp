@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace flexae {
 namespace {

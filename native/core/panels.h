@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/base/math.h"
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace flexae {
 

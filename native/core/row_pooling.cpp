@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace flexae {
 

@@ -7,7 +7,7 @@
 #include <functional>
 #include <numeric>
 
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace flexae {
 

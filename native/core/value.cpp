@@ -3,8 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "core/cpu/kernels/kernels.h"
 #include "core/images.h"
-#include "core/kernels/kernels.h"
 #include "core/scratch_buffer.h"
 
 namespace flexae {

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/spec/model_config.h"
 
 namespace flexae {

@@ -6,7 +6,7 @@
 #include <type_traits>
 
 #include "core/base/math.h"
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace flexae {
 namespace {

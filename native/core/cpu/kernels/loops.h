@@ -11,8 +11,8 @@
 #include <immintrin.h>
 #endif
 
-#include "core/kernels/convolve.h"
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/convolve.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace flexae {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 
 #include <cstdlib>
 #include <string_view>

@@ -8,7 +8,7 @@
 #include <immintrin.h>
 #endif
 
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 
 namespace flexae {
 namespace {

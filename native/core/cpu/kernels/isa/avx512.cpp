@@ -1,4 +1,4 @@
-#include "core/kernels/loops.h"
+#include "core/cpu/kernels/loops.h"
 
 namespace flexae {
 

@@ -1,4 +1,4 @@
-#include "core/kernels/kernels.h"
+#include "core/cpu/kernels/kernels.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
