@@ -18,10 +18,10 @@
 #include "core/device/device.h"
 #include "core/device/precision.h"
 #include "core/device_feed.h"
-#include "core/images.h"
-#include "core/loss.h"
+#include "core/loss/loss.h"
 #include "core/script_model.h"
 #include "core/summary.h"
+#include "core/tensor/scale_images.h"
 
 namespace flexae::addon {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/loss.h"
+#include "core/loss/loss.h"
 #include "core/training_state.h"
 
 namespace flexae::addon {

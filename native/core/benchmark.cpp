@@ -14,8 +14,8 @@
 #include "core/base/cpu_info.h"
 #include "core/base/error.h"
 #include "core/device/device.h"
-#include "core/images.h"
 #include "core/synthetic.h"
+#include "core/tensor/scale_images.h"
 #include "core/trainer.h"
 
 namespace flexae {

@@ -14,7 +14,7 @@
 #include "core/convolution.h"
 #include "core/cpu/kernels/kernels.h"
 #include "core/row_pooling.h"
-#include "core/scratch_buffer.h"
+#include "core/tensor/scratch_buffer.h"
 #include "core/windows.h"
 
 namespace flexae {

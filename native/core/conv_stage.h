@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "core/layers.h"
+#include "core/layers/layers.h"
 
 namespace flexae {
 

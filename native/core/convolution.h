@@ -6,7 +6,7 @@
 #include "core/line_winograd.h"
 #include "core/panels.h"
 #include "core/scatter.h"
-#include "core/scratch_buffer.h"
+#include "core/tensor/scratch_buffer.h"
 #include "core/windows.h"
 #include "core/winograd.h"
 

@@ -4,9 +4,9 @@
 
 #include <cstdint>
 
-#include "core/gradient.h"
 #include "core/panels.h"
-#include "core/scratch_buffer.h"
+#include "core/tensor/gradient.h"
+#include "core/tensor/scratch_buffer.h"
 
 namespace flexae {
 

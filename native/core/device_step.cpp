@@ -11,7 +11,7 @@
 
 #include "core/augment.h"
 #include "core/base/error.h"
-#include "core/images.h"
+#include "core/tensor/scale_images.h"
 
 namespace flexae {
 namespace {

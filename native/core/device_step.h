@@ -12,9 +12,9 @@
 
 #include "core/bad_number.h"
 #include "core/device/graph.h"
-#include "core/loss.h"
+#include "core/loss/loss.h"
 #include "core/model.h"
-#include "core/optimizer.h"
+#include "core/optim/optimizer.h"
 #include "core/trainer_config.h"
 
 namespace flexae {

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "core/layers.h"
+#include "core/layers/layers.h"
 
 namespace flexae {
 

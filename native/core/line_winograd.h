@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "core/panels.h"
-#include "core/scratch_buffer.h"
+#include "core/tensor/scratch_buffer.h"
 #include "core/windows.h"
 
 namespace flexae {

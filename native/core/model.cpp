@@ -9,7 +9,7 @@
 #include "core/base/random.h"
 #include "core/conv_stage.h"
 #include "core/inference.h"
-#include "core/penalty.h"
+#include "core/layers/penalty.h"
 
 namespace flexae {
 

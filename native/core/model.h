@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/device/precision.h"
-#include "core/layers.h"
+#include "core/layers/layers.h"
 #include "core/spec/layer_spec.h"
 #include "core/spec/model_config.h"
 

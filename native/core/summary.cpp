@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/optimizer.h"
+#include "core/optim/optimizer.h"
 #include "core/spec/layer_spec.h"
 
 namespace flexae {

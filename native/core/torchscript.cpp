@@ -7,9 +7,9 @@
 #include <map>
 #include <sstream>
 
-#include "core/activation.h"
 #include "core/base/error.h"
 #include "core/files/atomic_file.h"
+#include "core/layers/activation.h"
 #include "core/model_file.h"
 
 namespace flexae {

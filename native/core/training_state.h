@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/loss.h"
+#include "core/loss/loss.h"
 
 namespace flexae {
 

@@ -8,7 +8,7 @@
 
 #include "core/augment.h"
 #include "core/device/device.h"
-#include "core/images.h"
+#include "core/tensor/scale_images.h"
 
 namespace flexae {
 

@@ -11,9 +11,9 @@
 #include "core/bad_number.h"
 #include "core/device/precision.h"
 #include "core/device_step.h"
-#include "core/loss.h"
+#include "core/loss/loss.h"
 #include "core/model.h"
-#include "core/optimizer.h"
+#include "core/optim/optimizer.h"
 #include "core/trainer_config.h"
 
 namespace flexae {

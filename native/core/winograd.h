@@ -6,7 +6,7 @@
 
 #include "core/base/math.h"
 #include "core/panels.h"
-#include "core/scratch_buffer.h"
+#include "core/tensor/scratch_buffer.h"
 #include "core/windows.h"
 
 namespace flexae {

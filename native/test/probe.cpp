@@ -17,17 +17,17 @@
 #include <utility>
 #include <vector>
 
-#include "core/activation.h"
 #include "core/base/json.h"
 #include "core/files/safetensors.h"
-#include "core/images.h"
-#include "core/initializer.h"
-#include "core/loss.h"
+#include "core/layers/activation.h"
+#include "core/layers/initializer.h"
+#include "core/layers/penalty.h"
+#include "core/loss/loss.h"
 #include "core/model.h"
-#include "core/optimizer.h"
-#include "core/penalty.h"
+#include "core/optim/optimizer.h"
 #include "core/spec/model_config.h"
 #include "core/spec/model_config_json.h"
+#include "core/tensor/scale_images.h"
 #include "core/torchscript.h"
 
 namespace {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/loss.h"
-#include "core/optimizer.h"
+#include "core/loss/loss.h"
+#include "core/optim/optimizer.h"
 #include "core/training_step.h"
 
 namespace flexae {

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/activation.h"
+#include "core/layers/activation.h"
 #include "core/model.h"
 
 namespace flexae {

@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "core/scratch_buffer.h"
+#include "core/tensor/scratch_buffer.h"
 
 namespace flexae {
 namespace {

@@ -17,7 +17,7 @@
 
 #include "core/augment.h"
 #include "core/base/error.h"
-#include "core/images.h"
+#include "core/tensor/scale_images.h"
 #include "core/training_step.h"
 
 // A CPU runs here what is written for an accelerator: the same operations on the same fixed memory.

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "core/activation.h"
-#include "core/scratch_buffer.h"
+#include "core/layers/activation.h"
+#include "core/tensor/scratch_buffer.h"
 
 namespace flexae {
 namespace {

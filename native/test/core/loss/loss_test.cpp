@@ -1,11 +1,11 @@
-#include "core/loss.h"
+#include "core/loss/loss.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <memory>
 
-#include "core/images.h"
+#include "core/tensor/scale_images.h"
 
 namespace flexae {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/penalty.h"
+#include "core/layers/penalty.h"
 
 #include <ATen/ATen.h>
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "core/value.h"
+#include "core/tensor/activations.h"
 
 namespace flexae {
 

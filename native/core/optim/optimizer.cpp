@@ -1,4 +1,4 @@
-#include "core/optimizer.h"
+#include "core/optim/optimizer.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

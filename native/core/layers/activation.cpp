@@ -1,4 +1,4 @@
-#include "core/activation.h"
+#include "core/layers/activation.h"
 
 #include <ATen/ATen.h>
 

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "core/device/precision.h"
-#include "core/gradient.h"
-#include "core/initializer.h"
+#include "core/layers/initializer.h"
 #include "core/spec/layer_spec.h"
 #include "core/spec/model_config.h"
-#include "core/value.h"
+#include "core/tensor/activations.h"
+#include "core/tensor/gradient.h"
 
 namespace flexae {
 

@@ -1,4 +1,4 @@
-#include "core/loss.h"
+#include "core/loss/loss.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -14,7 +14,7 @@
 #include "core/base/error.h"
 #include "core/base/parallel.h"
 #include "core/cpu/kernels/kernels.h"
-#include "core/scratch_buffer.h"
+#include "core/tensor/scratch_buffer.h"
 
 namespace flexae {
 

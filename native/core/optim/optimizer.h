@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "core/gradient.h"
 #include "core/spec/model_config.h"
+#include "core/tensor/gradient.h"
 
 namespace flexae {
 

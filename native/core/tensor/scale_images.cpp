@@ -1,4 +1,4 @@
-#include "core/images.h"
+#include "core/tensor/scale_images.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

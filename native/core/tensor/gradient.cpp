@@ -1,4 +1,4 @@
-#include "core/gradient.h"
+#include "core/tensor/gradient.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

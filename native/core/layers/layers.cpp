@@ -1,12 +1,12 @@
-#include "core/layers.h"
+#include "core/layers/layers.h"
 
 #include <ATen/ATen.h>
 
-#include "core/activation.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/dense_products.h"
-#include "core/penalty.h"
+#include "core/layers/activation.h"
+#include "core/layers/penalty.h"
 
 namespace flexae {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "core/initializer.h"
+#include "core/layers/initializer.h"
 #include "core/spec/model_config.h"
 
 namespace flexae {

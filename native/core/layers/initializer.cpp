@@ -1,4 +1,4 @@
-#include "core/initializer.h"
+#include "core/layers/initializer.h"
 
 #include <ATen/ATen.h>
 

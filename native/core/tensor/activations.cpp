@@ -1,11 +1,11 @@
-#include "core/value.h"
+#include "core/tensor/activations.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
 #include "core/cpu/kernels/kernels.h"
-#include "core/images.h"
-#include "core/scratch_buffer.h"
+#include "core/tensor/scale_images.h"
+#include "core/tensor/scratch_buffer.h"
 
 namespace flexae {
 
