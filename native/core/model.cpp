@@ -7,8 +7,8 @@
 
 #include "core/base/error.h"
 #include "core/base/random.h"
-#include "core/conv_stage.h"
-#include "core/inference.h"
+#include "core/cpu/conv_block.h"
+#include "core/cpu/inference.h"
 #include "core/layers/penalty.h"
 
 namespace flexae {

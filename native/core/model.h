@@ -22,7 +22,7 @@ class Autoencoder {
   /// Initializes the weights from `seed` on the CPU, then moves them: the same on every device.
   /// Throws Error(kConfig) as make_layers() does.
   /// `stages` lets a CPU take convolutions, normalizations and poolings together (see
-  /// conv_stage.h).
+  /// conv_block.h).
   Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
               Precision precision = Precision::kFp32, bool stages = true);
 

@@ -4,7 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/random.h"
-#include "core/dense_products.h"
+#include "core/cpu/dense.h"
 #include "core/layers/activation.h"
 #include "core/layers/penalty.h"
 

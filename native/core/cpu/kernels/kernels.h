@@ -121,7 +121,7 @@ struct ValueKernels {
   /// y = x
   void (*store)(const float* x, T* y, int64_t n);
 
-  /// Combinations of pixels (see winograd.h): out[i] = a[i] + sign·b[i] for i < n; for `count`
+  /// Combinations of pixels (see winograd_2d.h): out[i] = a[i] + sign·b[i] for i < n; for `count`
   /// tiles, t·step behind a and b, and t·out_step behind out.
   void (*combine_wide)(const T* a, const T* b, float sign, float* out, int64_t count, int64_t step,
                        int64_t out_step, int64_t n);
@@ -149,7 +149,7 @@ struct Kernels {
   ValueKernels<float> fp32;
   ValueKernels<Bf16> bf16;
 
-  /// Three combinations of a line (see line_winograd.h): with a = x[i], b = x[i + stride] and c =
+  /// Three combinations of a line (see winograd_1d.h): with a = x[i], b = x[i + stride] and c =
   /// x[i + 2·stride], first[i] = a − (has_three[i] ? c : b), second[i] = a + (has_three[i] ? b : 0)
   /// and third[i] = b − a, for i < n.
   void (*combine_line)(const float* x, int64_t stride, const float* has_three, int64_t n,

@@ -1,4 +1,4 @@
-#include "core/convolution.h"
+#include "core/cpu/convolution.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

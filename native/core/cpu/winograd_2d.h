@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "core/base/math.h"
-#include "core/panels.h"
+#include "core/cpu/conv_geometry.h"
+#include "core/cpu/packed_weight.h"
 #include "core/tensor/scratch_buffer.h"
-#include "core/windows.h"
 
 namespace flexae {
 

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/panels.h"
-#include "core/windows.h"
+#include "core/cpu/conv_geometry.h"
+#include "core/cpu/packed_weight.h"
 
 namespace flexae {
 

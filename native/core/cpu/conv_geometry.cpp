@@ -1,4 +1,4 @@
-#include "core/windows.h"
+#include "core/cpu/conv_geometry.h"
 
 #include <cstring>
 

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "core/panels.h"
+#include "core/cpu/packed_weight.h"
 #include "core/tensor/gradient.h"
 #include "core/tensor/scratch_buffer.h"
 

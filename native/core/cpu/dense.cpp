@@ -1,4 +1,4 @@
-#include "core/dense_products.h"
+#include "core/cpu/dense.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/base/math.h"
-#include "core/convolution.h"
+#include "core/cpu/convolution.h"
 #include "core/cpu/kernels/kernels.h"
 
 namespace flexae {

@@ -1,4 +1,4 @@
-#include "core/conv_stage.h"
+#include "core/cpu/conv_block.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>

@@ -3,16 +3,16 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/panels.h"
+#include "core/cpu/conv_geometry.h"
+#include "core/cpu/packed_weight.h"
 #include "core/tensor/scratch_buffer.h"
-#include "core/windows.h"
 
 namespace flexae {
 
 /// The grid of a convolution of images with few channels, with fewer multiplications, in fp32: as
-/// Winograd does it (see winograd.h), but only along lines, two cells at a time. Where pixels have
-/// too few channels to combine them tile by tile, whole lines are combined instead, three ways:
-/// pixels less those one or two strides behind, pixels plus and pixels less those one stride
+/// Winograd does it (see winograd_2d.h), but only along lines, two cells at a time. Where pixels
+/// have too few channels to combine them tile by tile, whole lines are combined instead, three
+/// ways: pixels less those one or two strides behind, pixels plus and pixels less those one stride
 /// behind. A 5×5 window at a stride of 2 takes 35 multiplications a cell instead of 50 for two,
 /// and results differ from the direct way's by rounding.
 class LineWinograd {

@@ -1,4 +1,4 @@
-#include "core/row_pooling.h"
+#include "core/cpu/pooling.h"
 
 #include <algorithm>
 #include <cmath>

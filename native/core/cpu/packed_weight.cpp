@@ -1,4 +1,4 @@
-#include "core/panels.h"
+#include "core/cpu/packed_weight.h"
 
 #include <ATen/Parallel.h>
 

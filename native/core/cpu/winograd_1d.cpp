@@ -1,4 +1,4 @@
-#include "core/line_winograd.h"
+#include "core/cpu/winograd_1d.h"
 
 #include <algorithm>
 #include <array>
@@ -29,8 +29,8 @@ bool LineWinograd::pays(const Windows& windows) {
 }
 
 LineWinograd::LineWinograd(const Windows& windows) : windows_(windows) {
-  // With two cells y₀ = s₀ + s₁ + s₂ and y₁ = s₁ − s₂ − s₃ (see winograd.cpp). s₀ and s₃ take the
-  // first combination of a line, a stride apart, s₁ the second and s₂ the third.
+  // With two cells y₀ = s₀ + s₁ + s₂ and y₁ = s₁ − s₂ − s₃ (see winograd_2d.cpp). s₀ and s₃ take
+  // the first combination of a line, a stride apart, s₁ the second and s₂ the third.
   const int64_t s = stride();
   const int64_t l = line();
   const std::array<int64_t, kSums> offsets{0, l + s, 2 * l + s, s};

@@ -1,4 +1,4 @@
-#include "core/scatter.h"
+#include "core/cpu/backward_data.h"
 
 #include <ATen/Parallel.h>
 

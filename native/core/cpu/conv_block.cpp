@@ -1,4 +1,4 @@
-#include "core/conv_stage.h"
+#include "core/cpu/conv_block.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -11,11 +11,11 @@
 
 #include "core/base/math.h"
 #include "core/base/parallel.h"
-#include "core/convolution.h"
+#include "core/cpu/conv_geometry.h"
+#include "core/cpu/convolution.h"
 #include "core/cpu/kernels/kernels.h"
-#include "core/row_pooling.h"
+#include "core/cpu/pooling.h"
 #include "core/tensor/scratch_buffer.h"
-#include "core/windows.h"
 
 namespace flexae {
 namespace {

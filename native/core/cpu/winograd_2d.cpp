@@ -1,4 +1,4 @@
-#include "core/winograd.h"
+#include "core/cpu/winograd_2d.h"
 
 #include <ATen/Parallel.h>
 

@@ -1,4 +1,4 @@
-#include "core/inference.h"
+#include "core/cpu/inference.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>

@@ -1,4 +1,4 @@
-#include "core/dense_products.h"
+#include "core/cpu/dense.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

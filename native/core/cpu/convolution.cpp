@@ -1,4 +1,4 @@
-#include "core/convolution.h"
+#include "core/cpu/convolution.h"
 
 #include <algorithm>
 #include <array>
@@ -6,8 +6,8 @@
 
 #include "core/base/cpu_info.h"
 #include "core/base/math.h"
+#include "core/cpu/gemm.h"
 #include "core/cpu/kernels/kernels.h"
-#include "core/gemm.h"
 
 namespace flexae {
 namespace {

@@ -3,12 +3,12 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/line_winograd.h"
-#include "core/panels.h"
-#include "core/scatter.h"
+#include "core/cpu/backward_data.h"
+#include "core/cpu/conv_geometry.h"
+#include "core/cpu/packed_weight.h"
+#include "core/cpu/winograd_1d.h"
+#include "core/cpu/winograd_2d.h"
 #include "core/tensor/scratch_buffer.h"
-#include "core/windows.h"
-#include "core/winograd.h"
 
 namespace flexae {
 
