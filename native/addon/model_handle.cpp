@@ -19,8 +19,8 @@
 #include "core/device/precision.h"
 #include "core/device_feed.h"
 #include "core/loss/loss.h"
-#include "core/script_model.h"
-#include "core/summary.h"
+#include "core/model/loaded_model.h"
+#include "core/model/summary.h"
 #include "core/tensor/scale_images.h"
 
 namespace flexae::addon {

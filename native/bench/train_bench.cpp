@@ -31,8 +31,8 @@
 #include "core/cpu/kernels/kernels.h"
 #include "core/device/device.h"
 #include "core/files/safetensors.h"
+#include "core/model/summary.h"
 #include "core/spec/model_config.h"
-#include "core/summary.h"
 
 namespace {
 

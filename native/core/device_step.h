@@ -13,7 +13,7 @@
 #include "core/bad_number.h"
 #include "core/device/graph.h"
 #include "core/loss/loss.h"
-#include "core/model.h"
+#include "core/model/autoencoder.h"
 #include "core/optim/optimizer.h"
 #include "core/trainer_config.h"
 

@@ -19,7 +19,7 @@
 #include "core/checkpoint_writer.h"
 #include "core/device/device.h"
 #include "core/device_feed.h"
-#include "core/torchscript.h"
+#include "core/export/torchscript.h"
 #include "core/training_step.h"
 
 namespace flexae {

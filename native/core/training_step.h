@@ -12,7 +12,7 @@
 #include "core/device/precision.h"
 #include "core/device_step.h"
 #include "core/loss/loss.h"
-#include "core/model.h"
+#include "core/model/autoencoder.h"
 #include "core/optim/optimizer.h"
 #include "core/trainer_config.h"
 

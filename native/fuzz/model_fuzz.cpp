@@ -7,7 +7,7 @@
 
 #include "core/base/error.h"
 #include "core/files/safetensors.h"
-#include "core/model_file.h"
+#include "core/model/model_file.h"
 
 namespace {
 

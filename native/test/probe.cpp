@@ -18,17 +18,17 @@
 #include <vector>
 
 #include "core/base/json.h"
+#include "core/export/torchscript.h"
 #include "core/files/safetensors.h"
 #include "core/layers/activation.h"
 #include "core/layers/initializer.h"
 #include "core/layers/penalty.h"
 #include "core/loss/loss.h"
-#include "core/model.h"
+#include "core/model/autoencoder.h"
 #include "core/optim/optimizer.h"
 #include "core/spec/model_config.h"
 #include "core/spec/model_config_json.h"
 #include "core/tensor/scale_images.h"
-#include "core/torchscript.h"
 
 namespace {
 

@@ -12,8 +12,8 @@
 #include "core/checkpoint.h"
 #include "core/files/atomic_file.h"
 #include "core/files/folder_lock.h"
-#include "core/model_file.h"
-#include "core/script_model.h"
+#include "core/model/loaded_model.h"
+#include "core/model/model_file.h"
 #include "test/core/temporary_folder.h"
 #include "training_support.h"
 

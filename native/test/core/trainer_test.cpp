@@ -12,7 +12,7 @@
 
 #include "core/base/error.h"
 #include "core/files/safetensors.h"
-#include "core/script_model.h"
+#include "core/model/loaded_model.h"
 #include "test/core/temporary_folder.h"
 #include "training_support.h"
 

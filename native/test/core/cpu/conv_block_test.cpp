@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "core/layers/activation.h"
-#include "core/model.h"
+#include "core/model/autoencoder.h"
 
 namespace flexae {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "core/base/error.h"
-#include "core/summary.h"
+#include "core/model/summary.h"
 
 namespace flexae {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/torchscript.h"
+#include "core/export/torchscript.h"
 
 #include <ATen/ATen.h>
 #include <torch/csrc/jit/api/module.h>
@@ -10,7 +10,7 @@
 #include "core/base/error.h"
 #include "core/files/atomic_file.h"
 #include "core/layers/activation.h"
-#include "core/model_file.h"
+#include "core/model/model_file.h"
 
 namespace flexae {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/model.h"
+#include "core/model/autoencoder.h"
 
 #include <ATen/ATen.h>
 

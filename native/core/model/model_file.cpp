@@ -1,4 +1,4 @@
-#include "core/model_file.h"
+#include "core/model/model_file.h"
 
 #include <ATen/ATen.h>
 #include <caffe2/serialize/inline_container.h>

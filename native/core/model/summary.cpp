@@ -1,4 +1,4 @@
-#include "core/summary.h"
+#include "core/model/summary.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "core/script_model.h"
+#include "core/model/loaded_model.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -12,7 +12,7 @@
 #include "core/base/allocator.h"
 #include "core/base/error.h"
 #include "core/files/atomic_file.h"
-#include "core/model_file.h"
+#include "core/model/model_file.h"
 #include "core/spec/layer_spec.h"
 
 namespace flexae {
