@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/spec/model_config.h"
-#include "core/trainer.h"
+#include "core/train/trainer.h"
 #include "data/decode.h"
 #include "data/image_cache.h"
 #include "data/image_source.h"

@@ -14,8 +14,8 @@
 #include "addon/threaded.h"
 #include "addon/values.h"
 #include "core/base/error.h"
-#include "core/benchmark.h"
 #include "core/cpu/kernels/kernels.h"
+#include "core/train/benchmark.h"
 
 namespace flexae::addon {
 namespace {

@@ -17,11 +17,11 @@
 #include "core/base/error.h"
 #include "core/device/device.h"
 #include "core/device/precision.h"
-#include "core/device_feed.h"
 #include "core/loss/loss.h"
 #include "core/model/loaded_model.h"
 #include "core/model/summary.h"
 #include "core/tensor/scale_images.h"
+#include "core/train/feed/device_feed.h"
 
 namespace flexae::addon {
 namespace {

@@ -7,8 +7,8 @@
 #include "addon/async.h"
 #include "addon/errors.h"
 #include "addon/values.h"
-#include "core/checkpoint.h"
 #include "core/files/folder_lock.h"
+#include "core/train/checkpoint/checkpoint.h"
 
 namespace flexae::addon {
 

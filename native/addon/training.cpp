@@ -17,7 +17,7 @@
 #include "addon/values.h"
 #include "core/base/error.h"
 #include "core/device/device.h"
-#include "core/trainer.h"
+#include "core/train/trainer.h"
 #include "data/path_text.h"
 
 namespace flexae::addon {

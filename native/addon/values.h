@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/loss/loss.h"
-#include "core/training_state.h"
+#include "core/train/checkpoint/training_state.h"
 
 namespace flexae::addon {
 

@@ -27,12 +27,12 @@
 #include "core/base/cpu_info.h"
 #include "core/base/error.h"
 #include "core/base/json.h"
-#include "core/benchmark.h"
 #include "core/cpu/kernels/kernels.h"
 #include "core/device/device.h"
 #include "core/files/safetensors.h"
 #include "core/model/summary.h"
 #include "core/spec/model_config.h"
+#include "core/train/benchmark.h"
 
 namespace {
 

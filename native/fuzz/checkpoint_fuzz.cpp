@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "core/base/error.h"
-#include "core/checkpoint.h"
 #include "core/files/safetensors.h"
+#include "core/train/checkpoint/checkpoint.h"
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/checkpoint.h"
+#include "core/train/checkpoint/checkpoint.h"
 
 namespace flexae {
 

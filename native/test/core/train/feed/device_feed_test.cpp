@@ -1,4 +1,4 @@
-#include "core/device_feed.h"
+#include "core/train/feed/device_feed.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

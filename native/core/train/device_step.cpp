@@ -1,4 +1,4 @@
-#include "core/device_step.h"
+#include "core/train/device_step.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/Event.h>
@@ -9,9 +9,9 @@
 #include <string_view>
 #include <utility>
 
-#include "core/augment.h"
 #include "core/base/error.h"
 #include "core/tensor/scale_images.h"
+#include "core/train/augment.h"
 
 namespace flexae {
 namespace {

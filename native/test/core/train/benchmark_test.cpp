@@ -1,4 +1,4 @@
-#include "core/benchmark.h"
+#include "core/train/benchmark.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "core/base/error.h"
-#include "core/synthetic.h"
+#include "core/train/synthetic.h"
 
 namespace flexae {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/augment.h"
+#include "core/train/augment.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

@@ -1,4 +1,4 @@
-#include "core/benchmark.h"
+#include "core/train/benchmark.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -14,9 +14,9 @@
 #include "core/base/cpu_info.h"
 #include "core/base/error.h"
 #include "core/device/device.h"
-#include "core/synthetic.h"
 #include "core/tensor/scale_images.h"
-#include "core/trainer.h"
+#include "core/train/synthetic.h"
+#include "core/train/trainer.h"
 
 namespace flexae {
 namespace {

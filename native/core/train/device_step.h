@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "core/bad_number.h"
 #include "core/device/graph.h"
 #include "core/loss/loss.h"
 #include "core/model/autoencoder.h"
 #include "core/optim/optimizer.h"
-#include "core/trainer_config.h"
+#include "core/train/non_finite.h"
+#include "core/train/trainer_config.h"
 
 namespace flexae {
 

@@ -1,4 +1,4 @@
-#include "core/checkpoint_writer.h"
+#include "core/train/checkpoint/checkpoint_writer.h"
 
 #include <algorithm>
 #include <chrono>

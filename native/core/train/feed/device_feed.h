@@ -8,8 +8,8 @@
 #include <optional>
 #include <vector>
 
-#include "core/batch_source.h"
-#include "core/resident_set.h"
+#include "core/train/feed/batch_source.h"
+#include "core/train/feed/resident_set.h"
 
 namespace flexae {
 

@@ -1,4 +1,4 @@
-#include "core/checkpoint.h"
+#include "core/train/checkpoint/checkpoint.h"
 
 #include <ATen/ATen.h>
 

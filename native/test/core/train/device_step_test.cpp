@@ -1,4 +1,4 @@
-#include "core/device_step.h"
+#include "core/train/device_step.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -15,10 +15,10 @@
 #include <utility>
 #include <vector>
 
-#include "core/augment.h"
 #include "core/base/error.h"
 #include "core/tensor/scale_images.h"
-#include "core/training_step.h"
+#include "core/train/augment.h"
+#include "core/train/training_step.h"
 
 // A CPU runs here what is written for an accelerator: the same operations on the same fixed memory.
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/training_step.h"
+#include "core/train/training_step.h"
 
 namespace flexae {
 

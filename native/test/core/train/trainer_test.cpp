@@ -1,4 +1,4 @@
-#include "core/trainer.h"
+#include "core/train/trainer.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

@@ -10,7 +10,7 @@
 #include "core/base/error.h"
 #include "core/loss/loss.h"
 #include "core/optim/optimizer.h"
-#include "core/training_step.h"
+#include "core/train/training_step.h"
 
 namespace flexae {
 namespace {

@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <string>
 
-#include "core/batch_source.h"
 #include "core/device/precision.h"
-#include "core/trainer_config.h"
-#include "core/training_state.h"
+#include "core/train/checkpoint/training_state.h"
+#include "core/train/feed/batch_source.h"
+#include "core/train/trainer_config.h"
 
 namespace flexae {
 

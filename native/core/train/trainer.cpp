@@ -1,4 +1,4 @@
-#include "core/trainer.h"
+#include "core/train/trainer.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -15,12 +15,12 @@
 #include "core/base/cpu_info.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
-#include "core/checkpoint.h"
-#include "core/checkpoint_writer.h"
 #include "core/device/device.h"
-#include "core/device_feed.h"
 #include "core/export/torchscript.h"
-#include "core/training_step.h"
+#include "core/train/checkpoint/checkpoint.h"
+#include "core/train/checkpoint/checkpoint_writer.h"
+#include "core/train/feed/device_feed.h"
+#include "core/train/training_step.h"
 
 namespace flexae {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/resident_set.h"
+#include "core/train/feed/resident_set.h"
 
 #include <ATen/ATen.h>
 

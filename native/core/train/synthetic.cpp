@@ -1,4 +1,4 @@
-#include "core/synthetic.h"
+#include "core/train/synthetic.h"
 
 #include <ATen/ATen.h>
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/base/random.h"
-#include "core/batch_source.h"
-#include "core/trainer.h"
+#include "core/train/feed/batch_source.h"
+#include "core/train/trainer.h"
 
 namespace flexae {
 

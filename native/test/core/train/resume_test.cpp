@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/checkpoint.h"
 #include "core/files/atomic_file.h"
 #include "core/files/folder_lock.h"
 #include "core/model/loaded_model.h"
 #include "core/model/model_file.h"
+#include "core/train/checkpoint/checkpoint.h"
 #include "test/core/temporary_folder.h"
 #include "training_support.h"
 

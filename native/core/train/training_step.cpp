@@ -1,4 +1,4 @@
-#include "core/training_step.h"
+#include "core/train/training_step.h"
 
 #include <ATen/ATen.h>
 
@@ -6,9 +6,9 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "core/augment.h"
 #include "core/device/device.h"
 #include "core/tensor/scale_images.h"
+#include "core/train/augment.h"
 
 namespace flexae {
 

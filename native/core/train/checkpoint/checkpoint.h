@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/training_state.h"
+#include "core/train/checkpoint/training_state.h"
 
 namespace flexae {
 
