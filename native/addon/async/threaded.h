@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "addon/worker.h"
+#include "addon/async/worker.h"
 #include "core/base/error.h"
 
 namespace flexae::addon {

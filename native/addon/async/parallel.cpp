@@ -1,4 +1,4 @@
-#include "addon/parallel.h"
+#include "addon/async/parallel.h"
 
 #include <algorithm>
 #include <atomic>

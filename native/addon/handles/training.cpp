@@ -1,4 +1,4 @@
-#include "addon/training.h"
+#include "addon/handles/training.h"
 
 #include <unistd.h>
 
@@ -12,9 +12,9 @@
 #include <thread>
 #include <utility>
 
-#include "addon/arguments.h"
-#include "addon/errors.h"
-#include "addon/values.h"
+#include "addon/convert/arguments.h"
+#include "addon/convert/errors.h"
+#include "addon/convert/values.h"
 #include "core/base/error.h"
 #include "core/device/device.h"
 #include "core/train/trainer.h"

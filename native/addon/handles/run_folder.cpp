@@ -1,12 +1,12 @@
-#include "addon/run_folder.h"
+#include "addon/handles/run_folder.h"
 
 #include <memory>
 #include <string>
 
-#include "addon/arguments.h"
-#include "addon/async.h"
-#include "addon/errors.h"
-#include "addon/values.h"
+#include "addon/async/task.h"
+#include "addon/convert/arguments.h"
+#include "addon/convert/errors.h"
+#include "addon/convert/values.h"
 #include "core/files/folder_lock.h"
 #include "core/train/checkpoint/checkpoint.h"
 

@@ -1,4 +1,4 @@
-#include "addon/hosted.h"
+#include "addon/async/hosted.h"
 
 namespace flexae::addon {
 namespace {

@@ -1,4 +1,4 @@
-#include "addon/benchmark.h"
+#include "addon/handles/benchmark.h"
 
 #include <ATen/ATen.h>
 
@@ -8,11 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include "addon/arguments.h"
-#include "addon/async.h"
-#include "addon/hosted.h"
-#include "addon/threaded.h"
-#include "addon/values.h"
+#include "addon/async/hosted.h"
+#include "addon/async/task.h"
+#include "addon/async/threaded.h"
+#include "addon/convert/arguments.h"
+#include "addon/convert/values.h"
 #include "core/base/error.h"
 #include "core/cpu/kernels/kernels.h"
 #include "core/train/benchmark.h"

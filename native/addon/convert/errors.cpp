@@ -1,4 +1,4 @@
-#include "addon/errors.h"
+#include "addon/convert/errors.h"
 
 #include <c10/util/Exception.h>
 

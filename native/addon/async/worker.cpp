@@ -1,10 +1,10 @@
-#include "addon/worker.h"
+#include "addon/async/worker.h"
 
 #include <chrono>
 #include <thread>
 #include <utility>
 
-#include "addon/team.h"
+#include "addon/async/team.h"
 
 namespace flexae::addon {
 namespace {

@@ -1,4 +1,4 @@
-#include "addon/model_handle.h"
+#include "addon/handles/model.h"
 
 #include <ATen/ATen.h>
 #include <c10/core/GradMode.h>
@@ -9,11 +9,11 @@
 #include <utility>
 #include <vector>
 
-#include "addon/arguments.h"
-#include "addon/async.h"
-#include "addon/hosted.h"
-#include "addon/threaded.h"
-#include "addon/values.h"
+#include "addon/async/hosted.h"
+#include "addon/async/task.h"
+#include "addon/async/threaded.h"
+#include "addon/convert/arguments.h"
+#include "addon/convert/values.h"
 #include "core/base/error.h"
 #include "core/device/device.h"
 #include "core/device/precision.h"

@@ -1,4 +1,4 @@
-#include "addon/team.h"
+#include "addon/async/team.h"
 
 #ifdef _OPENMP
 #include <omp.h>

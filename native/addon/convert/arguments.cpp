@@ -1,11 +1,11 @@
-#include "addon/arguments.h"
+#include "addon/convert/arguments.h"
 
 #include <ATen/ATen.h>
 
 #include <cmath>
 #include <limits>
 
-#include "addon/team.h"
+#include "addon/async/team.h"
 #include "core/base/error.h"
 #include "data/cache_folder.h"
 #include "data/memory_source.h"

@@ -1,13 +1,13 @@
-#include "addon/check.h"
+#include "addon/handles/examine_images.h"
 
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "addon/arguments.h"
-#include "addon/async.h"
-#include "addon/parallel.h"
+#include "addon/async/parallel.h"
+#include "addon/async/task.h"
+#include "addon/convert/arguments.h"
 #include "core/base/error.h"
 #include "data/decode.h"
 

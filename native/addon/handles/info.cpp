@@ -1,4 +1,4 @@
-#include "addon/info.h"
+#include "addon/handles/info.h"
 
 #include <ATen/Version.h>
 

@@ -1,4 +1,4 @@
-#include "addon/values.h"
+#include "addon/convert/values.h"
 
 #include <ATen/ATen.h>
 

@@ -8,8 +8,8 @@
 #include <unordered_map>
 #include <utility>
 
-#include "addon/async.h"
-#include "addon/threaded.h"
+#include "addon/async/task.h"
+#include "addon/async/threaded.h"
 #include "core/base/error.h"
 
 namespace flexae::addon {

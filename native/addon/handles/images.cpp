@@ -1,4 +1,4 @@
-#include "addon/images.h"
+#include "addon/handles/images.h"
 
 #include <ATen/ATen.h>
 
@@ -8,10 +8,10 @@
 #include <variant>
 #include <vector>
 
-#include "addon/arguments.h"
-#include "addon/async.h"
-#include "addon/parallel.h"
-#include "addon/values.h"
+#include "addon/async/parallel.h"
+#include "addon/async/task.h"
+#include "addon/convert/arguments.h"
+#include "addon/convert/values.h"
 #include "core/base/error.h"
 #include "data/decode.h"
 #include "data/path_text.h"

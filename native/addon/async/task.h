@@ -6,8 +6,8 @@
 #include <optional>
 #include <utility>
 
-#include "addon/errors.h"
-#include "addon/team.h"
+#include "addon/async/team.h"
+#include "addon/convert/errors.h"
 
 namespace flexae::addon {
 
