@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/spec/model_config.h"
-#include "core/train/checkpoint/training_state.h"
+#include "core/tensor/named_tensors.h"
 
 namespace flexae {
 

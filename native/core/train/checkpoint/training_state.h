@@ -4,10 +4,10 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/loss/loss.h"
+#include "core/tensor/named_tensors.h"
 
 namespace flexae {
 
@@ -43,8 +43,6 @@ struct TrainingState {
   EpochProgress progress;       ///< Into epoch + 1.
   std::vector<EpochReport> history;
 };
-
-using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 /// A training at one instant, on the host and in memory of its own, so that it can be written while
 /// the training goes on. Nothing random needs storing (see random.h).
