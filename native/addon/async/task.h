@@ -6,8 +6,8 @@
 #include <optional>
 #include <utility>
 
-#include "addon/async/team.h"
 #include "addon/convert/errors.h"
+#include "core/base/thread_team.h"
 
 namespace flexae::addon {
 

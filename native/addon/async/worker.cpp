@@ -4,7 +4,7 @@
 #include <thread>
 #include <utility>
 
-#include "addon/async/team.h"
+#include "core/base/thread_team.h"
 
 namespace flexae::addon {
 namespace {

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "addon/async/team.h"
 #include "core/base/error.h"
+#include "core/base/thread_team.h"
 #include "data/cache_folder.h"
 #include "data/memory_source.h"
 #include "data/path_text.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-namespace flexae::addon {
+namespace flexae {
 
 /// Ends the threads that OpenMP keeps for the calling thread, which makes them again when it next
 /// computes. When they are more than the cores in the whole process, though all but one's sleep,
@@ -17,4 +17,4 @@ class TeamScope {
   ~TeamScope() { end_team(); }
 };
 
-}  // namespace flexae::addon
+}  // namespace flexae

@@ -1,10 +1,10 @@
-#include "addon/async/team.h"
+#include "core/base/thread_team.h"
 
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
-namespace flexae::addon {
+namespace flexae {
 
 void end_team() {
 #ifdef _OPENMP
@@ -13,4 +13,4 @@ void end_team() {
 #endif
 }
 
-}  // namespace flexae::addon
+}  // namespace flexae
