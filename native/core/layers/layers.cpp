@@ -4,9 +4,9 @@
 
 #include "core/base/error.h"
 #include "core/base/random.h"
-#include "core/cpu/dense.h"
 #include "core/layers/activation.h"
-#include "core/layers/penalty.h"
+#include "core/layers/dense.h"
+#include "core/layers/make_parameter.h"
 
 namespace flexae {
 namespace {
@@ -25,20 +25,6 @@ at::Tensor uncrop(const at::Tensor& grad, int64_t h, int64_t w) {
   return at::constant_pad_nd(grad, {0, w - grad.size(3), 0, h - grad.size(2)})
       .contiguous(kChannelsLast);
 }
-
-Parameter make_parameter(std::string name, WeightLayout layout, std::vector<int64_t> sizes,
-                         Initializer initializer, uint64_t bits) {
-  Parameter p;
-  p.name = std::move(name);
-  p.layout = layout;
-  p.initializer = initializer;
-  p.value = initialize(initializer, layout, sizes, bits);
-  if (sizes.size() == 4) p.value = p.value.contiguous(kChannelsLast);
-  return p;
-}
-
-/// The second weight of a layer must not repeat the first one's draws.
-constexpr uint64_t kBiasSalt = 0x5851f42d4c957f2dULL;
 
 class Conv : public Layer {
  public:
@@ -188,109 +174,6 @@ class BatchNorm : public Layer {
   double epsilon_;
   const Parameter* upstream_bias_ = nullptr;
   at::Tensor input_, output_, normalized_, mean_, invstd_;
-};
-
-class Dense : public Layer {
- public:
-  Dense(const LayerSpec& spec, const ModelConfig& config, uint64_t bits)
-      : Layer(spec), activity_(config.activity_regularizer) {
-    Parameter weight = make_parameter(spec.full_name() + ".weight", WeightLayout::kDense,
-                                      {spec.out.c, spec.in.c}, config.kernel_initializer, bits);
-    weight.regularizer = config.kernel_regularizer;
-    weight.constraint = config.kernel_constraint;
-    parameters_.push_back(std::move(weight));
-    if (spec.use_bias) {
-      Parameter bias = make_parameter(spec.full_name() + ".bias", WeightLayout::kBias, {spec.out.c},
-                                      config.bias_initializer, bits ^ kBiasSalt);
-      bias.regularizer = config.bias_regularizer;
-      bias.constraint = config.bias_constraint;
-      parameters_.push_back(std::move(bias));
-    }
-  }
-
-  Value forward(const Value& value, PassContext& context) override {
-    const at::Tensor x = value.dense();
-    const at::Tensor& weight = parameters_[0].value;
-    at::Tensor z = by_kernels(
-        x,
-        [&](auto& products) {
-          const at::Tensor vectors = x.contiguous();
-          return frozen_ ? products.infer(vectors, weight) : products.forward(vectors, weight);
-        },
-        [&] {
-          return at::mm(narrowed(x), narrowed(weight.to(x.scalar_type())).t()).to(x.scalar_type());
-        });
-    if (spec_.use_bias) z += parameters_[1].value;
-    const at::Tensor y = activate(z, spec_.activation);
-    if (activity_.active()) {
-      // Keras divides by the batch so that the strength does not depend on it.
-      const at::Tensor cost = penalty(y, activity_) / static_cast<double>(y.size(0));
-      context.activity_penalty =
-          context.activity_penalty.defined() ? context.activity_penalty + cost : cost;
-    }
-    if (context.training) {
-      input_ = x;
-      output_ = y;
-      if (needs_input(spec_.activation)) before_activation_ = z;
-    }
-    return y;
-  }
-
-  at::Tensor backward(const at::Tensor& grad, bool input_grad) override {
-    at::Tensor dy = grad;
-    if (activity_.active()) {
-      dy = dy + penalty_grad(output_, activity_) / static_cast<double>(output_.size(0));
-    }
-    const at::Tensor dz = activate_backward(dy, before_activation_, output_, spec_.activation);
-    const at::Tensor& weight = parameters_[0].value;
-    parameters_[0].grad = by_kernels(
-        dz,
-        [&](auto& products) {
-          return Gradient{{}, &products.weight_gradient(dz.contiguous(), input_.contiguous())};
-        },
-        [&] { return Gradient{at::mm(narrowed(dz).t(), narrowed(input_)).to(at::kFloat)}; });
-    if (spec_.use_bias) parameters_[1].grad.tensor = dz.sum(0, /*keepdim=*/false, at::kFloat);
-    at::Tensor dx;
-    if (input_grad) {
-      dx = by_kernels(
-          dz, [&](auto& products) { return products.input_gradient(dz.contiguous(), weight); },
-          [&] {
-            return at::mm(narrowed(dz), narrowed(weight.to(dz.scalar_type()))).to(dz.scalar_type());
-          });
-    }
-    release();
-    return dx;
-  }
-
-  void release() override {
-    input_.reset();
-    output_.reset();
-    before_activation_.reset();
-  }
-
- private:
-  [[nodiscard]] at::Tensor narrowed(const at::Tensor& t) const {
-    return precision_ == Precision::kBf16 ? t.to(at::kBFloat16) : t;
-  }
-
-  /// kernel(products) where the products of `t`'s type are this program's, aten() elsewhere.
-  template <typename Kernel, typename Aten>
-  auto by_kernels(const at::Tensor& t, Kernel kernel, Aten aten) -> decltype(aten()) {
-    const bool fits =
-        t.is_cpu() && t.scalar_type() == at::kFloat && parameters_[0].value.is_contiguous();
-    if (fits && precision_ == Precision::kFp32 && DenseProducts<float>::available()) {
-      return kernel(fp32_products_);
-    }
-    if (fits && precision_ == Precision::kBf16 && DenseProducts<Bf16>::available()) {
-      return kernel(bf16_products_);
-    }
-    return aten();
-  }
-
-  Regularizer activity_;
-  DenseProducts<float> fp32_products_;
-  DenseProducts<Bf16> bf16_products_;
-  at::Tensor input_, output_, before_activation_;
 };
 
 class Pool : public Layer {

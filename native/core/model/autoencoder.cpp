@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/random.h"
 #include "core/cpu/conv_block.h"
+#include "core/cpu/dense_layer.h"
 #include "core/cpu/inference.h"
 #include "core/layers/penalty.h"
 
@@ -49,7 +50,9 @@ Autoencoder::Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>
                                         precision, bits));
       i += length;
     } else {
-      layers_.push_back(make_layer(specs[i], config_, bits));
+      const bool by_hand = device.is_cpu() && specs[i].kind == LayerKind::kDense;
+      layers_.push_back(by_hand ? make_dense_layer(specs[i], config_, bits)
+                                : make_layer(specs[i], config_, bits));
       ++i;
     }
   }
