@@ -74,10 +74,18 @@ test.each([
   ["native/core/base/a.h", "#include <opencv2/core.hpp>", "native/core includes no OpenCV"],
   ["native/analysis/a.h", "#include <node_api.h>", "native/analysis includes no Node-API"],
   ["native/analysis/a.h", '#include "opencv2/core.hpp"', "native/analysis includes no OpenCV"],
-  ["native/data/a.h", "#include <napi.h>", "native/data includes no Node-API"],
+  ["native/data/formats/a.h", "#include <napi.h>", "native/data includes no Node-API"],
   ["native/core/base/a.h", '#include "data/b.h"', "native/core includes nothing besides itself"],
-  ["native/data/a.h", '#include "analysis/b.h"', "native/data includes native/core besides itself"],
-  ["native/data/a.h", '#include "addon/handles/b.h"', "native/data includes native/core besides"],
+  [
+    "native/data/formats/a.h",
+    '#include "analysis/b.h"',
+    "native/data includes native/core besides itself",
+  ],
+  [
+    "native/data/formats/a.h",
+    '#include "addon/handles/b.h"',
+    "native/data includes native/core besides",
+  ],
   ["native/core/base/a.h", '#include "test/probe.h"', "belongs to no part of the program"],
 ])("%s may not have %s", (file, line, rule) => {
   write("native/test/probe.h", "#pragma once");
