@@ -32,24 +32,24 @@ if(FLEXAE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   endif()
 endif()
 
-# Files named *_avx2.cpp, *_avx512.cpp and *_avx512bf16.cpp are compiled for those instructions and called only after
-# a check at run time. They must not share the precompiled header: its flags differ.
+# Files in a folder isa/ are compiled for the instructions that they are named after, and called only
+# after a check at run time. They must not share the precompiled header: its flags differ.
 function(flexae_set_isa)
   if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
     return()
   endif()
   foreach(_source IN LISTS ARGN)
     # What their loops need to be vectorized: no errno, no traps, reductions where they say so.
-    if(_source MATCHES "/kernels/kernels_")
+    if(_source MATCHES "/isa/[^/]+$")
       set_property(SOURCE "${_source}" APPEND PROPERTY COMPILE_OPTIONS
         -fno-math-errno -fno-trapping-math -fopenmp-simd)
       set_source_files_properties("${_source}" PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
     endif()
-    if(_source MATCHES "_avx2\\.cpp$")
+    if(_source MATCHES "/isa/avx2\\.cpp$")
       set(_flags -mavx2 -mfma -mf16c)
-    elseif(_source MATCHES "_avx512(bf16)?\\.cpp$")
+    elseif(_source MATCHES "/isa/avx512(bf16)?\\.cpp$")
       set(_flags -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mf16c)
-      if(_source MATCHES "bf16")
+      if(_source MATCHES "bf16\\.cpp$")
         list(APPEND _flags -mavx512bf16)
       endif()
     else()

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The linters: Biome, tsc, clang-format and clang-tidy. With --fix, formats instead of complaining.
+// The linters: Biome, tsc, the order of rooms, clang-format and clang-tidy. With --fix, formats
+// instead of complaining.
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -114,7 +115,11 @@ async function main() {
         runShown("clang-format", [...(values.fix ? ["-i"] : ["--dry-run", "-Werror"]), ...sources]),
     ],
   ];
-  if (!values.fix) linters.push(["tsc", () => runShown(bin("tsc"), ["-p", "tsconfig.check.json"])]);
+  if (!values.fix) {
+    linters.push(["tsc", () => runShown(bin("tsc"), ["-p", "tsconfig.check.json"])]);
+    const rooms = path.join(root, "scripts/lint/rooms.mjs");
+    linters.push(["rooms", () => runShown(process.execPath, [rooms])]);
+  }
   if (tidy) linters.push(["clang-tidy", runTidy]);
 
   let failed = false;

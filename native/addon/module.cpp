@@ -1,12 +1,12 @@
 #include <napi.h>
 
-#include "addon/benchmark.h"
-#include "addon/check.h"
-#include "addon/images.h"
-#include "addon/info.h"
-#include "addon/model_handle.h"
-#include "addon/run_folder.h"
-#include "addon/training.h"
+#include "addon/handles/benchmark.h"
+#include "addon/handles/examine_images.h"
+#include "addon/handles/images.h"
+#include "addon/handles/info.h"
+#include "addon/handles/model.h"
+#include "addon/handles/run_folder.h"
+#include "addon/handles/training.h"
 
 namespace {
 

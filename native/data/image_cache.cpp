@@ -7,7 +7,7 @@
 #include <set>
 #include <utility>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "data/cache_folder.h"
 #include "data/disk_store.h"
 #include "data/ram_store.h"

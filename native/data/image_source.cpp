@@ -11,7 +11,7 @@
 #include <optional>
 #include <system_error>
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace flexae {
 namespace {

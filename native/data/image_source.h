@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/batch_source.h"
+#include "core/train/feed/batch_source.h"
 #include "data/image_store.h"
 
 namespace flexae {

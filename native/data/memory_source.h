@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/batch_source.h"
+#include "core/train/feed/batch_source.h"
 
 namespace flexae {
 

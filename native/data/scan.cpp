@@ -13,7 +13,7 @@
 #include <system_error>
 #include <utility>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "data/path_text.h"
 
 namespace flexae {

@@ -7,9 +7,9 @@
 #include <string>
 #include <string_view>
 
-#include "core/checkpoint.h"
-#include "core/error.h"
-#include "core/safetensors.h"
+#include "core/base/error.h"
+#include "core/files/safetensors.h"
+#include "core/train/checkpoint/checkpoint.h"
 
 namespace {
 

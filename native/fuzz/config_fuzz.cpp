@@ -4,10 +4,10 @@
 #include <string>
 #include <string_view>
 
-#include "core/config_json.h"
-#include "core/error.h"
-#include "core/json.h"
-#include "core/layer_list.h"
+#include "core/base/error.h"
+#include "core/base/json.h"
+#include "core/spec/layer_spec.h"
+#include "core/spec/model_config_json.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);

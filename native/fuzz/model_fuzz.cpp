@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "core/error.h"
-#include "core/model_file.h"
-#include "core/safetensors.h"
+#include "core/base/error.h"
+#include "core/files/safetensors.h"
+#include "core/model/model_file.h"
 
 namespace {
 

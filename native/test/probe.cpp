@@ -17,18 +17,18 @@
 #include <utility>
 #include <vector>
 
-#include "core/activation.h"
-#include "core/config.h"
-#include "core/config_json.h"
-#include "core/images.h"
-#include "core/initializer.h"
-#include "core/json.h"
-#include "core/loss.h"
-#include "core/model.h"
-#include "core/optimizer.h"
-#include "core/penalty.h"
-#include "core/safetensors.h"
-#include "core/torchscript.h"
+#include "core/base/json.h"
+#include "core/export/torchscript.h"
+#include "core/files/safetensors.h"
+#include "core/layers/activation.h"
+#include "core/layers/initializer.h"
+#include "core/layers/penalty.h"
+#include "core/loss/loss.h"
+#include "core/model/autoencoder.h"
+#include "core/optim/optimizer.h"
+#include "core/spec/model_config.h"
+#include "core/spec/model_config_json.h"
+#include "core/tensor/scale_images.h"
 
 namespace {
 

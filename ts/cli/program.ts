@@ -12,16 +12,8 @@ import {
   type Parameter,
 } from "../config/parameters.js";
 import { VERSION } from "../version.js";
-import { type Arguments, type Flag, splitArguments } from "./argv.js";
-
-/** What a command is given. */
-export interface Invocation {
-  flags: ReadonlyMap<string, Flag>;
-  /** The config file, if one was given. */
-  config: string | undefined;
-  json: boolean;
-  debug: boolean;
-}
+import { type Arguments, splitArguments } from "./argv.js";
+import type { Invocation } from "./invocation.js";
 
 type ShownParameters = (parameter: Parameter) => boolean;
 

@@ -1,6 +1,6 @@
 import { readConfigFile } from "../config/file.js";
 import { type Layer, resolveSettings, type Settings } from "../config/resolve.js";
-import type { Invocation } from "./program.js";
+import type { Invocation } from "./invocation.js";
 
 /** What a command line and its config file set; the later layers win. */
 export function layersOf(invocation: Invocation): Layer[] {

@@ -8,9 +8,9 @@
 #include <filesystem>
 #include <span>
 
-#include "core/atomic_file.h"
-#include "core/error.h"
-#include "core/safetensors.h"
+#include "core/base/error.h"
+#include "core/files/atomic_file.h"
+#include "core/files/safetensors.h"
 
 namespace flexae::cuda {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "core/base/math.h"
 #include "core/cuda/runtime.h"
-#include "core/rounding.h"
 
 namespace flexae::cuda {
 namespace {
@@ -50,9 +50,12 @@ bool NarrowConv::takes(int64_t kernel, int64_t stride, int64_t channels, int64_t
 }
 
 std::vector<std::string> NarrowConv::macros(bool bf16) const {
-  return {"STORAGE_BF16=" + std::to_string(bf16 ? 1 : 0), "KERNEL=" + std::to_string(kernel_),
-          "STRIDE=" + std::to_string(stride_),            "CHANNELS=" + std::to_string(channels_),
-          "CELLS=" + std::to_string(cells_),              "VECTOR=" + std::to_string(vector(bf16))};
+  return {"STORAGE_BF16=" + std::to_string(bf16 ? 1 : 0),
+          "KERNEL=" + std::to_string(kernel_),
+          "STRIDE=" + std::to_string(stride_),
+          "CHANNELS=" + std::to_string(channels_),
+          "CELLS=" + std::to_string(cells_),
+          "VECTOR=" + std::to_string(vector(bf16))};
 }
 
 NarrowConv::Launch NarrowConv::gather_launch(int64_t n, int64_t rows, int64_t columns,
@@ -98,9 +101,8 @@ at::Tensor NarrowConv::scatter(const at::Tensor& given, const at::Tensor& weight
   const Launch l = scatter_launch(cells.size(0), blocks_y, blocks_x, narrow(cells));
   send(Program::get("narrow", macros(narrow(cells))), "scatter", l.grid, l.block, cells, factors,
        image, static_cast<long long>(l.tiles), static_cast<int>(height), static_cast<int>(width),
-       static_cast<int>(cells.size(2)), static_cast<int>(cells.size(3)),
-       static_cast<int>(blocks_y), static_cast<int>(blocks_x), static_cast<int>(pad_y_),
-       static_cast<int>(pad_x_));
+       static_cast<int>(cells.size(2)), static_cast<int>(cells.size(3)), static_cast<int>(blocks_y),
+       static_cast<int>(blocks_x), static_cast<int>(pad_y_), static_cast<int>(pad_x_));
   return image;
 }
 
@@ -108,8 +110,7 @@ at::Tensor NarrowConv::weight_gradient(const at::Tensor& given_image,
                                        const at::Tensor& given_cells) const {
   const at::Tensor image = channels_last(given_image);
   const at::Tensor cells = channels_last(given_cells.to(image.scalar_type()));
-  const Launch l =
-      gradient_launch(image.size(0), cells.size(2), cells.size(3), narrow(image));
+  const Launch l = gradient_launch(image.size(0), cells.size(2), cells.size(3), narrow(image));
   const auto options = at::TensorOptions().dtype(at::kFloat).device(image.device());
   const at::Tensor partials = at::empty({l.grid[0], weights()}, options);
   const at::Tensor gradient = at::empty({cells_, kernel_, kernel_, channels_}, options);

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "core/base/math.h"
 #include "core/cuda/runtime.h"
-#include "core/rounding.h"
 
 namespace flexae::cuda {
 namespace {
@@ -126,11 +126,11 @@ at::Tensor Norm::forward(const at::Tensor& given, const at::Tensor& gamma, const
   const auto grid = NormLaunch::grid(s.pixels(), s.channels, vector);
   const at::Tensor partials = floats({grid[0], 2, s.channels}, x);
   batch.stats = floats({4, s.channels}, x);
-  send(program, "moments", grid, NormLaunch::kBlock, x, static_cast<long long>(s.pixels()),
-       l.h, l.w, l.pitch, l.image, l.channels, partials);
+  send(program, "moments", grid, NormLaunch::kBlock, x, static_cast<long long>(s.pixels()), l.h,
+       l.w, l.pitch, l.image, l.channels, partials);
   send(program, "finish_moments", {finish_blocks(s.channels), 1, 1}, NormLaunch::kBlock, x,
-       partials, static_cast<int>(grid[0]), static_cast<long long>(s.pixels()), l.channels,
-       gamma, beta, bias.defined() ? bias.data_ptr() : nullptr, static_cast<float>(epsilon),
+       partials, static_cast<int>(grid[0]), static_cast<long long>(s.pixels()), l.channels, gamma,
+       beta, bias.defined() ? bias.data_ptr() : nullptr, static_cast<float>(epsilon),
        static_cast<float>(fresh), mean, variance, batch.stats);
   return apply(x, batch.stats);
 }

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/config.h"
+#include "core/spec/model_config.h"
 
 namespace flexae::cuda {
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <string>
 
+#include "core/base/math.h"
 #include "core/cuda/runtime.h"
-#include "core/rounding.h"
 
 namespace flexae::cuda {
 namespace {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/config.h"
+#include "core/spec/model_config.h"
 
 // Passes over tensors on a GPU by kernels of our own, where libtorch would take several.
 

@@ -14,9 +14,9 @@
 #include <optional>
 #include <tuple>
 
+#include "core/base/error.h"
 #include "core/cuda/cubin_cache.h"
 #include "core/cuda/sources.h"
-#include "core/error.h"
 
 namespace flexae::cuda {
 namespace {
@@ -155,8 +155,8 @@ class Driver {
     check(function_(&function, module, kernel), kernel);
     const c10::impl::VirtualGuardImpl guard(at::kCUDA);
     const c10::Stream current = guard.getStream(guard.getDevice());
-    check(launch_(function, grid[0], grid[1], grid[2], block, 1, 1, 0, stream_(&current),
-                  arguments, nullptr),
+    check(launch_(function, grid[0], grid[1], grid[2], block, 1, 1, 0, stream_(&current), arguments,
+                  nullptr),
           kernel);
   }
 
@@ -184,8 +184,8 @@ class Driver {
   int (*attribute_)(int*, int, int) = nullptr;
   int (*load_)(void**, const void*) = nullptr;
   int (*function_)(void**, void*, const char*) = nullptr;
-  int (*launch_)(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
-                 void*, void**, void**) = nullptr;
+  int (*launch_)(void*, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void*,
+                 void**, void**) = nullptr;
   void* (*stream_)(const void*) = nullptr;
 };
 

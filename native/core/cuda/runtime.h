@@ -3,9 +3,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
-#include <tuple>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -42,7 +42,9 @@ class Program {
 /// send(program, "name", grid, block, a, b, …): arguments of exactly the kernel's types. Tensors go
 /// as their data's addresses.
 namespace detail {
-inline void* address(const at::Tensor& tensor) { return tensor.data_ptr(); }
+inline void* address(const at::Tensor& tensor) {
+  return tensor.data_ptr();
+}
 template <typename T>
 T address(T value) {
   return value;

@@ -21,7 +21,10 @@ class CubinCache : public testing::Test {
 
 TEST_F(CubinCache, GivesBackWhatWasKept) {
   EXPECT_FALSE(read_cubin("a key"));
-  const std::string cubin("\x7f" "ELF\0 and more", 14);
+  const std::string cubin(
+      "\x7f"
+      "ELF\0 and more",
+      14);
   keep_cubin("a key", cubin);
   EXPECT_EQ(read_cubin("a key"), cubin);
   EXPECT_FALSE(read_cubin("another key"));

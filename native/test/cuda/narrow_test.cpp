@@ -4,9 +4,9 @@
 #include <limits>
 #include <tuple>
 
+#include "core/base/math.h"
 #include "core/cuda/host_threads.h"
 #include "core/cuda/narrow_conv.h"
-#include "core/rounding.h"
 
 // The kernels of narrow.cu.h as plain C++, for some of what they are made for.
 
@@ -50,9 +50,8 @@ void compare(const Case& k, double bound) {
   // The image with its padding, as much behind as the cells reach.
   const int64_t below = (rows - 1) * stride + kernel - k.pad_y - k.height;
   const int64_t right = (columns - 1) * stride + kernel - k.pad_x - k.width;
-  const at::Tensor padded =
-      at::constant_pad_nd(nchw(image), {k.pad_x, std::max<int64_t>(right, 0), k.pad_y,
-                                        std::max<int64_t>(below, 0)});
+  const at::Tensor padded = at::constant_pad_nd(
+      nchw(image), {k.pad_x, std::max<int64_t>(right, 0), k.pad_y, std::max<int64_t>(below, 0)});
 
   const auto s = [](const at::Tensor& t) { return static_cast<storage*>(t.data_ptr()); };
   const auto f = [](const at::Tensor& t) { return t.data_ptr<float>(); };
@@ -65,9 +64,8 @@ void compare(const Case& k, double bound) {
     Kernels::gather(s(image), f(weight), s(gathered), l.tiles, i(k.height), i(k.width), i(rows),
                     i(columns), i(k.pad_y), i(k.pad_x));
   });
-  const at::Tensor forward = at::conv2d(padded, w, {}, stride)
-                                 .slice(2, 0, rows)
-                                 .slice(3, 0, columns);
+  const at::Tensor forward =
+      at::conv2d(padded, w, {}, stride).slice(2, 0, rows).slice(3, 0, columns);
   EXPECT_LT(distance(nchw(gathered), forward), bound);
 
   const at::Tensor scattered = poisoned(image.sizes(), type);
@@ -79,15 +77,16 @@ void compare(const Case& k, double bound) {
                      i(columns), i(blocks_y), i(blocks_x), i(k.pad_y), i(k.pad_x));
   });
   const auto [dx, dw, db] = at::convolution_backward(
-      nchw(cells), padded.slice(2, 0, (rows - 1) * stride + kernel)
-                       .slice(3, 0, (columns - 1) * stride + kernel),
+      nchw(cells),
+      padded.slice(2, 0, (rows - 1) * stride + kernel).slice(3, 0, (columns - 1) * stride + kernel),
       w, std::nullopt, {stride, stride}, {0, 0}, {1, 1}, false, {0, 0}, 1, {true, true, false});
-  const at::Tensor whole = at::constant_pad_nd(
-      dx, {0, std::max<int64_t>(k.pad_x + k.width - dx.size(3), 0), 0,
-           std::max<int64_t>(k.pad_y + k.height - dx.size(2), 0)});
-  EXPECT_LT(distance(nchw(scattered), whole.slice(2, k.pad_y, k.pad_y + k.height)
-                                          .slice(3, k.pad_x, k.pad_x + k.width)),
-            bound);
+  const at::Tensor whole =
+      at::constant_pad_nd(dx, {0, std::max<int64_t>(k.pad_x + k.width - dx.size(3), 0), 0,
+                               std::max<int64_t>(k.pad_y + k.height - dx.size(2), 0)});
+  EXPECT_LT(
+      distance(nchw(scattered),
+               whole.slice(2, k.pad_y, k.pad_y + k.height).slice(3, k.pad_x, k.pad_x + k.width)),
+      bound);
 
   l = conv.gradient_launch(k.n, rows, columns, bf16);
   const at::Tensor partials = poisoned({l.grid[0], conv.weights()}, at::kFloat);
@@ -314,11 +313,15 @@ struct Kernels {
 TEST(NarrowKernels, AreAtensConvolutions) {
   at::manual_seed(1);
   // What a first convolution of stride 2 pads, and what a transposed one cuts off.
-  compare<bf16_5_2_1_32::Kernels>({.n = 2, .height = 21, .width = 70, .pad_y = 1, .pad_x = 1}, 4e-3);
-  compare<fp32_5_2_1_32::Kernels>({.n = 2, .height = 34, .width = 66, .pad_y = 1, .pad_x = 2}, 1e-5);
-  compare<bf16_4_2_3_16::Kernels>({.n = 3, .height = 18, .width = 15, .pad_y = 1, .pad_x = 1}, 4e-3);
+  compare<bf16_5_2_1_32::Kernels>({.n = 2, .height = 21, .width = 70, .pad_y = 1, .pad_x = 1},
+                                  4e-3);
+  compare<fp32_5_2_1_32::Kernels>({.n = 2, .height = 34, .width = 66, .pad_y = 1, .pad_x = 2},
+                                  1e-5);
+  compare<bf16_4_2_3_16::Kernels>({.n = 3, .height = 18, .width = 15, .pad_y = 1, .pad_x = 1},
+                                  4e-3);
   compare<fp32_3_1_3_8::Kernels>({.n = 1, .height = 9, .width = 40, .pad_y = 1, .pad_x = 1}, 1e-5);
-  compare<bf16_7_4_1_32::Kernels>({.n = 2, .height = 40, .width = 36, .pad_y = 1, .pad_x = 1}, 4e-3);
+  compare<bf16_7_4_1_32::Kernels>({.n = 2, .height = 40, .width = 36, .pad_y = 1, .pad_x = 1},
+                                  4e-3);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/cuda/host_threads.h"
-#include "core/optimizer.h"
+#include "core/optim/optimizer.h"
 
 // The kernels of loss.cu.h and optimizer.cu.h as plain C++.
 
@@ -84,8 +84,7 @@ void compare_loss(at::ScalarType type, double bound, Kernel kernel) {
   const at::Tensor z = (at::randn({kCount}) * 4).to(type);
   at::Tensor t = at::randint(256, {kCount}).to(at::kFloat) / 255;
   t.slice(0, 0, 1000).copy_(at::randint(2, {1000}));
-  const at::Tensor grad =
-      at::full({kCount}, std::numeric_limits<double>::quiet_NaN(), z.options());
+  const at::Tensor grad = at::full({kCount}, std::numeric_limits<double>::quiet_NaN(), z.options());
   const unsigned blocks = pass_blocks(kCount);
   const at::Tensor partials = at::full({blocks, 3}, std::nan(""), at::kFloat);
   launch({blocks, 1, 1}, 256, [&] {
@@ -118,9 +117,9 @@ using Step = void (*)(float*, const float*, float*, float*, long long, const flo
 
 TEST(PassKernels, OptimizersTakeTheStepsOfTheCpusLoops) {
   at::manual_seed(2);
-  const Step steps[] = {sgd::optimizer_step,  rmsprop::optimizer_step, adagrad::optimizer_step,
-                        adadelta::optimizer_step, adam::optimizer_step, adamw::optimizer_step,
-                        adamax::optimizer_step, nadam::optimizer_step};
+  const Step steps[] = {sgd::optimizer_step,      rmsprop::optimizer_step, adagrad::optimizer_step,
+                        adadelta::optimizer_step, adam::optimizer_step,    adamw::optimizer_step,
+                        adamax::optimizer_step,   nadam::optimizer_step};
   for (int kind = 0; kind < 8; ++kind) {
     SCOPED_TRACE(kind);
     const at::Tensor start = at::randn({777});
@@ -146,7 +145,8 @@ TEST(PassKernels, OptimizersTakeTheStepsOfTheCpusLoops) {
     }
     for (size_t k = 0; k < state.slots().size(); ++k) {
       const at::Tensor& slot = expected.slots()[k][0];
-      EXPECT_LT((state.slots()[k][0] - slot).norm().item<float>(), 1e-6 * slot.norm().item<float>());
+      EXPECT_LT((state.slots()[k][0] - slot).norm().item<float>(),
+                1e-6 * slot.norm().item<float>());
     }
     EXPECT_FALSE(parameter.equal(start));
     EXPECT_TRUE(at::allclose(parameter, reference, 1e-5, 1e-6));

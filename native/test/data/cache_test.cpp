@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "data/cache_file.h"
 #include "data/cache_folder.h"
 #include "data/disk_store.h"

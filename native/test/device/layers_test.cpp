@@ -1,4 +1,4 @@
-#include "core/layers.h"
+#include "core/layers/layers.h"
 
 #include <algorithm>
 #include <functional>
@@ -7,12 +7,12 @@
 #include <optional>
 #include <utility>
 
-#include "core/activation.h"
-#include "core/config.h"
-#include "core/images.h"
-#include "core/layer_list.h"
-#include "core/loss.h"
-#include "core/optimizer.h"
+#include "core/layers/activation.h"
+#include "core/loss/loss.h"
+#include "core/optim/optimizer.h"
+#include "core/spec/layer_spec.h"
+#include "core/spec/model_config.h"
+#include "core/tensor/scale_images.h"
 #include "support.h"
 
 namespace flexae {
@@ -157,9 +157,9 @@ class DeviceLayers : public DeviceTest {};
 TEST_F(DeviceLayers, EachKindComputesWhatFp64ComputesOnTheCpu) {
   // A CPU's pooling takes no bf16 with padding that does not count; nothing there computes in it.
   const bool narrow = !test_device().is_cpu();
-  for (const Activation activation : {Activation::kElu, Activation::kRelu, Activation::kGelu,
-                                      Activation::kTanh, Activation::kSilu, Activation::kSelu,
-                                      Activation::kLeakyRelu, Activation::kSoftplus}) {
+  for (const Activation activation :
+       {Activation::kElu, Activation::kRelu, Activation::kGelu, Activation::kTanh,
+        Activation::kSilu, Activation::kSelu, Activation::kLeakyRelu, Activation::kSoftplus}) {
     const ModelConfig config = every_kind(activation);
     for (const LayerSpec& spec : make_layers(config)) {
       if (spec.kind == LayerKind::kDropout) continue;
@@ -236,8 +236,7 @@ TEST_F(DeviceLayers, LossMetricsAndGradientAreFp64s) {
   got.add(z.to(device), to_images(t.to(device)), {}, &grad);
   const at::Tensor p = z.to(at::kDouble).sigmoid();
   const at::Tensor target = t.permute({0, 3, 1, 2}).to(at::kDouble) / 255;
-  const double bce =
-      at::binary_cross_entropy_with_logits(z.to(at::kDouble), target).item<double>();
+  const double bce = at::binary_cross_entropy_with_logits(z.to(at::kDouble), target).item<double>();
   EXPECT_NEAR(got.values().loss, bce, 1e-6);
   EXPECT_NEAR(got.values().mse, (p - target).square().mean().item<double>(), 1e-6);
   EXPECT_NEAR(got.values().accuracy,
@@ -252,8 +251,7 @@ TEST_F(DeviceLayers, OptimizersTakeTheStepsOfTheCpu) {
         OptimizerKind::kAdamax, OptimizerKind::kNadam}) {
     SCOPED_TRACE(static_cast<int>(kind));
     const at::Tensor start = at::randn({40, 30});
-    const at::Tensor kernel =
-        at::randn({8, 3, 5, 5}).contiguous(at::MemoryFormat::ChannelsLast);
+    const at::Tensor kernel = at::randn({8, 3, 5, 5}).contiguous(at::MemoryFormat::ChannelsLast);
     // Copies: a CPU's tensor would be the same memory.
     const auto copy = [](const at::Tensor& t, at::Device device) {
       return t.to(device, t.scalar_type(), /*non_blocking=*/false, /*copy=*/true);
@@ -264,8 +262,7 @@ TEST_F(DeviceLayers, OptimizersTakeTheStepsOfTheCpu) {
     Optimizer got(kind, 0.01, there);
     for (int step = 0; step < 20; ++step) {
       const std::vector<at::Tensor> g{
-          at::randn({40, 30}),
-          at::randn({8, 3, 5, 5}).contiguous(at::MemoryFormat::ChannelsLast)};
+          at::randn({40, 30}), at::randn({8, 3, 5, 5}).contiguous(at::MemoryFormat::ChannelsLast)};
       expected.step(g);
       got.step(std::vector<at::Tensor>{g[0].to(test_device()), g[1].to(test_device())});
     }

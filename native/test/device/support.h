@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/device.h"
+#include "core/device/device.h"
 
 // These tests run on the device that FLEXAE_TEST_DEVICE names: a GPU, or the CPU, where the same
 // operations run on the same fixed memory, so that a mistake in a test costs no time on a GPU.

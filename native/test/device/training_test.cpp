@@ -8,15 +8,15 @@
 #include <utility>
 
 #include "../core/temporary_folder.h"
-#include "../core/training_support.h"
-#include "core/device_feed.h"
-#include "core/device_graph.h"
-#include "core/device_step.h"
-#include "core/error.h"
-#include "core/images.h"
-#include "core/synthetic.h"
-#include "core/trainer.h"
-#include "core/training_step.h"
+#include "../core/train/training_support.h"
+#include "core/base/error.h"
+#include "core/device/graph.h"
+#include "core/tensor/scale_images.h"
+#include "core/train/device_step.h"
+#include "core/train/feed/device_feed.h"
+#include "core/train/synthetic.h"
+#include "core/train/trainer.h"
+#include "core/train/training_step.h"
 #include "support.h"
 
 namespace flexae {
@@ -282,7 +282,6 @@ TEST_F(DeviceTraining, TheWholeTrainerTrainsAndSaysNothing) {
     EXPECT_EQ(train_set.orders.size(), 1U);
   }
 }
-
 
 /// Trains to `epochs` in a folder, from its last checkpoint if there is one.
 std::vector<double> train_to(const TemporaryFolder& folder, int64_t epochs,

@@ -7,8 +7,8 @@ import { toModelOptions } from "../../config/model.js";
 import { learningRate } from "../../config/training.js";
 import { checkDevice, summarize } from "../../runs/plan.js";
 import { grouped, rate, scaled, table } from "../format.js";
+import type { Invocation } from "../invocation.js";
 import { print, printJson } from "../output.js";
-import type { Invocation } from "../program.js";
 import { settingsOf } from "../settings.js";
 
 /** Without `--steps`: as many steps as fit in this time, but no fewer than the count. */

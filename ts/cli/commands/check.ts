@@ -9,8 +9,8 @@ import {
   type OddImage,
 } from "../../runs/check.js";
 import { grouped, rate, table } from "../format.js";
+import type { Invocation } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
-import type { Invocation } from "../program.js";
 import { settingsOf } from "../settings.js";
 
 /** How many of each kind are named, and classes shown, without `--all`. */

@@ -4,9 +4,9 @@ import { fileURLToPath } from "node:url";
 import { addonCandidates } from "../../addon/loader.js";
 import { VERSION } from "../../version.js";
 import { bytes } from "../format.js";
+import type { Invocation } from "../invocation.js";
 import { print, printJson } from "../output.js";
 import type { AddonProbe, OpenCVProbe } from "../probe.js";
-import type { Invocation } from "../program.js";
 
 interface Check {
   name: string;

@@ -3,8 +3,8 @@ import { relative } from "node:path";
 import { EVALUATE_PARAMETERS, type EvaluateOverrides, evaluateRun } from "../../runs/evaluate.js";
 import { findRun } from "../../runs/folder.js";
 import { grouped, scoreText } from "../format.js";
+import type { Invocation } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
-import type { Invocation } from "../program.js";
 import { settingsOf } from "../settings.js";
 
 export async function evaluate(

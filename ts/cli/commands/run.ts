@@ -5,8 +5,8 @@ import type { TrainEvent } from "../../addon/types.js";
 import { shownPath } from "../../files/paths.js";
 import { Training, type TrainingEvent, type TrainingResult } from "../../runs/training.js";
 import { duration, grouped, rate, scoreText, summaryLines } from "../format.js";
+import type { Invocation } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
-import type { Invocation } from "../program.js";
 import { EpochBar } from "../progress.js";
 import { layersOf, settingsOf } from "../settings.js";
 

@@ -1,8 +1,8 @@
 /** `flexae summary`: the network, without training it. */
 import { summarize } from "../../runs/plan.js";
 import { summaryLines } from "../format.js";
+import type { Invocation } from "../invocation.js";
 import { print, printJson } from "../output.js";
-import type { Invocation } from "../program.js";
 import { settingsOf } from "../settings.js";
 
 export async function summary(invocation: Invocation): Promise<number> {

@@ -48,7 +48,9 @@ __device__ inline unsigned float_to_bits(float value) {
 __device__ inline float to_float(unsigned short bits) {
   return bits_to_float((unsigned)bits << 16);
 }
-__device__ inline float to_float(float value) { return value; }
+__device__ inline float to_float(float value) {
+  return value;
+}
 
 /// To nearest, ties to even, as PyTorch; NaN stays NaN.
 __device__ inline void from_float(float value, unsigned short& out) {
@@ -60,7 +62,9 @@ __device__ inline void from_float(float value, unsigned short& out) {
                        : (unsigned short)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 #endif
 }
-__device__ inline void from_float(float value, float& out) { out = value; }
+__device__ inline void from_float(float value, float& out) {
+  out = value;
+}
 
 template <int N>
 __device__ inline void load(const storage* from, float (&values)[N]) {

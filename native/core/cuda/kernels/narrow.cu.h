@@ -10,8 +10,8 @@
 // Weights are fp32 in memory, in the order [CELLS][KERNEL][KERNEL][CHANNELS]; with bf16 storage
 // they are rounded to it, as factors of products are. Sums are fp32.
 //
-// A block works on tiles of TILE_W×TILE_H cells, held in shared memory, and takes the next tile when
-// it is done, so that weights are loaded once a block.
+// A block works on tiles of TILE_W×TILE_H cells, held in shared memory, and takes the next tile
+// when it is done, so that weights are loaded once a block.
 
 #define TILE_W 32
 #define TILE_H 8
@@ -119,9 +119,9 @@ GLOBAL_KERNEL void __launch_bounds__(256)
       for (int s = 0; s < SIDE; ++s) {
         const int x = t.x + dx + s;
         if (x < columns) {
-          store<VECTOR>(cells + ((t.n * rows + y) * (long long)columns + x) * CELLS +
-                            group * VECTOR,
-                        sums[s]);
+          store<VECTOR>(
+              cells + ((t.n * rows + y) * (long long)columns + x) * CELLS + group * VECTOR,
+              sums[s]);
         }
       }
     }
@@ -193,8 +193,7 @@ GLOBAL_KERNEL void __launch_bounds__(256)
               if (ty >= KERNEL || tx >= KERNEL) continue;
 #pragma unroll
               for (int ch = 0; ch < CHANNELS; ++ch) {
-                const float* factors =
-                    weights + ((ty * KERNEL + tx) * CHANNELS + ch) * CELLS + c;
+                const float* factors = weights + ((ty * KERNEL + tx) * CHANNELS + ch) * CELLS + c;
 #pragma unroll
                 for (int v = 0; v < 4; ++v) {
                   const float factor = factors[v];
@@ -267,9 +266,9 @@ GLOBAL_KERNEL void __launch_bounds__(256)
       const int y = top * STRIDE - pad_y + row;
       const int x = left * STRIDE - pad_x + column;
       const bool inside = y >= 0 && y < h && x >= 0 && x < w;
-      patch[k] = inside ? to_float(pixels[((long long)y * w + x) * CHANNELS + along -
-                                          column * CHANNELS])
-                        : 0;
+      patch[k] =
+          inside ? to_float(pixels[((long long)y * w + x) * CHANNELS + along - column * CHANNELS])
+                 : 0;
     }
     const storage* from = cells + n * rows * columns * (long long)CELLS;
     for (int k = (int)threadIdx.x * 4; k < GRADIENT_H * TILE_W * CELLS; k += (int)blockDim.x * 4) {

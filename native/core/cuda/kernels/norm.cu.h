@@ -24,7 +24,9 @@
 constexpr float kSeluAlpha = 1.67326324235437728f;
 constexpr float kSeluScale = 1.05070098735548049f;
 
-__device__ inline float logistic(float v) { return 1.0f / (1.0f + EXPONENTIAL(-v)); }
+__device__ inline float logistic(float v) {
+  return 1.0f / (1.0f + EXPONENTIAL(-v));
+}
 
 __device__ inline float activation(float v) {
 #if ACTIVATION == 0
@@ -345,8 +347,8 @@ __device__ inline void window_gradient(const storage* x, const storage* grad, co
 GLOBAL_KERNEL void __launch_bounds__(256)
     norm_backward_sums(const storage* __restrict__ x, const float* __restrict__ stats,
                        const storage* __restrict__ grad, float* __restrict__ partials,
-                       long long pixels, int h, int w, int pitch, long long image, int oh,
-                       int ow, int channels) {
+                       long long pixels, int h, int w, int pitch, long long image, int oh, int ow,
+                       int channels) {
   (void)oh;
   (void)ow;
   const Place p = place(channels);

@@ -31,7 +31,7 @@ GLOBAL_KERNEL void __launch_bounds__(256)
     v = OPTIMIZER == 1 ? kRho * v + (1 - kRho) * g * g : v + g * g;
     slot0[i] = v;
     p -= a * g / sqrtf(v + kEpsilon);
-#elif OPTIMIZER == 3  // Adadelta
+#elif OPTIMIZER == 3                    // Adadelta
     float v = slot0[i];
     float d = slot1[i];
     v = kAdadeltaRho * v + (1 - kAdadeltaRho) * g * g;
@@ -49,7 +49,7 @@ GLOBAL_KERNEL void __launch_bounds__(256)
     slot0[i] = m;
     slot1[i] = v;
     p -= a * m / (sqrtf(v) + kEpsilon);
-#elif OPTIMIZER == 6  // Adamax
+#elif OPTIMIZER == 6                    // Adamax
     float m = slot0[i];
     float u = slot1[i];
     m += (1 - kBeta1) * (g - m);
@@ -57,7 +57,7 @@ GLOBAL_KERNEL void __launch_bounds__(256)
     slot0[i] = m;
     slot1[i] = u;
     p -= a * m / (u + kEpsilon);
-#else  // Nadam
+#else                                   // Nadam
     float m = slot0[i];
     float v = slot1[i];
     m += (1 - kBeta1) * (g - m);

@@ -1,0 +1,298 @@
+#include "addon/convert/arguments.h"
+
+#include <ATen/ATen.h>
+
+#include <cmath>
+#include <limits>
+
+#include "core/base/error.h"
+#include "core/base/thread_team.h"
+#include "data/cache_folder.h"
+#include "data/memory_source.h"
+#include "data/path_text.h"
+
+namespace flexae::addon {
+namespace {
+
+[[noreturn]] void wrong(const char* what, const std::string& name, const Napi::Value& value) {
+  const std::string received = value.IsUndefined() ? "nothing" : value.ToString().Utf8Value();
+  throw Error(ErrorCode::kConfig,
+              "Expected " + std::string(what) + " for " + name + " but received " + received);
+}
+
+int64_t to_integer(const Napi::Value& value, const std::string& name) {
+  constexpr double kExact = 9007199254740992.0;
+  if (!value.IsNumber()) wrong("an integer", name, value);
+  const double number = value.As<Napi::Number>().DoubleValue();
+  if (number != std::floor(number) || std::abs(number) > kExact) wrong("an integer", name, value);
+  return static_cast<int64_t>(number);
+}
+
+Napi::Array to_array(const Napi::Value& value, const std::string& name) {
+  if (!value.IsArray()) wrong("a list", name, value);
+  return value.As<Napi::Array>();
+}
+
+std::vector<int64_t> get_integers(const Napi::Object& object, const char* name) {
+  const Napi::Array array = to_array(object.Get(name), name);
+  std::vector<int64_t> values;
+  for (uint32_t i = 0; i < array.Length(); ++i) values.push_back(to_integer(array.Get(i), name));
+  return values;
+}
+
+Regularizer get_regularizer(const Napi::Object& object, const char* name) {
+  const Napi::Object value = get_object(object, name);
+  return {get_number(value, "l1"), get_number(value, "l2")};
+}
+
+Constraint get_constraint(const Napi::Object& object, const char* name) {
+  const Napi::Object value = get_object(object, name);
+  Constraint constraint;
+  constraint.kind = constraint_from_name(get_string(value, "name"));
+  using Kind = Constraint::Kind;
+  if (constraint.kind == Kind::kMaxNorm || constraint.kind == Kind::kMinMaxNorm) {
+    constraint.max_value = get_number(value, "maxValue");
+  }
+  if (constraint.kind == Kind::kMinMaxNorm) {
+    constraint.min_value = get_number(value, "minValue");
+    constraint.rate = get_number(value, "rate");
+  }
+  return constraint;
+}
+
+Interpolation interpolation_from_name(const std::string& name) {
+  if (name == "area") return Interpolation::kArea;
+  if (name == "bilinear") return Interpolation::kBilinear;
+  if (name == "nearest") return Interpolation::kNearest;
+  throw Error(ErrorCode::kConfig,
+              "Expected area, bilinear or nearest for interpolation but received '" + name + "'");
+}
+
+}  // namespace
+
+int64_t get_integer(const Napi::Object& object, const char* name) {
+  return to_integer(object.Get(name), name);
+}
+
+double get_number(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsNumber()) wrong("a number", name, value);
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+bool get_boolean(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsBoolean()) wrong("true or false", name, value);
+  return value.As<Napi::Boolean>().Value();
+}
+
+std::string get_string(const Napi::Object& object, const char* name) {
+  return to_text(object.Get(name), name);
+}
+
+Napi::Object get_object(const Napi::Object& object, const char* name) {
+  return to_object(object.Get(name), name);
+}
+
+Napi::Object to_object(const Napi::Value& value, const char* name) {
+  if (!value.IsObject()) wrong("an object", name, value);
+  return value.As<Napi::Object>();
+}
+
+std::string to_text(const Napi::Value& value, const char* name) {
+  if (!value.IsString()) wrong("a string", name, value);
+  return value.As<Napi::String>().Utf8Value();
+}
+
+std::vector<std::string> to_strings(const Napi::Value& value, const char* name) {
+  const Napi::Array array = to_array(value, name);
+  std::vector<std::string> values;
+  values.reserve(array.Length());
+  for (uint32_t i = 0; i < array.Length(); ++i) values.push_back(to_text(array.Get(i), name));
+  return values;
+}
+
+std::string to_path(const Napi::Value& value, const char* name) {
+  if (!value.IsString()) wrong("a string", name, value);
+  return path_from_utf16(value.As<Napi::String>().Utf16Value());
+}
+
+std::vector<std::string> to_paths(const Napi::Value& value, const char* name) {
+  const Napi::Array array = to_array(value, name);
+  std::vector<std::string> paths;
+  paths.reserve(array.Length());
+  for (uint32_t i = 0; i < array.Length(); ++i) paths.push_back(to_path(array.Get(i), name));
+  return paths;
+}
+
+ModelConfig to_model(const Napi::Object& o) {
+  ModelConfig c;
+  c.height = get_integer(o, "height");
+  c.width = get_integer(o, "width");
+  c.channels = get_integer(o, "channels");
+  c.filters = get_integers(o, "filters");
+  c.pooling.clear();
+  for (const std::string& name : to_strings(o.Get("pooling"), "pooling")) {
+    c.pooling.push_back(pooling_from_name(name));
+  }
+  c.kernel_size = get_integers(o, "kernelSize");
+  c.strides = get_integers(o, "strides");
+  c.activation = activation_from_name(get_string(o, "activation"));
+  c.last_activation = activation_from_name(get_string(o, "lastActivation"));
+  c.drop_rate = get_number(o, "dropRate");
+  c.dims = get_integers(o, "dims");
+  c.mlp = get_boolean(o, "mlp");
+  c.use_bias = get_boolean(o, "useBias");
+  c.kernel_initializer = initializer_from_name(get_string(o, "kernelInitializer"));
+  c.bias_initializer = initializer_from_name(get_string(o, "biasInitializer"));
+  c.kernel_regularizer = get_regularizer(o, "kernelRegularizer");
+  c.bias_regularizer = get_regularizer(o, "biasRegularizer");
+  c.activity_regularizer = get_regularizer(o, "activityRegularizer");
+  c.kernel_constraint = get_constraint(o, "kernelConstraint");
+  c.bias_constraint = get_constraint(o, "biasConstraint");
+  c.cnn_kernel_initializer = initializer_from_name(get_string(o, "cnnKernelInitializer"));
+  c.cnn_bias_initializer = initializer_from_name(get_string(o, "cnnBiasInitializer"));
+  c.cnn_kernel_regularizer = get_regularizer(o, "cnnKernelRegularizer");
+  c.batch_norm_momentum = get_number(o, "batchNormMomentum");
+  c.batch_norm_epsilon = get_number(o, "batchNormEpsilon");
+  validate(c);
+  return c;
+}
+
+TrainerConfig to_step(const Napi::Object& o) {
+  TrainerConfig c;
+  c.model = to_model(get_object(o, "model"));
+  c.optimizer = optimizer_from_name(get_string(o, "optimizer"));
+  c.learning_rate = get_number(o, "learningRate");
+  c.batch_size = get_integer(o, "batchSize");
+  c.seed = static_cast<uint64_t>(get_integer(o, "seed"));
+  c.device = get_string(o, "device");
+  c.precision = get_string(o, "precision");
+  c.threads = static_cast<int>(std::min<int64_t>(get_integer(o, "threads"), 1024));
+  c.horizontal_flip = get_boolean(o, "horizontalFlip");
+  c.vertical_flip = get_boolean(o, "verticalFlip");
+  validate(c);
+  return c;
+}
+
+TrainerConfig to_trainer(const Napi::Object& o) {
+  TrainerConfig c = to_step(o);
+  c.epochs = get_integer(o, "epochs");
+  c.patience = get_integer(o, "patience");
+  c.period = get_integer(o, "period");
+  c.checkpoint_epochs = get_integer(o, "checkpointEpochs");
+  c.checkpoint_minutes = get_number(o, "checkpointMinutes");
+  c.keep = get_integer(o, "keep");
+  c.on_nan = on_nan_from_name(get_string(o, "onNan"));
+  c.run_dir = get_string(o, "runDir");
+  c.config_json = get_string(o, "configJson");
+  c.settings_json = get_string(o, "settingsJson");
+  c.resume_from = get_string(o, "resumeFrom");
+  c.progress_interval_ms = get_integer(o, "progressInterval");
+  validate(c);
+  return c;
+}
+
+Load to_load(const Napi::Object& object, int64_t channels, int64_t height, int64_t width) {
+  Load load;
+  load.spec.channels = static_cast<int>(channels);
+  load.spec.height = static_cast<int>(height);
+  load.spec.width = static_cast<int>(width);
+  load.spec.interpolation = interpolation_from_name(get_string(object, "interpolation"));
+  const int64_t workers = get_integer(object, "workers");
+  if (workers < 0 || workers > 1024) {
+    throw Error(ErrorCode::kConfig, "Expected workers to be between 0 and 1024 but received " +
+                                        std::to_string(workers));
+  }
+  load.workers = static_cast<int>(workers);
+  load.spec.max_pixels = get_integer(object, "maxPixels");
+  if (load.spec.max_pixels < 1 || load.spec.max_pixels > kMostPixels) {
+    throw Error(ErrorCode::kConfig, "Expected maxPixels to be between 1 and " +
+                                        std::to_string(kMostPixels) + " but received " +
+                                        std::to_string(load.spec.max_pixels));
+  }
+  load.cache = cache_kind_from_name(get_string(object, "cache"));
+  // Here, on JavaScript's thread, since that is the one that may change the environment.
+  load.cache_folder = default_cache_folder();
+  return load;
+}
+
+Source to_source(const Napi::Object& object, const DecodeSpec& spec, const char* name) {
+  Source source;
+  if (!object.Get("images").IsUndefined()) {
+    source.images = to_batch(object.Get("images"), {spec.channels, spec.height, spec.width});
+    if (source.images.scalar_type() != at::kByte) {
+      throw Error(ErrorCode::kConfig,
+                  std::string("Expected a Uint8Array for the images of ") + name);
+    }
+    source.images = source.images.permute({0, 2, 3, 1}).contiguous();
+    return source;
+  }
+  source.files = to_paths(object.Get("files"), "files");
+  if (source.files.empty()) {
+    throw Error(ErrorCode::kData, std::string("There are no images in ") + name + ".");
+  }
+  return source;
+}
+
+OpenSources open_sources(std::vector<SourceRequest> requests, const Load& load, bool pinned,
+                         bool once, std::function<void(const std::string&)> note) {
+  std::vector<std::unique_ptr<ImageStore>> stores;
+  for (SourceRequest& request : requests) {
+    if (request.source.images.defined()) continue;
+    stores.push_back(std::make_unique<FileStore>(std::move(request.source.files), load.spec));
+  }
+  CachedStores cached = keep_decoded(
+      std::move(stores),
+      {.kind = load.cache, .folder = load.cache_folder, .once = once, .note = std::move(note)});
+
+  OpenSources open;
+  open.cache = cached.kind;
+  auto store = cached.stores.begin();
+  for (SourceRequest& request : requests) {
+    if (request.source.images.defined()) {
+      open.sources.push_back(
+          std::make_unique<MemoryBatchSource>(std::move(request.source.images), pinned));
+      continue;
+    }
+    SourceOptions options;
+    options.workers = load.workers;
+    options.pinned = pinned;
+    options.on_bad = std::move(request.on_bad);
+    open.sources.push_back(
+        std::make_unique<FileBatchSource>(std::move(*store++), std::move(options)));
+  }
+  return open;
+}
+
+at::Tensor view_batch(const Napi::Value& value, const std::vector<int64_t>& image_shape) {
+  if (!value.IsTypedArray()) wrong("a Float32Array or Uint8Array", "images", value);
+  const auto array = value.As<Napi::TypedArray>();
+  at::ScalarType type = at::kByte;
+  if (array.TypedArrayType() == napi_float32_array) {
+    type = at::kFloat;
+  } else if (array.TypedArrayType() != napi_uint8_array &&
+             array.TypedArrayType() != napi_uint8_clamped_array) {
+    throw Error(
+        ErrorCode::kConfig,
+        "Expected a Float32Array or Uint8Array for images but received another typed array");
+  }
+  const int64_t one = image_shape[0] * image_shape[1] * image_shape[2];
+  const auto length = static_cast<int64_t>(array.ElementLength());
+  if (length == 0 || length % one != 0) {
+    throw Error(ErrorCode::kConfig, "Expected a multiple of " + std::to_string(one) +
+                                        " values for images (" + std::to_string(image_shape[0]) +
+                                        "×" + std::to_string(image_shape[1]) + "×" +
+                                        std::to_string(image_shape[2]) + " each) but received " +
+                                        std::to_string(length));
+  }
+  auto* data = static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+  return at::from_blob(data, {length / one, image_shape[0], image_shape[1], image_shape[2]}, type);
+}
+
+at::Tensor to_batch(const Napi::Value& value, const std::vector<int64_t>& image_shape) {
+  const TeamScope scope;
+  return view_batch(value, image_shape).clone();
+}
+
+}  // namespace flexae::addon

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <napi.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/spec/model_config.h"
+#include "core/train/trainer.h"
+#include "data/decode.h"
+#include "data/image_cache.h"
+#include "data/image_source.h"
+
+namespace flexae::addon {
+
+/// Readers of JavaScript values. The TypeScript side has validated them for people; these guard the
+/// border and throw Error(kConfig) as "Expected X for Y but received Z".
+int64_t get_integer(const Napi::Object& object, const char* name);
+double get_number(const Napi::Object& object, const char* name);
+bool get_boolean(const Napi::Object& object, const char* name);
+std::string get_string(const Napi::Object& object, const char* name);
+Napi::Object get_object(const Napi::Object& object, const char* name);
+std::vector<std::string> to_strings(const Napi::Value& value, const char* name);
+/// Paths as path_to_js() makes them.
+std::string to_path(const Napi::Value& value, const char* name);
+std::vector<std::string> to_paths(const Napi::Value& value, const char* name);
+Napi::Object to_object(const Napi::Value& value, const char* name);
+std::string to_text(const Napi::Value& value, const char* name);
+
+/// ModelOptions of ts/addon/types.ts.
+ModelConfig to_model(const Napi::Object& object);
+
+/// What TrainOptions and BenchmarkOptions have in common: the model, and how a step trains it.
+TrainerConfig to_step(const Napi::Object& object);
+
+/// TrainOptions without the images.
+TrainerConfig to_trainer(const Napi::Object& object);
+
+/// LoadOptions; the shape is the model's.
+struct Load {
+  DecodeSpec spec;
+  int workers = 0;
+  CacheKind cache = CacheKind::kAuto;
+  std::string cache_folder;
+};
+Load to_load(const Napi::Object& object, int64_t channels, int64_t height, int64_t width);
+
+/// Images to read, copied out of JavaScript so that any thread may use them.
+struct Source {
+  std::vector<std::string> files;
+  at::Tensor images;  ///< uint8 N×H×W×C; undefined when `files` is meant
+};
+Source to_source(const Napi::Object& object, const DecodeSpec& spec, const char* name);
+
+/// A source, and what to call with the name of each image that is bad, and why.
+struct SourceRequest {
+  Source source;
+  std::function<void(const std::string& name, const std::string& reason)> on_bad = {};
+};
+
+struct OpenSources {
+  std::vector<std::unique_ptr<BatchSource>> sources;  ///< As requested.
+  CacheKind cache = CacheKind::kNone;                 ///< Of the files among them.
+};
+
+/// Opens what one job reads together. With `once`, nothing new is kept of it. `note` is called from
+/// any thread while a source lives, with what the user should know.
+OpenSources open_sources(std::vector<SourceRequest> requests, const Load& load, bool pinned,
+                         bool once, std::function<void(const std::string&)> note = {});
+
+/// A Float32Array or Uint8Array of N×C×H×W as a tensor that reads the array's memory. Throws
+/// Error(kConfig) if the length is not a whole, positive number of images.
+at::Tensor view_batch(const Napi::Value& value, const std::vector<int64_t>& image_shape);
+/// The same as a tensor of its own.
+at::Tensor to_batch(const Napi::Value& value, const std::vector<int64_t>& image_shape);
+
+}  // namespace flexae::addon

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+#include "core/loss/loss.h"
+#include "core/train/checkpoint/training_state.h"
+
+namespace flexae::addon {
+
+/// Makers of JavaScript values.
+Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& values);
+Napi::Array to_js(Napi::Env env, const std::vector<std::string>& values);
+/// A path of any bytes, as to_path() reads it back; see data/path_text.h. A plain Value, since a
+/// String that is put into an object goes by way of UTF-8.
+Napi::Value path_to_js(Napi::Env env, const std::string& path);
+Napi::Array paths_to_js(Napi::Env env, const std::vector<std::string>& paths);
+/// Scores of ts/addon/types.ts.
+Napi::Object to_js(Napi::Env env, const Metrics::Values& values);
+/// EpochScores of ts/addon/types.ts.
+Napi::Object to_js(Napi::Env env, const EpochReport& report);
+/// A copy as Float32Array or Uint8Array, by the tensor's dtype.
+Napi::Value to_typed_array(Napi::Env env, const at::Tensor& tensor);
+
+}  // namespace flexae::addon

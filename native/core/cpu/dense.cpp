@@ -1,0 +1,258 @@
+#include "core/cpu/dense.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+#include <vector>
+
+#include "core/base/math.h"
+#include "core/cpu/convolution.h"
+#include "core/cpu/kernels/kernels.h"
+
+namespace flexae {
+namespace {
+
+/// Rows of the weight that a thread works on at a time, and columns in the product that sums over
+/// rows: with their sums they fit into a second-level cache.
+constexpr int64_t kRows = 12;
+constexpr int64_t kColumns = 1024;
+
+/// Images for which a panel of a packed weight is read.
+constexpr int64_t kImages = 96;
+
+/// Rows of fp32 values, `columns` of each, as items: values, or pairs of values of neighbouring
+/// rows, where a missing last row is `zeros`.
+void to_items(const float* rows, int64_t stride, int64_t count, int64_t columns,
+              const float* /*zeros*/, float* items) {
+  for (int64_t i = 0; i < count; ++i) std::copy_n(rows + i * stride, columns, items + i * columns);
+}
+
+void to_items(const float* rows, int64_t stride, int64_t count, int64_t columns, const float* zeros,
+              Bf16Pair* items) {
+  for (int64_t i = 0; i < count; i += 2, items += columns) {
+    const float* first = rows + i * stride;
+    kernels().pair_up_wide(first, i + 1 < count ? first + stride : zeros, items, columns);
+  }
+}
+
+}  // namespace
+
+template <typename T>
+bool DenseProducts<T>::available() {
+  return Convolution<T>::multiplies_in_place();
+}
+
+template <typename T>
+const T* DenseProducts<T>::factor(const at::Tensor& tensor) {
+  if constexpr (std::is_same_v<T, float>) {
+    return values<float>(tensor);
+  } else {
+    T* narrow = factor_.get(tensor.numel());
+    kernels_of<T>().store(values<float>(tensor), narrow, tensor.numel());
+    return narrow;
+  }
+}
+
+template <typename T>
+const T* DenseProducts<T>::rows_apart(const at::Tensor& vectors, int64_t stride) {
+  const int64_t columns = vectors.size(1);
+  if (stride == columns) return factor(vectors);
+  // What is behind a row is zero from the beginning, and nobody writes there.
+  T* rows = rows_.zeros(vectors.size(0) * stride);
+  for (int64_t i = 0; i < vectors.size(0); ++i) {
+    kernels_of<T>().store(values<float>(vectors) + i * columns, rows + i * stride, columns);
+  }
+  return rows;
+}
+
+template <typename T>
+void DenseProducts<T>::pack_batch(const at::Tensor& vectors) {
+  const int64_t images = vectors.size(0);
+  batch_.reset(1, vectors.size(1), round_up(images, 2 * kernels().lanes));
+  batch_.set_all(factor(vectors), images);
+}
+
+template <typename T>
+at::Tensor DenseProducts<T>::forward(const at::Tensor& x, const at::Tensor& weight) {
+  const int64_t images = x.size(0);
+  const int64_t inputs = weight.size(1);
+  const int64_t outputs = weight.size(0);
+  at::Tensor out = at::empty({images, outputs}, at::kFloat);
+  if (images == 0) return out;
+  pack_batch(x);
+  const int64_t width = round_up(images, 2 * kernels().lanes);
+  auto* y = out.mutable_data_ptr<float>();
+  const auto* w = weight.const_data_ptr<float>();
+  at::parallel_for(0, ceil_div(outputs, kRows), 1, [&](int64_t begin, int64_t end) {
+    std::array<const T*, kRows> rows{};
+    std::array<float*, kRows> results{};
+    // Weights with images for channels: what comes out is the other way round.
+    std::vector<float> sums(static_cast<size_t>(kRows * width));
+    const int64_t stride = round_up(inputs, Factor<T>::kValues);
+    std::vector<T> narrow(std::is_same_v<T, float> ? 0 : static_cast<size_t>(kRows * stride));
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t first = block * kRows;
+      const int64_t count = std::min(kRows, outputs - first);
+      for (int64_t i = 0; i < count; ++i) {
+        const float* row = w + (first + i) * inputs;
+        const auto at = static_cast<size_t>(i);
+        if constexpr (std::is_same_v<T, float>) {
+          rows[at] = row;
+        } else {
+          T* to = narrow.data() + i * stride;
+          kernels_of<T>().store(row, to, inputs);
+          rows[at] = to;
+        }
+        results[at] = sums.data() + i * width;
+      }
+      const float* next = w + (block + 1 < end ? first + kRows : first) * inputs;
+      kernels_of<T>().convolve_fetching(rows.data(), results.data(), count, inputs, batch_.data(),
+                                        width, next);
+      transpose(sums.data(), width, count, images, y + first, outputs);
+    }
+  });
+  return out;
+}
+
+template <typename T>
+at::Tensor DenseProducts<T>::infer(const at::Tensor& x, const at::Tensor& weight) {
+  const int64_t images = x.size(0);
+  const int64_t inputs = weight.size(1);
+  const int64_t outputs = weight.size(0);
+  at::Tensor out = at::empty({images, outputs}, at::kFloat);
+  if (images == 0) return out;
+  if (weight_.empty()) {
+    weight_.reset(1, inputs, outputs);
+    weight_.set_all(factor(weight), outputs);
+  }
+  const int64_t stride = round_up(inputs, Factor<T>::kValues);
+  const T* vectors = rows_apart(x, stride);
+  auto* y = out.mutable_data_ptr<float>();
+  const int64_t lanes = 2 * kernels().lanes;
+  const int64_t panels = ceil_div(outputs, lanes);
+  // Few outputs go round for all threads if each takes a part of the images.
+  const int64_t parts = ceil_div(at::get_num_threads(), panels);
+  const int64_t block = std::min(kImages, round_up(ceil_div(images, parts), kRows));
+  const int64_t blocks = ceil_div(images, block);
+  at::parallel_for(0, panels * blocks, 1, [&](int64_t begin, int64_t end) {
+    std::array<const T*, kImages> rows{};
+    std::array<float*, kImages> results{};
+    for (int64_t item = begin; item < end; ++item) {
+      const int64_t channel = item / blocks * lanes;
+      const int64_t first = item % blocks * block;
+      const int64_t count = std::min(block, images - first);
+      for (int64_t i = 0; i < count; ++i) {
+        rows[static_cast<size_t>(i)] = vectors + (first + i) * stride;
+        results[static_cast<size_t>(i)] = y + (first + i) * outputs + channel;
+      }
+      kernels_of<T>().convolve_wide(rows.data(), results.data(), count, 1, inputs, 0,
+                                    weight_.step(channel, 0), std::min(lanes, outputs - channel));
+    }
+  });
+  return out;
+}
+
+template <typename T>
+at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tensor& weight) {
+  const int64_t images = dz.size(0);
+  const int64_t inputs = weight.size(1);
+  const int64_t outputs = weight.size(0);
+  at::Tensor out = at::empty({images, inputs}, at::kFloat);
+  if (images == 0) return out;
+  pack_batch(dz);
+  const int64_t lanes = 2 * kernels().lanes;
+  const int64_t panels = ceil_div(images, lanes);
+  // More rows: the sums go to memory and back for each block of them.
+  constexpr int64_t kBlock = 4 * kRows;
+  constexpr int64_t kValues = Factor<T>::kValues;
+  auto* dx = out.mutable_data_ptr<float>();
+  const auto* w = weight.const_data_ptr<float>();
+  const int64_t width = std::min(kColumns, round_up(ceil_div(inputs, at::get_num_threads()), 16));
+  at::parallel_for(0, (inputs + width - 1) / width, 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> sums(static_cast<size_t>(panels * width * lanes));
+    std::vector<Item> items(static_cast<size_t>(kBlock / kValues * width));
+    const std::vector<float> zeros(static_cast<size_t>(width), 0.0F);
+    std::array<const Item*, kBlock> rows{};
+    std::array<const Item*, kBlock> gradients{};
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+      const int64_t column = chunk * width;
+      const int64_t columns = std::min(width, inputs - column);
+      for (int64_t first = 0; first < outputs; first += kBlock) {
+        const int64_t count = std::min(kBlock, outputs - first);
+        const int64_t steps = (count + kValues - 1) / kValues;
+        const float* next =
+            w + (first + kBlock < outputs ? first + kBlock : first) * inputs + column;
+        to_items(w + first * inputs + column, inputs, count, columns, zeros.data(), items.data());
+        for (int64_t panel = 0; panel < panels; ++panel) {
+          for (int64_t i = 0; i < steps; ++i) {
+            rows[static_cast<size_t>(i)] = items.data() + i * columns;
+            gradients[static_cast<size_t>(i)] = batch_.step(panel * lanes, first / kValues + i);
+          }
+          kernels_of<T>().add_weight_gradient_fetching(
+              rows.data(), steps, columns, gradients.data(), lanes,
+              sums.data() + panel * width * lanes, first == 0, next, inputs);
+        }
+      }
+      for (int64_t panel = 0; panel < panels; ++panel) {
+        const int64_t image = panel * lanes;
+        transpose(sums.data() + panel * width * lanes, lanes, columns,
+                  std::min(lanes, images - image), dx + image * inputs + column, inputs);
+      }
+    }
+  });
+  return out;
+}
+
+template <typename T>
+const RowSource& DenseProducts<T>::weight_gradient(const at::Tensor& dz, const at::Tensor& x) {
+  const int64_t images = x.size(0);
+  const int64_t inputs = x.size(1);
+  differences_ = dz;
+  const T* vectors = factor(x);
+  inputs_.reset(1, images, inputs);
+  at::parallel_for(0, ceil_div(inputs, kColumns), 1, [&](int64_t begin, int64_t end) {
+    const int64_t column = begin * kColumns;
+    const int64_t columns = std::min(end * kColumns, inputs) - column;
+    for (int64_t n = 0; n < images; ++n) {
+      inputs_.set(0, n, column, vectors + n * inputs + column, columns);
+    }
+  });
+  return *this;
+}
+
+template <typename T>
+int64_t DenseProducts<T>::rows_at_once() const {
+  return kRows;
+}
+
+template <typename T>
+void DenseProducts<T>::take_rows(int64_t begin, int64_t end, float* out) const {
+  const int64_t images = differences_.size(0);
+  const int64_t outputs = differences_.size(1);
+  const int64_t inputs = inputs_.channels();
+  const auto* differences = differences_.const_data_ptr<float>();
+  const int64_t stride = round_up(images, Factor<T>::kValues);
+  std::array<const T*, kRows> rows{};
+  std::array<float*, kRows> results{};
+  std::vector<float> turned(static_cast<size_t>(kRows * stride));
+  std::vector<T> cells(turned.size());
+  for (int64_t first = begin; first < end; first += kRows, out += kRows * inputs) {
+    const int64_t count = std::min(kRows, end - first);
+    transpose(differences + first, outputs, images, count, turned.data(), stride);
+    kernels_of<T>().store(turned.data(), cells.data(), count * stride);
+    for (int64_t i = 0; i < count; ++i) {
+      rows[static_cast<size_t>(i)] = cells.data() + i * stride;
+      results[static_cast<size_t>(i)] = out + i * inputs;
+    }
+    kernels_of<T>().convolve_wide(rows.data(), results.data(), count, 1, images, 0, inputs_.data(),
+                                  inputs);
+  }
+}
+
+template class DenseProducts<float>;
+template class DenseProducts<Bf16>;
+
+}  // namespace flexae

@@ -1,0 +1,152 @@
+#include "core/files/atomic_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "core/base/error.h"
+
+namespace flexae {
+namespace {
+
+[[noreturn]] void fail(const char* what, const std::string& path, int error) {
+  std::string remedy;
+  if (error == ENOSPC || error == EDQUOT) remedy = ".\nFree some space and run again.";
+  if (error == EACCES || error == EROFS) remedy = ".\nChoose a folder that you may write to.";
+  throw Error(ErrorCode::kIo,
+              std::string(what) + " " + path + ": " + std::strerror(error) + remedy);
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() { close(); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  [[nodiscard]] int get() const { return fd_; }
+  /// Returns errno, 0 if all is well: some file systems report a failed write only here.
+  int close() {
+    if (fd_ < 0) return 0;
+    const int error = ::close(fd_) == 0 ? 0 : errno;
+    fd_ = -1;
+    return error;
+  }
+
+ private:
+  int fd_;
+};
+
+int write_all(int fd, const std::vector<std::span<const std::byte>>& pieces) {
+  // Linux writes at most about 2 GiB a call.
+  constexpr size_t kChunk = size_t{1} << 30;
+  for (auto piece : pieces) {
+    while (!piece.empty()) {
+      const ssize_t written = ::write(fd, piece.data(), std::min(piece.size(), kChunk));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return errno;
+      piece = piece.subspan(static_cast<size_t>(written));
+    }
+  }
+  return ::fsync(fd) == 0 ? 0 : errno;
+}
+
+/// A name beside `path` that no other process and no other call uses.
+std::string temporary_name(const std::string& path) {
+  static std::atomic<unsigned> counter{0};
+  const std::filesystem::path target(path);
+  const std::string name = "." + target.filename().string() + "." + std::to_string(::getpid()) +
+                           "-" + std::to_string(counter++) + ".tmp";
+  return (target.parent_path() / name).string();
+}
+
+/// Writes a new file and syncs it. Leaves nothing behind when it fails.
+std::string write_temporary(const std::string& path,
+                            const std::vector<std::span<const std::byte>>& pieces) {
+  std::string temporary = temporary_name(path);
+  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (file.get() < 0) fail("Cannot write", path, errno);
+  int error = write_all(file.get(), pieces);
+  if (error == 0) error = file.close();
+  if (error != 0) {
+    ::unlink(temporary.c_str());
+    fail("Cannot write", path, error);
+  }
+  return temporary;
+}
+
+void rename_or_remove(const std::string& temporary, const std::string& path) {
+  if (std::rename(temporary.c_str(), path.c_str()) == 0) return;
+  const int error = errno;
+  ::unlink(temporary.c_str());
+  fail("Cannot write", path, error);
+}
+
+void sync_folder_of(const std::string& path) {
+  const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+  const std::string folder = parent.empty() ? "." : parent.string();
+  const Descriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // Some file systems cannot sync a folder; the rename is then as durable as they make it.
+  if (directory.get() >= 0) ::fsync(directory.get());
+}
+
+}  // namespace
+
+bool link_file_atomic(const std::string& path, const std::string& twin) {
+  const std::string temporary = temporary_name(twin);
+  if (::link(path.c_str(), temporary.c_str()) != 0) {
+    const int error = errno;
+    // File systems without hard links, and those whose files have as many as they can.
+    for (const int none : {ENOENT, EPERM, ENOTSUP, ENOSYS, EMLINK, EXDEV}) {
+      if (error == none) return false;
+    }
+    fail("Cannot write", twin, error);
+  }
+  rename_or_remove(temporary, twin);
+  // rename() does nothing, and says so by success, if both names are links to one file.
+  ::unlink(temporary.c_str());
+  return true;
+}
+
+void write_file_atomic(const std::string& path,
+                       const std::vector<std::span<const std::byte>>& pieces,
+                       const std::vector<std::string>& twins) {
+  const std::string temporary = write_temporary(path, pieces);
+  try {
+    for (const std::string& twin : twins) {
+      if (!link_file_atomic(temporary, twin)) write_file_atomic(twin, pieces);
+    }
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  rename_or_remove(temporary, path);
+  sync_folder_of(path);
+}
+
+std::string read_file(const std::string& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) fail("Cannot read", path, errno);
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) fail("Cannot read", path, errno);
+  if (S_ISDIR(status.st_mode)) fail("Cannot read", path, EISDIR);
+  std::string data(static_cast<size_t>(status.st_size), '\0');
+  size_t have = 0;
+  while (have < data.size()) {
+    const ssize_t count = ::read(file.get(), data.data() + have, data.size() - have);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail("Cannot read", path, errno);
+    if (count == 0) break;
+    have += static_cast<size_t>(count);
+  }
+  data.resize(have);
+  return data;
+}
+
+}  // namespace flexae

@@ -1,0 +1,239 @@
+#include "core/files/safetensors.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+
+#include "core/base/error.h"
+#include "core/base/json.h"
+#include "core/files/atomic_file.h"
+
+namespace flexae {
+namespace {
+
+constexpr size_t kMaxHeader = size_t{100} << 20;
+constexpr std::string_view kNoChecksum = "00000000";
+
+constexpr std::array<std::array<uint32_t, 256>, 8> make_tables() {
+  std::array<std::array<uint32_t, 256>, 8> tables{};
+  for (uint32_t i = 0; i < 256; ++i) {
+    uint32_t crc = i;
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78U : 0U);
+    tables[0][i] = crc;
+  }
+  for (size_t k = 1; k < 8; ++k) {
+    for (size_t i = 0; i < 256; ++i) {
+      tables[k][i] = (tables[k - 1][i] >> 8) ^ tables[0][tables[k - 1][i] & 0xff];
+    }
+  }
+  return tables;
+}
+constexpr auto kTables = make_tables();
+
+struct DType {
+  std::string_view name;
+  at::ScalarType type;
+};
+constexpr std::array<DType, 4> kTypes{
+    {{"F32", at::kFloat}, {"F64", at::kDouble}, {"I64", at::kLong}, {"U8", at::kByte}}};
+
+std::string_view type_name(at::ScalarType type) {
+  for (const DType& known : kTypes) {
+    if (known.type == type) return known.name;
+  }
+  throw Error(ErrorCode::kInternal, "a tensor's dtype has no place in the file");
+}
+
+std::string hex8(uint32_t value) {
+  char buffer[9];
+  std::snprintf(buffer, sizeof buffer, "%08x", value);
+  return buffer;
+}
+
+std::span<const std::byte> bytes_of(const void* data, size_t size) {
+  return {static_cast<const std::byte*>(data), size};
+}
+
+std::string_view view_of(const at::Tensor& tensor) {
+  return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
+}
+
+class Reader {
+ public:
+  Reader(std::string_view data, const std::string& name) : data_(data), name_(name) {}
+
+  TensorFile read(bool require_checksum) {
+    const std::string_view header = take_header();
+    Json::Object entries;
+    try {
+      entries = Json::parse(header).object();
+    } catch (const Error& error) {
+      fail(error.what());
+    }
+    try {
+      return assemble(entries, header, require_checksum);
+    } catch (const Error& error) {
+      fail(error.what());
+    }
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& why) const {
+    throw Error(ErrorCode::kModel, name_ + " is damaged or no tensor file: " + why);
+  }
+
+  std::string_view take_header() {
+    uint64_t size = 0;
+    if (data_.size() < sizeof size) fail("it is too short");
+    std::memcpy(&size, data_.data(), sizeof size);
+    if (size > kMaxHeader || size > data_.size() - sizeof size) fail("its header is cut off");
+    body_ = data_.substr(sizeof size + size);
+    return data_.substr(sizeof size, size);
+  }
+
+  TensorFile assemble(const Json::Object& entries, std::string_view header, bool require_checksum) {
+    TensorFile file;
+    size_t covered = 0;
+    for (const auto& [name, entry] : entries) {
+      if (name == "__metadata__") {
+        for (const auto& [key, value] : entry.object()) file.metadata[key] = value.string();
+      } else {
+        const at::Tensor tensor = read_tensor(entry);
+        covered += tensor.nbytes();
+        file.tensors.emplace_back(name, tensor);
+      }
+    }
+    if (covered != body_.size())
+      throw Error(ErrorCode::kModel, "its length is not what its header says");
+    const auto checksum = file.metadata.find("checksum");
+    if (checksum == file.metadata.end()) {
+      if (require_checksum) throw Error(ErrorCode::kModel, "it has no checksum");
+    } else {
+      verify(header, checksum->second);
+      file.metadata.erase(checksum);
+    }
+    return file;
+  }
+
+  at::Tensor read_tensor(const Json& entry) const {
+    const std::string& dtype = entry.at("dtype").string();
+    const auto* known = std::find_if(kTypes.begin(), kTypes.end(),
+                                     [&](const DType& type) { return type.name == dtype; });
+    if (known == kTypes.end()) throw Error(ErrorCode::kModel, "an unknown dtype");
+    uint64_t bytes = c10::elementSize(known->type);
+    std::vector<int64_t> shape;
+    for (const Json& item : entry.at("shape").array()) {
+      const int64_t size = item.integer();
+      if (size < 0 || (size > 0 && bytes > body_.size() / static_cast<uint64_t>(size))) {
+        throw Error(ErrorCode::kModel, "a shape beyond the file's size");
+      }
+      bytes *= static_cast<uint64_t>(size);
+      shape.push_back(size);
+    }
+    const Json::Array& offsets = entry.at("data_offsets").array();
+    if (offsets.size() != 2) throw Error(ErrorCode::kModel, "a tensor without two offsets");
+    const int64_t begin = offsets[0].integer();
+    const int64_t end = offsets[1].integer();
+    if (begin < 0 || end < begin || static_cast<uint64_t>(end) > body_.size() ||
+        static_cast<uint64_t>(end - begin) != bytes) {
+      throw Error(ErrorCode::kModel, "an offset that does not fit");
+    }
+    at::Tensor tensor = at::empty(shape, known->type);
+    if (bytes > 0) std::memcpy(tensor.mutable_data_ptr(), body_.data() + begin, bytes);
+    return tensor;
+  }
+
+  void verify(std::string_view header, const std::string& stored) const {
+    const size_t at = header.find("\"checksum\":\"" + stored + "\"");
+    constexpr size_t kPrefix = std::string_view("\"checksum\":\"").size();
+    if (stored.size() != kNoChecksum.size() || at == std::string_view::npos) {
+      throw Error(ErrorCode::kModel, "its checksum is malformed");
+    }
+    const size_t digits = sizeof(uint64_t) + at + kPrefix;
+    uint32_t crc = crc32c(data_.substr(0, digits));
+    crc = crc32c(kNoChecksum, crc);
+    crc = crc32c(data_.substr(digits + kNoChecksum.size()), crc);
+    if (hex8(crc) != stored)
+      throw Error(ErrorCode::kModel, "its checksum does not match its contents");
+  }
+
+  std::string_view data_;
+  std::string name_;
+  std::string_view body_;
+};
+
+}  // namespace
+
+uint32_t crc32c(std::string_view data, uint32_t crc) {
+  const auto* p = reinterpret_cast<const unsigned char*>(data.data());
+  size_t n = data.size();
+  crc = ~crc;
+  // Slicing by eight (Kounavis and Berry, 2005).
+  while (n >= 8) {
+    uint32_t low = 0;
+    uint32_t high = 0;
+    std::memcpy(&low, p, 4);
+    std::memcpy(&high, p + 4, 4);
+    low ^= crc;
+    crc = kTables[7][low & 0xff] ^ kTables[6][(low >> 8) & 0xff] ^ kTables[5][(low >> 16) & 0xff] ^
+          kTables[4][low >> 24] ^ kTables[3][high & 0xff] ^ kTables[2][(high >> 8) & 0xff] ^
+          kTables[1][(high >> 16) & 0xff] ^ kTables[0][high >> 24];
+    p += 8;
+    n -= 8;
+  }
+  while (n-- > 0) crc = (crc >> 8) ^ kTables[0][(crc ^ *p++) & 0xff];
+  return ~crc;
+}
+
+void write_tensor_file(const std::string& path, const TensorFile& file,
+                       const std::vector<std::string>& twins) {
+  std::vector<at::Tensor> data;
+  Json::Object header;
+  int64_t offset = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    data.push_back(tensor.cpu().contiguous());
+    const auto bytes = static_cast<int64_t>(data.back().nbytes());
+    Json::Array shape;
+    for (const int64_t size : tensor.sizes()) shape.emplace_back(size);
+    header.emplace(name, Json::Object{{"dtype", std::string(type_name(tensor.scalar_type()))},
+                                      {"shape", shape},
+                                      {"data_offsets", Json::Array{offset, offset + bytes}}});
+    offset += bytes;
+  }
+  Json::Object metadata;
+  for (const auto& [key, value] : file.metadata) metadata.emplace(key, value);
+  metadata["checksum"] = std::string(kNoChecksum);
+  header.emplace("__metadata__", metadata);
+  std::string text = Json(header).dump();
+  text.append((8 - text.size() % 8) % 8, ' ');
+  const uint64_t size = text.size();
+
+  uint32_t crc = crc32c({reinterpret_cast<const char*>(&size), sizeof size});
+  crc = crc32c(text, crc);
+  for (const at::Tensor& tensor : data) crc = crc32c(view_of(tensor), crc);
+  const std::string mark = "\"checksum\":\"";
+  text.replace(text.find(mark + std::string(kNoChecksum)) + mark.size(), kNoChecksum.size(),
+               hex8(crc));
+
+  std::vector<std::span<const std::byte>> pieces{bytes_of(&size, sizeof size),
+                                                 bytes_of(text.data(), text.size())};
+  for (const at::Tensor& tensor : data) {
+    pieces.push_back(bytes_of(tensor.const_data_ptr(), tensor.nbytes()));
+  }
+  write_file_atomic(path, pieces, twins);
+}
+
+TensorFile parse_tensor_file(std::string_view data, const std::string& name,
+                             bool require_checksum) {
+  return Reader(data, name).read(require_checksum);
+}
+
+TensorFile read_tensor_file(const std::string& path, bool require_checksum) {
+  return parse_tensor_file(read_file(path), path, require_checksum);
+}
+
+}  // namespace flexae

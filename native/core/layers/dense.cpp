@@ -1,0 +1,94 @@
+#include "core/layers/dense.h"
+
+#include <ATen/ATen.h>
+
+#include <optional>
+#include <utility>
+
+#include "core/layers/activation.h"
+#include "core/layers/make_parameter.h"
+#include "core/layers/penalty.h"
+
+namespace flexae {
+
+Dense::Dense(const LayerSpec& spec, const ModelConfig& config, uint64_t bits)
+    : Layer(spec), activity_(config.activity_regularizer) {
+  Parameter weight = make_parameter(spec.full_name() + ".weight", WeightLayout::kDense,
+                                    {spec.out.c, spec.in.c}, config.kernel_initializer, bits);
+  weight.regularizer = config.kernel_regularizer;
+  weight.constraint = config.kernel_constraint;
+  parameters_.push_back(std::move(weight));
+  if (spec.use_bias) {
+    Parameter bias = make_parameter(spec.full_name() + ".bias", WeightLayout::kBias, {spec.out.c},
+                                    config.bias_initializer, bits ^ kBiasSalt);
+    bias.regularizer = config.bias_regularizer;
+    bias.constraint = config.bias_constraint;
+    parameters_.push_back(std::move(bias));
+  }
+}
+
+Value Dense::forward(const Value& value, PassContext& context) {
+  const at::Tensor x = value.dense();
+  at::Tensor z;
+  if (x.is_cpu()) {
+    z = product(x);
+    if (spec_.use_bias) z += parameters_[1].value;
+  } else {
+    // The bias is added before the sum is rounded.
+    const auto type = x.scalar_type();
+    z = at::linear(
+        x, weight().to(type),
+        spec_.use_bias ? std::optional<at::Tensor>(parameters_[1].value.to(type)) : std::nullopt);
+  }
+  const at::Tensor y = activate(z, spec_.activation);
+  if (activity_.active()) {
+    // Keras divides by the batch so that the strength does not depend on it.
+    const at::Tensor cost = penalty(y, activity_) / static_cast<double>(y.size(0));
+    context.activity_penalty =
+        context.activity_penalty.defined() ? context.activity_penalty + cost : cost;
+  }
+  if (context.training) {
+    input_ = x;
+    output_ = y;
+    if (needs_input(spec_.activation)) before_activation_ = z;
+  }
+  return y;
+}
+
+at::Tensor Dense::backward(const at::Tensor& grad, bool input_grad) {
+  at::Tensor dy = grad;
+  if (activity_.active()) {
+    dy = dy + penalty_grad(output_, activity_) / static_cast<double>(output_.size(0));
+  }
+  const at::Tensor dz = activate_backward(dy, before_activation_, output_, spec_.activation);
+  parameters_[0].grad = weight_gradient(dz, input_);
+  if (spec_.use_bias) parameters_[1].grad.tensor = dz.sum(0, /*keepdim=*/false, at::kFloat);
+  at::Tensor dx;
+  if (input_grad) dx = input_gradient(dz);
+  release();
+  return dx;
+}
+
+void Dense::release() {
+  input_.reset();
+  output_.reset();
+  before_activation_.reset();
+}
+
+at::Tensor Dense::product(const at::Tensor& x) {
+  return at::mm(narrowed(x), narrowed(weight().to(x.scalar_type())).t()).to(x.scalar_type());
+}
+
+Gradient Dense::weight_gradient(const at::Tensor& dz, const at::Tensor& x) {
+  return {at::mm(narrowed(dz).t(), narrowed(x)).to(at::kFloat)};
+}
+
+at::Tensor Dense::input_gradient(const at::Tensor& dz) {
+  return at::mm(narrowed(dz), narrowed(weight().to(dz.scalar_type()))).to(dz.scalar_type());
+}
+
+at::Tensor Dense::narrowed(const at::Tensor& t) const {
+  return precision_ == Precision::kBf16 ? t.to(at::kBFloat16) : t;
+}
+
+}  // namespace flexae

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/device/precision.h"
+#include "core/layers/initializer.h"
+#include "core/spec/layer_spec.h"
+#include "core/spec/model_config.h"
+#include "core/tensor/activations.h"
+#include "core/tensor/gradient.h"
+
+namespace flexae {
+
+/// What a pass through the layers needs to know.
+struct PassContext {
+  /// Training: batch statistics, dropout, and everything kept that backward() needs.
+  bool training = false;
+  /// Sum of activity penalties of this pass, 0-dimensional; undefined while there is none.
+  at::Tensor activity_penalty;
+};
+
+/// A trainable tensor with what training does to it besides the gradient of the loss.
+struct Parameter {
+  std::string name;  ///< Full name in the exported model.
+  at::Tensor value;
+  Gradient grad;  ///< Set by backward(); empty where the loss does not depend on the value.
+  WeightLayout layout = WeightLayout::kBias;
+  Initializer initializer = Initializer::kZeros;
+  Regularizer regularizer;
+  Constraint constraint;
+};
+
+/// A tensor of the model's state that is not trained.
+struct Buffer {
+  std::string name;
+  at::Tensor value;
+};
+
+/// One layer with its weights. Images travel as N×C×H×W in channels_last memory format, vectors as
+/// N×C. draw(), forward(), backward() on one thread: a training forward() only after draw(),
+/// backward() only after a training forward().
+class Layer {
+ public:
+  explicit Layer(const LayerSpec& spec) : spec_(spec) {}
+  virtual ~Layer() = default;
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+
+  /// Takes from chance what training forward()s of up to `images` images need, into memory that
+  /// stays where it is unless `images` grows. `options`: of what flows between the layers.
+  virtual void draw(int64_t /*images*/, const at::TensorOptions& /*options*/, uint64_t /*seed*/,
+                    uint64_t /*step*/) {}
+
+  virtual Value forward(const Value& x, PassContext& context) = 0;
+
+  /// Whether evaluation can do without forward(): prepare_inference() once, then infer() by several
+  /// threads at a time, each for images of its own.
+  [[nodiscard]] virtual bool infers() const { return false; }
+  virtual void prepare_inference(int /*threads*/) {}
+  /// The weights stay as they are from now on, and what prepare_inference() makes of them, too.
+  void freeze() { frozen_ = true; }
+  /// Outputs of `count` images, both fp32 and H×W×C, in evaluation mode. `thread`: below what
+  /// prepare_inference() was told.
+  virtual void infer(const float* /*images*/, int64_t /*count*/, float* /*out*/, int /*thread*/) {}
+  /// The same of three planes each, C×H×W, if it takes_planes().
+  virtual void infer_planes(const float* /*images*/, int64_t /*count*/, float* /*out*/,
+                            int /*thread*/) {}
+  [[nodiscard]] virtual bool takes_planes() const { return false; }
+
+  /// dL/dx from dL/dy; sets the gradients of the parameters. An undefined tensor when `input_grad`
+  /// is false.
+  virtual at::Tensor backward(const at::Tensor& grad, bool input_grad) = 0;
+
+  /// Whether backward() takes gradients in bf16 on a CPU, where layers compute in fp32.
+  [[nodiscard]] virtual bool takes_narrow_gradients() const { return false; }
+
+  /// Drops what the last training forward() kept.
+  virtual void release() {}
+
+  /// What the layer's products compute in where its input is fp32.
+  void set_precision(Precision precision) { precision_ = precision; }
+
+  [[nodiscard]] const LayerSpec& spec() const { return spec_; }
+  [[nodiscard]] std::vector<Parameter>& parameters() { return parameters_; }
+  [[nodiscard]] std::vector<Buffer>& buffers() { return buffers_; }
+
+ protected:
+  LayerSpec spec_;
+  Precision precision_ = Precision::kFp32;
+  bool frozen_ = false;
+  std::vector<Parameter> parameters_;
+  std::vector<Buffer> buffers_;
+};
+
+/// Makes the layer with its weights initialized on the CPU; `bits` seeds the first weight, further
+/// ones follow from it.
+std::unique_ptr<Layer> make_layer(const LayerSpec& spec, const ModelConfig& config, uint64_t bits);
+
+/// A batch normalization together with the pooling behind it, which a GPU computes in one pass.
+std::unique_ptr<Layer> make_pooled_norm(const LayerSpec& norm, const LayerSpec& pool,
+                                        const ModelConfig& config);
+
+/// A transposed convolution together with the upsampling in front of it, which must cut nothing
+/// off: one convolution of twice the stride, for a quarter to a half of the multiplications.
+std::unique_ptr<Layer> make_upsampled_conv(const LayerSpec& upsample, const LayerSpec& conv,
+                                           const ModelConfig& config, uint64_t bits);
+
+/// Tells each batch normalization the bias of the convolution in front of it. Call once the vector
+/// is complete.
+void link_layers(std::vector<std::unique_ptr<Layer>>& layers);
+
+}  // namespace flexae

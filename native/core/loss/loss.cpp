@@ -1,0 +1,241 @@
+#include "core/loss/loss.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <type_traits>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/parallel.h"
+#include "core/cpu/kernels/kernels.h"
+#include "core/cuda/passes.h"
+#include "core/tensor/scratch_buffer.h"
+
+namespace flexae {
+
+Metrics::Metrics(at::Device device)
+    : sums_(at::zeros({kSums}, at::TensorOptions().dtype(at::kDouble).device(device))) {}
+
+namespace {
+
+/// A stretch of an image, all of it in the first caches: what is pending is finished, the loss
+/// taken, the gradient narrowed.
+template <typename T>
+class Stretch {
+ public:
+  Stretch(const PendingNorm* norm, float factor)
+      : norm_(norm),
+        factor_(factor),
+        // Whole runs of the kernel, whose sums are then the same as in one piece, and whole pixels.
+        size_(std::lcm(kRun, norm != nullptr ? norm->period() : 1)) {}
+
+  /// `grad` may be null; `sums` as Kernels::bce has them.
+  template <typename Target>
+  void image(const T* logits, const Target* target, T* grad, int64_t pixels, double* sums) {
+    memory_.resize(static_cast<size_t>(3 * size_));
+    for (int64_t begin = 0; begin < pixels; begin += size_) {
+      const int64_t count = std::min(size_, pixels - begin);
+      float* g = grad != nullptr ? gradients(grad + begin) : nullptr;
+      kernels().bce(finished(logits + begin, count), targets(target + begin, count), g, count,
+                    factor_, sums);
+      if constexpr (!std::is_same_v<T, float>) {
+        if (grad != nullptr) kernels_of<T>().store(g, grad + begin, count);
+      }
+    }
+  }
+
+ private:
+  static constexpr int64_t kRun = 2048;
+
+  float* memory(int64_t part) { return memory_.data() + part * size_; }
+
+  const float* finished(const T* logits, int64_t count) {
+    if constexpr (std::is_same_v<T, float>) {
+      if (norm_ == nullptr) return logits;
+    }
+    norm_->apply(logits, memory(0), count);
+    return memory(0);
+  }
+  static const float* targets(const float* target, int64_t /*count*/) { return target; }
+  const float* targets(const uint8_t* target, int64_t count) {
+    kernels().scale_bytes(target, memory(1), count);
+    return memory(1);
+  }
+  float* gradients(T* grad) {
+    if constexpr (std::is_same_v<T, float>) {
+      return grad;
+    } else {
+      return memory(2);
+    }
+  }
+
+  const PendingNorm* norm_;
+  float factor_;
+  int64_t size_;
+  std::vector<float> memory_;
+};
+
+/// Σ BCE, pixels right, Σ squared error, and the gradient, in one pass over each image.
+template <typename T, typename Target>
+at::Tensor sums_on_cpu(const Value& logits, const at::Tensor& target, at::Tensor* grad) {
+  const at::Tensor& stored = logits.stored();
+  const int64_t images = stored.size(0);
+  const int64_t pixels = stored.numel() / std::max<int64_t>(images, 1);
+  T* g = nullptr;
+  if (grad != nullptr) {
+    *grad = at::empty_like(stored);
+    g = mutable_values<T>(*grad);
+    if (logits.norm() != nullptr) *grad = grad->permute({0, 3, 1, 2});
+  }
+  const T* z = values<T>(stored);
+  const auto* t = target.const_data_ptr<Target>();
+  const auto factor = static_cast<float>(1.0 / static_cast<double>(stored.numel()));
+  std::vector<Stretch<T>> stretches(static_cast<size_t>(at::get_num_threads()),
+                                    Stretch<T>(logits.norm(), factor));
+  std::vector<double> sums(static_cast<size_t>(images) * 3, 0.0);
+  share_out(images, [&](int64_t n, int thread) {
+    stretches[static_cast<size_t>(thread)].image(z + n * pixels, t + n * pixels,
+                                                 g != nullptr ? g + n * pixels : nullptr, pixels,
+                                                 sums.data() + 3 * n);
+  });
+  at::Tensor total = at::zeros({3}, at::kDouble);
+  // In the images' order, so that the threads' number does not change the last digit.
+  for (size_t i = 0; i < sums.size(); ++i) total.mutable_data_ptr<double>()[i % 3] += sums[i];
+  return total;
+}
+
+/// The same, undefined where the kernels do not take such values.
+at::Tensor sums_by_kernels(const Value& logits, const Value& target, at::Tensor* grad) {
+  const at::Tensor& z = logits.stored();
+  const at::Tensor& t = target.stored();
+  if (!z.is_cpu() || z.dim() == 0 || target.norm() != nullptr) return {};
+  if (logits.norm() == nullptr) {
+    const bool plain = z.scalar_type() == at::kFloat && t.scalar_type() == at::kFloat &&
+                       z.strides() == t.strides() && z.is_non_overlapping_and_dense();
+    return plain ? sums_on_cpu<float, float>(logits, t, grad) : at::Tensor();
+  }
+  // Both as N×H×W×C.
+  const at::Tensor pixels = target.is_bytes() ? t : t.permute({0, 2, 3, 1});
+  if (!pixels.is_contiguous()) return {};
+  const bool narrow = z.scalar_type() == at::kBFloat16;
+  if (target.is_bytes()) {
+    return narrow ? sums_on_cpu<Bf16, uint8_t>(logits, pixels, grad)
+                  : sums_on_cpu<float, uint8_t>(logits, pixels, grad);
+  }
+  if (t.scalar_type() != at::kFloat) return {};
+  return narrow ? sums_on_cpu<Bf16, float>(logits, pixels, grad)
+                : sums_on_cpu<float, float>(logits, pixels, grad);
+}
+
+/// `sums`: on the host, as Metrics keeps them.
+Metrics::Values means(const at::Tensor& sums, int64_t pixels, int64_t images) {
+  if (images == 0) {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    return {nan, nan, nan, nan};
+  }
+  const double* s = sums.const_data_ptr<double>();
+  const double mse = s[2] / static_cast<double>(pixels);
+  return {s[0] / static_cast<double>(pixels) + s[3] / static_cast<double>(images),
+          s[1] / static_cast<double>(pixels), mse, -10.0 * std::log10(mse)};
+}
+
+at::Tensor sums_by_aten(const at::Tensor& logits, const at::Tensor& target, at::Tensor* grad) {
+  const at::Tensor p = at::sigmoid(logits);
+  const at::Tensor bce =
+      at::binary_cross_entropy_with_logits(logits, target, {}, {}, at::Reduction::None);
+  const at::Tensor error = p - target;
+  // Keras rounds at "greater than one half".
+  const at::Tensor right = at::eq(at::gt(p, 0.5).to(target.scalar_type()), target);
+  if (grad != nullptr) *grad = error / static_cast<double>(logits.numel());
+  return at::stack(
+      {bce.sum(at::kDouble), right.sum().to(at::kDouble), error.square().sum(at::kDouble)});
+}
+
+}  // namespace
+
+at::Tensor Metrics::add(const Value& logits, const Value& target, const at::Tensor& penalties,
+                        at::Tensor* grad) {
+  count(logits.stored().size(0), logits.stored().numel());
+  return accumulate(logits, target, penalties, grad);
+}
+
+void Metrics::count(int64_t images, int64_t values) {
+  images_ += images;
+  pixels_ += values;
+}
+
+at::Tensor Metrics::accumulate(const Value& logits, const Value& target,
+                               const at::Tensor& penalties, at::Tensor* grad) {
+  at::Tensor sums = sums_by_kernels(logits, target, grad);
+  if (!sums.defined() && cuda::takes_loss(logits.dense())) {
+    sums = cuda::binary_cross_entropy(logits.dense(), target.dense(), grad);
+  }
+  if (!sums.defined()) {
+    // In fp32 both.
+    const at::Tensor z = logits.dense().to(at::kFloat);
+    const Value finished(z);
+    const Value images(target.dense());
+    sums = sums_by_kernels(finished, images, grad);
+    if (!sums.defined()) sums = sums_by_aten(z, images.stored(), grad);
+  }
+  const at::Tensor costs =
+      penalties.defined() ? penalties.to(at::kDouble) * static_cast<double>(logits.stored().size(0))
+                          : at::zeros({}, sums_.options());
+  sums_ += at::cat({sums, costs.reshape({1})});
+  return sums[0] + costs;
+}
+
+Metrics::Values Metrics::values() const {
+  return means(sums_.cpu(), pixels_, images_);
+}
+
+std::optional<Metrics::Values> Metrics::latest() {
+  if (sums_.is_cpu()) return values();
+  std::optional<Values> latest;
+  if (glimpse_) {
+    if (!glimpse_->copied.query()) return std::nullopt;
+    latest = means(glimpse_->sums, glimpse_->pixels, glimpse_->images);
+  }
+  const at::Device device = sums_.device();
+  glimpse_.emplace(
+      Glimpse{at::empty({kSums}, at::TensorOptions().dtype(at::kDouble).pinned_memory(true)),
+              pixels_, images_, c10::Event(device.type())});
+  glimpse_->sums.copy_(sums_, /*non_blocking=*/true);
+  glimpse_->copied.record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+  return latest;
+}
+
+void Metrics::reset() {
+  glimpse_.reset();
+  sums_.zero_();
+  pixels_ = 0;
+  images_ = 0;
+}
+
+at::Tensor Metrics::state() const {
+  const at::Tensor counts =
+      at::tensor({static_cast<double>(pixels_), static_cast<double>(images_)}, at::kDouble);
+  return at::cat({sums_.cpu(), counts});
+}
+
+void Metrics::restore(const at::Tensor& state) {
+  // Counts are exact as fp64 up to 2^53.
+  const auto count = [&](int64_t i) { return state[i].item<double>(); };
+  const auto valid = [](double value) { return value >= 0 && value <= 0x1p53; };
+  if (!state.defined() || state.scalar_type() != at::kDouble || state.dim() != 1 ||
+      state.size(0) != kSums + 2 || !valid(count(kSums)) || !valid(count(kSums + 1))) {
+    throw Error(ErrorCode::kModel, "the saved metrics are not this program's");
+  }
+  glimpse_.reset();
+  sums_.copy_(state.narrow(0, 0, kSums));
+  pixels_ = static_cast<int64_t>(count(kSums));
+  images_ = static_cast<int64_t>(count(kSums + 1));
+}
+
+}  // namespace flexae

@@ -1,0 +1,268 @@
+#include "core/model/autoencoder.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/base/error.h"
+#include "core/base/profile_scope.h"
+#include "core/base/random.h"
+#include "core/cpu/conv_block.h"
+#include "core/cpu/dense_layer.h"
+#include "core/cpu/inference.h"
+#include "core/layers/penalty.h"
+
+namespace flexae {
+
+namespace {
+
+std::vector<LayerSpec> trained_layers(const ModelConfig& config) {
+  std::vector<LayerSpec> specs = make_layers(config);
+  // The loss takes logits: the last sigmoid is left to whoever wants images.
+  specs.back().activation = Activation::kLinear;
+  return specs;
+}
+
+/// Whether the layers at `i` are a normalization and its pooling, which a GPU computes together.
+bool is_pooled_norm(const std::vector<LayerSpec>& specs, size_t i) {
+  return i + 1 < specs.size() && specs[i].kind == LayerKind::kBatchNorm &&
+         specs[i + 1].kind == LayerKind::kPool;
+}
+
+/// Whether the layers at `i` are an upsampling that cuts nothing off and its transposed
+/// convolution.
+bool is_upsampled_conv(const std::vector<LayerSpec>& specs, size_t i) {
+  return i + 1 < specs.size() && specs[i].kind == LayerKind::kUpsample &&
+         specs[i + 1].kind == LayerKind::kConvTranspose && specs[i].out.h == 2 * specs[i].in.h &&
+         specs[i].out.w == 2 * specs[i].in.w;
+}
+
+}  // namespace
+
+Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
+                         Precision precision, bool stages)
+    : Autoencoder(config, trained_layers(config), seed, device, precision, stages) {}
+
+Autoencoder Autoencoder::encoder_only(const ModelConfig& config, at::Device device,
+                                      Precision precision) {
+  std::vector<LayerSpec> specs = make_layers(config);
+  std::erase_if(specs, [](const LayerSpec& spec) { return spec.part != Part::kEncoder; });
+  return {config, specs, /*seed=*/0, device, precision, /*stages=*/true};
+}
+
+Autoencoder::Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>& specs,
+                         uint64_t seed, at::Device device, Precision precision, bool stages)
+    : config_(config), device_(device), precision_(precision) {
+  for (size_t i = 0; i < specs.size();) {
+    const size_t length = stages && device.is_cpu() ? conv_stage_length(specs, i) : 0;
+    // Seeds go by the place in the list, so that the weights do not depend on how it is computed.
+    const size_t weighted = length > 0 && specs[i].kind == LayerKind::kUpsample ? i + 1 : i;
+    const uint64_t bits = random_bits(seed, RandomPurpose::kInitializer, weighted);
+    if (length > 0) {
+      const auto begin = specs.begin() + static_cast<ptrdiff_t>(i);
+      layers_.push_back(make_conv_stage({begin, begin + static_cast<ptrdiff_t>(length)}, config_,
+                                        precision, bits));
+      i += length;
+    } else if (!device.is_cpu() && is_pooled_norm(specs, i)) {
+      layers_.push_back(make_pooled_norm(specs[i], specs[i + 1], config_));
+      i += 2;
+    } else if (!device.is_cpu() && is_upsampled_conv(specs, i)) {
+      // Seeded by the convolution's place; see above.
+      const uint64_t conv_bits = random_bits(seed, RandomPurpose::kInitializer, i + 1);
+      layers_.push_back(make_upsampled_conv(specs[i], specs[i + 1], config_, conv_bits));
+      i += 2;
+    } else {
+      const bool by_hand = device.is_cpu() && specs[i].kind == LayerKind::kDense;
+      layers_.push_back(by_hand ? make_dense_layer(specs[i], config_, bits)
+                                : make_layer(specs[i], config_, bits));
+      ++i;
+    }
+  }
+  link_layers(layers_);
+  for (const auto& layer : layers_) layer->set_precision(precision);
+  for (const auto& layer : layers_) {
+    for (Parameter& p : layer->parameters()) {
+      p.value = p.value.to(device);
+      trainable_.push_back(&p);
+    }
+    for (Buffer& b : layer->buffers()) b.value = b.value.to(device);
+  }
+}
+
+at::ScalarType Autoencoder::compute_type() const {
+  // A CPU keeps fp32 between the layers, whose products narrow it; a GPU has bf16 in memory too.
+  const bool narrow = precision_ == Precision::kBf16 && !device_.is_cpu();
+  return narrow ? at::kBFloat16 : at::kFloat;
+}
+
+at::Tensor Autoencoder::to_compute(const at::Tensor& images) const {
+  return images.to(compute_type())
+      .contiguous(images.dim() == 4 ? at::MemoryFormat::ChannelsLast
+                                    : at::MemoryFormat::Contiguous);
+}
+
+Value Autoencoder::run_layers(const Value& x, size_t begin, size_t end, PassContext& context) {
+  Value value = x;
+  for (size_t i = begin; i < end; ++i) {
+    const ProfileScope scope(ProfileScope::kForward, layers_[i]->spec().full_name());
+    value = layers_[i]->forward(value, context);
+  }
+  return value;
+}
+
+at::Tensor Autoencoder::evaluate(const at::Tensor& x, size_t begin, size_t end,
+                                 PassContext& context) {
+  std::vector<Layer*> inferring;
+  for (size_t i = begin; i < end; ++i) {
+    const LayerKind kind = layers_[i]->spec().kind;
+    // Flattening and reshaping move no bytes.
+    if (kind == LayerKind::kFlatten || kind == LayerKind::kReshape) continue;
+    if (!layers_[i]->infers()) return run_layers(to_compute(x), begin, end, context).dense();
+    inferring.push_back(layers_[i].get());
+  }
+  if (inferring.empty()) return run_layers(to_compute(x), begin, end, context).dense();
+  const at::Tensor out = flexae::infer(inferring, x.to(at::kFloat));
+  if (layers_[end - 1]->spec().kind == LayerKind::kFlatten) return out.flatten(1);
+  return out.permute({0, 3, 1, 2});
+}
+
+size_t Autoencoder::first_layer(LayerKind kind) const {
+  const auto found = std::find_if(layers_.begin(), layers_.end(),
+                                  [kind](const auto& layer) { return layer->spec().kind == kind; });
+  return static_cast<size_t>(found - layers_.begin());
+}
+
+at::Tensor Autoencoder::encode(const at::Tensor& images) {
+  PassContext context;
+  const size_t flatten = first_layer(LayerKind::kFlatten) + 1;
+  size_t end = flatten;
+  while (end < layers_.size() && layers_[end]->spec().part == Part::kEncoder) ++end;
+  const Value embeddings = run_layers(evaluate(images, 0, flatten, context), flatten, end, context);
+  activity_penalty_ = context.activity_penalty;
+  return embeddings.dense().to(at::kFloat);
+}
+
+at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
+  PassContext context;
+  const auto begin = std::find_if(layers_.begin(), layers_.end(), [](const auto& layer) {
+    return layer->spec().part == Part::kDecoder;
+  });
+  const size_t reshape = first_layer(LayerKind::kReshape);
+  const Value flat = run_layers(to_compute(embeddings),
+                                static_cast<size_t>(begin - layers_.begin()), reshape, context);
+  at::Tensor logits = evaluate(flat.dense(), reshape, layers_.size(), context).to(at::kFloat);
+  if (context.activity_penalty.defined()) {
+    activity_penalty_ = activity_penalty_.defined() ? activity_penalty_ + context.activity_penalty
+                                                    : context.activity_penalty;
+  }
+  return logits;
+}
+
+Value Autoencoder::forward(const Value& images, uint64_t seed, uint64_t step) {
+  draw(images.stored().size(0), seed, step);
+  return forward(images);
+}
+
+void Autoencoder::draw(int64_t images, uint64_t seed, uint64_t step) {
+  const auto options = at::TensorOptions().dtype(compute_type()).device(device_);
+  for (const auto& layer : layers_) layer->draw(images, options, seed, step);
+}
+
+Value Autoencoder::forward(const Value& images) {
+  PassContext context;
+  context.training = true;
+  const bool as_they_are = images.is_bytes() && device_.is_cpu();
+  const Value x = as_they_are ? images : Value(to_compute(images.dense()));
+  const Value logits = run_layers(x, 0, layers_.size(), context);
+  activity_penalty_ = context.activity_penalty;
+  return logits.norm() != nullptr ? logits : Value(logits.dense());
+}
+
+void Autoencoder::backward(const at::Tensor& grad) {
+  at::Tensor g = layers_.back()->takes_narrow_gradients() ? grad : to_compute(grad);
+  for (size_t i = layers_.size(); i-- > 0;) {
+    if (!layers_[i]->takes_narrow_gradients()) g = g.to(compute_type());
+    const ProfileScope scope(ProfileScope::kBackward, layers_[i]->spec().full_name());
+    g = layers_[i]->backward(g, /*input_grad=*/i > 0);
+  }
+  for (Parameter* p : trainable_) {
+    if (p->grad.rows == nullptr && !p->grad.tensor.defined()) {
+      p->grad.tensor = at::zeros_like(p->value);
+    }
+    if (p->regularizer.active()) {
+      p->grad = {p->grad.whole(p->value) + penalty_grad(p->value, p->regularizer)};
+    }
+  }
+}
+
+void Autoencoder::constrain() {
+  for (Parameter* p : trainable_) flexae::constrain(p->value, p->layout, p->constraint);
+}
+
+at::Tensor Autoencoder::penalties() const {
+  at::Tensor total = activity_penalty_;
+  for (const Parameter* p : trainable_) {
+    if (!p->regularizer.active()) continue;
+    const at::Tensor cost = penalty(p->value, p->regularizer);
+    total = total.defined() ? total + cost : cost;
+  }
+  return total;
+}
+
+std::vector<at::Tensor> Autoencoder::parameters() const {
+  std::vector<at::Tensor> values;
+  values.reserve(trainable_.size());
+  for (const Parameter* p : trainable_) values.push_back(p->value);
+  return values;
+}
+
+std::vector<at::Tensor> Autoencoder::gradients() const {
+  std::vector<at::Tensor> values;
+  values.reserve(trainable_.size());
+  for (const Parameter* p : trainable_) values.push_back(p->grad.whole(p->value));
+  return values;
+}
+
+std::vector<Gradient> Autoencoder::gradient_sources() const {
+  std::vector<Gradient> sources;
+  sources.reserve(trainable_.size());
+  for (const Parameter* p : trainable_) sources.push_back(p->grad);
+  return sources;
+}
+
+std::vector<std::string> Autoencoder::parameter_names() const {
+  std::vector<std::string> names;
+  names.reserve(trainable_.size());
+  for (const Parameter* p : trainable_) names.push_back(p->name);
+  return names;
+}
+
+std::vector<std::pair<std::string, at::Tensor>> Autoencoder::state() const {
+  std::vector<std::pair<std::string, at::Tensor>> state;
+  for (const auto& layer : layers_) {
+    for (const Parameter& p : layer->parameters()) state.emplace_back(p.name, p.value);
+    for (const Buffer& b : layer->buffers()) state.emplace_back(b.name, b.value);
+  }
+  return state;
+}
+
+void Autoencoder::load_state(const std::vector<std::pair<std::string, at::Tensor>>& state) {
+  std::map<std::string, at::Tensor> values(state.begin(), state.end());
+  for (auto& [name, target] : this->state()) {
+    const auto found = values.find(name);
+    if (found == values.end())
+      throw Error(ErrorCode::kModel, "the weight '" + name + "' is missing");
+    if (found->second.sizes() != target.sizes()) {
+      throw Error(ErrorCode::kModel,
+                  "the weight '" + name + "' has another shape than the model's");
+    }
+    at::Tensor(target).copy_(found->second);
+  }
+}
+
+void Autoencoder::freeze() {
+  for (const auto& layer : layers_) layer->freeze();
+}
+
+}  // namespace flexae

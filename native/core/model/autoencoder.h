@@ -1,0 +1,95 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/device/precision.h"
+#include "core/layers/layers.h"
+#include "core/spec/layer_spec.h"
+#include "core/spec/model_config.h"
+
+namespace flexae {
+
+/// The autoencoder: images → CNN → MLP → embedding → MLP → CNN → logits of images. It
+/// differentiates itself (no autograd), so a training step allocates only what the step needs.
+class Autoencoder {
+ public:
+  /// Initializes the weights from `seed` on the CPU, then moves them: the same on every device.
+  /// Throws Error(kConfig) as make_layers() does.
+  /// `stages` lets a CPU take convolutions, normalizations and poolings together (see
+  /// conv_block.h).
+  Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
+              Precision precision = Precision::kFp32, bool stages = true);
+
+  /// Without the decoder, which decode() and training need: for embeddings alone.
+  static Autoencoder encoder_only(const ModelConfig& config, at::Device device,
+                                  Precision precision = Precision::kFp32);
+
+  [[nodiscard]] const ModelConfig& config() const { return config_; }
+  [[nodiscard]] at::Device device() const { return device_; }
+
+  /// Embeddings, N×D, in evaluation mode. `images`: N×C×H×W floats in [0, 1].
+  at::Tensor encode(const at::Tensor& images);
+  /// Logits, N×C×H×W, in evaluation mode; their sigmoid is the reconstruction.
+  at::Tensor decode(const at::Tensor& embeddings);
+
+  /// A training pass: logits of `images`, floats as above or bytes. Dropout masks follow from
+  /// (seed, step).
+  Value forward(const Value& images, uint64_t seed, uint64_t step);
+  /// The same in two halves: draw() takes from chance what a batch of `images` images needs, then
+  /// forward() computes on the device without the host looking at anything.
+  void draw(int64_t images, uint64_t seed, uint64_t step);
+  Value forward(const Value& images);
+  /// Gradients of everything from d(loss)/d(logits), the regularizers' included.
+  void backward(const at::Tensor& grad);
+  /// Applies the constraints to the weights; after each optimizer step.
+  void constrain();
+
+  /// Σ of the penalties on weights, and on activities as of the last pass; undefined if there are
+  /// no regularizers.
+  [[nodiscard]] at::Tensor penalties() const;
+
+  /// The trainable tensors and, in the same order, their gradients after backward().
+  [[nodiscard]] std::vector<at::Tensor> parameters() const;
+  [[nodiscard]] std::vector<at::Tensor> gradients() const;
+  /// The gradients as they are, for an optimizer.
+  [[nodiscard]] std::vector<Gradient> gradient_sources() const;
+
+  /// Names of parameters(), in the same order.
+  [[nodiscard]] std::vector<std::string> parameter_names() const;
+
+  /// Everything an exported model holds, by name: parameters and buffers (shared storage).
+  [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> state() const;
+  /// Copies values in, by name. Throws Error(kModel) naming a tensor that is missing or misshapen.
+  void load_state(const std::vector<std::pair<std::string, at::Tensor>>& state);
+  /// The weights stay as they are from now on, for evaluation only: what a pass makes of them first
+  /// is kept.
+  void freeze();
+
+ private:
+  Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>& specs, uint64_t seed,
+              at::Device device, Precision precision, bool stages);
+
+  [[nodiscard]] at::ScalarType compute_type() const;
+  [[nodiscard]] at::Tensor to_compute(const at::Tensor& images) const;
+  /// Layers [begin, end).
+  Value run_layers(const Value& x, size_t begin, size_t end, PassContext& context);
+  /// The same in evaluation mode, by infer() where all of them can.
+  at::Tensor evaluate(const at::Tensor& x, size_t begin, size_t end, PassContext& context);
+  [[nodiscard]] size_t first_layer(LayerKind kind) const;
+
+  ModelConfig config_;
+  at::Device device_;
+  Precision precision_;
+  std::vector<std::unique_ptr<Layer>> layers_;
+  /// Parameters in order; those of a convolution's bias have no gradient.
+  std::vector<Parameter*> trainable_;
+  at::Tensor activity_penalty_;
+};
+
+}  // namespace flexae

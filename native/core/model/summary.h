@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/spec/model_config.h"
+
+namespace flexae {
+
+struct SummaryRow {
+  std::string name;  ///< Full name, as in the exported models.
+  std::string type;  ///< Keras's class name.
+  std::vector<int64_t> output;
+  int64_t parameters = 0;
+  int64_t macs = 0;
+};
+
+struct Summary {
+  std::vector<int64_t> input;
+  std::vector<SummaryRow> rows;
+  int64_t total = 0;
+  int64_t non_trainable = 0;
+  int64_t encoder_parameters = 0;
+  std::vector<int64_t> embedding;
+  int64_t macs = 0;
+  /// Estimated peak bytes of training: weights, gradients, optimizer state and best weights, and
+  /// what the backward pass needs of the activations.
+  int64_t training_bytes = 0;
+};
+
+/// Throws Error(kConfig) as make_layers() does.
+Summary summarize(const ModelConfig& config, int64_t batch_size, OptimizerKind optimizer);
+
+}  // namespace flexae

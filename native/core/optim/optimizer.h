@@ -1,0 +1,64 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/spec/model_config.h"
+#include "core/tensor/gradient.h"
+
+namespace flexae {
+
+/// Keras 3's optimizers with its default hyper-parameters (keras.optimizers; Adadelta's learning
+/// rate is the caller's, ρ = 0.95, ε = 1e-7). Works on fp32 tensors of one device, in place.
+class Optimizer {
+ public:
+  /// `parameters` are updated by step(); they share storage with the model's.
+  Optimizer(OptimizerKind kind, double learning_rate, std::vector<at::Tensor> parameters);
+
+  /// One update from as many gradients as parameters, each of its parameter's shape.
+  /// \return whether all gradients were finite. Waits for a device other than the CPU.
+  bool step(const std::vector<at::Tensor>& gradients);
+  bool step(const std::vector<Gradient>& gradients);
+
+  /// The same in two halves. begin_step() counts a step and gives what its formulas take from its
+  /// number and from the learning rate; apply() computes it on the parameters' device from the
+  /// same values as fp32 there, without the host looking at anything.
+  static constexpr int64_t kScalars = 3;
+  std::array<double, kScalars> begin_step();
+  void apply(const std::vector<at::Tensor>& gradients, const at::Tensor& scalars);
+
+  [[nodiscard]] double learning_rate() const { return learning_rate_; }
+  void set_learning_rate(double learning_rate) { learning_rate_ = learning_rate; }
+
+  /// Steps taken.
+  [[nodiscard]] int64_t iterations() const { return iterations_; }
+
+  /// The accumulators: slots()[k][i] belongs to parameter i. With iterations() they are all the
+  /// state there is.
+  [[nodiscard]] const std::vector<std::vector<at::Tensor>>& slots() const { return slots_; }
+  void restore(int64_t iterations, const std::vector<std::vector<at::Tensor>>& slots);
+
+  /// How many accumulators of a parameter's size the kind keeps (0 to 2).
+  static int64_t slot_count(OptimizerKind kind);
+
+ private:
+  [[nodiscard]] bool kernels_apply(const std::vector<Gradient>& gradients) const;
+  bool step_by_kernels(const std::vector<Gradient>& gradients,
+                       const std::array<double, kScalars>& scalars);
+
+  OptimizerKind kind_;
+  double learning_rate_;
+  std::vector<at::Tensor> parameters_;
+  std::vector<std::vector<at::Tensor>> slots_;
+  int64_t iterations_ = 0;
+};
+
+/// Whether no tensor holds an infinity or a NaN: 0-dimensional bool on their device.
+at::Tensor all_finite(const std::vector<at::Tensor>& tensors);
+
+}  // namespace flexae

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "core/device/precision.h"
+#include "core/train/checkpoint/training_state.h"
+#include "core/train/feed/batch_source.h"
+#include "core/train/trainer_config.h"
+
+namespace flexae {
+
+enum class Stopped { kFinished, kEarly, kInterrupted };
+
+struct ProgressReport {
+  bool validating = false;
+  int64_t epoch = 0;
+  int64_t batch = 0;
+  int64_t batches = 0;
+  double loss = 0;  ///< Running mean of the epoch.
+  double images_per_second = 0;
+};
+
+/// Told of what happens, on the training's thread.
+class TrainingObserver {
+ public:
+  virtual ~TrainingObserver() = default;
+  /// `from`: where the training goes on from; at its beginning, all zero.
+  virtual void on_start(at::Device device, Precision precision, int threads, int64_t batches,
+                        const TrainingState& from) = 0;
+  virtual void on_progress(const ProgressReport& report) = 0;
+  virtual void on_epoch(const EpochReport& report) = 0;
+  /// What is allowed but worth saying.
+  virtual void on_warning(const std::string& message) = 0;
+  virtual void on_finishing(Stopped stopped) = 0;
+};
+
+struct TrainingResult {
+  Stopped stopped = Stopped::kFinished;
+  int64_t epochs = 0;
+  int64_t best_epoch = 0;  ///< 0 when no epoch completed.
+  bool scored = false;     ///< Whether train and valid are set; not after an interruption.
+  Metrics::Values train{};
+  Metrics::Values valid{};
+  double seconds = 0;  ///< Of all sessions of a resumed training.
+};
+
+/// Trains on the calling thread until the last epoch, until patience ends, or until `cancel` is
+/// set (looked at before each batch, of the scoring at the end too). The weights of the best epoch
+/// are kept, scored and exported to `run_dir`/ae.pt and en.pt; checkpoints go there too, the last
+/// when the training ends or is cancelled. A training that goes on from a checkpoint gives on a
+/// CPU, bit for bit, what it would have given uninterrupted. Throws Error; kNan if a loss or
+/// gradient stops being finite, kModel if the checkpoint is damaged or another network's.
+TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
+                     BatchSource& valid_source, TrainingObserver& observer,
+                     const std::atomic<bool>& cancel);
+
+}  // namespace flexae

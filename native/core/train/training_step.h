@@ -1,0 +1,62 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/device/precision.h"
+#include "core/loss/loss.h"
+#include "core/model/autoencoder.h"
+#include "core/optim/optimizer.h"
+#include "core/train/device_step.h"
+#include "core/train/non_finite.h"
+#include "core/train/trainer_config.h"
+
+namespace flexae {
+
+/// A model with its optimizer: what one batch does to them. Everything random follows from the seed
+/// and from where the batch stands, so a run can be repeated or resumed anywhere.
+class TrainingStep {
+ public:
+  /// `config` must outlive the object.
+  TrainingStep(const TrainerConfig& config, at::Device device);
+  TrainingStep(const TrainingStep&) = delete;
+  TrainingStep& operator=(const TrainingStep&) = delete;
+
+  /// One update from bytes N×H×W×C on the device. `indices`: of the images in their source (see
+  /// Batch). Adds the batch to metrics().
+  void train(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
+             int64_t batch);
+  /// Adds a batch to metrics() in evaluation mode.
+  void evaluate(const at::Tensor& bytes);
+
+  /// The first bad batch since construction or reset_bad_number(). Current after every train();
+  /// waits for a device other than the CPU.
+  [[nodiscard]] std::optional<BadNumber> bad_number() const;
+  void reset_bad_number();
+
+  /// What has become worth telling whoever trains, once; "" if nothing has.
+  std::string take_warning();
+
+  Autoencoder& model() { return model_; }
+  Optimizer& optimizer() { return optimizer_; }
+  Metrics& metrics() { return metrics_; }
+  [[nodiscard]] at::Device device() const { return device_; }
+  [[nodiscard]] Precision precision() const { return precision_; }
+
+ private:
+  const TrainerConfig& config_;
+  at::Device device_;
+  Precision precision_;
+  Autoencoder model_;
+  Optimizer optimizer_;
+  Metrics metrics_;
+  std::optional<BadNumber> bad_;
+  std::unique_ptr<DeviceStep> device_step_;  ///< Null on the CPU.
+};
+
+}  // namespace flexae
