@@ -20,14 +20,14 @@
 #include <opencv2/imgproc.hpp>
 
 #include "core/error.h"
+#include "data/formats/image_header.h"
+#include "data/formats/jpeg.h"
+#include "data/formats/png.h"
+#include "data/formats/pnm.h"
+#include "data/formats/quiet_cerr.h"
+#include "data/formats/webp.h"
 #include "data/hash.h"
-#include "data/image_header.h"
-#include "data/jpeg.h"
 #include "data/memory_gate.h"
-#include "data/png.h"
-#include "data/pnm.h"
-#include "data/quiet_cerr.h"
-#include "data/webp.h"
 
 namespace flexae {
 namespace {

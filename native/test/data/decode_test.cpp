@@ -18,7 +18,7 @@
 #include <thread>
 #include <vector>
 
-#include "support.h"
+#include "test/data/support.h"
 
 namespace flexae {
 namespace {

@@ -1,4 +1,4 @@
-#include "data/cache_folder.h"
+#include "data/cache/cache_folder.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

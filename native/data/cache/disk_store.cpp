@@ -1,4 +1,4 @@
-#include "data/disk_store.h"
+#include "data/cache/disk_store.h"
 
 #include <fcntl.h>
 #include <sys/file.h>

@@ -1,4 +1,4 @@
-#include "data/ram_store.h"
+#include "data/cache/ram_store.h"
 
 #include <sys/mman.h>
 

@@ -1,4 +1,4 @@
-#include "data/image_source.h"
+#include "data/source/image_source.h"
 
 #include <ATen/ops/randint.h>
 #include <sys/resource.h>
@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "core/error.h"
-#include "data/memory_source.h"
-#include "support.h"
+#include "data/source/memory_source.h"
+#include "test/data/support.h"
 
 namespace flexae {
 namespace {

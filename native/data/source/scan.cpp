@@ -1,4 +1,4 @@
-#include "data/scan.h"
+#include "data/source/scan.h"
 
 #include <dirent.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "data/image_cache.h"
+#include "data/cache/image_cache.h"
 
 #include <algorithm>
 #include <fstream>
@@ -8,9 +8,9 @@
 #include <utility>
 
 #include "core/error.h"
-#include "data/cache_folder.h"
-#include "data/disk_store.h"
-#include "data/ram_store.h"
+#include "data/cache/cache_folder.h"
+#include "data/cache/disk_store.h"
+#include "data/cache/ram_store.h"
 
 namespace flexae {
 namespace {

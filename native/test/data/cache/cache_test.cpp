@@ -23,14 +23,14 @@
 #include <vector>
 
 #include "core/error.h"
-#include "data/cache_file.h"
-#include "data/cache_folder.h"
-#include "data/disk_store.h"
+#include "data/cache/cache_file.h"
+#include "data/cache/cache_folder.h"
+#include "data/cache/disk_store.h"
+#include "data/cache/image_cache.h"
+#include "data/cache/ram_store.h"
 #include "data/hash.h"
-#include "data/image_cache.h"
-#include "data/image_source.h"
-#include "data/ram_store.h"
-#include "support.h"
+#include "data/source/image_source.h"
+#include "test/data/support.h"
 
 namespace flexae {
 namespace {

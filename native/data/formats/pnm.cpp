@@ -1,11 +1,11 @@
-#include "data/pnm.h"
+#include "data/formats/pnm.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include <opencv2/core.hpp>
 
-#include "data/image_header.h"
+#include "data/formats/image_header.h"
 
 namespace flexae {
 namespace {

@@ -1,4 +1,4 @@
-#include "data/jpeg.h"
+#include "data/formats/jpeg.h"
 
 #include <array>
 #include <csetjmp>

@@ -1,4 +1,4 @@
-#include "data/webp.h"
+#include "data/formats/webp.h"
 
 #include <opencv2/core.hpp>
 

@@ -11,8 +11,8 @@
 #include <thread>
 #include <vector>
 
-#include "data/cache_file.h"
-#include "data/cache_folder.h"
+#include "data/cache/cache_file.h"
+#include "data/cache/cache_folder.h"
 #include "data/image_store.h"
 
 namespace flexae {

@@ -1,4 +1,4 @@
-#include "data/scan.h"
+#include "data/source/scan.h"
 
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/error.h"
-#include "support.h"
+#include "test/data/support.h"
 
 namespace flexae {
 namespace {

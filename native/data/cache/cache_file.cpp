@@ -1,4 +1,4 @@
-#include "data/cache_file.h"
+#include "data/cache/cache_file.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,11 +1,11 @@
-#include "data/image_header.h"
+#include "data/formats/image_header.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <string_view>
 
-#include "data/pnm.h"
+#include "data/formats/pnm.h"
 
 namespace flexae {
 namespace {

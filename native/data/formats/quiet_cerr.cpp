@@ -1,4 +1,4 @@
-#include "data/quiet_cerr.h"
+#include "data/formats/quiet_cerr.h"
 
 #include <iostream>
 #include <streambuf>

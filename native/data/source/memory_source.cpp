@@ -1,4 +1,4 @@
-#include "data/memory_source.h"
+#include "data/source/memory_source.h"
 
 #include <ATen/Context.h>
 #include <ATen/ops/empty.h>

@@ -1,4 +1,4 @@
-#include "data/image_source.h"
+#include "data/source/image_source.h"
 
 #include <ATen/Context.h>
 #include <ATen/ops/empty.h>

@@ -1,4 +1,4 @@
-#include "data/png.h"
+#include "data/formats/png.h"
 
 #include <algorithm>
 #include <array>
