@@ -4,6 +4,7 @@
 #include <csetjmp>
 #include <cstddef>
 #include <cstdio>
+#include <cstring>
 #include <new>
 #include <string_view>
 
@@ -13,6 +14,9 @@
 #include <jpeglib.h>
 
 #include <jerror.h>
+
+#include "data/formats/byte_reader.h"
+#include "data/formats/orientation.h"
 
 namespace flexae {
 namespace {
@@ -128,6 +132,62 @@ std::string plain(std::string_view text) {
 }
 
 }  // namespace
+
+HeaderResult read_jpeg_header(std::span<const uint8_t> bytes) {
+  ImageHeader header;
+  header.format = ImageFormat::kJpeg;
+  const ByteReader reader(bytes, true);
+  const uint8_t* const begin = bytes.data();
+  const uint8_t* const end = begin + bytes.size();
+  const uint8_t* at = begin + 2;
+  int scans = 0;
+  while (true) {
+    // The next marker: 0xFF and a byte that is neither stuffing, nor fill, nor a restart. Between
+    // segments this skips nothing; after a scan's header it skips the coded data.
+    at = static_cast<const uint8_t*>(std::memchr(at, 0xff, static_cast<size_t>(end - at)));
+    if (at == nullptr || end - at < 2) return refuse("truncated");
+    const int marker = at[1];
+    if (marker == 0xff) {
+      ++at;
+      continue;
+    }
+    at += 2;
+    if (marker == 0xd9) {
+      if (header.width == 0 || scans == 0) return refuse("corrupt JPEG (no pixels)");
+      return accept(std::move(header));
+    }
+    if (marker == 0 || marker == 1 || (marker >= 0xd0 && marker <= 0xd8)) continue;
+    const auto offset = static_cast<size_t>(at - begin);
+    const auto length = reader.get(offset, 2);
+    if (!length || *length > bytes.size() - offset) return refuse("truncated");
+    if (*length < 2) return refuse("corrupt JPEG (segment length)");
+    const Bytes segment = bytes.subspan(offset + 2, *length - 2);
+    const bool frame =
+        marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+    if (frame && header.width == 0) {
+      if (segment.size() < 6) return refuse("corrupt JPEG (frame header)");
+      header.height = segment[1] << 8 | segment[2];
+      header.width = segment[3] << 8 | segment[4];
+      header.components = segment[5];
+      const bool progressive = marker == 0xc2 || marker == 0xca;
+      header.gray = header.components == 1;
+      if (header.components != 1 && header.components != 3 && header.components != 4) {
+        return refuse("JPEG of " + std::to_string(header.components) +
+                      " components is not supported");
+      }
+      if (header.width == 0 || header.height == 0) return refuse("corrupt (its size is zero)");
+      // All coefficients are kept until the last scan.
+      if (progressive) header.working_bytes = header.width * header.height * header.components * 2;
+    } else if (marker == 0xe1 && starts_with(segment, std::string_view("Exif\0\0", 6))) {
+      header.orientation = exif_orientation(segment);
+    } else if (marker == 0xda) {
+      // Each takes as long as a whole picture, however few bytes it has.
+      constexpr int kMostScans = 500;
+      if (++scans > kMostScans) return refuse("corrupt JPEG (too many scans)");
+    }
+    at += *length;
+  }
+}
 
 std::optional<std::string> decode_jpeg(std::span<const uint8_t> bytes, bool gray, int reduction,
                                        cv::Mat& pixels) {

@@ -5,11 +5,16 @@
 #include <span>
 #include <string>
 
+#include "data/formats/image_header.h"
+
 namespace cv {
 class Mat;
 }
 
 namespace flexae {
+
+/// The header of a JPEG; see read_image_header().
+[[nodiscard]] HeaderResult read_jpeg_header(std::span<const uint8_t> bytes);
 
 /// Decodes a JPEG of one, three or four components to `pixels`, 8 bits deep: gray levels with
 /// `gray` or where the file has no others, else BGR. `reduction` (1, 2, 4 or 8) divides its size,

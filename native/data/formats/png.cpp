@@ -12,12 +12,45 @@
 
 #include <png.h>
 
+#include "data/formats/byte_reader.h"
+#include "data/formats/orientation.h"
+
 namespace flexae {
 namespace {
 
-/// The file, and where libpng's complaints go.
+uint32_t crc32(Bytes bytes) {
+  // Eight bytes a step: this runs over every PNG read.
+  static const auto kTables = [] {
+    std::array<std::array<uint32_t, 256>, 8> tables{};
+    for (uint32_t i = 0; i < 256; ++i) {
+      uint32_t crc = i;
+      for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0xedb88320U : 0U);
+      tables[0][i] = crc;
+    }
+    for (uint32_t i = 0; i < 256; ++i) {
+      for (size_t t = 1; t < 8; ++t) {
+        tables[t][i] = (tables[t - 1][i] >> 8) ^ tables[0][tables[t - 1][i] & 255];
+      }
+    }
+    return tables;
+  }();
+  uint32_t crc = 0xffffffffU;
+  const uint8_t* at = bytes.data();
+  size_t left = bytes.size();
+  for (; left >= 8; at += 8, left -= 8) {
+    crc = kTables[7][(crc ^ at[0]) & 255] ^ kTables[6][((crc >> 8) ^ at[1]) & 255] ^
+          kTables[5][((crc >> 16) ^ at[2]) & 255] ^ kTables[4][((crc >> 24) ^ at[3]) & 255] ^
+          kTables[3][at[4]] ^ kTables[2][at[5]] ^ kTables[1][at[6]] ^ kTables[0][at[7]];
+  }
+  for (; left > 0; ++at, --left) crc = (crc >> 8) ^ kTables[0][(crc ^ *at) & 255];
+  return ~crc;
+}
+
+/// What is left of the file, range by range, and where libpng's complaints go.
 struct Reading {
-  std::span<const uint8_t> left;
+  std::span<const uint8_t> file;
+  std::span<const std::pair<size_t, size_t>> ranges;
+  size_t done = 0;  // of the first of the ranges
   std::jmp_buf way_out{};
   std::array<char, 128> text{};
 };
@@ -32,10 +65,20 @@ struct Reading {
 void on_warning(png_structp /*png*/, png_const_charp /*text*/) {}
 
 void read(png_structp png, png_bytep to, size_t size) {
-  auto& left = static_cast<Reading*>(png_get_io_ptr(png))->left;
-  if (size > left.size()) png_error(png, "it ends too early");
-  std::memcpy(to, left.data(), size);
-  left = left.subspan(size);
+  auto& [file, ranges, done, way_out, text] = *static_cast<Reading*>(png_get_io_ptr(png));
+  while (size > 0) {
+    if (ranges.empty()) png_error(png, "it ends too early");
+    const auto& [offset, length] = ranges.front();
+    const size_t part = std::min(size, length - done);
+    std::memcpy(to, file.data() + offset + done, part);
+    to += part;
+    size -= part;
+    done += part;
+    if (done == length) {
+      ranges = ranges.subspan(1);
+      done = 0;
+    }
+  }
 }
 
 /// A reader that is destroyed with its owner.
@@ -44,8 +87,9 @@ struct Decompressor {
   png_structp png = nullptr;
   png_infop info = nullptr;
 
-  explicit Decompressor(std::span<const uint8_t> bytes) {
-    stream.left = bytes;
+  Decompressor(std::span<const uint8_t> bytes, const ImageHeader& header) {
+    stream.file = bytes;
+    stream.ranges = header.keep;
     png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &stream, on_error, on_warning);
     info = png == nullptr ? nullptr : png_create_info_struct(png);
   }
@@ -86,8 +130,61 @@ bool decode(Decompressor& decompressor, cv::Mat& pixels) {
 
 }  // namespace
 
-std::optional<std::string> decode_png(std::span<const uint8_t> bytes, cv::Mat& pixels) {
-  Decompressor decompressor(bytes);
+HeaderResult read_png_header(std::span<const uint8_t> bytes) {
+  ImageHeader header;
+  header.format = ImageFormat::kPng;
+  const ByteReader reader(bytes, true);
+  header.keep.emplace_back(0, 8);
+  const auto keep = [&header](size_t offset, size_t length) {
+    auto& [last_offset, last_length] = header.keep.back();
+    if (last_offset + last_length == offset) {
+      last_length += length;
+    } else {
+      header.keep.emplace_back(offset, length);
+    }
+  };
+  bool first = true;
+  size_t at = 8;
+  while (true) {
+    const auto length = reader.get(at, 4);
+    if (!length || bytes.size() - at < 12 || *length > bytes.size() - at - 12) {
+      return refuse("truncated");
+    }
+    const Bytes chunk = bytes.subspan(at + 4, 4 + *length);
+    const size_t whole = 12 + *length;
+    const bool is_header = starts_with(chunk, "IHDR");
+    const bool is_end = starts_with(chunk, "IEND");
+    const bool critical = (chunk[0] & 0x20) == 0;
+    if (first != is_header) return refuse("corrupt PNG (header out of place)");
+    if (critical) {
+      if (!is_header && !is_end && !starts_with(chunk, "PLTE") && !starts_with(chunk, "IDAT")) {
+        return refuse("not a standard PNG");
+      }
+      if (reader.get(at + 8 + *length, 4) != crc32(chunk)) return refuse("corrupt PNG (checksum)");
+      keep(at, whole);
+    } else {
+      // Colour profiles, text, transparency and animation change no pixel here, and many of them
+      // are spoilt.
+      if (starts_with(chunk, "eXIf")) header.orientation = exif_orientation(chunk.subspan(4));
+    }
+    if (is_header) {
+      if (*length != 13) return refuse("corrupt PNG (header)");
+      header.width = static_cast<int64_t>(*reader.get(at + 8, 4));
+      header.height = static_cast<int64_t>(*reader.get(at + 12, 4));
+      const int type = bytes[at + 17];
+      header.gray = type == 0 || type == 4;
+      header.components = type == 0 ? 1 : type == 4 ? 2 : type == 6 ? 4 : 3;
+    }
+    first = false;
+    at += whole;
+    if (is_end) break;
+  }
+  return accept(std::move(header));
+}
+
+std::optional<std::string> decode_png(std::span<const uint8_t> bytes, const ImageHeader& header,
+                                      cv::Mat& pixels) {
+  Decompressor decompressor(bytes, header);
   if (decompressor.info == nullptr) throw std::bad_alloc();
   if (decode(decompressor, pixels)) return std::nullopt;
   const std::string text = decompressor.stream.text.data();

@@ -5,11 +5,16 @@
 #include <span>
 #include <string>
 
+#include "data/formats/image_header.h"
+
 namespace cv {
 class Mat;
 }
 
 namespace flexae {
+
+/// The header of a WebP; see read_image_header().
+[[nodiscard]] HeaderResult read_webp_header(std::span<const uint8_t> bytes);
 
 /// Decodes a WebP that is no animation to `pixels`, BGR of 8 bits; alpha is dropped.
 ///
