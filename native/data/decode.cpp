@@ -8,15 +8,15 @@
 
 #include <opencv2/core.hpp>
 #include <opencv2/core/utils/logger.hpp>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "data/formats/bmp.h"
 #include "data/formats/image_header.h"
 #include "data/formats/jpeg.h"
 #include "data/formats/orientation.h"
 #include "data/formats/png.h"
 #include "data/formats/pnm.h"
-#include "data/formats/quiet_cerr.h"
+#include "data/formats/tiff.h"
 #include "data/formats/webp.h"
 #include "data/hash.h"
 #include "data/image_file.h"
@@ -93,15 +93,6 @@ bool decodes_to_gray(const ImageHeader& header, const DecodeSpec& spec) {
          (header.format == ImageFormat::kJpeg && spec.channels == 1 && header.components == 3);
 }
 
-// BMP and TIFF. OpenCV tells these by their first bytes, before it looks for anything else.
-cv::Mat decode_by_opencv(std::span<uint8_t> bytes, const ImageHeader& header, cv::Mat& pixels) {
-  int flags = cv::IMREAD_IGNORE_ORIENTATION;
-  if (!header.gray) flags |= cv::IMREAD_COLOR;
-  const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8UC1, bytes.data());
-  const QuietCerr quiet;
-  return cv::imdecode(encoded, flags, &pixels);
-}
-
 // OpenCV's own conversion rounds in other places; this one gives Pillow's bytes.
 void bgr_to_gray(const cv::Mat& color, cv::Mat& gray) {
   gray.create(color.size(), CV_8UC1);
@@ -129,36 +120,39 @@ Reason refuse_size(const ImageHeader& header, int64_t max_pixels) {
   return std::nullopt;
 }
 
-// Decodes to 8 bits: gray levels, or BGR where the file and `spec` have colours. Not yet turned.
-Reason decode_pixels(std::span<uint8_t> bytes, const ImageHeader& header, const DecodeSpec& spec,
-                     int reduction, Scratch& scratch, cv::Mat& decoded) {
+// Decodes to 8 bits: gray levels, or BGR where the file and `spec` have colours. Not yet turned,
+// but for a TIFF. `decoded` is memory of `scratch`.
+Reason decode_pixels(std::span<const uint8_t> bytes, const ImageHeader& header,
+                     const DecodeSpec& spec, int reduction, Scratch& scratch, cv::Mat& decoded) {
+  cv::Mat& pixels = scratch.pixels;
   Reason reason;
   switch (header.format) {
     case ImageFormat::kJpeg:
-      reason = decode_jpeg(bytes, decodes_to_gray(header, spec), reduction, scratch.pixels);
+      reason = decode_jpeg(bytes, decodes_to_gray(header, spec), reduction, pixels);
       break;
     case ImageFormat::kPng:
-      reason = decode_png(bytes, header, scratch.pixels);
-      break;
-    case ImageFormat::kWebp:
-      reason = decode_webp(bytes, scratch.pixels);
-      break;
-    case ImageFormat::kPnm:
-      decode_pnm(bytes, header, scratch.pixels);
+      reason = decode_png(bytes, header, pixels);
       break;
     case ImageFormat::kBmp:
+      reason = decode_bmp(bytes, pixels);
+      break;
     case ImageFormat::kTiff:
-      decoded = decode_by_opencv(bytes, header, scratch.pixels);
-      if (decoded.empty() || decoded.depth() != CV_8U) {
-        return std::string("corrupt or unsupported ") + format_name(header.format);
-      }
+      reason = decode_tiff(bytes, header, pixels);
+      break;
+    case ImageFormat::kWebp:
+      reason = decode_webp(bytes, pixels);
+      break;
+    case ImageFormat::kPnm:
+      decode_pnm(bytes, header, pixels);
+      break;
   }
-  if (decoded.empty()) decoded = scratch.pixels;
-  if (!reason && decoded.channels() == 3 && spec.channels == 1) {
+  if (reason) return reason;
+  decoded = pixels;
+  if (decoded.channels() == 3 && spec.channels == 1) {
     bgr_to_gray(decoded, scratch.gray);
     decoded = scratch.gray;
   }
-  return reason;
+  return std::nullopt;
 }
 
 // About what decoding takes, beyond the file and what is kept from image to image anyway.
@@ -177,18 +171,15 @@ MemoryGate& gate() {
   return gate;
 }
 
-// Decodes bytes, which it may change, and hands the pixels and the orientation to `use`. With
+// Decodes bytes and hands the pixels and the orientation to `use`. With
 // `whole`, at their full size; else perhaps reduced, but not below that of `spec`.
 template <typename Use>
-Reason decode_for(std::span<uint8_t> bytes, const DecodeSpec& spec, bool whole, Use use) {
+Reason decode_for(std::span<const uint8_t> bytes, const DecodeSpec& spec, bool whole, Use use) {
   set_up_opencv();
   const HeaderResult result = read_image_header(bytes);
   if (!result.header) return result.reason;
   const ImageHeader& header = *result.header;
   if (Reason reason = refuse_size(header, spec.max_pixels)) return reason;
-  // libtiff would multiply the colours by an alpha that is called unassociated (2), not by an
-  // associated one (1).
-  if (header.unassociated_alpha != 0) bytes[header.unassociated_alpha] = 1;
 
   const int reduction = whole ? 1 : jpeg_reduction(header, spec);
   const MemoryGate::Share share(gate(), decoding_bytes(header, spec, reduction));
@@ -201,18 +192,12 @@ Reason decode_for(std::span<uint8_t> bytes, const DecodeSpec& spec, bool whole, 
   } catch (const cv::Exception& error) {
     reason = error.code == cv::Error::StsNoMem
                  ? "not enough memory to decode it (" + size_text(header) + ")"
-                 : std::string("corrupt or unsupported ") + format_name(header.format);
+                 : unusable(header.format);
   } catch (const std::bad_alloc&) {
     reason = "not enough memory to decode it (" + size_text(header) + ")";
   }
   scratch.trim();
   return reason;
-}
-
-Reason decode_mutable(std::span<uint8_t> bytes, const DecodeSpec& spec, uint8_t* out) {
-  return decode_for(bytes, spec, false, [&](const cv::Mat& pixels, int orientation) {
-    write_resized(pixels, orientation, spec, out);
-  });
 }
 
 // A colour picture of nothing but gray levels as such, so that it is found to be the same.
@@ -250,21 +235,21 @@ ImageFacts facts_of(const cv::Mat& stored, int orientation) {
 std::optional<std::string> decode_bytes(std::span<const uint8_t> bytes, const DecodeSpec& spec,
                                         uint8_t* out) {
   if (bytes.size() > INT_MAX) return "file too large";
-  uint8_t* copy = Scratch::of_this_thread().file.bytes(std::max<size_t>(bytes.size(), 1));
-  std::copy(bytes.begin(), bytes.end(), copy);
-  return decode_mutable({copy, bytes.size()}, spec, out);
+  return decode_for(bytes, spec, false, [&](const cv::Mat& pixels, int orientation) {
+    write_resized(pixels, orientation, spec, out);
+  });
 }
 
 std::optional<std::string> decode_file(const std::string& path, const DecodeSpec& spec,
                                        uint8_t* out) {
-  std::span<uint8_t> bytes;
+  std::span<const uint8_t> bytes;
   if (Reason reason = read_image_file(path, Scratch::of_this_thread().file, bytes)) return reason;
-  return decode_mutable(bytes, spec, out);
+  return decode_bytes(bytes, spec, out);
 }
 
 std::optional<std::string> examine_file(const std::string& path, int channels, int64_t max_pixels,
                                         ImageFacts& facts) {
-  std::span<uint8_t> bytes;
+  std::span<const uint8_t> bytes;
   if (Reason reason = read_image_file(path, Scratch::of_this_thread().file, bytes)) return reason;
   DecodeSpec spec;
   spec.channels = channels;

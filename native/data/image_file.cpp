@@ -82,7 +82,7 @@ int read_up_to(int file, uint8_t* to, size_t size, size_t& got) {
 }  // namespace
 
 std::optional<std::string> read_image_file(const std::string& path, ByteBuffer& buffer,
-                                           std::span<uint8_t>& bytes) {
+                                           std::span<const uint8_t>& bytes) {
   const File file(path);
   if (file.descriptor() < 0) return file_reason(path, errno);
   struct stat info = {};

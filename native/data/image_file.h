@@ -39,6 +39,6 @@ class ByteBuffer {
 /// when the system is out of file handles or memory.
 [[nodiscard]] std::optional<std::string> read_image_file(const std::string& path,
                                                          ByteBuffer& buffer,
-                                                         std::span<uint8_t>& bytes);
+                                                         std::span<const uint8_t>& bytes);
 
 }  // namespace flexae

@@ -45,6 +45,22 @@ HeaderResult accept(ImageHeader header) {
   return {std::move(header), {}};
 }
 
+std::string unusable(ImageFormat format, std::string_view why) {
+  std::string text = std::string("corrupt or unsupported ") + format_name(format);
+  if (why.empty()) return text;
+  // It may quote the file.
+  constexpr size_t kLongest = 120;
+  std::string words(why.substr(0, kLongest));
+  for (char& letter : words) {
+    if (letter < ' ' || letter > '~') letter = '?';
+  }
+  // As the rest of a sentence, unless it begins with an abbreviation.
+  if (words.size() > 1 && words[0] >= 'A' && words[0] <= 'Z' && words[1] >= 'a') {
+    words[0] = static_cast<char>(words[0] + 32);
+  }
+  return text + " (" + words + ")";
+}
+
 const char* format_name(ImageFormat format) {
   switch (format) {
     case ImageFormat::kPng:

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -38,8 +39,6 @@ struct ImageHeader {
   size_t data = 0;
   /// PNG: the byte ranges (offset, length) worth decoding; the others would but make libpng warn.
   std::vector<std::pair<size_t, size_t>> keep;
-  /// TIFF: offset of the byte that marks the alpha channel as unassociated, or 0.
-  size_t unassociated_alpha = 0;
 };
 
 /// Either a header, or the reason why the bytes are no usable image.
@@ -52,6 +51,9 @@ struct HeaderResult {
 [[nodiscard]] HeaderResult refuse(std::string reason);
 /// The header, unless its size is zero.
 [[nodiscard]] HeaderResult accept(ImageHeader header);
+
+/// "corrupt or unsupported …", with what a library said about it, if that is more than nothing.
+[[nodiscard]] std::string unusable(ImageFormat format, std::string_view why = {});
 
 /// Reads the header of a PNG, JPEG, BMP, TIFF (classic or big), WebP or PNM file, and walks its
 /// structure far enough to tell a whole file from a truncated one. Takes no memory for pixels.

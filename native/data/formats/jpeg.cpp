@@ -119,18 +119,6 @@ bool decode(Decompressor& decompressor, std::span<const uint8_t> bytes, bool gra
   return true;
 }
 
-/// libjpeg's words without what is said already.
-std::string plain(std::string_view text) {
-  for (const std::string_view prefix : {"Corrupt JPEG data: ", "Not a JPEG file: "}) {
-    if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
-  }
-  std::string words(text);
-  if (words.size() > 1 && words[0] >= 'A' && words[0] <= 'Z' && words[1] >= 'a') {
-    words[0] = static_cast<char>(words[0] + 32);
-  }
-  return words;
-}
-
 }  // namespace
 
 HeaderResult read_jpeg_header(std::span<const uint8_t> bytes) {
@@ -196,7 +184,11 @@ std::optional<std::string> decode_jpeg(std::span<const uint8_t> bytes, bool gray
   if (decode(decompressor, bytes, gray, reduction, pixels, inks)) return std::nullopt;
   const Complaints& complaints = decompressor.complaints;
   if (complaints.code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
-  return "corrupt or unsupported JPEG (" + plain(complaints.text.data()) + ")";
+  std::string_view words = complaints.text.data();
+  for (const std::string_view said : {"Corrupt JPEG data: ", "Not a JPEG file: "}) {
+    if (words.starts_with(said)) words.remove_prefix(said.size());
+  }
+  return unusable(ImageFormat::kJpeg, words);
 }
 
 }  // namespace flexae

@@ -18,59 +18,21 @@
 #include <thread>
 #include <vector>
 
+#include "test/data/decoding.h"
 #include "test/data/support.h"
 
 namespace flexae {
 namespace {
 
+using test::decode;
+using test::Decoded;
+using test::kImages;
+using test::largest_difference;
+using test::put;
 using test::Random;
+using test::reason;
+using test::rgb_bytes;
 using test::TempFolder;
-
-const std::string kImages = std::string(FLEXAE_FIXTURES) + "/images/";
-
-struct Decoded {
-  std::vector<uint8_t> pixels;
-  std::optional<std::string> reason;
-};
-
-Decoded decode(const std::vector<uint8_t>& bytes, const DecodeSpec& spec) {
-  Decoded result;
-  result.pixels.resize(static_cast<size_t>(spec.bytes()));
-  result.reason = decode_bytes(bytes, spec, result.pixels.data());
-  return result;
-}
-
-std::string reason(const std::vector<uint8_t>& bytes) {
-  return decode(bytes, {16, 24, 3, Interpolation::kArea}).reason.value_or("");
-}
-
-void put(std::vector<uint8_t>& bytes, size_t at, std::initializer_list<int> values) {
-  std::transform(values.begin(), values.end(), bytes.begin() + static_cast<long>(at),
-                 [](int value) { return static_cast<uint8_t>(value); });
-}
-
-int largest_difference(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
-  EXPECT_EQ(a.size(), b.size());
-  int largest = 0;
-  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    largest = std::max(largest, std::abs(a[i] - b[i]));
-  }
-  return largest;
-}
-
-/// The pixels of an OpenCV image in the order decode() gives them.
-std::vector<uint8_t> rgb_bytes(const cv::Mat& image) {
-  std::vector<uint8_t> bytes;
-  for (int y = 0; y < image.rows; ++y) {
-    for (int x = 0; x < image.cols; ++x) {
-      for (int c = 0; c < image.channels(); ++c) {
-        const int channel = image.channels() == 3 ? 2 - c : c;
-        bytes.push_back(image.ptr<uint8_t>(y)[x * image.channels() + channel]);
-      }
-    }
-  }
-  return bytes;
-}
 
 // ---- Files of every kind, against Pillow
 // ---------------------------------------------------------
@@ -95,7 +57,8 @@ const Fixture kFixtures[] = {
     {"turned3.tif"},       {"turned4.tif"},       {"turned5.tif"},       {"turned6.tif"},
     {"turned7.tif"},       {"turned8.tif"},       {"lossy.webp", 1, 1},  {"alpha.webp"},
     {"turned6.webp"},      {"color.ppm"},         {"gray.pgm"},          {"bits1.pbm"},
-    {"deep.pgm"},
+    {"deep.pgm"},          {"gray.bmp"},          {"gray_alpha.tif"},    {"deflate.tif"},
+    {"fax.tif"},           {"jpeg.tif", 1, 1},
 };
 
 class DecodeFixture : public ::testing::TestWithParam<Fixture> {};
@@ -373,7 +336,8 @@ TEST(Decode, SaysWhyBytesAreNoImage) {
   EXPECT_EQ(reason({'h', 'e', 'l', 'l', 'o'}), "not an image");
   EXPECT_EQ(reason(test::read_bytes(kImages + "gif.png")), "GIF is not supported");
   EXPECT_EQ(reason(test::read_bytes(kImages + "animated.webp")), "animated WebP is not supported");
-  EXPECT_EQ(reason(test::read_bytes(kImages + "float.tif")), "corrupt or unsupported TIFF");
+  EXPECT_EQ(reason(test::read_bytes(kImages + "float.tif")),
+            "corrupt or unsupported TIFF (floating-point samples)");
   std::vector<uint8_t> cut = test::read_bytes(kImages + "color.jpg");
   cut.resize(cut.size() - 2);
   EXPECT_EQ(reason(cut), "truncated");
