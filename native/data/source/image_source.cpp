@@ -11,6 +11,7 @@
 #include <optional>
 #include <system_error>
 
+#include "core/cpu.h"
 #include "core/error.h"
 
 namespace flexae {
@@ -26,7 +27,7 @@ void lower_priority() {
 }  // namespace
 
 int default_workers() {
-  return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 16U));
+  return std::clamp(available_cores(), 1, 16);
 }
 
 FileBatchSource::FileBatchSource(std::unique_ptr<ImageStore> store, SourceOptions options)

@@ -1,11 +1,14 @@
 #include "data/source/image_source.h"
 
 #include <ATen/ops/randint.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <numeric>
@@ -14,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/cpu.h"
 #include "core/error.h"
 #include "data/source/memory_source.h"
 #include "test/data/support.h"
@@ -289,6 +293,20 @@ TEST(FileSource, TroubleOfTheSystemEndsThePass) {
   EXPECT_THROW(source.next(batch), Error);
   // No image was taken for a bad one, and a new pass works.
   ASSERT_NO_FATAL_FAILURE(check_pass(set, source, shuffled(30, random), 4));
+}
+
+// Not of the machine's size: a job is often given a part of it.
+TEST(FileSource, HasAsManyWorkersAsThereAreCoresToUse) {
+  EXPECT_EQ(default_workers(), std::clamp(available_cores(), 1, 16));
+  const auto tell = [] {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<size_t>(::sched_getcpu()), &set);
+    if (::sched_setaffinity(0, sizeof set, &set) != 0) std::exit(2);
+    std::fprintf(stderr, "%d workers\n", default_workers());
+    std::exit(0);
+  };
+  EXPECT_EXIT(tell(), testing::ExitedWithCode(0), "^1 workers\n");
 }
 
 TEST(FileSource, RefusesImpossibleRequests) {
