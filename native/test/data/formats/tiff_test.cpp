@@ -295,6 +295,25 @@ TEST(Tiff, WhatIsRefusedHasNoPixelsOfThePictureBefore) {
   EXPECT_NE(reason(tiff.file()), "");
 }
 
+TEST(Tiff, TilesCountWhole) {
+  // 24×16 pixels in one tile, whose size is a signed LONG: libtiff takes that too.
+  auto tiff = test::read_bytes(test::kImages + "gray.tif");
+  const size_t directory = tiff[4] | tiff[5] << 8 | tiff[6] << 16;
+  const size_t count = tiff[directory];
+  for (const int type : {3, 4, 8, 9}) {
+    auto tiled = tiff;
+    // The last two entries become tile width and tile height, 65535 each.
+    for (size_t i = 0; i < 2; ++i) {
+      test::put(tiled, directory + 2 + 12 * (count - 2 + i),
+                {static_cast<int>(0x42 + i), 1, type, 0, 1, 0, 0, 0, 0xff, 0xff, 0, 0});
+    }
+    EXPECT_EQ(reason(tiled).substr(0, 15), "too many pixels") << type;
+  }
+  auto unreadable = tiff;
+  test::put(unreadable, directory + 2 + 12 * (count - 2), {0x42, 1, 12, 0, 1, 0, 0, 0, 0, 0, 0, 0});
+  EXPECT_EQ(reason(unreadable), "corrupt TIFF (tile size)");
+}
+
 TEST(Tiff, SpoiltPixelsAreNotMadeUp) {
   Random random;
   SCOPED_TRACE(random.note());
