@@ -177,6 +177,12 @@ void read_palette_rows(Bytes bytes, const Layout& layout, const Canvas& canvas) 
     const uint8_t* from =
         bytes.data() + layout.pixels + layout.row_bytes() * static_cast<size_t>(y);
     uint8_t* to = canvas.row(y);
+    if (depth == 8) {
+      for (int64_t x = 0; x < layout.width; ++x, ++from, to += 3) {
+        std::memcpy(to, palette[*from].data(), 3);
+      }
+      continue;
+    }
     unsigned left = 8;  // bits of the byte at `from`
     for (int64_t x = 0; x < layout.width; ++x, to += 3) {
       left -= depth;
@@ -189,8 +195,18 @@ void read_palette_rows(Bytes bytes, const Layout& layout, const Canvas& canvas) 
   }
 }
 
+// Samples of 32 bits that are whole bytes, as most are.
+bool has_byte_samples(const Layout& layout) {
+  return layout.depth == 32 &&
+         std::all_of(layout.samples.begin(), layout.samples.end(), [](const Sample& sample) {
+           return sample.mask >> sample.shift == 255 && sample.shift % 8 == 0;
+         });
+}
+
 void read_color_rows(Bytes bytes, const Layout& layout, const Canvas& canvas) {
   const size_t pixel_bytes = layout.depth / 8;
+  const bool byte_samples = has_byte_samples(layout);
+  const auto& [blue, green, red] = layout.samples;
   for (int64_t y = 0; y < layout.height; ++y) {
     const uint8_t* from =
         bytes.data() + layout.pixels + layout.row_bytes() * static_cast<size_t>(y);
@@ -199,12 +215,23 @@ void read_color_rows(Bytes bytes, const Layout& layout, const Canvas& canvas) {
       std::memcpy(to, from, static_cast<size_t>(layout.width) * 3);
       continue;
     }
+    if (byte_samples) {
+      const std::array<int, 3> places{blue.shift / 8, green.shift / 8, red.shift / 8};
+      for (int64_t x = 0; x < layout.width; ++x, from += 4, to += 3) {
+        to[0] = from[places[0]];
+        to[1] = from[places[1]];
+        to[2] = from[places[2]];
+      }
+      continue;
+    }
     for (int64_t x = 0; x < layout.width; ++x, from += pixel_bytes, to += 3) {
       uint32_t pixel = from[0] | static_cast<uint32_t>(from[1]) << 8;
       if (pixel_bytes == 4) {
         pixel |= static_cast<uint32_t>(from[2]) << 16 | static_cast<uint32_t>(from[3]) << 24;
       }
-      for (size_t i = 0; i < 3; ++i) to[i] = layout.samples[i].of(pixel);
+      to[0] = blue.of(pixel);
+      to[1] = green.of(pixel);
+      to[2] = red.of(pixel);
     }
   }
 }

@@ -95,7 +95,7 @@ toff_t size_of(thandle_t handle) {
 // Opened for reading, libtiff changes nothing in what is mapped.
 int map(thandle_t handle, void** base, toff_t* size) {
   const Bytes bytes = Source::of(handle).bytes;
-  *base = const_cast<uint8_t*>(bytes.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
+  *base = const_cast<uint8_t*>(bytes.data());
   *size = bytes.size();
   return 1;
 }
