@@ -17,7 +17,7 @@ enum class Interpolation {
   kNearest,
 };
 
-/// OpenCV decodes no image of more pixels.
+/// No image of more pixels is decoded.
 inline constexpr int64_t kMostPixels = int64_t{1} << 30;
 
 /// What every image is turned into.
@@ -36,7 +36,8 @@ struct DecodeSpec {
 /// Decodes encoded bytes (PNG, JPEG, BMP, TIFF, WebP, PNM; told by content, not by name) and writes
 /// height×width×channels bytes, rows from top to bottom, channels last in RGB order, to `out`.
 ///
-/// - 16-bit samples keep their high byte. Floating-point images are refused.
+/// - 16-bit samples keep their high byte; those of a TIFF's colours are rounded. Floating-point
+///   images are refused.
 /// - Alpha is dropped, not blended: the colours stored under it count, as with Pillow's convert().
 /// - Gray levels are ITU-R 601's, rounded as Pillow's convert("L") does; a YCbCr JPEG gives its Y.
 /// - EXIF orientation is applied.
@@ -78,7 +79,7 @@ struct ImageFacts {
 [[nodiscard]] bool lies_in_content(const std::string& reason);
 
 /// Raised whenever the same file would be decoded to other bytes than before.
-inline constexpr uint32_t kDecoderVersion = 2;
+inline constexpr uint32_t kDecoderVersion = 3;
 
 /// The OpenCV in use, such as "4.6.0".
 [[nodiscard]] std::string opencv_version();

@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
-#include "data/cache_file.h"
-#include "data/cache_folder.h"
-#include "data/disk_store.h"
+#include "data/cache/cache_file.h"
+#include "data/cache/cache_folder.h"
+#include "data/cache/disk_store.h"
 #include "data/image_store.h"
 
 namespace {

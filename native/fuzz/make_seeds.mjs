@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Writes the seeds of the fuzz targets but for images, which are test/fixtures/images, and models, which are those of
-// the smallest runs there can be (--filters 1 --dims 1 and --mlp false): node native/fuzz/make_seeds.mjs
+// Writes the seeds of the fuzz targets: node native/fuzz/make_seeds.mjs
+// For images these are the kinds of BMP and TIFF that test/fixtures/images, which serve as well,
+// lack. Those of models are the smallest runs there can be (--filters 1 --dims 1 and --mlp false).
 // What the fuzzers found lies beside them, under the names `found-…`, and is not touched.
 
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -179,3 +180,130 @@ raw.writeBigUInt64LE(4160n, 73);
 raw.writeBigUInt64LE(4n, 81);
 raw.writeBigUInt64LE(BigInt(raw.length - 1), 89);
 write("cache", "whole-file", raw);
+
+/** Bytes from numbers of 1, 2 or 4 bytes each, little-endian: [size, …values]. */
+function numbers(...groups) {
+  return Buffer.concat(
+    groups.flatMap(([size, ...values]) =>
+      values.map((value) => {
+        const bytes = Buffer.alloc(size);
+        if (value < 0) bytes.writeIntLE(value, 0, size);
+        else bytes.writeUIntLE(value, 0, size);
+        return bytes;
+      }),
+    ),
+  );
+}
+
+/** A BMP: `header` is all that follows the size of its header. */
+function bmp(name, header, colors, pixels) {
+  const head = Buffer.concat([numbers([4, header.length + 4]), header]);
+  const offset = 14 + head.length + colors.length;
+  const start = numbers([1, 0x42, 0x4d], [4, offset + pixels.length, 0, offset]);
+  write("image", `bmp-${name}`, Buffer.concat([start, head, colors, pixels]));
+}
+
+/** The header of 40 bytes without its size. */
+const windows = (width, height, depth, compression, colors = 0) =>
+  numbers([4, width, height], [2, 1, depth], [4, compression, 0, 0, 0, colors, 0]);
+const shades = Buffer.from(Array.from({ length: 64 }, (_, i) => (i * 37) % 256));
+
+bmp(
+  "runs8",
+  windows(6, 3, 8, 1, 16),
+  shades,
+  Buffer.from([6, 1, 0, 0, 0, 4, 1, 2, 3, 4, 2, 5, 0, 0, 0, 2, 2, 0, 3, 7, 0, 1]),
+);
+bmp(
+  "runs4",
+  windows(6, 3, 4, 2),
+  shades,
+  Buffer.from([6, 0x12, 0, 0, 0, 3, 0x12, 0x30, 0, 2, 1, 1, 2, 0x45, 0, 1]),
+);
+bmp("four-bits", windows(5, 2, 4, 0), shades, Buffer.alloc(8, 0x3a));
+bmp("two-bits", windows(5, -2, 2, 0), shades.subarray(0, 16), Buffer.alloc(8, 0x1b));
+bmp(
+  "masks16",
+  Buffer.concat([windows(3, 2, 16, 3), numbers([4, 0xf800, 0x7e0, 0x1f])]),
+  Buffer.alloc(0),
+  Buffer.alloc(16, 0x6b),
+);
+bmp(
+  "masks32",
+  Buffer.concat([windows(2, 2, 32, 3), numbers([4, 0x3ff00000, 0xffc00, 0x3ff, 0])]),
+  Buffer.alloc(0),
+  Buffer.alloc(16, 0x9d),
+);
+bmp("os2", numbers([2, 3, 2, 1, 1]), shades.subarray(0, 6), Buffer.alloc(8, 0xa5));
+
+/** A TIFF of these tags, [tag, type, …values], and strips or tiles of raw bytes. */
+function tiff(name, tags, blocks) {
+  const sizes = { 1: 1, 3: 2, 4: 4 };
+  const tiled = tags.some(([tag]) => tag === 322);
+  const offsets = blocks.map(
+    (_, i) => 8 + blocks.slice(0, i).reduce((sum, b) => sum + b.length, 0),
+  );
+  const entries = [
+    ...tags,
+    [tiled ? 324 : 273, 4, ...offsets],
+    [tiled ? 325 : 279, 4, ...blocks.map((block) => block.length)],
+  ].sort(([a], [b]) => a - b);
+  const data = Buffer.concat(blocks);
+  const start = 8 + data.length;
+  const outside = [];
+  let end = start + 2 + 12 * entries.length + 4;
+  const directory = entries.map(([tag, type, ...values]) => {
+    let bytes = numbers([sizes[type], ...values]);
+    if (bytes.length > 4) {
+      outside.push(bytes);
+      end += bytes.length;
+      bytes = numbers([4, end - bytes.length]);
+    }
+    return Buffer.concat([numbers([2, tag, type], [4, values.length]), bytes, Buffer.alloc(4)], 12);
+  });
+  const head = numbers([1, 0x49, 0x49], [2, 42], [4, start]);
+  const count = numbers([2, entries.length]);
+  write(
+    "image",
+    `tiff-${name}`,
+    Buffer.concat([head, data, count, ...directory, Buffer.alloc(4), ...outside]),
+  );
+}
+
+const SHORT = 3;
+const base = (width, height, bits, photometric, samples) => [
+  [256, SHORT, width],
+  [257, SHORT, height],
+  [258, SHORT, ...Array(samples).fill(bits)],
+  [259, SHORT, 1],
+  [262, SHORT, photometric],
+  [277, SHORT, samples],
+];
+const noise = (length, seed) => Buffer.from(Array.from({ length }, (_, i) => (i * seed) % 251));
+const sixteen = [
+  [322, SHORT, 16],
+  [323, SHORT, 16],
+];
+tiff(
+  "tiles",
+  [...base(20, 18, 8, 2, 3), ...sixteen, [274, SHORT, 6]],
+  [3, 5, 7, 11].map((seed) => noise(768, seed)),
+);
+tiff("tiles16", [...base(17, 9, 16, 1, 1), ...sixteen], [noise(512, 13), noise(512, 17)]);
+tiff(
+  "planes",
+  [...base(5, 4, 8, 2, 4), [284, SHORT, 2], [338, SHORT, 2]],
+  [3, 5, 7, 11].map((seed) => noise(20, seed)),
+);
+tiff(
+  "palette4",
+  [...base(7, 3, 4, 3, 1), [320, SHORT, ...Array.from({ length: 48 }, (_, i) => i * 1300)]],
+  [noise(12, 29)],
+);
+tiff(
+  "ycbcr",
+  [...base(6, 5, 8, 6, 3), [278, SHORT, 4], [530, SHORT, 2, 2]],
+  [noise(36, 23), noise(18, 19)],
+);
+tiff("lab", base(4, 3, 8, 8, 3), [noise(36, 31)]);
+tiff("reversed", [...base(9, 4, 1, 0, 1), [266, SHORT, 2]], [noise(8, 41)]);

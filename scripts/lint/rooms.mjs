@@ -39,7 +39,12 @@ const PARTS = [
     ],
   },
   { folder: "native/analysis", below: ["native/core"], without: ["Node-API", "OpenCV"] },
-  { folder: "native/data", below: ["native/core"], without: ["Node-API"] },
+  {
+    folder: "native/data",
+    below: ["native/core"],
+    without: ["Node-API"],
+    floors: ["formats", ".", ["cache", "source"]],
+  },
   {
     folder: "native/addon",
     below: ["native/core", "native/analysis", "native/data"],
@@ -77,7 +82,12 @@ function roomOf(part, file) {
     [rooms].flat().map((room) => ({ room, floor })),
   );
   const found = rooms.filter(({ room }) =>
-    room.includes(".") ? name === room : name.startsWith(`${room}/`),
+    // "." holds the files that lie in no folder of the part.
+    room === "."
+      ? !name.includes("/")
+      : room.includes(".")
+        ? name === room
+        : name.startsWith(`${room}/`),
   );
   // The innermost one: cpu/kernels is a room of its own.
   return found.sort((a, b) => b.room.length - a.room.length)[0];

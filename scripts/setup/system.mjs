@@ -31,6 +31,16 @@ const needs = {
       present: () => anyExists("/usr/include/png.h", "/usr/local/include/png.h"),
     },
     {
+      packages: ["libtiff-dev"],
+      present: () =>
+        anyExists(
+          "/usr/include/tiffio.h",
+          "/usr/local/include/tiffio.h",
+          "/usr/include/x86_64-linux-gnu/tiffio.h",
+          "/usr/include/aarch64-linux-gnu/tiffio.h",
+        ),
+    },
+    {
       packages: ["libwebp-dev"],
       present: () => anyExists("/usr/include/webp/decode.h", "/usr/local/include/webp/decode.h"),
     },

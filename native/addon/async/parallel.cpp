@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "data/image_source.h"
+#include "data/source/image_source.h"
 
 namespace flexae::addon {
 

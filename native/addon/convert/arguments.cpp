@@ -7,9 +7,9 @@
 
 #include "core/base/error.h"
 #include "core/base/thread_team.h"
-#include "data/cache_folder.h"
-#include "data/memory_source.h"
+#include "data/cache/cache_folder.h"
 #include "data/path_text.h"
+#include "data/source/memory_source.h"
 
 namespace flexae::addon {
 namespace {

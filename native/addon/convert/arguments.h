@@ -10,9 +10,9 @@
 
 #include "core/spec/model_config.h"
 #include "core/train/trainer.h"
+#include "data/cache/image_cache.h"
 #include "data/decode.h"
-#include "data/image_cache.h"
-#include "data/image_source.h"
+#include "data/source/image_source.h"
 
 namespace flexae::addon {
 

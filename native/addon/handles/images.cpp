@@ -15,7 +15,7 @@
 #include "core/base/error.h"
 #include "data/decode.h"
 #include "data/path_text.h"
-#include "data/scan.h"
+#include "data/source/scan.h"
 
 namespace flexae::addon {
 namespace {

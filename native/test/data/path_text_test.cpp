@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "support.h"
+#include "test/data/support.h"
 
 namespace flexae {
 namespace {
