@@ -296,7 +296,7 @@ class ConvStage : public Layer, private RowSource {
         }
         if constexpr (std::is_same_v<In, float>) {
           if (norm == nullptr) {
-            kernels_of<T>().store(images, to, line);
+            kernels_of<T>().elementwise.store(images, to, line);
             continue;
           }
         }
@@ -314,11 +314,11 @@ class ConvStage : public Layer, private RowSource {
 
   void scale_bytes(const uint8_t* bytes, T* to, int64_t count, int thread) {
     if constexpr (std::is_same_v<T, float>) {
-      kernels().scale_bytes(bytes, to, count);
+      kernels().images.scale_bytes(bytes, to, count);
     } else {
       float* wide = scratch(thread).lines.get(count);
-      kernels().scale_bytes(bytes, wide, count);
-      kernels_of<T>().store(wide, to, count);
+      kernels().images.scale_bytes(bytes, wide, count);
+      kernels_of<T>().elementwise.store(wide, to, count);
     }
   }
 
@@ -331,8 +331,9 @@ class ConvStage : public Layer, private RowSource {
       for (int64_t y = 0; y < in_.h; ++y, to += windows_.line()) {
         float* pixels = line;
         if constexpr (std::is_same_v<T, float>) pixels = to;
-        kernels().interleave(images + y * in_.w, in_.h * in_.w, in_.w, pixels);
-        if constexpr (!std::is_same_v<T, float>) kernels_of<T>().store(line, to, 3 * in_.w);
+        kernels().images.interleave(images + y * in_.w, in_.h * in_.w, in_.w, pixels);
+        if constexpr (!std::is_same_v<T, float>)
+          kernels_of<T>().elementwise.store(line, to, 3 * in_.w);
       }
     }
     return bordered;
@@ -346,11 +347,11 @@ class ConvStage : public Layer, private RowSource {
       for (int64_t y = 0; y < image_.h; ++y, images += line) {
         const float* from = bordered + image_line(y);
         if (shift_ == 0) {
-          kernels_of<O>().store(from, images, line);
+          kernels_of<O>().elementwise.store(from, images, line);
         } else {
           const float* left = from - shift_ * image_.c;
-          kernels_of<O>().add_four_of_wide(left - shift_ * windows_.line(), left, images, line,
-                                           shift_ * image_.c);
+          kernels_of<O>().elementwise.add_four_of_wide(left - shift_ * windows_.line(), left,
+                                                       images, line, shift_ * image_.c);
         }
       }
     }
@@ -366,7 +367,7 @@ class ConvStage : public Layer, private RowSource {
     float* s2 = s1 + period_;
     for (int64_t i = 0; i < period_; ++i) center[i] = widened(raw[i % c]);
     std::fill_n(s1, 2 * period_, 0.0F);
-    kernels_of<T>().moments(raw, raw_shape_.numel(), center, period_, s1, s2);
+    kernels_of<T>().norm.moments(raw, raw_shape_.numel(), center, period_, s1, s2);
     const double pixels = static_cast<double>(raw_shape_.h * raw_shape_.w);
     float* out = moments_.get(images * 2 * c) + n * 2 * c;
     for (int64_t i = 0; i < c; ++i) {
@@ -541,8 +542,8 @@ class ConvStage : public Layer, private RowSource {
   void activate_and_pool(const R* raw, int64_t row, float* lines, R* out, uint8_t* argmax) {
     const int64_t line = raw_shape_.w * raw_shape_.c;
     if (pooling_.averages_whole(row)) {
-      kernels_of<R>().average_activated(raw, raw + line, out, out_shape_.w, raw_shape_.c,
-                                        norm_->scale.data(), norm_->shift.data(), activation_);
+      kernels_of<R>().norm.average_activated(raw, raw + line, out, out_shape_.w, raw_shape_.c,
+                                             norm_->scale.data(), norm_->shift.data(), activation_);
       return;
     }
     norm_->apply(raw, lines, pooling_.rows_under(row) * line);
@@ -552,7 +553,7 @@ class ConvStage : public Layer, private RowSource {
       // Behind the lines is room for a pooled one.
       float* pooled = lines + 2 * line;
       pooling_.forward(lines, row, pooled, argmax);
-      kernels_of<R>().store(pooled, out, out_shape_.w * out_shape_.c);
+      kernels_of<R>().elementwise.store(pooled, out, out_shape_.w * out_shape_.c);
     }
   }
 
@@ -621,12 +622,12 @@ class ConvStage : public Layer, private RowSource {
       for_each_stretch(
           dy, n, thread,
           [&](int64_t offset, int64_t count, const T* g) {
-            kernels_of<T>().norm_backward_sums(raw + offset, g, count, norm_->scale.data(),
+            kernels_of<T>().norm.backward_sums(raw + offset, g, count, norm_->scale.data(),
                                                norm_->shift.data(), center_.data(), period_,
                                                activation_, s1, s2);
           },
           [&](int64_t offset, const T* g) {
-            kernels_of<T>().averaged_backward_sums(
+            kernels_of<T>().norm.averaged_backward_sums(
                 raw + offset, raw + offset + line, g, out_shape_.w, c, norm_->scale.data(),
                 norm_->shift.data(), center_.data(), activation_, s1, s2);
           });
@@ -680,7 +681,7 @@ class ConvStage : public Layer, private RowSource {
           // Stretches are whole lines, as one or one by one.
           const int64_t step = stride == line ? count : line;
           for (int64_t i = 0; i < count; i += step) {
-            kernels_of<T>().norm_backward_apply(
+            kernels_of<T>().norm.backward_apply(
                 raw + offset + i, g + i, draw + (offset + i) / line * stride, step,
                 norm_->scale.data(), norm_->shift.data(), k1_.data(), k2_.data(), k3_.data(),
                 period_, activation_);
@@ -688,10 +689,10 @@ class ConvStage : public Layer, private RowSource {
         },
         [&](int64_t offset, const T* g) {
           T* to = draw + offset / line * stride;
-          kernels_of<T>().averaged_backward_apply(raw + offset, raw + offset + line, g, to,
-                                                  to + stride, out_shape_.w, raw_shape_.c,
-                                                  norm_->scale.data(), norm_->shift.data(),
-                                                  k1_.data(), k2_.data(), k3_.data(), activation_);
+          kernels_of<T>().norm.averaged_backward_apply(
+              raw + offset, raw + offset + line, g, to, to + stride, out_shape_.w, raw_shape_.c,
+              norm_->scale.data(), norm_->shift.data(), k1_.data(), k2_.data(), k3_.data(),
+              activation_);
         });
   }
 
@@ -734,9 +735,9 @@ class ConvStage : public Layer, private RowSource {
     T* apart = scratch(thread).apart.zeros((image_.h + 2 * shift_) * line);
     raw_gradient(dy, n, apart + shift_ * (line + c), line, thread);
     for (int64_t y = 0; y < image_.h + shift_; ++y) {
-      kernels_of<T>().add_four(apart + y * line, apart + (y + shift_) * line,
-                               bordered + image_line(y - shift_) - shift_ * c,
-                               (image_.w + shift_) * c, shift_ * c);
+      kernels_of<T>().elementwise.add_four(apart + y * line, apart + (y + shift_) * line,
+                                           bordered + image_line(y - shift_) - shift_ * c,
+                                           (image_.w + shift_) * c, shift_ * c);
     }
   }
 

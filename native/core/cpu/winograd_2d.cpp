@@ -29,8 +29,8 @@ void multiply(const T* rows, int64_t count, int64_t line, const Panels<T>& panel
       cells[static_cast<size_t>(i)] = rows + (begin + i) * line;
       results[static_cast<size_t>(i)] = out + (begin + i) * channels;
     }
-    kernels_of<T>().convolve_wide(cells.data(), results.data(), now, 1, line, 0, panels.data(),
-                                  channels);
+    kernels_of<T>().products.convolve_wide(cells.data(), results.data(), now, 1, line, 0,
+                                           panels.data(), channels);
   }
 }
 
@@ -71,7 +71,7 @@ std::vector<typename Winograd<T>::Term> Winograd<T>::make_terms(const Windows& w
 template <typename T>
 bool Winograd<T>::supports(const Windows& windows) {
   const int64_t lanes = kernels().lanes;
-  return kernels_of<T>().convolve != nullptr && windows.channels % lanes == 0 &&
+  return kernels_of<T>().products.convolve != nullptr && windows.channels % lanes == 0 &&
          windows.grid_channels % lanes == 0 && !make_terms(windows).empty();
 }
 
@@ -192,7 +192,8 @@ void Winograd<T>::for_each_weight(const float* weight, Body body) const {
       const int sum = static_cast<int>(i);
       const std::vector<float> combined = combine_weight(weight, sum);
       narrow.resize(combined.size());
-      kernels_of<T>().store(combined.data(), narrow.data(), static_cast<int64_t>(combined.size()));
+      kernels_of<T>().elementwise.store(combined.data(), narrow.data(),
+                                        static_cast<int64_t>(combined.size()));
       body(sum, narrow.data());
     }
   });
@@ -256,17 +257,18 @@ const T* Winograd<T>::combine_pixels(const T* images, int64_t begin, int64_t end
     const T* image = images + strip(row);
     float* to = lines;
     for (const Term& term : terms_) {
-      kernels_of<T>().combine_wide(image + term.first * w.line(), image + term.second * w.line(),
-                                   term.sign, to, 1, 0, 0, line);
+      kernels_of<T>().winograd_2d.combine_wide(image + term.first * w.line(),
+                                               image + term.second * w.line(), term.sign, to, 1, 0,
+                                               0, line);
       to += line;
     }
     for_each_combination_of_row(
         row - begin, end - begin,
         [&](int sum, int64_t combined_line, const Term& term, int64_t place) {
           const float* from = lines + combined_line;
-          kernels_of<T>().combine(from + term.first * channels, from + term.second * channels,
-                                  term.sign, out + place, tiles_across(), tile_step(), width(sum),
-                                  channels);
+          kernels_of<T>().winograd_2d.combine(from + term.first * channels,
+                                              from + term.second * channels, term.sign, out + place,
+                                              tiles_across(), tile_step(), width(sum), channels);
         });
   }
   return out;
@@ -285,15 +287,16 @@ void Winograd<T>::add_pixels(const float* combinations, int64_t begin, int64_t e
         row - begin, end - begin,
         [&](int sum, int64_t combined_line, const Term& term, int64_t place) {
           float* to = lines + combined_line;
-          kernels().add_apart(combinations + place, to + term.first * channels,
-                              to + term.second * channels, term.sign, tiles_across(), width(sum),
-                              tile_step(), channels);
+          kernels_of<T>().winograd_2d.add_apart(combinations + place, to + term.first * channels,
+                                                to + term.second * channels, term.sign,
+                                                tiles_across(), width(sum), tile_step(), channels);
         });
     float* image = images + strip(row);
     const float* from = lines;
     for (const Term& term : terms_) {
-      kernels().add_apart(from, image + term.first * w.line(), image + term.second * w.line(),
-                          term.sign, 1, 0, 0, line);
+      kernels_of<T>().winograd_2d.add_apart(from, image + term.first * w.line(),
+                                            image + term.second * w.line(), term.sign, 1, 0, 0,
+                                            line);
       from += line;
     }
   }
@@ -318,7 +321,7 @@ const T* Winograd<T>::combine_cells(const T* grid, int64_t begin, int64_t end, S
       const std::array cells{cell, beside ? cell + channels : zeros,
                              below ? cell + w.grid_line() : zeros,
                              below && beside ? cell + w.grid_line() + channels : zeros};
-      kernels_of<T>().cells_to_sums(cells.data(), to, apart, channels);
+      kernels_of<T>().winograd_2d.cells_to_sums(cells.data(), to, apart, channels);
     }
   }
   return out;
@@ -342,9 +345,9 @@ void Winograd<T>::store_cells(const float* sums, int64_t begin, int64_t end, O* 
                                     below ? cell + w.grid_w * channels : nullptr,
                                     below && beside ? cell + (w.grid_w + 1) * channels : nullptr};
       if constexpr (std::is_same_v<O, T>) {
-        kernels_of<T>().sums_to_cells(sums, apart, cells.data(), channels);
+        kernels_of<T>().winograd_2d.sums_to_cells(sums, apart, cells.data(), channels);
       } else {
-        kernels_of<T>().sums_to_cells_wide(sums, apart, cells.data(), channels);
+        kernels_of<T>().winograd_2d.sums_to_cells_wide(sums, apart, cells.data(), channels);
       }
     }
   }
@@ -426,9 +429,9 @@ void Winograd<T>::add_weight_gradient(const T* grid, const T* images, int64_t co
         pixel_rows[static_cast<size_t>(i)] = pixel_items + i * row;
         cell_rows[static_cast<size_t>(i)] = cell_items + i * channels;
       }
-      kernels_of<T>().add_weight_gradient(pixel_rows.data(), steps, 1, row, 0, cell_rows.data(),
-                                          channels, sums + offset(sum, 1) * channels,
-                                          fresh && begin == 0);
+      kernels_of<T>().products.add_weight_gradient(
+          pixel_rows.data(), steps, 1, row, 0, cell_rows.data(), channels,
+          sums + offset(sum, 1) * channels, fresh && begin == 0);
     }
   });
 }
@@ -443,10 +446,11 @@ void Winograd<T>::store_weight_gradient(const float* sums, int64_t parts, int64_
   std::vector<float> turned(static_cast<size_t>(w.size() * columns), 0.0F);
   std::vector<float> combined(static_cast<size_t>(count));
   for_each_combination([&](int sum, int64_t place, const Term& down, const Term& across) {
-    kernels().add_up(sums + (offset(sum, 1) + place * w.channels) * w.grid_channels + begin, parts,
-                     sums_size(), w.channels, w.grid_channels, columns, combined.data());
+    kernels().sums.add_up(sums + (offset(sum, 1) + place * w.channels) * w.grid_channels + begin,
+                          parts, sums_size(), w.channels, w.grid_channels, columns,
+                          combined.data());
     for_each_tap(down, across, [&](int64_t tap, float factor) {
-      kernels().add_scaled(turned.data() + tap * count, combined.data(), factor, count);
+      kernels().sums.add_scaled(turned.data() + tap * count, combined.data(), factor, count);
     });
   });
   transpose(turned.data(), columns, w.size(), columns, gradient, w.size());

@@ -34,17 +34,17 @@ class Stretch {
         // Whole runs of the kernel, whose sums are then the same as in one piece, and whole pixels.
         size_(std::lcm(kRun, norm != nullptr ? norm->period() : 1)) {}
 
-  /// `grad` may be null; `sums` as Kernels::bce has them.
+  /// `grad` may be null; `sums` as LossKernels::bce has them.
   template <typename Target>
   void image(const T* logits, const Target* target, T* grad, int64_t pixels, double* sums) {
     memory_.resize(static_cast<size_t>(3 * size_));
     for (int64_t begin = 0; begin < pixels; begin += size_) {
       const int64_t count = std::min(size_, pixels - begin);
       float* g = grad != nullptr ? gradients(grad + begin) : nullptr;
-      kernels().bce(finished(logits + begin, count), targets(target + begin, count), g, count,
-                    factor_, sums);
+      kernels().loss.bce(finished(logits + begin, count), targets(target + begin, count), g, count,
+                         factor_, sums);
       if constexpr (!std::is_same_v<T, float>) {
-        if (grad != nullptr) kernels_of<T>().store(g, grad + begin, count);
+        if (grad != nullptr) kernels_of<T>().elementwise.store(g, grad + begin, count);
       }
     }
   }
@@ -63,7 +63,7 @@ class Stretch {
   }
   static const float* targets(const float* target, int64_t /*count*/) { return target; }
   const float* targets(const uint8_t* target, int64_t count) {
-    kernels().scale_bytes(target, memory(1), count);
+    kernels().images.scale_bytes(target, memory(1), count);
     return memory(1);
   }
   float* gradients(T* grad) {
