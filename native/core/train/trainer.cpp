@@ -15,6 +15,7 @@
 #include "core/base/cpu_info.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/device/device.h"
 #include "core/export/torchscript.h"
 #include "core/train/checkpoint/checkpoint.h"
@@ -454,6 +455,7 @@ TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
                      BatchSource& valid_source, TrainingObserver& observer,
                      const std::atomic<bool>& cancel) {
   validate(config);
+  (void)kernels();
   const c10::NoGradGuard no_grad;
   keep_freed_memory();
   at::set_num_threads(config.threads > 0 ? config.threads : available_cores());

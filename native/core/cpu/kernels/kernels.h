@@ -41,8 +41,9 @@ struct Kernels : OptimizerKernels {
   LossKernels loss;
 };
 
-/// The best set for this processor. FLEXAE_KERNELS=baseline|avx2|avx512 in the environment asks for
-/// a lesser one.
+/// The set that computes here: the best one for this processor, or the one that FLEXAE_KERNELS in
+/// the environment names. Throws Error(kConfig) where it names none that this processor has. What a
+/// user begins asks first: from many threads at once is no place to throw.
 const Kernels& kernels();
 template <typename T>
 const ValueKernels<T>& kernels_of();
@@ -54,6 +55,9 @@ template <>
 inline const ValueKernels<Bf16>& kernels_of() {
   return kernels().bf16;
 }
+
+/// The set of that name, or the best one for "". Throws Error(kConfig) that lists the names.
+const Kernels& choose_kernels(const char* name);
 
 /// Each set, or null where it was not compiled or the processor lacks the instructions.
 const Kernels* baseline_kernels();
