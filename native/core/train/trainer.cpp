@@ -20,6 +20,7 @@
 #include "core/export/torchscript.h"
 #include "core/train/checkpoint/checkpoint.h"
 #include "core/train/checkpoint/checkpoint_writer.h"
+#include "core/train/early_stopping.h"
 #include "core/train/feed/device_feed.h"
 #include "core/train/training_step.h"
 
@@ -67,6 +68,7 @@ class Training {
         valid_source_(valid_source),
         observer_(observer),
         cancel_(cancel),
+        early_stopping_(config.patience),
         device_(resolve_device(config.device)),
         step_(config, device_),
         train_feed_(train_source, device_),
@@ -104,16 +106,13 @@ class Training {
   }
 
   [[nodiscard]] bool cancelled() const { return cancel_.load(std::memory_order_relaxed); }
-  [[nodiscard]] bool out_of_patience() const {
-    return state_.wait > 0 && state_.wait >= config_.patience;
-  }
   /// With the sessions before this one.
   [[nodiscard]] double epoch_seconds() const {
     return state_.progress.seconds + seconds_since(epoch_begin_);
   }
 
   Stopped fit() {
-    while (state_.epoch < config_.epochs && !out_of_patience()) {
+    while (state_.epoch < config_.epochs && !early_stopping_.is_over(state_)) {
       try {
         if (!run_epoch()) return Stopped::kInterrupted;
       } catch (const NotFinite& found) {
@@ -122,7 +121,7 @@ class Training {
       }
       observer_.on_epoch(state_.history.back());
     }
-    return out_of_patience() ? Stopped::kEarly : Stopped::kFinished;
+    return early_stopping_.is_over(state_) ? Stopped::kEarly : Stopped::kFinished;
   }
 
   /// False if it was cancelled.
@@ -146,16 +145,7 @@ class Training {
     state_.epoch = report.epoch;
     state_.progress = {};
     state_.seconds = seconds_before_ + seconds_since(begin_);
-    report.best = state_.best_epoch == 0 || report.valid.loss < state_.best_loss;
-    if (report.best) {
-      state_.best_epoch = report.epoch;
-      state_.best_loss = report.valid.loss;
-      state_.wait = 0;
-      best_ = copies(step_.model().state());
-    } else {
-      ++state_.wait;
-    }
-    report.best_epoch = state_.best_epoch;
+    if (EarlyStopping::count(report, state_)) best_ = copies(step_.model().state());
     std::vector<std::string> twins;
     if (report.best) twins.emplace_back("best.ckpt");
     if (report.best && report.epoch - state_.last_checkpoint >= config_.period &&
@@ -401,6 +391,7 @@ class Training {
   BatchSource& valid_source_;
   TrainingObserver& observer_;
   const std::atomic<bool>& cancel_;
+  EarlyStopping early_stopping_;
   at::Device device_;
   TrainingStep step_;
   DeviceFeed train_feed_;
