@@ -20,6 +20,7 @@
 #include "core/export/torchscript.h"
 #include "core/train/checkpoint/checkpoint.h"
 #include "core/train/checkpoint/checkpoint_writer.h"
+#include "core/train/checkpoint_policy.h"
 #include "core/train/early_stopping.h"
 #include "core/train/feed/device_feed.h"
 #include "core/train/training_step.h"
@@ -68,11 +69,12 @@ class Training {
         valid_source_(valid_source),
         observer_(observer),
         cancel_(cancel),
-        early_stopping_(config.patience),
         device_(resolve_device(config.device)),
         step_(config, device_),
         train_feed_(train_source, device_),
         valid_feed_(valid_source, device_),
+        early_stopping_(config.patience),
+        policy_(config, begin_),
         writer_(config.run_dir, config.keep) {
     if (!config.resume_from.empty()) resume();
   }
@@ -83,7 +85,7 @@ class Training {
     if (config_.on_nan == OnNan::kSkip) good_ = snapshot();
     TrainingResult result;
     result.stopped = fit();
-    save_end();
+    if (policy_.is_due_at_end(state_)) save({});
     observer_.on_finishing(result.stopped);
     result.epochs = state_.epoch;
     result.best_epoch = state_.best_epoch;
@@ -146,19 +148,10 @@ class Training {
     state_.progress = {};
     state_.seconds = seconds_before_ + seconds_since(begin_);
     if (EarlyStopping::count(report, state_)) best_ = copies(step_.model().state());
-    std::vector<std::string> twins;
-    if (report.best) twins.emplace_back("best.ckpt");
-    if (report.best && report.epoch - state_.last_checkpoint >= config_.period &&
-        !config_.run_dir.empty()) {
-      report.checkpoint = checkpoint_name(report.epoch, report.train.loss, report.valid.loss);
-      state_.last_checkpoint = report.epoch;
-      twins.push_back(report.checkpoint);
-    }
+    const auto names = policy_.after_epoch(report, state_);
     state_.history.push_back(std::move(report));
-    const bool due = config_.checkpoint_epochs > 0 &&
-                     (state_.history.back().best || state_.epoch % config_.checkpoint_epochs == 0);
-    if (due || !state_.history.back().checkpoint.empty()) {
-      save(twins);
+    if (names) {
+      save(*names);
     } else if (config_.on_nan == OnNan::kSkip) {
       good_ = snapshot();
     }
@@ -191,7 +184,7 @@ class Training {
       if (const std::string warning = step_.take_warning(); !warning.empty()) {
         observer_.on_warning(warning);
       }
-      if (minutes_are_up()) {
+      if (policy_.is_due_at(Clock::now())) {
         require_finite(epoch);
         save({});
       }
@@ -356,28 +349,15 @@ class Training {
       throw Error(ErrorCode::kModel,
                   "Cannot go on from " + config_.resume_from + ": " + error.what());
     }
-    saved_ = {state_.epoch, state_.progress.batch};
+    policy_.note_resumed(state_);
     seconds_before_ = state_.seconds + state_.progress.seconds;
-  }
-
-  [[nodiscard]] bool minutes_are_up() const {
-    return config_.checkpoint_minutes > 0 && config_.checkpoint_epochs > 0 &&
-           seconds_since(last_save_) >= config_.checkpoint_minutes * 60;
   }
 
   void save(const std::vector<std::string>& twins) {
     const std::shared_ptr<const Checkpoint> checkpoint = snapshot();
     if (config_.on_nan == OnNan::kSkip) good_ = checkpoint;
     if (!config_.run_dir.empty()) writer_.write(checkpoint, twins);
-    saved_ = {state_.epoch, state_.progress.batch};
-    last_save_ = Clock::now();
-  }
-
-  /// Where the training ended, unless that is saved already or is the beginning.
-  void save_end() {
-    const std::pair<int64_t, int64_t> here{state_.epoch, state_.progress.batch};
-    if (here == saved_ || config_.checkpoint_epochs == 0) return;
-    save({});
+    policy_.note_saved(state_, Clock::now());
   }
 
   void export_models() {
@@ -391,21 +371,20 @@ class Training {
   BatchSource& valid_source_;
   TrainingObserver& observer_;
   const std::atomic<bool>& cancel_;
-  EarlyStopping early_stopping_;
   at::Device device_;
   TrainingStep step_;
   DeviceFeed train_feed_;
   DeviceFeed valid_feed_;
   TrainingState state_;
-  NamedTensors best_;                        ///< On the host; never written to in place.
-  std::shared_ptr<const Checkpoint> good_;   ///< Where on_nan skip goes back to.
-  at::Tensor train_metrics_;                 ///< Of the epoch whose validation is under way.
-  std::pair<int64_t, int64_t> saved_{0, 0};  ///< Epoch and batch of the last checkpoint.
-  double seconds_before_ = 0;                ///< Of the sessions before this one.
-  Clock::time_point begin_ = Clock::now();
+  NamedTensors best_;                       ///< On the host; never written to in place.
+  std::shared_ptr<const Checkpoint> good_;  ///< Where on_nan skip goes back to.
+  at::Tensor train_metrics_;                ///< Of the epoch whose validation is under way.
+  double seconds_before_ = 0;               ///< Of the sessions before this one.
+  const Clock::time_point begin_ = Clock::now();
   Clock::time_point epoch_begin_ = begin_;
-  Clock::time_point last_save_ = begin_;
   Clock::time_point last_progress_;
+  EarlyStopping early_stopping_;
+  CheckpointPolicy policy_;
   CheckpointWriter writer_;
 };
 
