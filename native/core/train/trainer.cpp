@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <map>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -23,6 +22,7 @@
 #include "core/train/checkpoint_policy.h"
 #include "core/train/early_stopping.h"
 #include "core/train/feed/device_feed.h"
+#include "core/train/snapshots.h"
 #include "core/train/training_step.h"
 
 namespace flexae {
@@ -44,21 +44,6 @@ std::vector<int64_t> in_order(int64_t n) {
 struct NotFinite {
   std::string what;
 };
-
-/// On the host and contiguous, so that whoever writes them has nothing left to compute.
-NamedTensors copies(const NamedTensors& tensors) {
-  NamedTensors copies;
-  copies.reserve(tensors.size());
-  for (const auto& [name, tensor] : tensors) {
-    copies.emplace_back(name, tensor.to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false,
-                                        /*copy=*/true, at::MemoryFormat::Contiguous));
-  }
-  return copies;
-}
-
-std::string slot_name(size_t slot, const std::string& parameter) {
-  return std::to_string(slot) + "." + parameter;
-}
 
 class Training {
  public:
@@ -283,57 +268,20 @@ class Training {
     auto checkpoint = std::make_shared<Checkpoint>();
     checkpoint->config_json = config_.config_json;
     checkpoint->settings_json = config_.settings_json;
-    Snapshot& snapshot = checkpoint->snapshot;
-    snapshot.state = state_;
-    EpochProgress& progress = snapshot.state.progress;
+    TrainingState state = state_;
+    EpochProgress& progress = state.progress;
     if (progress.batch > 0) {
       progress.seconds = epoch_seconds();
       // While validating, the step's metrics are those of the validation images.
       progress.metrics = train_metrics_.defined() ? train_metrics_ : step_.metrics().state();
     }
-    snapshot.iterations = step_.optimizer().iterations();
-    snapshot.learning_rate = step_.optimizer().learning_rate();
-    const bool is_best = state_.best_epoch > 0 && state_.best_epoch == state_.epoch;
-    if (is_best && progress.batch == 0) {
-      snapshot.model = best_;
-    } else {
-      snapshot.model = copies(step_.model().state());
-      snapshot.best = best_;
-    }
-    const std::vector<std::string> names = step_.model().parameter_names();
-    const auto& slots = step_.optimizer().slots();
-    for (size_t k = 0; k < slots.size(); ++k) {
-      NamedTensors slot;
-      for (size_t i = 0; i < names.size(); ++i) {
-        slot.emplace_back(slot_name(k, names[i]), slots[k][i]);
-      }
-      slot = copies(slot);
-      snapshot.slots.insert(snapshot.slots.end(), slot.begin(), slot.end());
-    }
+    checkpoint->snapshot = take_snapshot(step_, state, best_);
     return checkpoint;
   }
 
   /// Sets model, optimizer and state. Throws Error(kModel) if they are another network's.
   void restore(const Snapshot& snapshot) {
-    if (!snapshot.best.empty()) step_.model().load_state(snapshot.best);
-    step_.model().load_state(snapshot.model);
-    const std::map<std::string, at::Tensor> found(snapshot.slots.begin(), snapshot.slots.end());
-    const std::vector<std::string> names = step_.model().parameter_names();
-    std::vector<std::vector<at::Tensor>> slots = step_.optimizer().slots();
-    for (size_t k = 0; k < slots.size(); ++k) {
-      for (size_t i = 0; i < names.size(); ++i) {
-        const auto slot = found.find(slot_name(k, names[i]));
-        if (slot == found.end() || slot->second.sizes() != slots[k][i].sizes()) {
-          throw Error(ErrorCode::kModel, "the optimizer's state of '" + names[i] +
-                                             "' is missing or has another shape");
-        }
-        slots[k][i] = slot->second.to(device_);
-      }
-    }
-    if (found.size() != slots.size() * names.size()) {
-      throw Error(ErrorCode::kModel, "its optimizer is another one");
-    }
-    step_.optimizer().restore(snapshot.iterations, slots);
+    restore_snapshot(step_, snapshot);
     state_ = snapshot.state;
     if (state_.best_epoch > 0) best_ = snapshot.best.empty() ? snapshot.model : snapshot.best;
     set_learning_rate();
