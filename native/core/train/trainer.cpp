@@ -22,6 +22,7 @@
 #include "core/train/checkpoint_policy.h"
 #include "core/train/early_stopping.h"
 #include "core/train/feed/device_feed.h"
+#include "core/train/rewinding.h"
 #include "core/train/snapshots.h"
 #include "core/train/training_step.h"
 
@@ -40,11 +41,6 @@ std::vector<int64_t> in_order(int64_t n) {
   return order;
 }
 
-/// Numbers that are not finite, and where they came up.
-struct NotFinite {
-  std::string what;
-};
-
 class Training {
  public:
   Training(const TrainerConfig& config, BatchSource& train_source, BatchSource& valid_source,
@@ -60,6 +56,7 @@ class Training {
         valid_feed_(valid_source, device_),
         early_stopping_(config.patience),
         policy_(config, begin_),
+        rewinding_(config.on_nan),
         writer_(config.run_dir, config.keep) {
     if (!config.resume_from.empty()) resume();
   }
@@ -67,7 +64,7 @@ class Training {
   TrainingResult run() {
     observer_.on_start(device_, step_.precision(), at::get_num_threads(), batches(train_source_),
                        state_);
-    if (config_.on_nan == OnNan::kSkip) good_ = snapshot();
+    if (rewinding_.keeps()) rewinding_.keep(snapshot());
     TrainingResult result;
     result.stopped = fit();
     if (policy_.is_due_at_end(state_)) save({});
@@ -137,8 +134,8 @@ class Training {
     state_.history.push_back(std::move(report));
     if (names) {
       save(*names);
-    } else if (config_.on_nan == OnNan::kSkip) {
-      good_ = snapshot();
+    } else if (rewinding_.keeps()) {
+      rewinding_.keep(snapshot());
     }
   }
 
@@ -231,37 +228,19 @@ class Training {
                     std::to_string(epoch)};
   }
 
-  /// To the last good point, at half the learning rate; ends the training where that is not wanted
-  /// or does not help.
+  /// To the last good point; ends the training where that is not wanted or does not help.
   void go_back(const NotFinite& found) {
-    constexpr int64_t kMostRewinds = 3;
     const int64_t rewinds = state_.rewinds + 1;
-    const std::string remedy = ".\nUse a smaller learning_rate, or another optimizer or activation";
-    if (config_.on_nan == OnNan::kStop) {
-      throw Error(ErrorCode::kNan,
-                  found.what + remedy + "; --on-nan skip goes back and halves the learning rate.");
-    }
-    if (rewinds > kMostRewinds) {
-      throw Error(ErrorCode::kNan, found.what + ", even after halving the learning rate " +
-                                       std::to_string(kMostRewinds) + " times" + remedy + ".");
-    }
-    const std::shared_ptr<const Checkpoint> good = good_;
+    const std::shared_ptr<const Checkpoint> good = rewinding_.back(found, rewinds);
     restore(good->snapshot);
     state_.rewinds = rewinds;
     set_learning_rate();
-    const TrainingState& state = state_;
-    observer_.on_warning(
-        found.what + ": going on from " +
-        (state.progress.batch > 0 ? "batch " + std::to_string(state.progress.batch) + " of epoch " +
-                                        std::to_string(state.epoch + 1)
-         : state.epoch > 0 ? "the end of epoch " + std::to_string(state.epoch)
-                           : std::string("the beginning")) +
-        " with learning_rate " + std::to_string(step_.optimizer().learning_rate()));
+    observer_.on_warning(Rewinding::message(found, state_, step_.optimizer().learning_rate()));
   }
 
   void set_learning_rate() {
     step_.optimizer().set_learning_rate(
-        std::ldexp(config_.learning_rate, static_cast<int>(-std::min<int64_t>(state_.rewinds, 3))));
+        Rewinding::learning_rate(config_.learning_rate, state_.rewinds));
   }
 
   [[nodiscard]] std::shared_ptr<const Checkpoint> snapshot() {
@@ -303,7 +282,7 @@ class Training {
 
   void save(const std::vector<std::string>& twins) {
     const std::shared_ptr<const Checkpoint> checkpoint = snapshot();
-    if (config_.on_nan == OnNan::kSkip) good_ = checkpoint;
+    if (rewinding_.keeps()) rewinding_.keep(checkpoint);
     if (!config_.run_dir.empty()) writer_.write(checkpoint, twins);
     policy_.note_saved(state_, Clock::now());
   }
@@ -324,50 +303,19 @@ class Training {
   DeviceFeed train_feed_;
   DeviceFeed valid_feed_;
   TrainingState state_;
-  NamedTensors best_;                       ///< On the host; never written to in place.
-  std::shared_ptr<const Checkpoint> good_;  ///< Where on_nan skip goes back to.
-  at::Tensor train_metrics_;                ///< Of the epoch whose validation is under way.
-  double seconds_before_ = 0;               ///< Of the sessions before this one.
+  NamedTensors best_;          ///< On the host; never written to in place.
+  at::Tensor train_metrics_;   ///< Of the epoch whose validation is under way.
+  double seconds_before_ = 0;  ///< Of the sessions before this one.
   const Clock::time_point begin_ = Clock::now();
   Clock::time_point epoch_begin_ = begin_;
   Clock::time_point last_progress_;
   EarlyStopping early_stopping_;
   CheckpointPolicy policy_;
+  Rewinding rewinding_;
   CheckpointWriter writer_;
 };
 
-void require_at_least(int64_t value, int64_t least, const char* name) {
-  if (value >= least) return;
-  throw Error(ErrorCode::kConfig, std::string("Expected ") + name + " to be at least " +
-                                      std::to_string(least) + " but received " +
-                                      std::to_string(value));
-}
-
 }  // namespace
-
-OnNan on_nan_from_name(const std::string& name) {
-  if (name == "stop") return OnNan::kStop;
-  if (name == "skip") return OnNan::kSkip;
-  throw Error(ErrorCode::kConfig, "Expected on_nan to be stop or skip but received '" + name + "'");
-}
-
-void validate(const TrainerConfig& config) {
-  validate(config.model);
-  require_at_least(config.epochs, 1, "train_epochs");
-  require_at_least(config.batch_size, 1, "batch_size");
-  require_at_least(config.patience, 0, "patience");
-  require_at_least(config.period, 1, "period");
-  require_at_least(config.checkpoint_epochs, 0, "checkpoint_epochs");
-  require_at_least(config.keep, 0, "keep");
-  require_at_least(config.threads, 0, "threads");
-  require_at_least(config.progress_interval_ms, 0, "progressInterval");
-  if (!std::isfinite(config.learning_rate) || config.learning_rate <= 0) {
-    throw Error(ErrorCode::kConfig, "Expected learning_rate to be a positive number");
-  }
-  if (!std::isfinite(config.checkpoint_minutes) || config.checkpoint_minutes < 0) {
-    throw Error(ErrorCode::kConfig, "Expected checkpoint_minutes to be a number of at least 0");
-  }
-}
 
 TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
                      BatchSource& valid_source, TrainingObserver& observer,
