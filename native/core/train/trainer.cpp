@@ -16,7 +16,6 @@
 #include "core/base/random.h"
 #include "core/cpu/kernels/kernels.h"
 #include "core/device/device.h"
-#include "core/export/torchscript.h"
 #include "core/train/checkpoint/checkpoint.h"
 #include "core/train/checkpoint/checkpoint_writer.h"
 #include "core/train/checkpoint_policy.h"
@@ -44,10 +43,11 @@ std::vector<int64_t> in_order(int64_t n) {
 class Training {
  public:
   Training(const TrainerConfig& config, BatchSource& train_source, BatchSource& valid_source,
-           TrainingObserver& observer, const std::atomic<bool>& cancel)
+           const Exporters& exporters, TrainingObserver& observer, const std::atomic<bool>& cancel)
       : config_(config),
         train_source_(train_source),
         valid_source_(valid_source),
+        exporters_(exporters),
         observer_(observer),
         cancel_(cancel),
         device_(resolve_device(config.device)),
@@ -289,13 +289,15 @@ class Training {
 
   void export_models() {
     if (config_.run_dir.empty()) return;
-    export_autoencoder(step_.model(), config_.run_dir + "/ae.pt", config_.config_json);
-    export_encoder(step_.model(), config_.run_dir + "/en.pt", config_.config_json);
+    for (const auto& exporter : exporters_) {
+      exporter->write(step_.model(), config_.run_dir + "/" + exporter->file(), config_.config_json);
+    }
   }
 
   const TrainerConfig& config_;
   BatchSource& train_source_;
   BatchSource& valid_source_;
+  const Exporters& exporters_;
   TrainingObserver& observer_;
   const std::atomic<bool>& cancel_;
   at::Device device_;
@@ -318,14 +320,14 @@ class Training {
 }  // namespace
 
 TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
-                     BatchSource& valid_source, TrainingObserver& observer,
-                     const std::atomic<bool>& cancel) {
+                     BatchSource& valid_source, const Exporters& exporters,
+                     TrainingObserver& observer, const std::atomic<bool>& cancel) {
   validate(config);
   (void)kernels();
   const c10::NoGradGuard no_grad;
   keep_freed_memory();
   at::set_num_threads(config.threads > 0 ? config.threads : available_cores());
-  return Training(config, train_source, valid_source, observer, cancel).run();
+  return Training(config, train_source, valid_source, exporters, observer, cancel).run();
 }
 
 }  // namespace flexae
