@@ -20,7 +20,6 @@ struct Winograd2dKernels {
   /// values apart: with sums s in one direction the cells are s₀ + s₁ + s₂ and s₁ − s₂ − s₃. A null
   /// cell is left out.
   void (*sums_to_cells)(const float* sums, int64_t apart, T* const* cells, int64_t n);
-  void (*sums_to_cells_wide)(const float* sums, int64_t apart, float* const* cells, int64_t n);
   /// The transposed: in one direction y₀, y₀ + y₁, y₀ − y₁ and −y₁.
   void (*cells_to_sums)(const T* const* cells, T* sums, int64_t apart, int64_t n);
 

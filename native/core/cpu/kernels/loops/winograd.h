@@ -31,8 +31,8 @@ void add_apart(const float* x, float* a, float* b, float sign, int64_t count, in
   }
 }
 
-template <typename T, typename O>
-void sums_to_cells(const float* sums, int64_t apart, O* const* cells, int64_t n) {
+template <typename T>
+void sums_to_cells(const float* sums, int64_t apart, T* const* cells, int64_t n) {
   for_each_register(n, [&]<typename F>(F, int64_t i) {
     F first[4];
     F second[4];
@@ -94,8 +94,7 @@ constexpr Winograd2dKernels<T> make_winograd_2d_kernels() {
   return {
       .combine_wide = combine<T, float>,
       .combine = combine<float, T>,
-      .sums_to_cells = sums_to_cells<T, T>,
-      .sums_to_cells_wide = sums_to_cells<T, float>,
+      .sums_to_cells = sums_to_cells<T>,
       .cells_to_sums = cells_to_sums<T>,
       .add_apart = add_apart,
   };
