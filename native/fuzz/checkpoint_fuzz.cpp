@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/base/error.h"
+#include "core/files/crc32c.h"
 #include "core/files/safetensors.h"
 #include "core/train/checkpoint/checkpoint.h"
 

@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "core/base/error.h"
-#include "core/files/safetensors.h"
+#include "core/files/crc32c.h"
 #include "core/model/model_file.h"
 
 namespace {

@@ -23,7 +23,7 @@
 #include "core/layers/activation.h"
 #include "core/layers/initializer.h"
 #include "core/layers/penalty.h"
-#include "core/loss/loss.h"
+#include "core/loss/metrics.h"
 #include "core/model/autoencoder.h"
 #include "core/optim/optimizer.h"
 #include "core/spec/model_config.h"

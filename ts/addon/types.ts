@@ -386,6 +386,10 @@ export interface HardwareInfo {
     avx512: boolean;
     avx512Bf16: boolean;
     amxBf16: boolean;
+    /** The set of inner loops that computes here; "" if none does. */
+    kernels: string;
+    /** Why none does: FLEXAE_KERNELS names a set that this CPU has not; "" otherwise. */
+    kernelsProblem: string;
   };
   cuda: {
     /** Whether the libtorch that is loaded has CUDA support. */

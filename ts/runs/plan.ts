@@ -49,10 +49,11 @@ export function summarize(settings: Settings): Summary {
   );
 }
 
-/** Checks that a device can be used here. */
+/** Checks that a device can be used here, and that the environment names inner loops there are. */
 export function checkDevice(device: string): void {
+  const { cpu, cuda } = callAddon((addon) => addon.hardware());
+  if (cpu.kernelsProblem !== "") throw configError(cpu.kernelsProblem);
   if (!device.startsWith("cuda")) return;
-  const { cuda } = callAddon((addon) => addon.hardware());
   const remedy = "use --device cpu, or see what `flexae doctor` says";
   if (cuda.problem !== "" || cuda.devices.length === 0) {
     throw configError(

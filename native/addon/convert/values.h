@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/loss/loss.h"
+#include "core/loss/metrics.h"
 #include "core/train/checkpoint/training_state.h"
 
 namespace flexae::addon {

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "core/base/cpu_info.h"
+#include "core/base/error.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/device/device.h"
 #include "data/decode.h"
 
@@ -52,6 +54,13 @@ Napi::Value hardware(const Napi::CallbackInfo& info) {
   cpu.Set("avx512", cpu_features().avx512);
   cpu.Set("avx512Bf16", cpu_features().avx512_bf16);
   cpu.Set("amxBf16", cpu_features().amx_bf16);
+  try {
+    cpu.Set("kernels", kernels().name);
+    cpu.Set("kernelsProblem", "");
+  } catch (const Error& error) {
+    cpu.Set("kernels", "");
+    cpu.Set("kernelsProblem", error.what());
+  }
 
   Napi::Object cuda = Napi::Object::New(env);
   cuda.Set("built", cuda_built());

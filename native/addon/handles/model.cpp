@@ -17,7 +17,7 @@
 #include "core/base/error.h"
 #include "core/device/device.h"
 #include "core/device/precision.h"
-#include "core/loss/loss.h"
+#include "core/loss/metrics.h"
 #include "core/model/loaded_model.h"
 #include "core/model/summary.h"
 #include "core/tensor/scale_images.h"

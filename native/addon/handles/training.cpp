@@ -231,8 +231,8 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
         open_sources(std::move(requests), load_, device_.is_cuda(), /*once=*/false,
                      [this](const std::string& message) { on_warning(message); });
     cache_ = open.cache;
-    const TrainingResult result =
-        flexae::train(config_, *open.sources[0], *open.sources[1], *this, cancel_);
+    const TrainingResult result = flexae::train(config_, *open.sources[0], *open.sources[1],
+                                                default_exporters(), *this, cancel_);
     bad = bad_train + bad_valid;
     return result;
   }

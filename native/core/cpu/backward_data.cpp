@@ -140,7 +140,7 @@ int64_t Scatter<T>::filter_width(const Part& part) const {
   return round_up(part.cells * windows_.grid_channels, step);
 }
 
-/// As Kernels::dots takes it, for each of the part's values.
+/// As ProductKernels::dots takes it, for each of the part's values.
 template <typename T>
 void Scatter<T>::pack_filters(const T* weight, Part& part) const {
   const Windows& w = windows_;
@@ -252,9 +252,9 @@ void Scatter<T>::run(const Part& part, const T* grid, int64_t begin, int64_t end
     if (plan_.dots) {
       const int64_t width = filter_width(part);
       for (int64_t value = 0; value < row; ++value) {
-        kernels_of<T>().dots(cell, w.grid_channels, columns, part.lines, width, w.grid_line(),
-                             part.filters.data() + value * part.lines * width, pixel + value,
-                             w.stride * w.channels);
+        kernels_of<T>().products.dots(
+            cell, w.grid_channels, columns, part.lines, width, w.grid_line(),
+            part.filters.data() + value * part.lines * width, pixel + value, w.stride * w.channels);
       }
       continue;
     }
@@ -272,9 +272,9 @@ void Scatter<T>::run(const Part& part, const T* grid, int64_t begin, int64_t end
 template <typename T>
 void Scatter<T>::convolve(const Part& part, const T* const* cells, float* const* out,
                           int64_t count) const {
-  kernels_of<T>().convolve_wide(cells, out, count, part.lines, part.cells * windows_.grid_channels,
-                                windows_.grid_line(), part.packed.data(),
-                                part.rows * part.columns * windows_.channels);
+  kernels_of<T>().products.convolve_wide(
+      cells, out, count, part.lines, part.cells * windows_.grid_channels, windows_.grid_line(),
+      part.packed.data(), part.rows * part.columns * windows_.channels);
 }
 
 template class Scatter<float>;

@@ -28,7 +28,7 @@ void unfold(const Windows& w, const Bf16* images, int64_t begin, int64_t end, Bf
 }
 
 void fold_add(const Windows& w, const float* rows, int64_t begin, int64_t end, float* images) {
-  const auto add = kernels().add;
+  const auto add = kernels().sums.add;
   const int64_t count = w.window_line();
   const int64_t line = w.line();
   w.windows().for_each(begin, end, [&](int64_t, int64_t offset) {

@@ -32,7 +32,7 @@ constexpr int64_t kBandItems = int64_t{128} << 10;
 
 template <typename T>
 bool Convolution<T>::multiplies_in_place() {
-  if (kernels_of<T>().convolve == nullptr) return false;
+  if (kernels_of<T>().products.convolve == nullptr) return false;
   // AMX multiplies whole tiles, which the BLAS does.
   return std::is_same_v<T, float> || !cpu_features().amx_bf16;
 }
@@ -65,7 +65,7 @@ void Convolution<T>::prepare(const float* weight, int threads) {
   } else {
     const int64_t count = windows_.grid_channels * windows_.size();
     narrow_weight_.resize(static_cast<size_t>(count));
-    kernels_of<T>().store(weight, narrow_weight_.data(), count);
+    kernels_of<T>().elementwise.store(weight, narrow_weight_.data(), count);
     weight_ = narrow_weight_.data();
   }
 }
@@ -160,7 +160,7 @@ void Convolution<T>::gather(const T* images, int64_t begin, int64_t end, O* grid
         float* wide = scratch(thread).block.get(count * channels);
         multiply(false, true, count, channels, size, rows, size, weight_, size, 0.0F, wide,
                  channels);
-        kernels_of<O>().store(wide, to, count * channels);
+        kernels_of<O>().elementwise.store(wide, to, count * channels);
       }
     });
   }
@@ -181,9 +181,9 @@ void Convolution<T>::gather_in_place(const T* images, int64_t begin, int64_t end
     });
     const auto convolve = [] {
       if constexpr (std::is_same_v<O, T>) {
-        return kernels_of<T>().convolve;
+        return kernels_of<T>().products.convolve;
       } else {
-        return kernels_of<T>().convolve_wide;
+        return kernels_of<T>().products.convolve_wide;
       }
     }();
     convolve(windows.data(), out.data(), count, windows_.kernel, windows_.window_line(),
@@ -279,7 +279,7 @@ const typename Convolution<T>::Item* Convolution<T>::image_items(const T* images
     const int64_t lines = (band.rows - 1) * w.stride + w.kernel;
     const int64_t size = (band.images - 1) * w.numel() + lines * w.line();
     Item* pairs = scratch(thread).pairs.get(size);
-    kernels().pair_up(first, first + w.stride * w.channels, pairs, 1, 0, size);
+    kernels().pairs.pair_up(first, first + w.stride * w.channels, pairs, 1, 0, size);
     return pairs;
   }
 }
@@ -336,9 +336,9 @@ void Convolution<T>::add_weight_gradient_in_place(const T* grid, const T* images
       cell_steps.for_each(begin, last, [&](int64_t i, int64_t offset) {
         cells[static_cast<size_t>(i)] = cell + offset;
       });
-      kernels_of<T>().add_weight_gradient(windows.data(), last - begin, windows_.kernel,
-                                          windows_.window_line(), windows_.line(), cells.data(),
-                                          rounded_channels(), sums, fresh);
+      kernels_of<T>().products.add_weight_gradient(windows.data(), last - begin, windows_.kernel,
+                                                   windows_.window_line(), windows_.line(),
+                                                   cells.data(), rounded_channels(), sums, fresh);
       fresh = false;
     }
   });
@@ -353,8 +353,8 @@ void Convolution<T>::store_weight_gradient(const float* sums, int64_t parts, int
   const int64_t size = windows_.size();
   const int64_t count = end - begin;
   std::vector<float> turned(static_cast<size_t>(size * count));
-  kernels().add_up(sums + begin, parts, sums_size(), size, rounded_channels(), count,
-                   turned.data());
+  kernels().sums.add_up(sums + begin, parts, sums_size(), size, rounded_channels(), count,
+                        turned.data());
   transpose(turned.data(), count, size, count, gradient, size);
 }
 

@@ -34,7 +34,7 @@ void to_items(const float* rows, int64_t stride, int64_t count, int64_t columns,
               Bf16Pair* items) {
   for (int64_t i = 0; i < count; i += 2, items += columns) {
     const float* first = rows + i * stride;
-    kernels().pair_up_wide(first, i + 1 < count ? first + stride : zeros, items, columns);
+    kernels().pairs.pair_up_wide(first, i + 1 < count ? first + stride : zeros, items, columns);
   }
 }
 
@@ -51,7 +51,7 @@ const T* DenseProducts<T>::factor(const at::Tensor& tensor) {
     return values<float>(tensor);
   } else {
     T* narrow = factor_.get(tensor.numel());
-    kernels_of<T>().store(values<float>(tensor), narrow, tensor.numel());
+    kernels_of<T>().elementwise.store(values<float>(tensor), narrow, tensor.numel());
     return narrow;
   }
 }
@@ -63,7 +63,8 @@ const T* DenseProducts<T>::rows_apart(const at::Tensor& vectors, int64_t stride)
   // What is behind a row is zero from the beginning, and nobody writes there.
   T* rows = rows_.zeros(vectors.size(0) * stride);
   for (int64_t i = 0; i < vectors.size(0); ++i) {
-    kernels_of<T>().store(values<float>(vectors) + i * columns, rows + i * stride, columns);
+    kernels_of<T>().elementwise.store(values<float>(vectors) + i * columns, rows + i * stride,
+                                      columns);
   }
   return rows;
 }
@@ -103,14 +104,14 @@ at::Tensor DenseProducts<T>::forward(const at::Tensor& x, const at::Tensor& weig
           rows[at] = row;
         } else {
           T* to = narrow.data() + i * stride;
-          kernels_of<T>().store(row, to, inputs);
+          kernels_of<T>().elementwise.store(row, to, inputs);
           rows[at] = to;
         }
         results[at] = sums.data() + i * width;
       }
       const float* next = w + (block + 1 < end ? first + kRows : first) * inputs;
-      kernels_of<T>().convolve_fetching(rows.data(), results.data(), count, inputs, batch_.data(),
-                                        width, next);
+      kernels_of<T>().products.convolve_fetching(rows.data(), results.data(), count, inputs,
+                                                 batch_.data(), width, next);
       transpose(sums.data(), width, count, images, y + first, outputs);
     }
   });
@@ -148,8 +149,9 @@ at::Tensor DenseProducts<T>::infer(const at::Tensor& x, const at::Tensor& weight
         rows[static_cast<size_t>(i)] = vectors + (first + i) * stride;
         results[static_cast<size_t>(i)] = y + (first + i) * outputs + channel;
       }
-      kernels_of<T>().convolve_wide(rows.data(), results.data(), count, 1, inputs, 0,
-                                    weight_.step(channel, 0), std::min(lanes, outputs - channel));
+      kernels_of<T>().products.convolve_wide(rows.data(), results.data(), count, 1, inputs, 0,
+                                             weight_.step(channel, 0),
+                                             std::min(lanes, outputs - channel));
     }
   });
   return out;
@@ -191,7 +193,7 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
             rows[static_cast<size_t>(i)] = items.data() + i * columns;
             gradients[static_cast<size_t>(i)] = batch_.step(panel * lanes, first / kValues + i);
           }
-          kernels_of<T>().add_weight_gradient_fetching(
+          kernels_of<T>().products.add_weight_gradient_fetching(
               rows.data(), steps, columns, gradients.data(), lanes,
               sums.data() + panel * width * lanes, first == 0, next, inputs);
         }
@@ -242,13 +244,13 @@ void DenseProducts<T>::take_rows(int64_t begin, int64_t end, float* out) const {
   for (int64_t first = begin; first < end; first += kRows, out += kRows * inputs) {
     const int64_t count = std::min(kRows, end - first);
     transpose(differences + first, outputs, images, count, turned.data(), stride);
-    kernels_of<T>().store(turned.data(), cells.data(), count * stride);
+    kernels_of<T>().elementwise.store(turned.data(), cells.data(), count * stride);
     for (int64_t i = 0; i < count; ++i) {
       rows[static_cast<size_t>(i)] = cells.data() + i * stride;
       results[static_cast<size_t>(i)] = out + i * inputs;
     }
-    kernels_of<T>().convolve_wide(rows.data(), results.data(), count, 1, images, 0, inputs_.data(),
-                                  inputs);
+    kernels_of<T>().products.convolve_wide(rows.data(), results.data(), count, 1, images, 0,
+                                           inputs_.data(), inputs);
   }
 }
 

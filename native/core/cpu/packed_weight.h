@@ -31,20 +31,20 @@ inline void pair_cells(const Bf16* cells, int64_t count, int64_t channels, Bf16P
                        int64_t width, const Bf16* zeros) {
   const Bf16* second = cells + channels;
   if (width == channels) {
-    kernels().pair_up(cells, second, to, count / 2, 2 * channels, channels);
+    kernels().pairs.pair_up(cells, second, to, count / 2, 2 * channels, channels);
   } else {
     for (int64_t i = 0; i < count / 2; ++i) {
       const int64_t from = 2 * i * channels;
-      kernels().pair_up(cells + from, second + from, to + i * width, 1, 0, channels);
+      kernels().pairs.pair_up(cells + from, second + from, to + i * width, 1, 0, channels);
     }
   }
   if (count % 2 != 0) {
-    kernels().pair_up(cells + (count - 1) * channels, zeros, to + count / 2 * width, 1, 0,
-                      channels);
+    kernels().pairs.pair_up(cells + (count - 1) * channels, zeros, to + count / 2 * width, 1, 0,
+                            channels);
   }
 }
 
-/// A weight in the order in which ValueKernels::convolve reads it.
+/// A weight in the order in which ProductKernels::convolve reads it.
 template <typename T>
 class Panels {
  public:

@@ -35,7 +35,7 @@ void RowPooling::average(const float* lines, int64_t row, float* out) const {
   const int64_t line = in_.w * c;
   const int64_t h = rows_under(row);
   const int64_t full = h == 2 ? in_.w / 2 : 0;
-  kernels().average_rows(lines, lines + line, out, full, c, 0.25F);
+  kernels().sums.average_rows(lines, lines + line, out, full, c, 0.25F);
   for (int64_t x = full; x < out_.w; ++x) {
     const int64_t w = columns_under(x);
     for (int64_t i = 0; i < c; ++i) {
@@ -78,7 +78,7 @@ void RowPooling::backward(const T* grad, int64_t row, T* lines, const uint8_t* a
   const int64_t h = rows_under(row);
   if (kind_ == Pooling::kAvg) {
     const int64_t full = h == 2 ? in_.w / 2 : 0;
-    kernels_of<T>().spread_rows(grad, lines, lines + line, full, c);
+    kernels_of<T>().elementwise.spread_rows(grad, lines, lines + line, full, c);
     std::vector<float> part(static_cast<size_t>(full < out_.w ? c : 0));
     for (int64_t x = full; x < out_.w; ++x) {
       const int64_t w = columns_under(x);
@@ -87,7 +87,8 @@ void RowPooling::backward(const T* grad, int64_t row, T* lines, const uint8_t* a
         part[static_cast<size_t>(i)] = widened(grad[x * c + i]) * weight;
       }
       for (int64_t d = 0; d < h * w; ++d) {
-        kernels_of<T>().store(part.data(), lines + (d / w) * line + (2 * x + d % w) * c, c);
+        kernels_of<T>().elementwise.store(part.data(), lines + (d / w) * line + (2 * x + d % w) * c,
+                                          c);
       }
     }
     return;

@@ -20,7 +20,7 @@ constexpr int64_t kBlock = 48;
 bool LineWinograd::supports(const Windows& windows) {
   const int64_t k = windows.kernel;
   const int64_t s = windows.stride;
-  return kernels().convolve_lines != nullptr && k > 2 * s && k <= 3 * s;
+  return kernels().winograd_1d.convolve_lines != nullptr && k > 2 * s && k <= 3 * s;
 }
 
 bool LineWinograd::pays(const Windows& windows) {
@@ -90,15 +90,16 @@ void LineWinograd::gather_rows(const float* image, int64_t row, int64_t rows, fl
   const float* first = image + (w.lead + row * w.stride) * w.line() + w.lead * w.channels;
   for (int64_t y = 0; y < (rows - 1) * w.stride + w.kernel; ++y) {
     float* to = combined + y * 3 * line();
-    kernels().combine_line(first + y * w.line(), stride(), has_three_.data(), line(), to,
-                           to + line(), to + 2 * line());
+    kernels().winograd_1d.combine_line(first + y * w.line(), stride(), has_three_.data(), line(),
+                                       to, to + line(), to + 2 * line());
   }
   std::array<const float*, kBlock> from;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   std::array<float*, 2 * kBlock> cells;   // NOLINT(cppcoreguidelines-pro-type-member-init)
   size_t count = 0;
   const auto compute = [&] {
-    kernels().convolve_lines(from.data(), cells.data(), static_cast<int64_t>(count), w.kernel,
-                             3 * line(), offsets_, widths_, packed_.data(), w.grid_channels);
+    kernels().winograd_1d.convolve_lines(from.data(), cells.data(), static_cast<int64_t>(count),
+                                         w.kernel, 3 * line(), offsets_, widths_, packed_.data(),
+                                         w.grid_channels);
     count = 0;
   };
   for (int64_t y = 0; y < rows; ++y) {

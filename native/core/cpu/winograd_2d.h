@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/base/math.h"
 #include "core/cpu/conv_geometry.h"
 #include "core/cpu/packed_weight.h"
+#include "core/cpu/winograd_tiles.h"
 #include "core/tensor/scratch_buffer.h"
 
 namespace flexae {
@@ -23,7 +23,7 @@ class Winograd {
  public:
   Winograd() = default;
   /// Gives the image the border that its last tiles touch. Only of what it supports().
-  explicit Winograd(Windows& windows);
+  explicit Winograd(Windows& windows) : tiles_(windows) {}
 
   /// Whether channels fill whole registers and a window has at most three taps in each phase.
   [[nodiscard]] static bool supports(const Windows& windows);
@@ -48,51 +48,15 @@ class Winograd {
 
  private:
   using Item = typename Factor<T>::Item;
-  static constexpr int kSums = 4;  ///< of two cells, in one direction
-
-  /// In one direction: a combination of two pixels, times one of taps, is added to one of the sums.
-  /// Pixels count from the beginning of the first cell's window.
-  struct Term {
-    int sum = 0;
-    int64_t first = 0;
-    int64_t second = 0;  ///< is added with `sign`
-    float sign = 0;
-    int64_t phase = 0;            ///< the first tap; the others follow a stride apart
-    std::array<float, 3> taps{};  ///< what they are multiplied by
-  };
-
   struct Scratch {
-    ScratchBuffer<float> lines;       // combinations of lines
-    ScratchBuffer<T> pixels;          // combinations of pixels
-    ScratchBuffer<T> cells;           // combinations of cells
+    WinogradTiles::Memory<T> tiles;
     ScratchBuffer<float> sums;        // of a block's tiles, or combinations of pixels
     ScratchBuffer<Item> pixel_items;  // of two tiles each, where products take pairs
     ScratchBuffer<Item> cell_items;
     ScratchBuffer<T> zeros;
   };
 
-  static std::vector<Term> make_terms(const Windows& windows);
-  [[nodiscard]] int64_t tiles_down() const { return ceil_div(windows_.grid_h, 2); }
-  [[nodiscard]] int64_t tiles_across() const { return ceil_div(windows_.grid_w, 2); }
-  [[nodiscard]] int64_t count_of(int sum) const;
-  /// Values that one of the 16 sums takes from a tile, and where the combinations of `tiles` tiles
-  /// for it begin.
-  [[nodiscard]] int64_t width(int sum) const { return widths_[static_cast<size_t>(sum)]; }
-  [[nodiscard]] int64_t offset(int sum, int64_t tiles) const {
-    return before_[static_cast<size_t>(sum)] * tiles;
-  }
-  /// Combinations of a tile.
-  [[nodiscard]] int64_t combinations() const;
-  /// Calls body(sum, place, down, across) for every combination: `place` among those of its sum.
-  template <typename Body>
-  void for_each_combination(Body body) const;
-  /// Calls body(tap, factor) for the taps that a combination takes, counted line by line.
-  template <typename Body>
-  void for_each_tap(const Term& down, const Term& across, Body body) const;
-  /// Calls body(begin, end) for the rows of tiles of `count` images in blocks.
-  template <typename Body>
-  void for_each_block(int64_t count, Body body) const;
-
+  [[nodiscard]] const Windows& windows() const { return tiles_.windows(); }
   Scratch& scratch(int thread) { return scratch_[static_cast<size_t>(thread)]; }
   /// The combined weight for sum `sum`: grid_channels × width(sum).
   std::vector<float> combine_weight(const float* weight, int sum) const;
@@ -100,31 +64,11 @@ class Winograd {
   template <typename Body>
   void for_each_weight(const float* weight, Body body) const;
 
-  /// A row of tiles lies over a strip of an image: where that begins, how long its lines are, and
-  /// how far apart the tiles.
-  [[nodiscard]] int64_t strip(int64_t row) const;
-  [[nodiscard]] int64_t strip_line() const;
-  [[nodiscard]] int64_t tile_step() const { return 2 * windows_.stride * windows_.channels; }
-  /// Calls body(sum, line, term, place) for the combinations of row `row` of a block of `rows`:
-  /// where the combined line begins, what is combined in it, and where the first tile's result is.
-  template <typename Body>
-  void for_each_combination_of_row(int64_t row, int64_t rows, Body body) const;
-  /// Combinations of rows [begin, end) of tiles, counted through the images.
-  const T* combine_pixels(const T* images, int64_t begin, int64_t end, Scratch& s) const;
-  const T* combine_cells(const T* grid, int64_t begin, int64_t end, Scratch& s) const;
-  /// Adds such combinations, in fp32, back onto the pixels.
-  void add_pixels(const float* combinations, int64_t begin, int64_t end, float* images,
-                  Scratch& s) const;
-  template <typename O>
-  void store_cells(const float* sums, int64_t begin, int64_t end, O* grid) const;
   /// `count` rows of `width` values as items.
   static const Item* items(const T* rows, int64_t count, int64_t width, Item* to, const T* zeros);
 
-  Windows windows_;
-  std::vector<Term> terms_;  ///< by sum
-  std::array<int64_t, kSums * kSums> widths_{};
-  std::array<int64_t, kSums * kSums> before_{};  ///< values of a tile for the sums in front
-  std::array<Panels<T>, kSums * kSums> gathering_, scattering_;
+  WinogradTiles tiles_;
+  std::array<Panels<T>, WinogradTiles::kAllSums> gathering_, scattering_;
   std::vector<Scratch> scratch_;
 };
 

@@ -87,9 +87,9 @@ std::string statements(const LayerSpec& layer) {
   throw Error(ErrorCode::kInternal, "unhandled layer kind");
 }
 
-class Exporter {
+class Modules {
  public:
-  explicit Exporter(const Autoencoder& model)
+  explicit Modules(const Autoencoder& model)
       : config_(model.config()), unit_(std::make_shared<jit::CompilationUnit>()) {
     for (const auto& [name, tensor] : model.state()) tensors_.emplace(name, tensor);
     layers_ = make_layers(config_);
@@ -192,15 +192,15 @@ def forward(self, x: Tensor) -> Tensor:
   std::vector<LayerSpec> layers_;
 };
 
-void save(Exporter& exporter, bool autoencoder, const std::string& path,
+void save(Modules& modules, bool autoencoder, const std::string& path,
           const std::string& config_json) {
-  const jit::Module module = autoencoder ? exporter.autoencoder() : exporter.encoder();
+  const jit::Module module = autoencoder ? modules.autoencoder() : modules.encoder();
   // Module::save(path) aborts the process on a full disk; a stream in memory cannot.
   std::ostringstream stream;
   module.save(stream, {{kConfigEntry, config_json},
-                       {kWeightsEntry, describe_weights(exporter.weights(), autoencoder)}});
+                       {kWeightsEntry, describe_weights(modules.weights(), autoencoder)}});
   std::string data = std::move(stream).str();
-  seal_model_file(data, exporter.weights());
+  seal_model_file(data, modules.weights());
   write_file_atomic(path, {std::as_bytes(std::span(data))});
 }
 
@@ -208,14 +208,14 @@ void save(Exporter& exporter, bool autoencoder, const std::string& path,
 
 void export_autoencoder(const Autoencoder& model, const std::string& path,
                         const std::string& config_json) {
-  Exporter exporter(model);
-  save(exporter, /*autoencoder=*/true, path, config_json);
+  Modules modules(model);
+  save(modules, /*autoencoder=*/true, path, config_json);
 }
 
 void export_encoder(const Autoencoder& model, const std::string& path,
                     const std::string& config_json) {
-  Exporter exporter(model);
-  save(exporter, /*autoencoder=*/false, path, config_json);
+  Modules modules(model);
+  save(modules, /*autoencoder=*/false, path, config_json);
 }
 
 }  // namespace flexae

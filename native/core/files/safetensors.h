@@ -31,7 +31,4 @@ TensorFile read_tensor_file(const std::string& path, bool require_checksum);
 /// The same from memory; `name` is for messages.
 TensorFile parse_tensor_file(std::string_view data, const std::string& name, bool require_checksum);
 
-/// CRC-32C (Castagnoli) of `data`, continuing from `crc`.
-uint32_t crc32c(std::string_view data, uint32_t crc = 0);
-
 }  // namespace flexae

@@ -11,6 +11,7 @@
 
 #include "core/base/allocator.h"
 #include "core/base/error.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/files/atomic_file.h"
 #include "core/model/model_file.h"
 #include "core/spec/layer_spec.h"
@@ -95,6 +96,7 @@ ScriptModel::ScriptModel(const std::string& path, at::Device device, bool trust,
     : impl_(std::make_unique<Impl>()) {
   impl_->device = device;
   impl_->precision = precision;
+  (void)kernels();
   if (device.is_cpu()) keep_freed_memory();
   const std::string data = read_file(path);
   if (is_sealed(data, path) && (native || !trust)) {

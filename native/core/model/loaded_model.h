@@ -18,7 +18,7 @@ class ScriptModel {
   /// `native` false runs even an own export's TorchScript, if it is trusted.
   /// `precision` is for what runs through the core's layers; TorchScript runs as it was exported.
   /// Throws Error(kModel) naming the path if it is damaged or not one of ours, Error(kIo) if it
-  /// cannot be read.
+  /// cannot be read, Error(kConfig) as kernels() does.
   ScriptModel(const std::string& path, at::Device device, bool trust = false, bool native = true,
               Precision precision = Precision::kFp32);
   ~ScriptModel();

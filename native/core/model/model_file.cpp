@@ -12,7 +12,7 @@
 
 #include "core/base/error.h"
 #include "core/base/json.h"
-#include "core/files/safetensors.h"
+#include "core/files/crc32c.h"
 #include "core/spec/layer_spec.h"
 #include "core/spec/model_config_json.h"
 

@@ -10,16 +10,18 @@
 namespace flexae {
 
 void PendingNorm::apply(const float* x, float* y, int64_t count) const {
-  kernels().fp32.affine_activate(x, y, count, scale.data(), shift.data(), period(), activation);
+  kernels().fp32.norm.affine_activate(x, y, count, scale.data(), shift.data(), period(),
+                                      activation);
 }
 
 void PendingNorm::apply(const Bf16* x, Bf16* y, int64_t count) const {
-  kernels().bf16.affine_activate(x, y, count, scale.data(), shift.data(), period(), activation);
+  kernels().bf16.norm.affine_activate(x, y, count, scale.data(), shift.data(), period(),
+                                      activation);
 }
 
 void PendingNorm::apply(const Bf16* x, float* y, int64_t count) const {
-  kernels().bf16.affine_activate_wide(x, y, count, scale.data(), shift.data(), period(),
-                                      activation);
+  kernels().bf16.norm.affine_activate_wide(x, y, count, scale.data(), shift.data(), period(),
+                                           activation);
 }
 
 at::Tensor Value::dense() const {

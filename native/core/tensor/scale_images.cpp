@@ -15,7 +15,7 @@ at::Tensor to_images(const at::Tensor& bytes) {
   const auto* from = source.const_data_ptr<uint8_t>();
   auto* to = out.mutable_data_ptr<float>();
   at::parallel_for(0, source.numel(), kValuesAThread, [&](int64_t begin, int64_t end) {
-    kernels().scale_bytes(from + begin, to + begin, end - begin);
+    kernels().images.scale_bytes(from + begin, to + begin, end - begin);
   });
   return out.permute({0, 3, 1, 2});
 }

@@ -51,7 +51,7 @@ at::Tensor turn_over(const at::Tensor& bytes, const Flips& flips) {
         const uint8_t* row = from + (n * h + (asked(flips.vertical, n) ? h - 1 - y : y)) * line;
         uint8_t* turned = to + (n * h + y) * line;
         if (asked(flips.horizontal, n)) {
-          kernels().reverse_pixels(row, turned, w, c);
+          kernels().images.reverse_pixels(row, turned, w, c);
         } else {
           std::copy_n(row, line, turned);
         }

@@ -13,6 +13,7 @@
 #include "core/base/allocator.h"
 #include "core/base/cpu_info.h"
 #include "core/base/error.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/device/device.h"
 #include "core/tensor/scale_images.h"
 #include "core/train/synthetic.h"
@@ -26,6 +27,7 @@ constexpr int64_t kBatches = 4;
 
 const TrainerConfig& prepared(const TrainerConfig& config) {
   validate(config);
+  (void)kernels();
   keep_freed_memory();
   return config;
 }

@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <map>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -15,11 +14,15 @@
 #include "core/base/cpu_info.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
+#include "core/cpu/kernels/kernels.h"
 #include "core/device/device.h"
-#include "core/export/torchscript.h"
 #include "core/train/checkpoint/checkpoint.h"
 #include "core/train/checkpoint/checkpoint_writer.h"
+#include "core/train/checkpoint_policy.h"
+#include "core/train/early_stopping.h"
 #include "core/train/feed/device_feed.h"
+#include "core/train/rewinding.h"
+#include "core/train/snapshots.h"
 #include "core/train/training_step.h"
 
 namespace flexae {
@@ -37,39 +40,23 @@ std::vector<int64_t> in_order(int64_t n) {
   return order;
 }
 
-/// Numbers that are not finite, and where they came up.
-struct NotFinite {
-  std::string what;
-};
-
-/// On the host and contiguous, so that whoever writes them has nothing left to compute.
-NamedTensors copies(const NamedTensors& tensors) {
-  NamedTensors copies;
-  copies.reserve(tensors.size());
-  for (const auto& [name, tensor] : tensors) {
-    copies.emplace_back(name, tensor.to(at::kCPU, tensor.scalar_type(), /*non_blocking=*/false,
-                                        /*copy=*/true, at::MemoryFormat::Contiguous));
-  }
-  return copies;
-}
-
-std::string slot_name(size_t slot, const std::string& parameter) {
-  return std::to_string(slot) + "." + parameter;
-}
-
 class Training {
  public:
   Training(const TrainerConfig& config, BatchSource& train_source, BatchSource& valid_source,
-           TrainingObserver& observer, const std::atomic<bool>& cancel)
+           const Exporters& exporters, TrainingObserver& observer, const std::atomic<bool>& cancel)
       : config_(config),
         train_source_(train_source),
         valid_source_(valid_source),
+        exporters_(exporters),
         observer_(observer),
         cancel_(cancel),
         device_(resolve_device(config.device)),
         step_(config, device_),
         train_feed_(train_source, device_),
         valid_feed_(valid_source, device_),
+        early_stopping_(config.patience),
+        policy_(config, begin_),
+        rewinding_(config.on_nan),
         writer_(config.run_dir, config.keep) {
     if (!config.resume_from.empty()) resume();
   }
@@ -77,10 +64,10 @@ class Training {
   TrainingResult run() {
     observer_.on_start(device_, step_.precision(), at::get_num_threads(), batches(train_source_),
                        state_);
-    if (config_.on_nan == OnNan::kSkip) good_ = snapshot();
+    if (rewinding_.keeps()) rewinding_.keep(snapshot());
     TrainingResult result;
     result.stopped = fit();
-    save_end();
+    if (policy_.is_due_at_end(state_)) save({});
     observer_.on_finishing(result.stopped);
     result.epochs = state_.epoch;
     result.best_epoch = state_.best_epoch;
@@ -103,16 +90,13 @@ class Training {
   }
 
   [[nodiscard]] bool cancelled() const { return cancel_.load(std::memory_order_relaxed); }
-  [[nodiscard]] bool out_of_patience() const {
-    return state_.wait > 0 && state_.wait >= config_.patience;
-  }
   /// With the sessions before this one.
   [[nodiscard]] double epoch_seconds() const {
     return state_.progress.seconds + seconds_since(epoch_begin_);
   }
 
   Stopped fit() {
-    while (state_.epoch < config_.epochs && !out_of_patience()) {
+    while (state_.epoch < config_.epochs && !early_stopping_.is_over(state_)) {
       try {
         if (!run_epoch()) return Stopped::kInterrupted;
       } catch (const NotFinite& found) {
@@ -121,7 +105,7 @@ class Training {
       }
       observer_.on_epoch(state_.history.back());
     }
-    return out_of_patience() ? Stopped::kEarly : Stopped::kFinished;
+    return early_stopping_.is_over(state_) ? Stopped::kEarly : Stopped::kFinished;
   }
 
   /// False if it was cancelled.
@@ -145,31 +129,13 @@ class Training {
     state_.epoch = report.epoch;
     state_.progress = {};
     state_.seconds = seconds_before_ + seconds_since(begin_);
-    report.best = state_.best_epoch == 0 || report.valid.loss < state_.best_loss;
-    if (report.best) {
-      state_.best_epoch = report.epoch;
-      state_.best_loss = report.valid.loss;
-      state_.wait = 0;
-      best_ = copies(step_.model().state());
-    } else {
-      ++state_.wait;
-    }
-    report.best_epoch = state_.best_epoch;
-    std::vector<std::string> twins;
-    if (report.best) twins.emplace_back("best.ckpt");
-    if (report.best && report.epoch - state_.last_checkpoint >= config_.period &&
-        !config_.run_dir.empty()) {
-      report.checkpoint = checkpoint_name(report.epoch, report.train.loss, report.valid.loss);
-      state_.last_checkpoint = report.epoch;
-      twins.push_back(report.checkpoint);
-    }
+    if (EarlyStopping::count(report, state_)) best_ = copies(step_.model().state());
+    const auto names = policy_.after_epoch(report, state_);
     state_.history.push_back(std::move(report));
-    const bool due = config_.checkpoint_epochs > 0 &&
-                     (state_.history.back().best || state_.epoch % config_.checkpoint_epochs == 0);
-    if (due || !state_.history.back().checkpoint.empty()) {
-      save(twins);
-    } else if (config_.on_nan == OnNan::kSkip) {
-      good_ = snapshot();
+    if (names) {
+      save(*names);
+    } else if (rewinding_.keeps()) {
+      rewinding_.keep(snapshot());
     }
   }
 
@@ -200,7 +166,7 @@ class Training {
       if (const std::string warning = step_.take_warning(); !warning.empty()) {
         observer_.on_warning(warning);
       }
-      if (minutes_are_up()) {
+      if (policy_.is_due_at(Clock::now())) {
         require_finite(epoch);
         save({});
       }
@@ -262,94 +228,39 @@ class Training {
                     std::to_string(epoch)};
   }
 
-  /// To the last good point, at half the learning rate; ends the training where that is not wanted
-  /// or does not help.
+  /// To the last good point; ends the training where that is not wanted or does not help.
   void go_back(const NotFinite& found) {
-    constexpr int64_t kMostRewinds = 3;
     const int64_t rewinds = state_.rewinds + 1;
-    const std::string remedy = ".\nUse a smaller learning_rate, or another optimizer or activation";
-    if (config_.on_nan == OnNan::kStop) {
-      throw Error(ErrorCode::kNan,
-                  found.what + remedy + "; --on-nan skip goes back and halves the learning rate.");
-    }
-    if (rewinds > kMostRewinds) {
-      throw Error(ErrorCode::kNan, found.what + ", even after halving the learning rate " +
-                                       std::to_string(kMostRewinds) + " times" + remedy + ".");
-    }
-    const std::shared_ptr<const Checkpoint> good = good_;
+    const std::shared_ptr<const Checkpoint> good = rewinding_.back(found, rewinds);
     restore(good->snapshot);
     state_.rewinds = rewinds;
     set_learning_rate();
-    const TrainingState& state = state_;
-    observer_.on_warning(
-        found.what + ": going on from " +
-        (state.progress.batch > 0 ? "batch " + std::to_string(state.progress.batch) + " of epoch " +
-                                        std::to_string(state.epoch + 1)
-         : state.epoch > 0 ? "the end of epoch " + std::to_string(state.epoch)
-                           : std::string("the beginning")) +
-        " with learning_rate " + std::to_string(step_.optimizer().learning_rate()));
+    observer_.on_warning(Rewinding::message(found, state_, step_.optimizer().learning_rate()));
   }
 
   void set_learning_rate() {
     step_.optimizer().set_learning_rate(
-        std::ldexp(config_.learning_rate, static_cast<int>(-std::min<int64_t>(state_.rewinds, 3))));
+        Rewinding::learning_rate(config_.learning_rate, state_.rewinds));
   }
 
   [[nodiscard]] std::shared_ptr<const Checkpoint> snapshot() {
     auto checkpoint = std::make_shared<Checkpoint>();
     checkpoint->config_json = config_.config_json;
     checkpoint->settings_json = config_.settings_json;
-    Snapshot& snapshot = checkpoint->snapshot;
-    snapshot.state = state_;
-    EpochProgress& progress = snapshot.state.progress;
+    TrainingState state = state_;
+    EpochProgress& progress = state.progress;
     if (progress.batch > 0) {
       progress.seconds = epoch_seconds();
       // While validating, the step's metrics are those of the validation images.
       progress.metrics = train_metrics_.defined() ? train_metrics_ : step_.metrics().state();
     }
-    snapshot.iterations = step_.optimizer().iterations();
-    snapshot.learning_rate = step_.optimizer().learning_rate();
-    const bool is_best = state_.best_epoch > 0 && state_.best_epoch == state_.epoch;
-    if (is_best && progress.batch == 0) {
-      snapshot.model = best_;
-    } else {
-      snapshot.model = copies(step_.model().state());
-      snapshot.best = best_;
-    }
-    const std::vector<std::string> names = step_.model().parameter_names();
-    const auto& slots = step_.optimizer().slots();
-    for (size_t k = 0; k < slots.size(); ++k) {
-      NamedTensors slot;
-      for (size_t i = 0; i < names.size(); ++i) {
-        slot.emplace_back(slot_name(k, names[i]), slots[k][i]);
-      }
-      slot = copies(slot);
-      snapshot.slots.insert(snapshot.slots.end(), slot.begin(), slot.end());
-    }
+    checkpoint->snapshot = take_snapshot(step_, state, best_);
     return checkpoint;
   }
 
   /// Sets model, optimizer and state. Throws Error(kModel) if they are another network's.
   void restore(const Snapshot& snapshot) {
-    if (!snapshot.best.empty()) step_.model().load_state(snapshot.best);
-    step_.model().load_state(snapshot.model);
-    const std::map<std::string, at::Tensor> found(snapshot.slots.begin(), snapshot.slots.end());
-    const std::vector<std::string> names = step_.model().parameter_names();
-    std::vector<std::vector<at::Tensor>> slots = step_.optimizer().slots();
-    for (size_t k = 0; k < slots.size(); ++k) {
-      for (size_t i = 0; i < names.size(); ++i) {
-        const auto slot = found.find(slot_name(k, names[i]));
-        if (slot == found.end() || slot->second.sizes() != slots[k][i].sizes()) {
-          throw Error(ErrorCode::kModel, "the optimizer's state of '" + names[i] +
-                                             "' is missing or has another shape");
-        }
-        slots[k][i] = slot->second.to(device_);
-      }
-    }
-    if (found.size() != slots.size() * names.size()) {
-      throw Error(ErrorCode::kModel, "its optimizer is another one");
-    }
-    step_.optimizer().restore(snapshot.iterations, slots);
+    restore_snapshot(step_, snapshot);
     state_ = snapshot.state;
     if (state_.best_epoch > 0) best_ = snapshot.best.empty() ? snapshot.model : snapshot.best;
     set_learning_rate();
@@ -365,39 +276,28 @@ class Training {
       throw Error(ErrorCode::kModel,
                   "Cannot go on from " + config_.resume_from + ": " + error.what());
     }
-    saved_ = {state_.epoch, state_.progress.batch};
+    policy_.note_resumed(state_);
     seconds_before_ = state_.seconds + state_.progress.seconds;
-  }
-
-  [[nodiscard]] bool minutes_are_up() const {
-    return config_.checkpoint_minutes > 0 && config_.checkpoint_epochs > 0 &&
-           seconds_since(last_save_) >= config_.checkpoint_minutes * 60;
   }
 
   void save(const std::vector<std::string>& twins) {
     const std::shared_ptr<const Checkpoint> checkpoint = snapshot();
-    if (config_.on_nan == OnNan::kSkip) good_ = checkpoint;
+    if (rewinding_.keeps()) rewinding_.keep(checkpoint);
     if (!config_.run_dir.empty()) writer_.write(checkpoint, twins);
-    saved_ = {state_.epoch, state_.progress.batch};
-    last_save_ = Clock::now();
-  }
-
-  /// Where the training ended, unless that is saved already or is the beginning.
-  void save_end() {
-    const std::pair<int64_t, int64_t> here{state_.epoch, state_.progress.batch};
-    if (here == saved_ || config_.checkpoint_epochs == 0) return;
-    save({});
+    policy_.note_saved(state_, Clock::now());
   }
 
   void export_models() {
     if (config_.run_dir.empty()) return;
-    export_autoencoder(step_.model(), config_.run_dir + "/ae.pt", config_.config_json);
-    export_encoder(step_.model(), config_.run_dir + "/en.pt", config_.config_json);
+    for (const auto& exporter : exporters_) {
+      exporter->write(step_.model(), config_.run_dir + "/" + exporter->file(), config_.config_json);
+    }
   }
 
   const TrainerConfig& config_;
   BatchSource& train_source_;
   BatchSource& valid_source_;
+  const Exporters& exporters_;
   TrainingObserver& observer_;
   const std::atomic<bool>& cancel_;
   at::Device device_;
@@ -405,59 +305,29 @@ class Training {
   DeviceFeed train_feed_;
   DeviceFeed valid_feed_;
   TrainingState state_;
-  NamedTensors best_;                        ///< On the host; never written to in place.
-  std::shared_ptr<const Checkpoint> good_;   ///< Where on_nan skip goes back to.
-  at::Tensor train_metrics_;                 ///< Of the epoch whose validation is under way.
-  std::pair<int64_t, int64_t> saved_{0, 0};  ///< Epoch and batch of the last checkpoint.
-  double seconds_before_ = 0;                ///< Of the sessions before this one.
-  Clock::time_point begin_ = Clock::now();
+  NamedTensors best_;          ///< On the host; never written to in place.
+  at::Tensor train_metrics_;   ///< Of the epoch whose validation is under way.
+  double seconds_before_ = 0;  ///< Of the sessions before this one.
+  const Clock::time_point begin_ = Clock::now();
   Clock::time_point epoch_begin_ = begin_;
-  Clock::time_point last_save_ = begin_;
   Clock::time_point last_progress_;
+  EarlyStopping early_stopping_;
+  CheckpointPolicy policy_;
+  Rewinding rewinding_;
   CheckpointWriter writer_;
 };
 
-void require_at_least(int64_t value, int64_t least, const char* name) {
-  if (value >= least) return;
-  throw Error(ErrorCode::kConfig, std::string("Expected ") + name + " to be at least " +
-                                      std::to_string(least) + " but received " +
-                                      std::to_string(value));
-}
-
 }  // namespace
 
-OnNan on_nan_from_name(const std::string& name) {
-  if (name == "stop") return OnNan::kStop;
-  if (name == "skip") return OnNan::kSkip;
-  throw Error(ErrorCode::kConfig, "Expected on_nan to be stop or skip but received '" + name + "'");
-}
-
-void validate(const TrainerConfig& config) {
-  validate(config.model);
-  require_at_least(config.epochs, 1, "train_epochs");
-  require_at_least(config.batch_size, 1, "batch_size");
-  require_at_least(config.patience, 0, "patience");
-  require_at_least(config.period, 1, "period");
-  require_at_least(config.checkpoint_epochs, 0, "checkpoint_epochs");
-  require_at_least(config.keep, 0, "keep");
-  require_at_least(config.threads, 0, "threads");
-  require_at_least(config.progress_interval_ms, 0, "progressInterval");
-  if (!std::isfinite(config.learning_rate) || config.learning_rate <= 0) {
-    throw Error(ErrorCode::kConfig, "Expected learning_rate to be a positive number");
-  }
-  if (!std::isfinite(config.checkpoint_minutes) || config.checkpoint_minutes < 0) {
-    throw Error(ErrorCode::kConfig, "Expected checkpoint_minutes to be a number of at least 0");
-  }
-}
-
 TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
-                     BatchSource& valid_source, TrainingObserver& observer,
-                     const std::atomic<bool>& cancel) {
+                     BatchSource& valid_source, const Exporters& exporters,
+                     TrainingObserver& observer, const std::atomic<bool>& cancel) {
   validate(config);
+  (void)kernels();
   const c10::NoGradGuard no_grad;
   keep_freed_memory();
   at::set_num_threads(config.threads > 0 ? config.threads : available_cores());
-  return Training(config, train_source, valid_source, observer, cancel).run();
+  return Training(config, train_source, valid_source, exporters, observer, cancel).run();
 }
 
 }  // namespace flexae

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/device/precision.h"
+#include "core/export/exporter.h"
 #include "core/train/checkpoint/training_state.h"
 #include "core/train/feed/batch_source.h"
 #include "core/train/trainer_config.h"
@@ -48,12 +49,13 @@ struct TrainingResult {
 
 /// Trains on the calling thread until the last epoch, until patience ends, or until `cancel` is
 /// set (looked at before each batch, of the scoring at the end too). The weights of the best epoch
-/// are kept, scored and exported to `run_dir`/ae.pt and en.pt; checkpoints go there too, the last
-/// when the training ends or is cancelled. A training that goes on from a checkpoint gives on a
-/// CPU, bit for bit, what it would have given uninterrupted. Throws Error; kNan if a loss or
-/// gradient stops being finite, kModel if the checkpoint is damaged or another network's.
+/// are kept, scored and written to `run_dir` by each of `exporters`; checkpoints go there too, the
+/// last when the training ends or is cancelled. A training that goes on from a checkpoint gives on
+/// a CPU, bit for bit, what it would have given uninterrupted. Throws Error; kConfig if a setting,
+/// or FLEXAE_KERNELS, is none, kNan if a loss or gradient stops being finite, kModel if the
+/// checkpoint is damaged or another network's.
 TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
-                     BatchSource& valid_source, TrainingObserver& observer,
-                     const std::atomic<bool>& cancel);
+                     BatchSource& valid_source, const Exporters& exporters,
+                     TrainingObserver& observer, const std::atomic<bool>& cancel);
 
 }  // namespace flexae

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/device/precision.h"
-#include "core/loss/loss.h"
+#include "core/loss/metrics.h"
 #include "core/model/autoencoder.h"
 #include "core/optim/optimizer.h"
 #include "core/train/device_step.h"

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "core/layers/activation.h"
-#include "core/loss/loss.h"
+#include "core/loss/metrics.h"
 #include "core/optim/optimizer.h"
 #include "core/spec/layer_spec.h"
 #include "core/spec/model_config.h"

@@ -85,6 +85,9 @@ function addonChecks({ path, libtorch, versions, hardware }: AddonProbe): Check[
       value: `${cpu.name}, ${cpu.cores} threads, runs ${cpu.capability}; ${instructions.join(", ")}`,
       ...(cpu.avx2 ? {} : { remedy: "Training works, slowly: use a CPU with AVX2, or a GPU." }),
     },
+    cpu.kernelsProblem === ""
+      ? { name: "inner loops", state: "ok", value: cpu.kernels }
+      : bad("inner loops", cpu.kernelsProblem),
   ];
   if (cuda.problem === "" && cuda.devices.length > 0) {
     for (const { index, name, memoryBytes, capability } of cuda.devices) {

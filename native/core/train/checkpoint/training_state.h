@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/loss/loss.h"
+#include "core/loss/metrics.h"
 #include "core/tensor/named_tensors.h"
 
 namespace flexae {

@@ -165,12 +165,14 @@ TEST(Convolution, ProductsByWinogradAreAtens) {
 }
 
 TEST(Convolution, ProductsOfBf16ByWinogradAreAtens) {
-  if (kernels().bf16.convolve == nullptr) GTEST_SKIP() << "this processor does not multiply bf16";
+  if (kernels().bf16.products.convolve == nullptr)
+    GTEST_SKIP() << "this processor does not multiply bf16";
   compare_winograd<Bf16>(3e-2);
 }
 
 TEST(Convolution, ProductsByLinesAreAtens) {
-  if (kernels().convolve_lines == nullptr) GTEST_SKIP() << "this processor has few registers";
+  if (kernels().winograd_1d.convolve_lines == nullptr)
+    GTEST_SKIP() << "this processor has few registers";
   for (const auto& [kernel, stride] : {std::pair<int64_t, int64_t>{3, 1}, {5, 2}, {6, 2}, {7, 3}}) {
     for (const int64_t channels : {1, 3, 8}) {
       // Whole panels, halves and parts of them.
@@ -196,7 +198,8 @@ TEST(Convolution, ProductsByLinesAreAtens) {
 }
 
 TEST(Convolution, LinesAreTakenWhereTheyPay) {
-  if (kernels().convolve_lines == nullptr) GTEST_SKIP() << "this processor has few registers";
+  if (kernels().winograd_1d.convolve_lines == nullptr)
+    GTEST_SKIP() << "this processor has few registers";
   Windows windows;
   windows.grid_channels = 32;
   windows.channels = 3;
@@ -234,7 +237,8 @@ TEST(Convolution, ProductsOfBf16AreAtensUnfolded) {
 }
 
 TEST(Convolution, ProductsOfBf16AreAtensInPlace) {
-  if (kernels().bf16.convolve == nullptr) GTEST_SKIP() << "this processor does not multiply bf16";
+  if (kernels().bf16.products.convolve == nullptr)
+    GTEST_SKIP() << "this processor does not multiply bf16";
   compare_all<Bf16>(Convolution<Bf16>::Way::kInPlace, 2e-2);
 }
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/base/error.h"
-#include "core/loss/loss.h"
+#include "core/loss/metrics.h"
 #include "core/optim/optimizer.h"
 #include "core/train/training_step.h"
 

@@ -51,7 +51,7 @@ Ended train_until(const TrainerConfig& config, int64_t steps = kNever) {
     if (++done == steps) cancel = true;
   };
   Ended ended;
-  ended.result = train(config, train_set, valid_set, recorder, cancel);
+  ended.result = train(config, train_set, valid_set, default_exporters(), recorder, cancel);
   ended.epochs = recorder.epochs;
   ended.warnings = recorder.warnings;
   return ended;
@@ -144,7 +144,8 @@ TEST(Resume, ScoresWhatWasCancelledWhileItWasScored) {
   Recorder recorder;
   std::atomic<bool> cancel{false};
   recorder.finishing = [&] { cancel = true; };
-  const TrainingResult first = train(config, train_set, valid_set, recorder, cancel);
+  const TrainingResult first =
+      train(config, train_set, valid_set, default_exporters(), recorder, cancel);
   EXPECT_EQ(first.stopped, Stopped::kInterrupted);
   EXPECT_EQ(first.epochs, 4);
   EXPECT_FALSE(first.scored);

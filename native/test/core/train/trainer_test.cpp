@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "core/base/error.h"
 #include "core/files/safetensors.h"
 #include "core/model/loaded_model.h"
+#include "core/train/checkpoint/checkpoint.h"
 #include "test/core/temporary_folder.h"
 #include "training_support.h"
 
@@ -31,7 +33,7 @@ Outcome run(const TrainerConfig& config) {
   Recorder recorder;
   const std::atomic<bool> cancel{false};
   Outcome outcome;
-  outcome.result = train(config, train_set, valid_set, recorder, cancel);
+  outcome.result = train(config, train_set, valid_set, default_exporters(), recorder, cancel);
   outcome.epochs = recorder.epochs;
   outcome.orders = train_set.orders;
   return outcome;
@@ -97,6 +99,60 @@ TEST(Trainer, ScoresTheBestWeightsAndExportsThem) {
   EXPECT_TRUE(at::equal(encoder.encode(target), model.encode(target)));
 }
 
+/// Notes what it is handed, in place of writing.
+class Noting : public Exporter {
+ public:
+  struct Call {
+    std::string path;
+    std::string config_json;
+    NamedTensors weights;
+  };
+  Noting(std::string file, std::vector<Call>& calls) : file_(std::move(file)), calls_(calls) {}
+  [[nodiscard]] std::string file() const override { return file_; }
+  void write(const Autoencoder& model, const std::string& path,
+             const std::string& config_json) const override {
+    NamedTensors weights;
+    for (const auto& [name, tensor] : model.state()) weights.emplace_back(name, tensor.clone());
+    calls_.push_back({path, config_json, std::move(weights)});
+  }
+
+ private:
+  std::string file_;
+  std::vector<Call>& calls_;
+};
+
+TEST(Trainer, HandsTheBestWeightsToEachExporterOnce) {
+  const TemporaryFolder folder;
+  TrainerConfig config = small_training();
+  config.run_dir = folder.path("");
+  Squares train_set(30, 13, 1);
+  Squares valid_set(10, 13, 2);
+  Recorder recorder;
+  const std::atomic<bool> cancel{false};
+  std::vector<Noting::Call> calls;
+  const Exporters exporters{std::make_shared<Noting>("one", calls),
+                            std::make_shared<Noting>("another", calls)};
+  train(config, train_set, valid_set, exporters, recorder, cancel);
+  ASSERT_EQ(calls.size(), 2U);
+  EXPECT_TRUE(calls[0].path.ends_with("/one"));
+  EXPECT_TRUE(calls[1].path.ends_with("/another"));
+  const NamedTensors best = read_checkpoint(folder.path("best.ckpt")).snapshot.model;
+  for (const Noting::Call& call : calls) {
+    EXPECT_EQ(call.config_json, config.config_json);
+    ASSERT_EQ(call.weights.size(), best.size());
+    for (size_t i = 0; i < best.size(); ++i) {
+      EXPECT_EQ(call.weights[i].first, best[i].first);
+      EXPECT_TRUE(call.weights[i].second.equal(best[i].second)) << best[i].first;
+    }
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder.path("ae.pt")));
+
+  // Where nothing is to be written, nobody is asked.
+  config.run_dir = "";
+  train(config, train_set, valid_set, exporters, recorder, cancel);
+  EXPECT_EQ(calls.size(), 2U);
+}
+
 TEST(Trainer, WritesCheckpointsAtMostEachPeriodAndOnlyOfTheBest) {
   const TemporaryFolder folder;
   TrainerConfig config = small_training();
@@ -145,7 +201,8 @@ TEST(Trainer, CancelTakesEffectWithinABatch) {
     if (cancel) ++after;
     if (report.epoch == 2 && report.batch == 2 && !report.validating) cancel = true;
   };
-  const TrainingResult result = train(config, train_set, valid_set, recorder, cancel);
+  const TrainingResult result =
+      train(config, train_set, valid_set, default_exporters(), recorder, cancel);
   EXPECT_EQ(result.stopped, Stopped::kInterrupted);
   EXPECT_EQ(result.epochs, 1);
   EXPECT_EQ(after, 0);

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <string>
 
-#include "temporary_folder.h"
+#include "../temporary_folder.h"
 
 namespace flexae {
 namespace {

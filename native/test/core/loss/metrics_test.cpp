@@ -1,4 +1,4 @@
-#include "core/loss/loss.h"
+#include "core/loss/metrics.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>

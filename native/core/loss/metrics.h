@@ -1,0 +1,75 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Event.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "core/tensor/activations.h"
+
+namespace flexae {
+
+/// Running sums over pixels, kept on the device so that adding a batch never waits for it.
+class Metrics {
+ public:
+  explicit Metrics(at::Device device);
+
+  /// Adds a batch.
+  /// \param logits N×C×H×W, what the last sigmoid would take. A pending normalization is computed
+  ///   on the way.
+  /// \param target same shape and memory format, in [0, 1], or the images as bytes.
+  /// \param penalties of regularizers, 0-dimensional; may be undefined. Weighted by N, as Keras
+  ///   weights a batch's loss in an epoch's mean.
+  /// \param grad if not null, receives d(mean BCE)/d(logits) = (sigmoid(logits) − target) / numel,
+  ///   in the type in which the logits are stored.
+  /// \return the batch's part of the loss's sum: 0-dimensional fp64 on the device, finite if and
+  ///   only if the batch's loss is.
+  at::Tensor add(const Value& logits, const Value& target, const at::Tensor& penalties,
+                 at::Tensor* grad);
+
+  /// The same in two halves: accumulate() computes on the device without the host looking at
+  /// anything, count() adds what the host knows, `values` being all the elements of the logits.
+  at::Tensor accumulate(const Value& logits, const Value& target, const at::Tensor& penalties,
+                        at::Tensor* grad);
+  void count(int64_t images, int64_t values);
+
+  struct Values {
+    double loss;      ///< Mean binary cross-entropy plus mean penalties.
+    double accuracy;  ///< Keras's binary accuracy: share of pixels whose rounded output equals the
+                      ///< target.
+    double mse;
+    double psnr;  ///< dB for a peak of 1: −10·log₁₀(mse).
+  };
+  /// Waits for the device. All NaN while nothing was added.
+  [[nodiscard]] Values values() const;
+
+  /// values() of a moment ago, without waiting: what the device had computed when this was last
+  /// called; nothing if that has not come over yet. On a CPU, values().
+  std::optional<Values> latest();
+
+  void reset();
+
+  /// All there is, to go on from later: 6 fp64 values on the host, exact. Waits for the device.
+  [[nodiscard]] at::Tensor state() const;
+  /// Takes a state(). Throws Error(kModel) if it cannot be one.
+  void restore(const at::Tensor& state);
+
+ private:
+  static constexpr int64_t kSums = 4;
+
+  /// A copy of the sums on its way to the host.
+  struct Glimpse {
+    at::Tensor sums;
+    int64_t pixels;
+    int64_t images;
+    c10::Event copied;
+  };
+
+  at::Tensor sums_;  ///< fp64: Σ BCE, pixels right, Σ squared error, Σ N·penalties
+  int64_t pixels_ = 0;
+  int64_t images_ = 0;
+  std::optional<Glimpse> glimpse_;
+};
+
+}  // namespace flexae
