@@ -4,9 +4,8 @@ import { existsSync, readdirSync, readFileSync, statSync, utimesSync } from "nod
 import { createRequire } from "node:module";
 import path from "node:path";
 import { recordFile } from "./libtorch.mjs";
-import { jobs } from "./packages.mjs";
 import { root } from "./paths.mjs";
-import { runLogged } from "./run.mjs";
+import { jobs, runLogged } from "./run.mjs";
 import { done, SetupError } from "./steps.mjs";
 
 /** Newest modification time of the files below some paths, in milliseconds; 0 if there are none. */
