@@ -129,16 +129,15 @@ export async function keepCompiled(kind, key, file, info = {}, env = process.env
 }
 
 async function prune(store) {
-  const entries = [];
+  const finished = [];
+  const day = 24 * 3600 * 1000;
+  const remove = (name) => rm(path.join(store, name), { recursive: true, force: true });
   for (const name of await readdir(store)) {
     const { mtimeMs } = await stat(path.join(store, name)).catch(() => ({ mtimeMs: 0 }));
-    entries.push({ name, mtimeMs });
+    if (!name.startsWith(TEMPORARY)) finished.push({ name, mtimeMs });
+    // Another set-up may be writing a younger one.
+    else if (Date.now() - mtimeMs > day) await remove(name);
   }
-  entries.sort((a, b) => b.mtimeMs - a.mtimeMs);
-  const day = 24 * 3600 * 1000;
-  const old = entries.filter(({ name, mtimeMs }, index) =>
-    // Another set-up may be writing a temporary one.
-    name.startsWith(TEMPORARY) ? Date.now() - mtimeMs > day : index >= KEPT,
-  );
-  for (const { name } of old) await rm(path.join(store, name), { recursive: true, force: true });
+  finished.sort((a, b) => b.mtimeMs - a.mtimeMs);
+  for (const { name } of finished.slice(KEPT)) await remove(name);
 }

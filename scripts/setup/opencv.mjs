@@ -104,7 +104,7 @@ export function opencvKey(opencv, env = process.env) {
 }
 
 /** node-gyp's environment: nothing in it says that the Node is another one. */
-function gypEnvironment(env) {
+export function gypEnvironment(env) {
   const other = /^npm_(package_)?config_(node_gyp_)?(nodedir|target|target_arch|arch|runtime)$/i;
   const result = Object.fromEntries(Object.entries(env).filter(([name]) => !other.test(name)));
   if (!result.CXX && output("which", ["ccache"]) !== null) {
@@ -171,14 +171,17 @@ function readNote(folder) {
 /**
  * Makes sure that there is a binary for the running Node and that it draws: the one that is there,
  * one from the cache, or a new one.
- * @param {{ env?: NodeJS.ProcessEnv, build?: typeof compile }} [options]
+ * @param {{ env?: NodeJS.ProcessEnv, folder?: string, build?: typeof compile }} [options]
  * @returns {Promise<{ how: "there" | "cache" | "compiled", what: string }>}
  * @throws {SetupError} with the reason if it cannot be built, or does not draw
  */
-export async function resolveOpencv4nodejs({ env = process.env, build = compile } = {}) {
+export async function resolveOpencv4nodejs({
+  env = process.env,
+  folder = builtFolder(),
+  build = compile,
+} = {}) {
   const opencv = await locateOpenCV(env);
   const key = opencvKey(opencv, env);
-  const folder = builtFolder();
   const binary = path.join(folder, BINARY);
   const { version } = JSON.parse(readFileSync(path.join(sources, "package-lock.json"), "utf8"))
     .packages["node_modules/@u4/opencv4nodejs"];
