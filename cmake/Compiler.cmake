@@ -25,8 +25,13 @@ find_program(FLEXAE_CCACHE ccache)
 mark_as_advanced(FLEXAE_CCACHE)
 if(FLEXAE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   # Without these ccache never hits for a file that uses a precompiled header.
+  set(_environment CCACHE_SLOPPINESS=pch_defines,time_macros)
+  # Nor, without this, for what another clone compiled.
+  if(NOT DEFINED ENV{CCACHE_BASEDIR})
+    list(APPEND _environment "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}")
+  endif()
   set(CMAKE_CXX_COMPILER_LAUNCHER
-      "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros;${FLEXAE_CCACHE}")
+      "${CMAKE_COMMAND};-E;env;${_environment};${FLEXAE_CCACHE}")
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-fpch-preprocess)
   endif()

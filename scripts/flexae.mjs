@@ -10,6 +10,6 @@ const compiled = new URL("../dist/cli/main.js", import.meta.url);
 if (existsSync(compiled)) {
   await import(compiled.href);
 } else {
-  process.stderr.write("flexae: it is not compiled yet\nRun npm run setup.\n");
+  process.stderr.write("flexae: it is not compiled yet: run `npm run setup`\n");
   process.exitCode = 1;
 }

@@ -9,9 +9,9 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { buildNative, recordedLibtorch } from "./setup/addon.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
-import { jobs, packagesStep } from "./setup/packages.mjs";
+import { packagesStep } from "./setup/packages.mjs";
 import { notes, root } from "./setup/paths.mjs";
-import { output, runShown } from "./setup/run.mjs";
+import { jobs, output, runShown } from "./setup/run.mjs";
 import { duration, runMain, runSteps, SetupError } from "./setup/steps.mjs";
 import { systemStep } from "./setup/system.mjs";
 

@@ -6,6 +6,7 @@ import { mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { addonStep } from "./setup/addon.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
+import { opencvStep } from "./setup/opencv.mjs";
 import { packagesStep } from "./setup/packages.mjs";
 import { isClone, notes } from "./setup/paths.mjs";
 import { sampleStep } from "./setup/sample.mjs";
@@ -14,27 +15,37 @@ import { systemStep } from "./setup/system.mjs";
 import { finishedRun, trainingStep, whereThingsAre } from "./setup/training.mjs";
 import { typescriptStep } from "./setup/typescript.mjs";
 
-const USAGE = `Usage: node scripts/quickstart.mjs [--no-train] [--again] [--only addon|libtorch|sample|ts]
+const CLONE_USAGE = `Usage: node scripts/quickstart.mjs [--no-train] [--again] [--only PART]
 
-Installs what is missing (system packages, npm packages, libtorch), builds the addon and the
-TypeScript, writes the sample digits to data/sample/ and trains on them for about a minute.
+Installs what is missing (system packages, npm packages, libtorch), builds opencv4nodejs, the addon
+and the TypeScript, writes the sample digits to data/sample/ and trains on them for about a minute.
 
   --no-train   stop before the training (npm run setup)
   --again      train even if the first training was done before
-  --only PART  do one part only
+  --only PART  do one part only: addon, libtorch, opencv, sample or ts
+`;
 
+const PACKAGE_USAGE = `Usage: npx flexae-setup [--only PART]
+
+Installs what is missing (system packages, libtorch), and builds opencv4nodejs and the addon.
+
+  --only PART  do one part only: addon, libtorch or opencv
+`;
+
+const USAGE = `${isClone ? CLONE_USAGE : PACKAGE_USAGE}
 Environment:
   LIBTORCH            use this libtorch, or this Python torch folder
-  FLEXAE_CACHE        where downloads are kept (default: flexible-autoencoder in the user's cache folder)
+  FLEXAE_CACHE        where downloads and what was compiled are kept
+                      (default: flexible-autoencoder in the user's cache folder)
   FLEXAE_LIBTORCH_URL base address of the official libtorch archives
   FLEXAE_CUDA         1 or 0: set up for a GPU or not, whatever is found here
 `;
 
 const parts = {
   libtorch: libtorchStep,
+  opencv: opencvStep,
   addon: addonStep,
-  ts: typescriptStep,
-  sample: sampleStep,
+  ...(isClone ? { ts: typescriptStep, sample: sampleStep } : {}),
 };
 
 async function main() {
@@ -81,15 +92,15 @@ async function main() {
     systemStep("build"),
     ...(isClone ? [packagesStep()] : []),
     libtorchStep(),
+    opencvStep(),
     addonStep(),
     ...(isClone ? [typescriptStep(), sampleStep()] : []),
     ...(train ? [trainingStep({ again: values.again })] : []),
   ]);
   process.stdout.write(`\nReady after ${duration(performance.now() - start)}.\n`);
   const runDir = train ? finishedRun() : null;
-  if (runDir) {
-    process.stdout.write(`${whereThingsAre(runDir)}\nNext:      npx flexae run --help\n`);
-  }
+  if (runDir) process.stdout.write(`${whereThingsAre(runDir)}\n`);
+  process.stdout.write("Next:      npx flexae run --help\n");
 }
 
 await runMain(main);

@@ -17,6 +17,7 @@
  *
  * @packageDocumentation
  */
+import { setupNotice } from "./addon/setup.js";
 import type { Summary } from "./addon/types.js";
 import { readConfigFile } from "./config/file.js";
 import type { ParameterName } from "./config/parameters.js";
@@ -51,6 +52,10 @@ export type { MemoryImages } from "./runs/plan.js";
 export type { ModelConfig } from "./runs/setting.js";
 export type { Training, TrainingEvent, TrainingOptions, TrainingResult } from "./runs/training.js";
 export { VERSION as version } from "./version.js";
+
+// Whoever imports it right after installing it reads what is left to do.
+const notice = setupNotice();
+if (notice !== null) process.emitWarning(notice);
 
 type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Tail}`
   ? `${Uncapitalize<Head>}${Capitalize<CamelCase<Tail>>}`

@@ -1,36 +1,28 @@
 // Builds the addon by cmake-js: build/Release/flexae.node.
 
-import { existsSync, readdirSync, readFileSync, statSync, utimesSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { recordFile } from "./libtorch.mjs";
-import { jobs } from "./packages.mjs";
+import {
+  compilerIdentity,
+  digest,
+  forgetCompiled,
+  hasCompiled,
+  keepCompiled,
+  restoreCompiled,
+} from "./cache.mjs";
+import { contents } from "./files.mjs";
+import { inspectLibtorch, recordFile } from "./libtorch.mjs";
+import { loadProblem } from "./native.mjs";
+import { locateOpenCV } from "./opencv.mjs";
 import { root } from "./paths.mjs";
-import { runLogged } from "./run.mjs";
+import { jobs, runLogged } from "./run.mjs";
 import { done, SetupError } from "./steps.mjs";
 
-/** Newest modification time of the files below some paths, in milliseconds; 0 if there are none. */
-export function newest(...paths) {
-  let latest = 0;
-  for (const item of paths) {
-    const info = statSync(item, { throwIfNoEntry: false });
-    if (!info) continue;
-    if (info.isDirectory()) {
-      latest = Math.max(
-        latest,
-        info.mtimeMs,
-        newest(...readdirSync(item).map((name) => path.join(item, name))),
-      );
-    } else {
-      latest = Math.max(latest, info.mtimeMs);
-    }
-  }
-  return latest;
-}
+const require = createRequire(path.join(root, "package.json"));
 
 /** The cmake-js program, wherever npm put it. */
 function cmakeJs() {
-  const require = createRequire(path.join(root, "package.json"));
   return path.join(path.dirname(require.resolve("cmake-js/package.json")), "bin", "cmake-js");
 }
 
@@ -68,24 +60,92 @@ export async function buildNative(options = {}) {
   await runLogged(`${log}-build`, process.execPath, build, { env });
 }
 
-/** The step that builds the addon unless it is newer than everything it is made from. */
+const KIND = "addon";
+const addon = path.join(buildFolder, "Release", "flexae.node");
+/** Beside the addon: what it was made from, and its own time, by which another build is told. */
+const noteFile = path.join(buildFolder, "Release", "built.json");
+
+const SOURCES = ["native/core", "native/data", "native/addon", "native/analysis"];
+/** What the compiler and CMake read there; a README changes no addon. */
+const READ = /\.(cpp|h|hpp|inc|inl|cmake)$|CMakeLists\.txt$/;
+
+/** What the addon follows from, besides the path that it remembers of libtorch. */
+function addonKey(libtorch, opencv, env = process.env) {
+  const { version } = require("./package.json");
+  const headers = ["node-addon-api", "node-api-headers"].map(
+    (name) => require(`${name}/package.json`).version,
+  );
+  return digest(
+    ...contents(root, [...SOURCES, "cmake", "CMakeLists.txt"], READ),
+    JSON.stringify([version, headers, opencv, realpathSync(libtorch), inspectLibtorch(libtorch)]),
+    compilerIdentity(env),
+  );
+}
+
+/** libtorch keeps no binary compatibility between minor versions. */
+const SAME_LIBTORCH = `
+  const { torch, torchBuild } = loaded.versions();
+  const minor = (version) => version.split(".", 2).join(".");
+  if (minor(torch) !== minor(torchBuild)) {
+    throw new Error("it was built against libtorch " + torchBuild + ", and loads " + torch);
+  }`;
+
+function readNote() {
+  try {
+    return JSON.parse(readFileSync(noteFile, "utf8"));
+  } catch {
+    return null;
+  }
+}
+
+/** The step that builds the addon, unless there is one made from just what is here. */
 export function addonStep() {
   return {
     name: "Native addon",
     hint: "compiled by cmake-js, a few minutes the first time",
     async run() {
-      const addon = path.join(buildFolder, "Release", "flexae.node");
-      const sources = ["native/core", "native/data", "native/addon", "cmake", "CMakeLists.txt"];
-      const inputs = ["package.json", ...sources].map((name) => path.join(root, name));
-      if (existsSync(addon) && statSync(addon).mtimeMs >= newest(...inputs, recordFile)) {
-        return done("build/Release/flexae.node is up to date");
+      const libtorch = recordedLibtorch();
+      const opencv = await locateOpenCV();
+      const key = addonKey(libtorch, opencv);
+      const name = path.relative(root, addon);
+      const note = () =>
+        writeFileSync(noteFile, JSON.stringify({ key, time: statSync(addon).mtimeMs }));
+      const keep = async () => {
+        try {
+          await keepCompiled(KIND, key, addon);
+          return "";
+        } catch (error) {
+          if (!(error instanceof SetupError)) throw error;
+          return `; not kept for other copies: ${error.message}`;
+        }
+      };
+
+      const before = readNote();
+      const time = statSync(addon, { throwIfNoEntry: false })?.mtimeMs;
+      if (before?.key === key && before.time === time) {
+        if (loadProblem(addon, SAME_LIBTORCH) === null) {
+          return done(`${name} is up to date${hasCompiled(KIND, key) ? "" : await keep()}`);
+        }
+        // The build would take it for finished.
+        rmSync(addon, { force: true });
       }
-      const start = new Date();
+      if ((await restoreCompiled(KIND, key, addon)) !== null) {
+        if (loadProblem(addon, SAME_LIBTORCH) === null) {
+          note();
+          return `${name}, compiled earlier`;
+        }
+        await forgetCompiled(KIND, key);
+        rmSync(addon, { force: true });
+      }
       await buildNative();
-      // A build that found nothing to do leaves the file as old as it was; one that ran while a source
-      // was edited must not look newer than the edit.
-      utimesSync(addon, start, start);
-      return "build/Release/flexae.node";
+      const problem = loadProblem(addon, SAME_LIBTORCH);
+      if (problem !== null) {
+        throw new SetupError(`${name} was compiled, and does not load: ${problem}`);
+      }
+      // One that was compiled while a source was edited is nobody's.
+      if (addonKey(libtorch, opencv) !== key) return `${name}; sources changed meanwhile`;
+      note();
+      return name + (await keep());
     },
   };
 }

@@ -3,11 +3,13 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { openCache } from "./cache.mjs";
 import { download } from "./download.mjs";
 import { hasGpu } from "./gpu.mjs";
 import { cacheDir, notes } from "./paths.mjs";
 import { output } from "./run.mjs";
 import { done, SetupError } from "./steps.mjs";
+import { aptPrefix, installPackages } from "./system.mjs";
 import { openWheel, pipDownload } from "./wheel.mjs";
 import { Zip } from "./zip.mjs";
 
@@ -131,7 +133,20 @@ async function unpackWheel(file, folder, { gpu, env }) {
   }
 }
 
+const hasPip = (env) => output("python3", ["-m", "pip", "--version"], { env }) !== null;
+
+/** Installs pip where it is missing and may be installed: nothing but libtorch needs it. */
+async function ensurePip(env) {
+  if (hasPip(env)) return;
+  const prefix = aptPrefix();
+  if (prefix !== null) await installPackages(["python3-pip"], prefix).catch(() => {});
+  if (prefix === null || !hasPip(env)) {
+    throw new SetupError("python3 has no pip; to install it: sudo apt-get install -y python3-pip");
+  }
+}
+
 async function fetchByPip({ version, gpu, env }, folder) {
+  await ensurePip(env);
   const wheels = await pipDownload([`torch==${version}`], path.join(folder, "wheels"), { env });
   const torch = wheels.find((file) => path.basename(file).startsWith("torch-"));
   if (!torch) throw new SetupError(`pip brought no wheel of torch ${version}.`);
@@ -262,7 +277,7 @@ export async function resolveLibtorch(options = {}) {
     };
   }
 
-  await mkdir(store, { recursive: true });
+  await openCache("libtorch", env);
   await sweep(store);
   const failures = [];
   for (const name of options.sources ?? Object.keys(fetchers)) {

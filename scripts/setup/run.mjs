@@ -2,9 +2,15 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { createWriteStream, mkdirSync, readFileSync } from "node:fs";
+import { availableParallelism, totalmem } from "node:os";
 import path from "node:path";
 import { notes, root } from "./paths.mjs";
 import { SetupError } from "./steps.mjs";
+
+/** How many compilers to run at once: one a core, but at least 2 GB of memory for each. */
+export function jobs() {
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 2 ** 31)));
+}
 
 /** The whole output of a program, or null when it is missing or fails. */
 export function output(command, args, options = {}) {

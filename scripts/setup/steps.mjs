@@ -3,6 +3,20 @@
 /** A failure the user can act on: shown without a stack. */
 export class SetupError extends Error {}
 
+/** What the operating system said, without Node's prefix of code and call. */
+export function systemReason(error) {
+  const known = {
+    EACCES: "permission denied",
+    EPERM: "operation not permitted",
+    EROFS: "the file system is read-only",
+    ENOSPC: "no space left on the device",
+    EDQUOT: "the disk quota is used up",
+    ENOTDIR: "a part of the path is not a folder",
+    EEXIST: "it exists already",
+  };
+  return known[error?.code] ?? error?.message ?? String(error);
+}
+
 /** Seconds, as people read them. */
 export function duration(milliseconds) {
   const seconds = milliseconds / 1000;
@@ -61,13 +75,22 @@ export async function runSteps(steps, write = (text) => process.stdout.write(tex
   }
 }
 
+function told(error) {
+  if (process.env.FLEXAE_DEBUG) return error?.stack ?? error;
+  if (error instanceof SetupError) return error.message;
+  // A folder that may not be written, a full disk: no fault of the program's.
+  if (typeof error?.syscall === "string" && typeof error.path === "string") {
+    return `${error.path} cannot be used (${error.syscall}): ${systemReason(error)}.`;
+  }
+  return error?.stack ?? error;
+}
+
 /** Runs `main`, prints what went wrong in few lines, and sets the exit code. */
 export async function runMain(main) {
   try {
     await main();
   } catch (error) {
-    const known = error instanceof SetupError && !process.env.FLEXAE_DEBUG;
-    process.stderr.write(`\n${known ? error.message : (error?.stack ?? error)}\n`);
+    process.stderr.write(`\n${told(error)}\n`);
     process.exitCode = 1;
   }
 }

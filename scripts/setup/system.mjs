@@ -12,10 +12,12 @@ const needs = {
   build: [
     { packages: ["g++", "make"], present: () => onPath("c++") && onPath("make") },
     { packages: ["cmake"], present: () => onPath("cmake") },
-    { packages: ["python3", "python3-pip"], present: () => onPath("python3") },
+    { packages: ["python3"], present: () => onPath("python3") },
     {
       packages: ["libopencv-dev"],
       present: () =>
+        // One's own, where CMake is told to look.
+        Boolean(process.env.OpenCV_DIR) ||
         anyExists(
           "/usr/include/opencv4/opencv2/core.hpp",
           "/usr/local/include/opencv4/opencv2/core.hpp",

@@ -5,7 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { notes, root } from "./paths.mjs";
 import { runShown } from "./run.mjs";
-import { done } from "./steps.mjs";
+import { done, SetupError } from "./steps.mjs";
 
 /** The settings of the first training; digits must not be mirrored. */
 const SETTINGS = [
@@ -33,6 +33,11 @@ const SETTINGS = [
 
 const record = path.join(notes, "quickstart-run");
 
+/** What the training is to leave, besides the rest. */
+const RESULTS = ["ae.pt", "en.pt", "valid_comparison.png"];
+
+const missing = (runDir) => RESULTS.filter((name) => !existsSync(path.join(root, runDir, name)));
+
 /** What to look at in a run folder. */
 export function whereThingsAre(runDir) {
   return [
@@ -45,8 +50,7 @@ export function whereThingsAre(runDir) {
 export function finishedRun() {
   if (!existsSync(record)) return null;
   const runDir = readFileSync(record, "utf8").trim();
-  const files = ["ae.pt", "en.pt", "valid_comparison.png"];
-  return files.every((name) => existsSync(path.join(root, runDir, name))) ? runDir : null;
+  return missing(runDir).length === 0 ? runDir : null;
 }
 
 /** The step that trains, unless that was done before. `again` trains anyway. */
@@ -66,6 +70,10 @@ export function trainingStep({ again = false } = {}) {
         ...SETTINGS,
         `--save-dir=${runDir}`,
       ]);
+      const lost = missing(runDir);
+      if (lost.length > 0) {
+        throw new SetupError(`The training left no ${lost.join(", ")}: see the warnings above.`);
+      }
       await mkdir(notes, { recursive: true });
       await writeFile(record, runDir);
       return runDir;

@@ -2,7 +2,7 @@
 
 import { existsSync, statSync } from "node:fs";
 import path from "node:path";
-import { newest } from "./addon.mjs";
+import { newest } from "./files.mjs";
 import { root } from "./paths.mjs";
 import { runLogged } from "./run.mjs";
 import { done } from "./steps.mjs";

@@ -358,7 +358,7 @@ describe("flexae doctor", () => {
     const env = { FLEXAE_ADDON: "/no/flexae.node" };
     const missing = await flexae(["doctor"], { env });
     expect(missing.code).toBe(1);
-    expect(missing.stdout).toMatch(/✗ addon +.*\/no\/flexae\.node[\s\S]*→ .*npm run quickstart/);
+    expect(missing.stdout).toMatch(/✗ addon +.*\/no\/flexae\.node[\s\S]*→ .*npm run setup/);
     const json = await flexae(["doctor", "--json"], { env });
     expect(json.code).toBe(1);
     expect(JSON.parse(json.stdout).ok).toBe(false);

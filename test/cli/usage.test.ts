@@ -130,7 +130,7 @@ describe("wrong usage", () => {
       env: { FLEXAE_ADDON: "/no/flexae.node" },
     });
     expect(code).toBe(1);
-    expect(stderr).toMatch(/\/no\/flexae\.node.*\n.*npm run quickstart/);
+    expect(stderr).toMatch(/\/no\/flexae\.node.*\n.*npm run setup/);
   });
 
   it("says what to do when the addon is broken", async () => {

@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { outdatedPackages } from "../../scripts/setup/packages.mjs";
 import { root } from "../../scripts/setup/paths.mjs";
-import { done, duration, runSteps, SetupError } from "../../scripts/setup/steps.mjs";
+import { done, duration, runMain, runSteps, SetupError } from "../../scripts/setup/steps.mjs";
 import { installPackages } from "../../scripts/setup/system.mjs";
 
 let work: string;
@@ -78,6 +79,76 @@ test("quickstart without cmake and without apt stops with the command and a fail
   expect(result.stderr).toContain("sudo apt-get install -y cmake");
   expect(result.stderr).not.toMatch(/\n\s+at /);
   expect(result.stdout).not.toContain("npm packages");
+});
+
+/** Runs set-up with a `PATH` of nothing but some programs, of which `fakes` are scripts. */
+function setUp(
+  args: string[],
+  programs: string[],
+  fakes: Record<string, string>,
+  env: NodeJS.ProcessEnv,
+) {
+  const bin = path.join(work, "bin");
+  mkdirSync(bin);
+  for (const program of programs) {
+    const found = spawnSync("which", [program], { encoding: "utf8" }).stdout.trim();
+    symlinkSync(program === "node" ? process.execPath : found, path.join(bin, program));
+  }
+  for (const [program, script] of Object.entries(fakes)) {
+    writeFileSync(path.join(bin, program), script, { mode: 0o755 });
+  }
+  return spawnSync(process.execPath, [path.join(root, "scripts", "quickstart.mjs"), ...args], {
+    env: { PATH: bin, HOME: work, ...env },
+    encoding: "utf8",
+  });
+}
+
+test("a python3 without pip is told in one line, with what installs it", () => {
+  const python = spawnSync("which", ["python3"], { encoding: "utf8" }).stdout.trim();
+  const result = setUp(
+    ["--only", "libtorch"],
+    ["which", "ldd"],
+    {
+      python3: `#!/bin/sh\n[ "$2" = pip ] && { echo "No module named pip" >&2; exit 1; }\nexec ${python} "$@"\n`,
+    },
+    { FLEXAE_CACHE: path.join(work, "cache"), FLEXAE_LIBTORCH_URL: "http://127.0.0.1:1" },
+  );
+  expect(result.status).toBe(1);
+  expect(result.stderr).toMatch(/^pip: python3 has no pip; .*apt-get install -y python3-pip$/m);
+  expect(result.stderr).not.toContain("No module named pip");
+  expect(result.stderr.trim().split("\n")).toHaveLength(4);
+});
+
+test("a cache that cannot be written is told in one line", () => {
+  writeFileSync(path.join(work, "file"), "");
+  const env = { FLEXAE_CACHE: path.join(work, "file") };
+  const result = setUp(["--only", "libtorch"], ["which"], {}, env);
+  expect(result.status).toBe(1);
+  expect(result.stderr.trim()).toMatch(/^The cache folder \S+ cannot be written: [^\n]+$/);
+});
+
+test("what the system refuses is told with its path, and without a stack", async () => {
+  writeFileSync(path.join(work, "file"), "");
+  let text = "";
+  const write = process.stderr.write;
+  process.stderr.write = ((part: string) => {
+    text += part;
+    return true;
+  }) as typeof write;
+  try {
+    await runMain(() => mkdir(path.join(work, "file", "folder")));
+    await runMain(() => {
+      throw new TypeError("a defect");
+    });
+  } finally {
+    process.stderr.write = write;
+    process.exitCode = 0;
+  }
+  const [refused, defect] = text.trim().split("\n\n") as [string, string];
+  expect(refused).toBe(
+    `${path.join(work, "file", "folder")} cannot be used (mkdir): a part of the path is not a folder.`,
+  );
+  expect(defect).toMatch(/^TypeError: a defect\n +at /);
 });
 
 test("a wrong option is answered in one line and the usage", () => {

@@ -1,27 +1,19 @@
 /** Finds and loads the native addon: on first use, never at import. */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { FlexaeError, translateError } from "./errors.js";
+import { addonCandidates, SETUP_COMMAND } from "./setup.js";
 import type { Addon } from "./types.js";
 
 const require = createRequire(import.meta.url);
 
-/** The package's root, from `ts/addon` and from `dist/addon` alike. */
-export const packageRoot = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-
-/** Where the addon may be, in the order tried. `FLEXAE_ADDON` set, it alone counts. */
-export function addonCandidates(environment: NodeJS.ProcessEnv = process.env): string[] {
-  const explicit = environment.FLEXAE_ADDON;
-  if (explicit !== undefined && explicit !== "") return [resolve(explicit)];
-  return ["build/Release", "build", "build/Debug"].map((folder) =>
-    join(packageRoot, folder, "flexae.node"),
-  );
+/** What to do about an addon that is missing or does not load. */
+function buildHint(): string {
+  // Set-up builds this copy's own: it cures nothing while another is asked for.
+  return process.env.FLEXAE_ADDON
+    ? `Unset FLEXAE_ADDON, or set it to a flexae.node that loads; \`${SETUP_COMMAND}\` builds one.`
+    : `Run \`${SETUP_COMMAND}\`, which builds it, or set FLEXAE_ADDON to one that is built.`;
 }
-
-const BUILD_HINT =
-  "Build it with `npm run quickstart` (as a dependency: `npx flexae-setup`), or set FLEXAE_ADDON to a built flexae.node.";
 
 let loaded: { addon: Addon; path: string } | undefined;
 
@@ -46,23 +38,21 @@ function open(path: string): Addon {
   if (majorMinor(torch) !== majorMinor(torchBuild)) {
     throw new FlexaeError(
       "FLEXAE_INTERNAL",
-      `The native addon was built against libtorch ${torchBuild} but libtorch ${torch} was loaded.\nRebuild it with \`npm run build:addon\`, or point LIBTORCH and LD_LIBRARY_PATH at ${torchBuild}.`,
+      `The native addon was built against libtorch ${torchBuild} but libtorch ${torch} was loaded.\n${buildHint()}`,
     );
   }
   return addon;
 }
 
 function loadHint(reason: string): string {
+  if (process.env.FLEXAE_ADDON) return buildHint();
   if (/libopencv/.test(reason)) {
-    return "The system OpenCV it was built with is missing: `apt-get install libopencv-dev`, then `npm run build:addon`.";
+    return `The system's OpenCV is not the one it was built with: run \`${SETUP_COMMAND}\`.`;
   }
   if (/libtorch|libc10|libcud|libnv|undefined symbol/.test(reason)) {
-    return "The libtorch it was built with has moved or changed: run `npm run quickstart` to fetch it and build again.";
+    return `The libtorch it was built with has moved or changed: run \`${SETUP_COMMAND}\`.`;
   }
-  if (/NODE_MODULE_VERSION|wrong ELF class|invalid ELF|file too short|Exec format/.test(reason)) {
-    return "It was not built for this machine and Node, or not to the end: run `npm run build:addon`.";
-  }
-  return BUILD_HINT;
+  return buildHint();
 }
 
 /**
@@ -77,7 +67,7 @@ export function loadAddon(): Addon {
   if (path === undefined) {
     throw new FlexaeError(
       "FLEXAE_INTERNAL",
-      `The native addon was not found (looked for ${candidates.join(", ")}).\n${BUILD_HINT}`,
+      `The native addon was not found (looked for ${candidates.join(", ")}).\n${buildHint()}`,
     );
   }
   // OpenMP's threads wait for each other by spinning. Where something else wants the cores too,

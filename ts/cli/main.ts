@@ -1,4 +1,5 @@
 import { FlexaeError } from "../addon/errors.js";
+import { SETUP_COMMAND, setupNotice } from "../addon/setup.js";
 import { watchOutput } from "./output.js";
 import { runProgram } from "./program.js";
 
@@ -32,9 +33,14 @@ function report(error: unknown, debug: boolean): void {
 }
 
 watchOutput();
+let told = false;
 try {
   process.exitCode = await runProgram(process.argv.slice(2));
 } catch (error) {
   report(error, process.argv.includes("--debug"));
   process.exitCode = exitCodeOf(error);
+  told = error instanceof FlexaeError && error.message.includes(SETUP_COMMAND);
 }
+// Whatever was asked for, whoever has just installed the package wants to know this.
+const notice = setupNotice();
+if (notice !== null && !told) process.stderr.write(`flexae: ${notice}\n`);

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { addonPath, loadAddon } from "../addon/loader.js";
 import type { AddonVersions, HardwareInfo } from "../addon/types.js";
-import { loadOpenCV } from "../imaging/opencv.js";
+import { type BuiltFor, builtFor, loadOpenCV } from "../imaging/opencv.js";
 
 export interface AddonProbe {
   path: string;
@@ -14,6 +14,8 @@ export interface AddonProbe {
 
 export interface OpenCVProbe {
   version: string;
+  /** Every Node for which set-up built opencv4nodejs. */
+  builtFor: BuiltFor[];
 }
 
 function libtorchFolder(): string | null {
@@ -27,8 +29,11 @@ function libtorchFolder(): string | null {
 
 function probe(what: string | undefined): AddonProbe | OpenCVProbe {
   if (what === "opencv") {
-    const { major, minor, revision } = loadOpenCV().version;
-    return { version: `${major}.${minor}.${revision}` };
+    const cv = loadOpenCV();
+    // That it loads is half of it.
+    cv.imencode(".png", new cv.Mat(1, 1, cv.CV_8UC3, [0, 0, 0]));
+    const { major, minor, revision } = cv.version;
+    return { version: `${major}.${minor}.${revision}`, builtFor: builtFor() };
   }
   const addon = loadAddon();
   return {

@@ -1,8 +1,9 @@
 /** The few calls of opencv4nodejs that pictures need, loaded on first use. */
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { FlexaeError } from "../addon/errors.js";
+import { packageRoot, SETUP_COMMAND } from "../addon/setup.js";
 
 export interface Mat {
   readonly rows: number;
@@ -27,30 +28,63 @@ export interface OpenCV {
 const require = createRequire(import.meta.url);
 let loaded: OpenCV | undefined;
 
+/** Where set-up puts a binary for each Node that ran it, by Node's ABI. */
+const BUILDS = join(packageRoot, "opencv", "build");
+
+/** The Node that a binary was built for, as set-up noted it beside it. */
+export interface BuiltFor {
+  node: string;
+  abi: string;
+}
+
+/** The Nodes for which set-up built opencv4nodejs. */
+export function builtFor(): BuiltFor[] {
+  if (!existsSync(BUILDS)) return [];
+  return readdirSync(BUILDS).flatMap((name) => {
+    const abi = /^abi-(\d+)$/.exec(name)?.[1];
+    if (abi === undefined) return [];
+    try {
+      const note = JSON.parse(readFileSync(join(BUILDS, name, "built.json"), "utf8"));
+      return [{ node: String(note.node), abi }];
+    } catch {
+      // Never finished.
+      return [];
+    }
+  });
+}
+
+function missingReason(): string {
+  const others = builtFor().map(({ node, abi }) => `Node ${node} (ABI ${abi})`);
+  if (others.length === 0) return "it is not built yet";
+  const { node, modules } = process.versions;
+  return `it was built for ${others.join(" and ")}, and this is Node ${node} (ABI ${modules})`;
+}
+
 /**
- * opencv4nodejs's own binary. The package's JavaScript entry is passed by: on load it prints to
- * stdout, reads the current folder's package.json and takes a second.
+ * opencv4nodejs's own binary, which set-up compiled for this Node. The package's JavaScript entry
+ * is passed by: on load it prints to stdout, reads the current folder's package.json and takes a
+ * second.
  *
- * @throws FlexaeError `FLEXAE_INTERNAL` with the remedy if it is not installed or not built.
+ * @throws FlexaeError `FLEXAE_INTERNAL` with the remedy if it is not built for this Node or does
+ *   not load.
  */
 export function loadOpenCV(): OpenCV {
   if (loaded !== undefined) return loaded;
+  const path = join(BUILDS, `abi-${process.versions.modules}`, "opencv4nodejs.node");
   let reason: string;
-  try {
-    const root = join(dirname(require.resolve("@u4/opencv4nodejs")), "../..");
-    const path = ["Release", "Debug"]
-      .map((build) => join(root, "build", build, "opencv4nodejs.node"))
-      .find((candidate) => existsSync(candidate));
-    if (path !== undefined) {
+  if (existsSync(path)) {
+    try {
       loaded = require(path) as OpenCV;
       return loaded;
+    } catch (error) {
+      reason = (error as Error).message.split("\n", 1)[0] as string;
     }
-    reason = "it is installed but not built";
-  } catch (error) {
-    reason = (error as Error).message.split("\n", 1)[0] as string;
+  } else {
+    reason = missingReason();
   }
   throw new FlexaeError(
     "FLEXAE_INTERNAL",
-    `opencv4nodejs, which writes the pictures, does not load: ${reason}\nRun \`npm run quickstart\`, or \`OPENCV4NODEJS_DISABLE_AUTOBUILD=1 npm rebuild @u4/opencv4nodejs\` with libopencv-dev installed.`,
+    `opencv4nodejs, which draws the pictures, does not load: ${reason}\n` +
+      `Run \`${SETUP_COMMAND}\` with this Node, which builds it.`,
   );
 }

@@ -53,6 +53,8 @@ export interface TrainingResult {
   badImages: number;
   /** Absolute path of the run folder; null when nothing was saved. */
   runDir: string | null;
+  /** Names of the pictures that were drawn, in the run folder. */
+  pictures: string[];
 }
 
 export interface TrainingOptions {
@@ -207,11 +209,12 @@ export class Training implements AsyncIterable<TrainingEvent> {
       ...native,
       valid: native.valid ?? this.#bestValid ?? journal?.bestValid ?? null,
       runDir: journal?.folder.path ?? null,
+      pictures: [],
     };
     if (journal !== null) {
       const warn = (message: string) => this.#emit({ type: "warning", message });
       await journal.finish(native, result, warn);
-      if (result.stopped !== "interrupted") await journal.pictures(warn);
+      if (result.stopped !== "interrupted") result.pictures = await journal.pictures(warn);
     }
     return result;
   }
@@ -368,7 +371,8 @@ class Journal {
   }
 
   /** The training is safe on disk by now: what goes wrong here is said, not thrown. */
-  async pictures(warn: (message: string) => void): Promise<void> {
+  async pictures(warn: (message: string) => void): Promise<string[]> {
+    const names: string[] = [];
     try {
       const model = await loadAddon().loadModel(join(this.folder.path, "ae.pt"), "cpu", {
         trust: false,
@@ -379,7 +383,8 @@ class Journal {
         for (const set of ["train", "valid"] as const) {
           const { source } = this.#plan[set];
           const { seed } = this.#plan.settings;
-          await writePictures({ model, set, source, load, seed, folder: this.folder.path });
+          const { path: folder } = this.folder;
+          names.push(...(await writePictures({ model, set, source, load, seed, folder })));
         }
       } finally {
         model.dispose();
@@ -387,5 +392,6 @@ class Journal {
     } catch (error) {
       warn(`The before-and-after pictures could not be made: ${translateError(error).message}`);
     }
+    return names;
   }
 }

@@ -1,7 +1,7 @@
 /** `flexae doctor`: what works here, and what to do about what does not. */
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { addonCandidates } from "../../addon/loader.js";
+import { addonCandidates, SETUP_COMMAND } from "../../addon/setup.js";
 import { VERSION } from "../../version.js";
 import { bytes } from "../format.js";
 import type { Invocation } from "../invocation.js";
@@ -43,9 +43,12 @@ async function probe<T>(what: "addon" | "opencv"): Promise<Outcome<T>> {
     return JSON.parse(output) as Outcome<T>;
   } catch {
     const detail = complaints.trim().split("\n").at(-1) ?? "";
-    return {
-      error: `loading it ended the process with ${ended}${detail === "" ? "" : `: ${detail}`}\nBuild it again with \`npm run build:addon\`; if that does not help, remove the libtorch cache and run \`npm run quickstart\`.`,
-    };
+    const remedy =
+      what === "addon" && process.env.FLEXAE_ADDON
+        ? "Unset FLEXAE_ADDON, or set it to one that loads."
+        : `Run \`${SETUP_COMMAND}\`, which builds it again.`;
+    const how = `${ended}${detail === "" ? "" : `: ${detail}`}`;
+    return { error: `loading it ended the process with ${how}\n${remedy}` };
   }
 }
 
@@ -102,11 +105,15 @@ function addonChecks({ path, libtorch, versions, hardware }: AddonProbe): Check[
       name: "CUDA",
       state: "note",
       value: cuda.problem || "no CUDA device was found",
-      remedy:
-        "Training runs on the CPU. With an NVIDIA GPU and its driver, run `npm run quickstart`.",
+      remedy: `Training runs on the CPU. With an NVIDIA GPU and its driver, run \`${SETUP_COMMAND}\`.`,
     });
   }
   return checks;
+}
+
+function opencvText({ version, builtFor }: OpenCVProbe): string {
+  const nodes = builtFor.map(({ node, abi }) => `Node ${node} (ABI ${abi})`).join(", ");
+  return `OpenCV ${version} (draws the pictures), built for ${nodes}`;
 }
 
 export async function doctor(invocation: Invocation): Promise<number> {
@@ -121,11 +128,7 @@ export async function doctor(invocation: Invocation): Promise<number> {
   const opencv = await probe<OpenCVProbe>("opencv");
   checks.push(
     "ok" in opencv
-      ? {
-          name: "opencv4nodejs",
-          state: "ok",
-          value: `OpenCV ${opencv.ok.version} (writes the pictures)`,
-        }
+      ? { name: "opencv4nodejs", state: "ok", value: opencvText(opencv.ok) }
       : bad("opencv4nodejs", opencv.error, "note"),
   );
   const ok = checks.every(({ state }) => state !== "bad");
@@ -147,6 +150,7 @@ export async function doctor(invocation: Invocation): Promise<number> {
     print(`${marks[state]} ${name.padEnd(width)}  ${value}`);
     if (remedy !== undefined && remedy !== "") print(`  ${" ".repeat(width)}  → ${remedy}`);
   }
-  print(ok ? "Training works here." : "Training cannot work here: see ✗ above.");
+  const pictures = "ok" in opencv ? "" : ", without pictures: see opencv4nodejs above";
+  print(ok ? `Training works here${pictures}.` : "Training cannot work here: see ✗ above.");
   return ok ? 0 : 1;
 }

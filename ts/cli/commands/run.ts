@@ -74,6 +74,7 @@ class JsonReporter implements Reporter {
       stopped: result.stopped,
       seconds: result.seconds,
       badImages: result.badImages,
+      pictures: result.pictures,
     });
   }
 }
@@ -180,7 +181,7 @@ class TextReporter implements Reporter {
     print();
     print(`Everything is in ${folder}:`);
     print("  ae.pt, en.pt               the autoencoder and its encoder, for Node, Python or C++");
-    if (result.stopped !== "interrupted") {
+    if (result.pictures.includes("valid_comparison.png")) {
       print("  valid_comparison.png       before and after, side by side");
     }
     print("  metrics.csv, setting.yaml  every epoch's scores, every setting");
