@@ -29,7 +29,7 @@ namespace {
 
 using Reason = std::optional<std::string>;
 
-// OpenCV refuses longer sides by an exception.
+// No picture has longer sides; numbers of bytes in a row stay far from what an int holds.
 constexpr int64_t kMaxSide = int64_t{1} << 20;
 
 std::string size_text(const ImageHeader& header) {
