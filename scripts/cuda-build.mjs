@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { buildNative } from "./setup/addon.mjs";
 import { resolveLibtorch } from "./setup/libtorch.mjs";
+import { opencvStep } from "./setup/opencv.mjs";
 import { packagesStep } from "./setup/packages.mjs";
 import { root } from "./setup/paths.mjs";
 import { output } from "./setup/run.mjs";
@@ -38,6 +39,7 @@ let libtorch;
 const steps = [
   systemStep("build"),
   packagesStep(),
+  opencvStep(),
   typescriptStep(),
   sampleStep(),
   {

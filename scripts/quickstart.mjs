@@ -2,15 +2,15 @@
 // Installs what is missing, builds, and trains once on sample images. Starts with Node alone: this file
 // and what it imports use nothing from node_modules.
 
-import { mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { addonStep } from "./setup/addon.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
 import { opencvStep } from "./setup/opencv.mjs";
 import { packagesStep } from "./setup/packages.mjs";
-import { isClone, notes } from "./setup/paths.mjs";
+import { isClone, notes, root } from "./setup/paths.mjs";
 import { sampleStep } from "./setup/sample.mjs";
-import { duration, runMain, runSteps, SetupError } from "./setup/steps.mjs";
+import { duration, runMain, runSteps, SetupError, systemReason } from "./setup/steps.mjs";
 import { systemStep } from "./setup/system.mjs";
 import { finishedRun, trainingStep, whereThingsAre } from "./setup/training.mjs";
 import { typescriptStep } from "./setup/typescript.mjs";
@@ -73,7 +73,15 @@ async function main() {
     process.stdout.write(USAGE);
     return;
   }
-  mkdirSync(notes, { recursive: true });
+  try {
+    mkdirSync(notes, { recursive: true });
+    accessSync(notes, constants.W_OK);
+  } catch (error) {
+    throw new SetupError(
+      `${root} cannot be written: ${systemReason(error)}. ` +
+        "Run this as the user to whom that folder belongs.",
+    );
+  }
 
   if (values.only !== undefined) {
     const part = Object.hasOwn(parts, values.only) ? parts[values.only] : undefined;

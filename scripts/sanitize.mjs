@@ -11,6 +11,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { buildNative } from "./setup/addon.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
+import { opencvStep } from "./setup/opencv.mjs";
 import { packagesStep } from "./setup/packages.mjs";
 import { root } from "./setup/paths.mjs";
 import { output, runLogged } from "./setup/run.mjs";
@@ -140,7 +141,13 @@ function addonStep() {
 
 const parts = {
   native: () => [buildStep("Native tests", "flexae_tests"), testsStep("core"), testsStep("data")],
-  addon: () => [typescriptStep(), sampleStep(), buildStep("Addon", "flexae_addon"), addonStep()],
+  addon: () => [
+    opencvStep(),
+    typescriptStep(),
+    sampleStep(),
+    buildStep("Addon", "flexae_addon"),
+    addonStep(),
+  ],
 };
 
 async function main() {

@@ -5,6 +5,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { addonStep, buildFolder, buildNative } from "./setup/addon.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
+import { opencvStep } from "./setup/opencv.mjs";
 import { packagesStep } from "./setup/packages.mjs";
 import { root } from "./setup/paths.mjs";
 import { runShown } from "./setup/run.mjs";
@@ -74,6 +75,7 @@ async function main() {
     systemStep("build", "test"),
     packagesStep(),
     libtorchStep(),
+    opencvStep(),
     addonStep(),
     typescriptStep(),
     sampleStep(),

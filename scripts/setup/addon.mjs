@@ -65,9 +65,9 @@ const addon = path.join(buildFolder, "Release", "flexae.node");
 /** Beside the addon: what it was made from, and its own time, by which another build is told. */
 const noteFile = path.join(buildFolder, "Release", "built.json");
 
-const SOURCES = ["native/core", "native/data", "native/addon", "native/analysis"];
-/** What the compiler and CMake read there; a README changes no addon. */
-const READ = /\.(cpp|h|hpp|inc|inl|cmake)$|CMakeLists\.txt$/;
+const SOURCES = ["native", "cmake", "CMakeLists.txt"];
+/** What the compiler and CMake read there for the addon; a README changes nothing. */
+const READ = /^(?!native\/(test|bench|fuzz)\/)(.*\.(cpp|h|hpp|inc|cmake)|.*CMakeLists\.txt)$/;
 
 /** What the addon follows from, besides the path that it remembers of libtorch. */
 function addonKey(libtorch, opencv, env = process.env) {
@@ -76,7 +76,7 @@ function addonKey(libtorch, opencv, env = process.env) {
     (name) => require(`${name}/package.json`).version,
   );
   return digest(
-    ...contents(root, [...SOURCES, "cmake", "CMakeLists.txt"], READ),
+    ...contents(root, SOURCES, READ),
     JSON.stringify([version, headers, opencv, realpathSync(libtorch), inspectLibtorch(libtorch)]),
     compilerIdentity(env),
   );

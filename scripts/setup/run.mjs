@@ -23,6 +23,11 @@ export function output(command, args, options = {}) {
   return result.error || result.status !== 0 ? null : result.stdout;
 }
 
+function notStarted(command, error) {
+  const why = error.code === "ENOENT" ? "it is not installed" : error.message;
+  return new SetupError(`Cannot start ${command}: ${why}`);
+}
+
 /**
  * Runs a long program with its output in `.setup/logs/NAME.log`; on failure the log's last lines are
  * part of the {@link SetupError}.
@@ -40,9 +45,7 @@ export function runLogged(name, command, args, options = {}) {
     });
     child.stdout.pipe(log, { end: false });
     child.stderr.pipe(log, { end: false });
-    child.on("error", (error) =>
-      reject(new SetupError(`Cannot start ${command}: ${error.message}`)),
-    );
+    child.on("error", (error) => reject(notStarted(command, error)));
     child.on("close", (code, signal) => {
       log.end(() => {
         if (code === 0) return resolve();
@@ -62,9 +65,7 @@ export function runLogged(name, command, args, options = {}) {
 export function runShown(command, args, options = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: "inherit", ...options });
-    child.on("error", (error) =>
-      reject(new SetupError(`Cannot start ${command}: ${error.message}`)),
-    );
+    child.on("error", (error) => reject(notStarted(command, error)));
     child.on("close", (code, signal) => {
       if (code === 0) resolve();
       else

@@ -1,5 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -8,6 +16,7 @@ import { outdatedPackages } from "../../scripts/setup/packages.mjs";
 import { root } from "../../scripts/setup/paths.mjs";
 import { done, duration, runMain, runSteps, SetupError } from "../../scripts/setup/steps.mjs";
 import { installPackages } from "../../scripts/setup/system.mjs";
+import { withoutPrivileges } from "../support/cli.ts";
 
 let work: string;
 beforeEach(() => {
@@ -125,6 +134,20 @@ test("a cache that cannot be written is told in one line", () => {
   const result = setUp(["--only", "libtorch"], ["which"], {}, env);
   expect(result.status).toBe(1);
   expect(result.stderr.trim()).toMatch(/^The cache folder \S+ cannot be written: [^\n]+$/);
+});
+
+test("a package that somebody else installed is told in one line", () => {
+  const copy = path.join(work, "package");
+  cpSync(path.join(root, "scripts"), path.join(copy, "scripts"), { recursive: true });
+  chmodSync(copy, 0o555);
+  const script = path.join(copy, "scripts", "quickstart.mjs");
+  const [command, ...args] = [...withoutPrivileges(), process.execPath, script];
+  const result = spawnSync(command as string, args, { encoding: "utf8" });
+  chmodSync(copy, 0o755);
+  expect(result.status).toBe(1);
+  expect(result.stderr.trim()).toMatch(
+    /^\S+package cannot be written: permission denied\. Run this as the user [^\n]+$/,
+  );
 });
 
 test("what the system refuses is told with its path, and without a stack", async () => {
