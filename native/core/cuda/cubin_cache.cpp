@@ -10,7 +10,7 @@
 
 #include "core/base/error.h"
 #include "core/files/atomic_file.h"
-#include "core/files/safetensors.h"
+#include "core/files/crc32c.h"
 
 namespace flexae::cuda {
 namespace {
