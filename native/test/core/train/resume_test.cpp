@@ -231,7 +231,7 @@ TEST(Resume, GoesBackFromANanAtHalfTheLearningRateThreeTimes) {
   Squares valid_set(10, 13, 2);
   Recorder recorder;
   const std::atomic<bool> cancel{false};
-  EXPECT_THROW(train(config, train_set, valid_set, recorder, cancel), Error);
+  EXPECT_THROW(train(config, train_set, valid_set, default_exporters(), recorder, cancel), Error);
   EXPECT_EQ(recorder.warnings.size(), 3U);
   EXPECT_TRUE(recorder.epochs.empty());
 }
