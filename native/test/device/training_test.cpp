@@ -272,7 +272,7 @@ TEST_F(DeviceTraining, TheWholeTrainerTrainsAndSaysNothing) {
   train_set.unreadable = {3, 40};
   Recorder recorder;
   const std::atomic<bool> cancel{false};
-  const TrainingResult result = train(config, train_set, valid_set, recorder, cancel);
+  const TrainingResult result = train(config, train_set, valid_set, default_exporters(), recorder, cancel);
   EXPECT_EQ(result.epochs, 6);
   EXPECT_TRUE(recorder.warnings.empty()) << recorder.warnings.front();
   EXPECT_LT(recorder.epochs.back().train.loss, recorder.epochs.front().train.loss);
@@ -300,7 +300,7 @@ std::vector<double> train_to(const TemporaryFolder& folder, int64_t epochs,
   Squares valid_set(10, config.model.height, 2);
   Recorder recorder;
   const std::atomic<bool> cancel{false};
-  (void)train(config, train_set, valid_set, recorder, cancel);
+  (void)train(config, train_set, valid_set, default_exporters(), recorder, cancel);
   std::vector<double> losses;
   for (const EpochReport& epoch : recorder.epochs) losses.push_back(epoch.train.loss);
   return losses;
