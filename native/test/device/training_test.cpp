@@ -272,7 +272,8 @@ TEST_F(DeviceTraining, TheWholeTrainerTrainsAndSaysNothing) {
   train_set.unreadable = {3, 40};
   Recorder recorder;
   const std::atomic<bool> cancel{false};
-  const TrainingResult result = train(config, train_set, valid_set, default_exporters(), recorder, cancel);
+  const TrainingResult result =
+      train(config, train_set, valid_set, default_exporters(), recorder, cancel);
   EXPECT_EQ(result.epochs, 6);
   EXPECT_TRUE(recorder.warnings.empty()) << recorder.warnings.front();
   EXPECT_LT(recorder.epochs.back().train.loss, recorder.epochs.front().train.loss);
