@@ -7,7 +7,7 @@
 
 #include "core/layers/activation.h"
 #include "core/layers/make_parameter.h"
-#include "core/layers/penalty.h"
+#include "core/layers/regularizer.h"
 
 namespace flexae {
 

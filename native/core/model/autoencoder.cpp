@@ -11,7 +11,8 @@
 #include "core/cpu/conv_block.h"
 #include "core/cpu/dense_layer.h"
 #include "core/cpu/inference.h"
-#include "core/layers/penalty.h"
+#include "core/layers/constraint.h"
+#include "core/layers/regularizer.h"
 
 namespace flexae {
 

@@ -167,7 +167,7 @@ bool Optimizer::step_by_kernels(const std::vector<Gradient>& gradients,
   const float a = f(scalars[0]);
   const float b = f(scalars[1]);
   const float c = f(scalars[2]);
-  const Kernels& k = kernels();
+  const OptimizerKernels& k = kernels().optimizers;
   std::atomic<bool> finite{true};
   // Shared out by values: pieces differ.
   at::parallel_for(0, values, kPiece, [&](int64_t first, int64_t last) {

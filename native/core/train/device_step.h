@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "core/device/graph.h"
-#include "core/loss/loss.h"
+#include "core/loss/metrics.h"
 #include "core/model/autoencoder.h"
 #include "core/optim/optimizer.h"
 #include "core/train/non_finite.h"

@@ -25,8 +25,8 @@ struct ValueKernels {
 };
 
 /// The inner loops of training on a CPU, a table a family, compiled once for each instruction set.
-/// All arrays are contiguous. The optimizers' are its base: an update takes any set of them.
-struct Kernels : OptimizerKernels {
+/// All arrays are contiguous.
+struct Kernels {
   const char* name;
 
   /// fp32 values in one register.
@@ -39,6 +39,7 @@ struct Kernels : OptimizerKernels {
   PairKernels pairs;
   ImageKernels images;
   LossKernels loss;
+  OptimizerKernels optimizers;
 };
 
 /// The set that computes here: the best one for this processor, or the one that FLEXAE_KERNELS in

@@ -45,16 +45,16 @@ constexpr ValueKernels<T> make_value_kernels() {
 
 constexpr Kernels make_kernels(const char* name) {
   return {
-      make_optimizer_kernels(),
-      name,
-      kLanes,
-      make_value_kernels<float>(),
-      make_value_kernels<Bf16>(),
-      make_winograd_1d_kernels(),
-      make_sum_kernels(),
-      make_pair_kernels(),
-      make_image_kernels(),
-      make_loss_kernels(),
+      .name = name,
+      .lanes = kLanes,
+      .fp32 = make_value_kernels<float>(),
+      .bf16 = make_value_kernels<Bf16>(),
+      .winograd_1d = make_winograd_1d_kernels(),
+      .sums = make_sum_kernels(),
+      .pairs = make_pair_kernels(),
+      .images = make_image_kernels(),
+      .loss = make_loss_kernels(),
+      .optimizers = make_optimizer_kernels(),
   };
 }
 

@@ -268,16 +268,18 @@ TEST_P(KernelsTest, OptimizersFindABadGradientAnywhere) {
     std::vector<float> p(g.size());
     std::vector<float> u(g.size());
     std::vector<float> v(g.size());
+    const OptimizerKernels& optimizers = k().optimizers;
     const auto finds = [&] {
       return std::array<bool, 7>{
-          k().sgd(p.data(), g.data(), n, 0.1F),
-          k().adadelta(p.data(), g.data(), u.data(), v.data(), n, 0.1F, 0.9F, 1e-7F),
-          k().adam(p.data(), g.data(), u.data(), v.data(), n, 0.1F, 0.9F, 0.99F, 1e-7F, 1.0F),
-          k().rmsprop(p.data(), g.data(), v.data(), n, 0.1F, 0.9F, 1e-7F),
-          k().adagrad(p.data(), g.data(), v.data(), n, 0.1F, 1e-7F),
-          k().adamax(p.data(), g.data(), u.data(), v.data(), n, 0.1F, 0.9F, 0.99F, 1e-7F),
-          k().nadam(p.data(), g.data(), u.data(), v.data(), n, 0.1F, 0.1F, 1.0F, 0.9F, 0.99F,
-                    1e-7F)};
+          optimizers.sgd(p.data(), g.data(), n, 0.1F),
+          optimizers.adadelta(p.data(), g.data(), u.data(), v.data(), n, 0.1F, 0.9F, 1e-7F),
+          optimizers.adam(p.data(), g.data(), u.data(), v.data(), n, 0.1F, 0.9F, 0.99F, 1e-7F,
+                          1.0F),
+          optimizers.rmsprop(p.data(), g.data(), v.data(), n, 0.1F, 0.9F, 1e-7F),
+          optimizers.adagrad(p.data(), g.data(), v.data(), n, 0.1F, 1e-7F),
+          optimizers.adamax(p.data(), g.data(), u.data(), v.data(), n, 0.1F, 0.9F, 0.99F, 1e-7F),
+          optimizers.nadam(p.data(), g.data(), u.data(), v.data(), n, 0.1F, 0.1F, 1.0F, 0.9F, 0.99F,
+                           1e-7F)};
     };
     const std::array<bool, 7> all{true, true, true, true, true, true, true};
     EXPECT_EQ(finds(), all) << n;

@@ -7,12 +7,6 @@
 
 namespace flexae {
 
-/// l1·Σ|w| + l2·Σw² as a 0-dimensional fp32 tensor on w's device.
-at::Tensor penalty(const at::Tensor& w, const Regularizer& regularizer);
-
-/// d penalty / dw = l1·sign(w) + 2·l2·w, in w's shape.
-at::Tensor penalty_grad(const at::Tensor& w, const Regularizer& regularizer);
-
 /// Projects a weight in place as keras.constraints does, along Keras's axis 0 (the inputs of a
 /// dense kernel, the whole of a bias).
 void constrain(at::Tensor& w, WeightLayout layout, const Constraint& constraint);

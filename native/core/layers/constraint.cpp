@@ -1,4 +1,4 @@
-#include "core/layers/penalty.h"
+#include "core/layers/constraint.h"
 
 #include <ATen/ATen.h>
 
@@ -9,19 +9,6 @@ namespace {
 constexpr double kKerasEpsilon = 1e-7;
 
 }  // namespace
-
-at::Tensor penalty(const at::Tensor& w, const Regularizer& regularizer) {
-  at::Tensor total = at::zeros({}, w.options().dtype(at::kFloat));
-  if (regularizer.l1 != 0) total += w.abs().sum(at::kFloat) * regularizer.l1;
-  if (regularizer.l2 != 0) total += w.square().sum(at::kFloat) * regularizer.l2;
-  return total;
-}
-
-at::Tensor penalty_grad(const at::Tensor& w, const Regularizer& regularizer) {
-  at::Tensor grad = w * (2.0 * regularizer.l2);
-  if (regularizer.l1 != 0) grad.add_(w.sign(), regularizer.l1);
-  return grad;
-}
 
 void constrain(at::Tensor& w, WeightLayout layout, const Constraint& constraint) {
   using Kind = Constraint::Kind;
