@@ -20,27 +20,28 @@
 import { setupNotice } from "./addon/setup.js";
 import type { Summary } from "./addon/types.js";
 import { readConfigFile } from "./config/file.js";
+import type { CamelCase, Network } from "./config/network.js";
 import type { ParameterName } from "./config/parameters.js";
-import { type Layer, resolveSettings, type Settings } from "./config/resolve.js";
+import { type GivenSettings, resolveSettings } from "./config/resolve.js";
+import type { Settings } from "./config/settings.js";
 import { type CheckOptions, type CheckReport, checkFolder } from "./runs/check.js";
 import { summarize } from "./runs/plan.js";
+import type { ModelManifest } from "./runs/setting.js";
 import { Training, type TrainingOptions, type TrainingResult } from "./runs/training.js";
 
 export { FlexaeError } from "./addon/errors.js";
 export type {
   AddonErrorCode,
   Cache,
-  Constraint,
   Interpolation,
-  ModelOptions,
-  Pooling,
-  Regularizer,
   Scores,
   Stopped,
   Summary,
   SummaryLayer,
 } from "./addon/types.js";
-export type { Settings } from "./config/resolve.js";
+export type { Constraint, Pooling, Regularizer } from "./config/choices.js";
+export type { Network } from "./config/network.js";
+export type { Settings } from "./config/settings.js";
 export { type Batch, type ImageInput, type LoadModelOptions, load, Model } from "./model.js";
 export type { CheckCounts, CheckOptions, CheckReport, OddImage } from "./runs/check.js";
 export {
@@ -49,7 +50,7 @@ export {
   evaluateRun as evaluate,
 } from "./runs/evaluate.js";
 export type { MemoryImages } from "./runs/plan.js";
-export type { ModelConfig } from "./runs/setting.js";
+export type { ModelManifest } from "./runs/setting.js";
 export type { Training, TrainingEvent, TrainingOptions, TrainingResult } from "./runs/training.js";
 export { VERSION as version } from "./version.js";
 
@@ -57,9 +58,11 @@ export { VERSION as version } from "./version.js";
 const notice = setupNotice();
 if (notice !== null) process.emitWarning(notice);
 
-type CamelCase<Name extends string> = Name extends `${infer Head}_${infer Tail}`
-  ? `${Uncapitalize<Head>}${Capitalize<CamelCase<Tail>>}`
-  : Uncapitalize<Name>;
+/** @deprecated Another name of {@link Network}. */
+export type ModelOptions = Network;
+
+/** @deprecated Another name of {@link ModelManifest}. */
+export type ModelConfig = ModelManifest;
 
 /** A setting as it may be given: as text, as on the command line, or as it is resolved to. */
 type Given<Name extends ParameterName> = Settings[Name] | string | null;
@@ -77,7 +80,7 @@ export type TrainingConfig = {
   mlp?: boolean | undefined;
 };
 
-function optionLayer(config: TrainingConfig): Layer {
+function given(config: TrainingConfig): GivenSettings {
   return { values: config as Record<string, unknown>, spell: (name) => name };
 }
 
@@ -90,7 +93,7 @@ function optionLayer(config: TrainingConfig): Layer {
  */
 export function resolveConfig(config: TrainingConfig = {}, configFile?: string): Settings {
   const file = configFile === undefined ? [] : [readConfigFile(configFile)];
-  return resolveSettings([...file, optionLayer(config)]);
+  return resolveSettings([...file, given(config)]);
 }
 
 /**
@@ -115,7 +118,7 @@ export function createTraining(
   config: TrainingConfig = {},
   options: TrainingOptions = {},
 ): Training {
-  return new Training([optionLayer(config)], options);
+  return new Training([given(config)], options);
 }
 
 /**

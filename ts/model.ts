@@ -4,7 +4,7 @@ import { awaitAddon } from "./addon/loader.js";
 import type { Cache, Interpolation, LoadOptions, ModelHandle, Scores } from "./addon/types.js";
 import { MAX_PIXELS } from "./config/parameters.js";
 import { scanImages } from "./runs/plan.js";
-import type { ModelConfig } from "./runs/setting.js";
+import type { ModelManifest } from "./runs/setting.js";
 
 /**
  * Images to run a model on: a path or a list of paths; encoded files (PNG, JPEG, …) as Buffers or
@@ -93,9 +93,9 @@ export class Model {
   }
 
   /** What the model was trained with; null for a file that does not say. */
-  get config(): ModelConfig | null {
+  get config(): ModelManifest | null {
     try {
-      return JSON.parse(this.#handle.configJson) as ModelConfig;
+      return JSON.parse(this.#handle.configJson) as ModelManifest;
     } catch {
       return null;
     }
@@ -132,7 +132,7 @@ export class Model {
    * @throws FlexaeError `FLEXAE_MODEL` for an encoder, `FLEXAE_DATA`, `FLEXAE_DISPOSED`.
    */
   async evaluate(folder: string): Promise<Scores & { bad: number }> {
-    const { source } = await scanImages("valid_dir", folder);
+    const { source } = await scanImages(folder, { name: "folder" });
     return await awaitAddon(() =>
       this.#handle.evaluate(source, this.#load("auto"), this.#batchSize),
     );

@@ -25,6 +25,11 @@ describe("--help", () => {
     const summary = await flexae(["summary", "-h"]);
     expect(summary.stdout).toContain("--filters");
     expect(summary.stdout).not.toContain("--train-dir");
+    const bench = await flexae(["bench", "--help"]);
+    expect(bench.stdout).toContain("--steps <n>");
+    expect(bench.stdout).toContain("--threads");
+    expect(bench.stdout).toContain("--vertical-flip");
+    expect(bench.stdout).not.toMatch(/--(checkpoint|keep|on-nan|train-|save-|patience|period)/);
     const doctor = await flexae(["doctor", "--help"]);
     expect(doctor.code).toBe(0);
     expect(doctor.stdout).toContain("--json");
@@ -68,7 +73,7 @@ describe("wrong usage", () => {
     ],
     [["run", "--filters=[32,0]"], /for --filters but received "\[32,0\]"/],
     [["run", "--batch-size=-1"], /for --batch-size but received "-1"/],
-    [["run", "--imageShape=28"], /two integers of at least 8/],
+    [["run", "--imageShape=28"], /two integers from 8 to 65536 \(height, width\)/],
     [["run", "--activation=rleu"], /did you mean relu\?/],
     [["run", "--optimizer=adan"], /did you mean adam\?/],
     [["run", "--kernel-initializer=glorot"], /did you mean glorot_uniform\?/],

@@ -25,7 +25,7 @@ import {
   POOLINGS,
 } from "../../ts/config/parameters.ts";
 import {
-  type Layer,
+  type GivenSettings,
   plainSettings,
   resolveSettings,
   type Settings,
@@ -43,7 +43,7 @@ const folder = mkdtempSync(join(tmpdir(), "flexae-properties-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const configFile = join(folder, "config.yaml");
 
-function layer(values: Record<string, unknown>): Layer {
+function asGiven(values: Record<string, unknown>): GivenSettings {
   return { values, spell: (name) => name };
 }
 
@@ -55,15 +55,19 @@ function fromText(text: string | Uint8Array): Settings {
 function fromArguments(argv: readonly string[]): { settings: Settings; rest: string[] } {
   const { flags, rest } = splitArguments(argv);
   const values = Object.fromEntries([...flags].map(([name, { value }]) => [name, value]));
-  return { settings: resolveSettings([layer(values)]), rest };
+  return { settings: resolveSettings([asGiven(values)]), rest };
 }
 
 // --- valid settings ---------------------------------------------------------------------------------------------
 
 const LARGEST = 2 ** 31 - 1;
-const count = fc.oneof(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max: LARGEST }));
-const counts = fc.array(count, { minLength: 1, maxLength: 6 });
-const side = fc.integer({ min: 8, max: LARGEST });
+const upTo = (max: number) =>
+  fc.oneof(fc.integer({ min: 1, max: 64 }), fc.integer({ min: 1, max }));
+const count = upTo(LARGEST);
+const list = (max: number) => fc.array(upTo(max), { minLength: 1, maxLength: 6 });
+const widths = list(2 ** 20);
+const windows = list(255);
+const side = fc.integer({ min: 8, max: 65536 });
 const share = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 const positive = fc.double({ min: 0, minExcluded: true, max: 1e300, noNaN: true });
 const factor = fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1e300, noNaN: true }));
@@ -122,14 +126,14 @@ const path = fc
 const VALID: { [Name in ParameterName]: fc.Arbitrary<unknown> } = {
   imageShape: fc.tuple(side, side),
   channels: fc.constantFrom(1, 3),
-  filters: counts,
+  filters: widths,
   pooling: fc.array(name(POOLINGS), { minLength: 1, maxLength: 6 }),
-  kernel_size: counts,
-  strides: counts,
+  kernel_size: windows,
+  strides: windows,
   activation: name(ACTIVATIONS),
   last_activation: name(ACTIVATIONS),
   dropRate: share,
-  dims: counts,
+  dims: widths,
   AutoencoderMLP_switch: fc.boolean(),
   use_bias: fc.boolean(),
   kernel_initializer: name(INITIALIZERS),
@@ -183,7 +187,7 @@ describe("valid settings", () => {
   it("come through unchanged", () => {
     fc.assert(
       fc.property(someValues, (values) => {
-        const settings = resolveSettings([layer(values)]);
+        const settings = resolveSettings([asGiven(values)]);
         const layers = settings.filters.length;
         for (const [name, value] of Object.entries(values)) {
           if (["pooling", "kernel_size", "strides"].includes(name)) {
@@ -201,10 +205,10 @@ describe("valid settings", () => {
   it("are what their plain form resolves to, and so on for ever", () => {
     fc.assert(
       fc.property(someValues, (values) => {
-        const settings = resolveSettings([layer(values)]);
+        const settings = resolveSettings([asGiven(values)]);
         const plain = plainSettings(settings);
-        expect(resolveSettings([layer(plain)])).toEqual(settings);
-        expect(plainSettings(resolveSettings([layer(plain)]))).toEqual(plain);
+        expect(resolveSettings([asGiven(plain)])).toEqual(settings);
+        expect(plainSettings(resolveSettings([asGiven(plain)]))).toEqual(plain);
       }),
       runs(100),
     );
@@ -213,7 +217,7 @@ describe("valid settings", () => {
   it("survive a YAML file, a JSON file and a run's record", () => {
     fc.assert(
       fc.property(someValues, (values) => {
-        const settings = resolveSettings([layer(values)]);
+        const settings = resolveSettings([asGiven(values)]);
         const plain = plainSettings(settings);
         // As setting.yaml is written.
         const options = { flowCollectionPadding: false, lineWidth: 0 };
@@ -303,7 +307,7 @@ describe("flags", () => {
         const { settings, rest } = fromArguments(parts.flat());
         // Of a parameter given more than once, the last counts.
         const values = Object.fromEntries(given.map(({ name, value }) => [name, value]));
-        expect(settings).toEqual(resolveSettings([layer(values)]));
+        expect(settings).toEqual(resolveSettings([asGiven(values)]));
         expect(rest).toEqual(["run"]);
       }),
       runs(1000),
@@ -313,8 +317,8 @@ describe("flags", () => {
   it("win over the config file, name by name", () => {
     fc.assert(
       fc.property(someValues, someValues, (low, high) => {
-        const merged = resolveSettings([layer({ ...low, ...high })]);
-        expect(resolveSettings([layer(low), layer(high)])).toEqual(merged);
+        const merged = resolveSettings([asGiven({ ...low, ...high })]);
+        expect(resolveSettings([asGiven(low), asGiven(high)])).toEqual(merged);
       }),
     );
   });
@@ -427,7 +431,7 @@ const anyText = fc.oneof(
 const damagedText = fc
   .tuple(someValues, fc.array(fc.tuple(fc.nat(), fc.nat(20), anyText), { maxLength: 4 }))
   .map(([values, edits]) => {
-    let text = stringify(plainSettings(resolveSettings([layer(values)])));
+    let text = stringify(plainSettings(resolveSettings([asGiven(values)])));
     for (const [at, length, piece] of edits) {
       const from = at % (text.length + 1);
       text = text.slice(0, from) + piece + text.slice(from + length);
@@ -443,10 +447,10 @@ describe("whatever is given", () => {
   it("as values: they resolve or are refused", () => {
     fc.assert(
       fc.property(fc.dictionary(anyNames, anyValues, { noNullPrototype: false }), (values) => {
-        const settings = orRefuse(() => resolveSettings([layer(values)]));
+        const settings = orRefuse(() => resolveSettings([asGiven(values)]));
         // What is taken is sound: it comes back the same.
         if (settings !== undefined) {
-          expect(resolveSettings([layer(plainSettings(settings))])).toEqual(settings);
+          expect(resolveSettings([asGiven(plainSettings(settings))])).toEqual(settings);
         }
       }),
       runs(2000),
@@ -458,7 +462,7 @@ describe("whatever is given", () => {
       fc.property(fc.oneof(anyText, damagedText), (text) => {
         const settings = orRefuse(() => fromText(text));
         if (settings !== undefined) {
-          expect(resolveSettings([layer(plainSettings(settings))])).toEqual(settings);
+          expect(resolveSettings([asGiven(plainSettings(settings))])).toEqual(settings);
         }
       }),
       runs(1000),

@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { load, type Model, train } from "flexible-autoencoder";
+import { load, type Model, type ModelManifest, train } from "flexible-autoencoder";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { loadAddon } from "../../ts/addon/loader.ts";
+import { jsonKeys } from "../../ts/config/network.ts";
+import { PARAMETERS } from "../../ts/config/parameters.ts";
 import { root, start, temporaryFolder } from "../support/cli.ts";
 
 describe("load", () => {
@@ -51,6 +53,41 @@ describe("load", () => {
     expect(model.device).toBe("cpu");
     expect(encoder.config?.model).toMatchObject({ height: 28, filters: [8, 16], dims: [16] });
     expect(model.config?.settings).toMatchObject({ optimizer: "adam", train_epochs: 8 });
+  });
+
+  it("holds each setting once", () => {
+    const { format, name, model: network, settings } = model.config as ModelManifest;
+    expect(format).toBe(2);
+    expect(name).toBe("AE");
+    const described = PARAMETERS.filter(({ part }) => part === "network");
+    expect(Object.keys(network)).toEqual(described.flatMap(jsonKeys));
+    const carried = PARAMETERS.filter(({ part, local }) => part !== "network" && !local);
+    expect(Object.keys(settings)).toEqual(carried.map(({ name }) => name));
+    expect(settings).not.toHaveProperty("filters");
+    expect(settings).not.toHaveProperty("save_prefix");
+  });
+
+  it("takes what version 0.1.0 wrote, which held the network's settings twice", async () => {
+    const earlier = await load(join(root, "native/fuzz/seeds/model/autoencoder"));
+    try {
+      const { format, model: network, settings } = earlier.config as ModelManifest;
+      expect(format).toBe(1);
+      expect(settings.filters).toEqual(network.filters);
+      const size = network.channels * network.height * network.width;
+      const { shape } = await earlier.encode(new Float32Array(size).fill(0.5));
+      expect(shape).toEqual([1, ...earlier.embeddingShape]);
+    } finally {
+      earlier.dispose();
+    }
+  });
+
+  it("names the folder it cannot evaluate as its argument", async () => {
+    const error = await model.evaluate("/nowhere").catch((error: Error) => error);
+    expect(error).toMatchObject({
+      code: "FLEXAE_DATA",
+      message:
+        "folder /nowhere cannot be used: no such file or folder; put images there or name another folder",
+    });
   });
 
   it("encodes paths, encoded images and floats alike", async () => {

@@ -29,54 +29,6 @@ export interface AddonError extends Error {
   code: AddonErrorCode;
 }
 
-/** Keras's regularizer as two factors: `l1·Σ|w| + l2·Σw²`. */
-export interface Regularizer {
-  l1: number;
-  l2: number;
-}
-
-/** Keras's constraint with its arguments resolved. The axis is Keras's default, 0. */
-export type Constraint =
-  | { name: "none" }
-  | { name: "non_neg" }
-  | { name: "unit_norm" }
-  | { name: "max_norm"; maxValue: number }
-  | { name: "min_max_norm"; minValue: number; maxValue: number; rate: number };
-
-export type Pooling = "avg" | "max" | "no";
-
-/** The network, fully resolved: every list of the convolutions has the length of `filters`. */
-export interface ModelOptions {
-  height: number;
-  width: number;
-  /** 1 (grayscale) or 3 (RGB). */
-  channels: number;
-  filters: number[];
-  pooling: Pooling[];
-  kernelSize: number[];
-  strides: number[];
-  /** A Keras name: linear, relu, elu, selu, gelu, tanh, sigmoid, hard_sigmoid, softplus, softsign, exponential, silu, leaky_relu. */
-  activation: string;
-  lastActivation: string;
-  dropRate: number;
-  dims: number[];
-  mlp: boolean;
-  useBias: boolean;
-  /** Keras names: zeros, ones, random_uniform, random_normal, truncated_normal, glorot_uniform, glorot_normal, he_uniform, he_normal, lecun_uniform, lecun_normal, orthogonal, identity. */
-  kernelInitializer: string;
-  biasInitializer: string;
-  kernelRegularizer: Regularizer;
-  biasRegularizer: Regularizer;
-  activityRegularizer: Regularizer;
-  kernelConstraint: Constraint;
-  biasConstraint: Constraint;
-  cnnKernelInitializer: string;
-  cnnBiasInitializer: string;
-  cnnKernelRegularizer: Regularizer;
-  batchNormMomentum: number;
-  batchNormEpsilon: number;
-}
-
 /** One row of a model summary. */
 export interface SummaryLayer {
   /** As in the exported model, e.g. `encoder.conv_0`. */
@@ -152,40 +104,19 @@ export interface Examination {
   deviations: Float32Array;
 }
 
-export interface TrainOptions {
-  model: ModelOptions;
+/** What `train` is asked for. */
+export interface TrainRequest {
+  /** Stored in ae.pt and en.pt as the extra file `config.json`; its `model` is the network. */
+  configJson: string;
+  /** How to train it: the JSON object of `toTrainingJson`. */
+  training: string;
   train: ImageSource;
   valid: ImageSource;
   load: LoadOptions;
-  epochs: number;
-  batchSize: number;
-  optimizer: string;
-  learningRate: number;
-  patience: number;
-  period: number;
-  /** `last.ckpt` every so many epochs, and whenever the validation loss is the best so far; 0 never. */
-  checkpointEpochs: number;
-  /** And within an epoch whenever so many minutes have gone by; 0 not within an epoch. */
-  checkpointMinutes: number;
-  /** How many `ep….ckpt` files stay; 0 all. */
-  keep: number;
-  /** What numbers that are not finite do: `stop`, or `skip`: back to the last good point at half the learning rate, at most three times. */
-  onNan: "stop" | "skip";
-  seed: number;
-  /** auto, cpu, cuda or cuda:N. */
-  device: string;
-  /** auto, fp32 or bf16 (products in bf16; weights, statistics and loss in fp32). */
-  precision: string;
-  /** Compute threads; 0 chooses by cores. */
-  threads: number;
-  horizontalFlip: boolean;
-  verticalFlip: boolean;
   /** Share of images in [0, 1] that may be unreadable before training stops with FLEXAE_DATA. */
   maxBadShare: number;
   /** An existing folder, or "" to write nothing. `ae.pt`, `en.pt` and the checkpoints go there. */
   runDir: string;
-  /** Stored in ae.pt and en.pt as the extra file `config.json`. */
-  configJson: string;
   /** Stored in checkpoints, for whoever resumes. */
   settingsJson: string;
   /** A checkpoint to go on from, of the same network and optimizer; "" starts anew. Rejects with FLEXAE_MODEL if it is not. */
@@ -329,20 +260,11 @@ export interface ModelHandle {
 }
 
 /** Which training to time. */
-export interface BenchmarkOptions {
-  model: ModelOptions;
-  optimizer: string;
-  learningRate: number;
-  batchSize: number;
-  seed: number;
-  /** auto, cpu, cuda or cuda:N. */
-  device: string;
-  /** auto, fp32 or bf16. */
-  precision: string;
-  /** Compute threads; 0 chooses by cores. */
-  threads: number;
-  horizontalFlip: boolean;
-  verticalFlip: boolean;
+export interface BenchmarkRequest {
+  /** The network as JSON. */
+  network: string;
+  /** As in {@link TrainRequest}. */
+  training: string;
   /** N×C×H×W bytes to train on, at least a batch; synthetic images unless given. */
   images?: Uint8Array;
 }
@@ -403,8 +325,8 @@ export interface HardwareInfo {
 export interface Addon {
   versions(): AddonVersions;
   hardware(): HardwareInfo;
-  /** Layers, parameters and costs of a model, without making it. Throws FLEXAE_CONFIG naming the layer that does not fit. */
-  summarize(model: ModelOptions, batchSize: number, optimizer: string): Summary;
+  /** Layers, parameters and costs of a network, given as JSON, without making it. Throws FLEXAE_CONFIG naming the layer that does not fit. */
+  summarize(network: string, batchSize: number, optimizer: string): Summary;
   /**
    * Image files below `dir`: of its sub-folders (one a class, any depth), or its own when it has none with images.
    * Chosen by extension; hidden files are passed over. Rejects with FLEXAE_DATA if `dir` is no readable folder.
@@ -422,8 +344,8 @@ export interface Addon {
     shape: { channels: number },
     load: LoadOptions,
   ): Promise<Examination>;
-  /** Checks the options (throws FLEXAE_CONFIG), then trains on a thread of its own. */
-  train(options: TrainOptions, onEvent: (event: TrainEvent) => void): TrainingHandle;
+  /** Checks the request (throws FLEXAE_CONFIG), then trains on a thread of its own. */
+  train(request: TrainRequest, onEvent: (event: TrainEvent) => void): TrainingHandle;
   /** Reads and verifies a checkpoint. Rejects with FLEXAE_MODEL naming what is wrong with it, FLEXAE_IO. */
   readCheckpoint(path: string): Promise<CheckpointInfo>;
   /** Throws FLEXAE_CONFIG if another process, or another call, holds the folder. */
@@ -438,5 +360,5 @@ export interface Addon {
     options: { trust: boolean; precision: string },
   ): Promise<ModelHandle>;
   /** Makes a model and its images and times nothing yet. Throws or rejects with FLEXAE_CONFIG. */
-  benchmark(options: BenchmarkOptions): Promise<BenchmarkHandle>;
+  benchmark(request: BenchmarkRequest): Promise<BenchmarkHandle>;
 }

@@ -1,14 +1,15 @@
 /** Takes the parameters out of a command line, in any spelling and place, before commander reads it. */
 import { configError } from "../addon/errors.js";
 import { kebabCase, nearestName, showName } from "../config/names.js";
-import { findParameter, type Kind, type Parameter, parameterNames } from "../config/parameters.js";
-
-/** A parameter as it was given. */
-export interface Flag {
-  /** With its dashes, as the user wrote it. */
-  spelled: string;
-  value: string;
-}
+import {
+  expectedText,
+  findParameter,
+  type Kind,
+  type Parameter,
+  parameterNames,
+} from "../config/parameters.js";
+import { COMMANDS } from "./commands.js";
+import type { Flag } from "./invocation.js";
 
 export interface Arguments {
   /** By the name the user wrote, without dashes; a repeated flag's last value. */
@@ -17,21 +18,25 @@ export interface Arguments {
   rest: string[];
 }
 
-/** Options that are no parameters; commander reads them. */
-export const OWN_OPTIONS = [
-  "config",
-  "json",
-  "debug",
-  "help",
-  "version",
-  "steps",
-  "resume",
-  "trust",
-  "all",
-] as const;
+/** Options that are no parameters, the program's and the commands' own; commander reads them. */
+const OWN_OPTIONS: readonly string[] = [
+  "-c, --config <file>",
+  "--json",
+  "--debug",
+  "--help",
+  "--version",
+  ...COMMANDS.flatMap(({ options = [] }) => options.map(([flags]) => flags)),
+];
+
+/** The name in `--steps <n>`. */
+function optionName(flags: string): string {
+  return /--([\w-]+)/.exec(flags)?.[1] as string;
+}
+
+const OWN_NAMES = OWN_OPTIONS.map(optionName);
 
 /** Those that take a value. */
-const VALUED_OPTIONS: readonly string[] = ["config", "steps", "resume"];
+const VALUED_NAMES = OWN_OPTIONS.filter((flags) => flags.includes("<")).map(optionName);
 
 /** The kinds whose values a shell may take apart at spaces. */
 const LISTS: readonly Kind[] = ["numbers", "names"];
@@ -40,7 +45,7 @@ const BOOLEAN = /^(true|false|yes|no|on|off|0|1)$/i;
 
 function unknown(spelled: string): Error {
   const name = spelled.replace(/^--(no-)?/, "");
-  const nearest = nearestName(name, [...parameterNames(), ...OWN_OPTIONS]);
+  const nearest = nearestName(name, [...parameterNames(), ...OWN_NAMES]);
   const shown = showName(spelled);
   if (nearest === undefined) return configError(`Unknown parameter ${shown}: --help lists all`);
   // Suggested in the spelling the user writes in.
@@ -90,9 +95,9 @@ export function splitArguments(argv: readonly string[]): Arguments {
     const spelled = equals < 0 ? argument : argument.slice(0, equals);
     let value = equals < 0 ? undefined : argument.slice(equals + 1);
     const name = spelled.slice(2);
-    if ((OWN_OPTIONS as readonly string[]).includes(name)) {
+    if (OWN_NAMES.includes(name)) {
       rest.push(argument);
-      if (VALUED_OPTIONS.includes(name) && value === undefined) rest.push(...queue.splice(0, 1));
+      if (VALUED_NAMES.includes(name) && value === undefined) rest.push(...queue.splice(0, 1));
       continue;
     }
     const parameter = findParameter(name);
@@ -108,7 +113,7 @@ export function splitArguments(argv: readonly string[]): Arguments {
         value = next !== undefined && BOOLEAN.test(next) ? (queue.shift() as string) : "true";
       } else if (next === undefined || next.startsWith("--")) {
         throw configError(
-          `Expected ${parameter.expected} for ${showName(spelled)} but received nothing`,
+          `Expected ${expectedText(parameter)} for ${showName(spelled)} but received nothing`,
         );
       } else {
         value = queue.shift() as string;

@@ -1,4 +1,9 @@
-import type { Flag } from "./argv.js";
+/** A parameter as it was given. */
+export interface Flag {
+  /** With its dashes, as the user wrote it. */
+  spelled: string;
+  value: string;
+}
 
 /** What a command is given. */
 export interface Invocation {
@@ -7,4 +12,8 @@ export interface Invocation {
   config: string | undefined;
   json: boolean;
   debug: boolean;
+  /** Of a command that takes one; "" otherwise. */
+  argument: string;
+  /** The command's own options: text where they take a value, else true; undefined if not given. */
+  options: Readonly<Record<string, string | boolean | undefined>>;
 }

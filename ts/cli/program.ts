@@ -1,66 +1,30 @@
-/** The command line: commands, options and help. The commands themselves are loaded when called. */
+/** The command line: options and help. The commands describe themselves (`command.ts`). */
 import { Command, CommanderError, type Help, Option } from "commander";
 import { configError } from "../addon/errors.js";
 import { showName } from "../config/names.js";
+import { placeholder } from "../config/parameter.js";
 import {
   defaultText,
   findParameter,
   flagName,
   GROUPS,
-  type Group,
   PARAMETERS,
   type Parameter,
 } from "../config/parameters.js";
 import { VERSION } from "../version.js";
 import { type Arguments, splitArguments } from "./argv.js";
+import { type CommandDescription, concerns } from "./command.js";
+import { COMMANDS } from "./commands.js";
 import type { Invocation } from "./invocation.js";
 
-type ShownParameters = (parameter: Parameter) => boolean;
-
-const EVALUATE = [
-  "train_dir",
-  "valid_dir",
-  "batch_size",
-  "interpolation",
-  "workers",
-  "cache",
-  "max_pixels",
-  "device",
-  "seed",
-];
-
-const CHECK = ["imageShape", "channels", "workers", "max_bad", "max_pixels"];
-
-/** Which parameters mean something to which command; `summary` and `bench` take a `run` line as it stands. */
-const TAKES: Record<string, ShownParameters> = {
-  run: () => true,
-  summary: () => true,
-  bench: () => true,
-  evaluate: (parameter) => EVALUATE.includes(parameter.name),
-  check: (parameter) => CHECK.includes(parameter.name),
-  doctor: () => false,
-};
-
-/** Commands that take a config file: its parameters that mean nothing to one are left alone. */
-const TAKES_CONFIG = ["run", "summary", "bench", "check"];
-
-const SHOWS: Record<string, ShownParameters> = {
-  ...TAKES,
-  summary: ({ group, name }) => group === "model" || ["batch_size", "optimizer"].includes(name),
-  bench: ({ group, name }) =>
-    ["model", "training"].includes(group)
-      ? !["train_epochs", "patience", "period"].includes(name)
-      : name.endsWith("_flip"),
-};
-
 function parameterOption(parameter: Parameter): Option {
-  const flags = `--${flagName(parameter)} <${parameter.placeholder}>`;
-  const heading = `${GROUPS[parameter.group as Group]}:`;
+  const flags = `--${flagName(parameter)} <${placeholder(parameter)}>`;
+  const heading = `${GROUPS[parameter.group]}:`;
   return new Option(flags, `${parameter.help} (${defaultText(parameter)})`).helpGroup(heading);
 }
 
 /** Shows the parameters in a command's help; they were read before commander's turn. */
-function helpWith(shown: ShownParameters): Partial<Help> {
+function helpWith(shown: (parameter: Parameter) => boolean): Partial<Help> {
   return {
     helpWidth: Math.max(process.stdout.columns ?? 100, 80),
     visibleOptions(command: Command): Option[] {
@@ -97,6 +61,22 @@ function usageError(error: CommanderError): Error {
   return configError(`${message[0]?.toUpperCase()}${message.slice(1)}; see flexae --help`, error);
 }
 
+/** Refuses flags that mean nothing to a command. */
+function requireTaken(
+  description: CommandDescription,
+  flags: Invocation["flags"],
+  config: string | undefined,
+): void {
+  const { name, takesConfig, takesRunLine } = description;
+  for (const [parameter, { spelled }] of flags) {
+    if (takesRunLine || concerns(findParameter(parameter) as Parameter, description)) continue;
+    throw configError(`${spelled} means nothing to flexae ${name}: leave it out`);
+  }
+  if (config !== undefined && !takesConfig) {
+    throw configError(`--config means nothing to flexae ${name}: leave it out`);
+  }
+}
+
 /**
  * Reads a command line and does what it says.
  *
@@ -119,82 +99,29 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .exitOverride()
     .configureOutput({ writeErr: () => {} });
 
-  const command = (
-    name: "run" | "summary" | "bench" | "evaluate" | "check" | "doctor",
-    description: string,
-    action: (invocation: Invocation, argument: string) => Promise<number>,
-    argument?: [string, string],
-  ): Command => {
-    const made = program
+  const add = (description: CommandDescription): void => {
+    const { name, alias, argument, options = [] } = description;
+    const command = program
       .command(name)
-      .description(description)
-      .configureHelp(helpWith(SHOWS[name] as ShownParameters));
-    if (argument !== undefined) made.argument(...argument);
-    made.action(async (first: unknown) => {
-      const options = program.opts<{ config?: string; json?: boolean; debug?: boolean }>();
-      const takes = TAKES[name] as ShownParameters;
-      for (const [parameter, { spelled }] of flags) {
-        if (takes(findParameter(parameter) as Parameter)) continue;
-        throw configError(`${spelled} means nothing to flexae ${name}: leave it out`);
-      }
-      if (options.config !== undefined && !TAKES_CONFIG.includes(name)) {
-        throw configError(`--config means nothing to flexae ${name}: leave it out`);
-      }
-      exitCode = await action(
-        {
-          flags,
-          config: options.config,
-          json: options.json ?? false,
-          debug: options.debug ?? false,
-        },
-        typeof first === "string" ? first : "",
-      );
+      .description(description.description)
+      .configureHelp(helpWith((parameter) => concerns(parameter, description)));
+    if (alias !== undefined) command.alias(alias);
+    if (argument !== undefined) command.argument(...argument);
+    for (const option of options) command.option(...option);
+    command.action(async (first: unknown) => {
+      const given = program.opts<{ config?: string; json?: boolean; debug?: boolean }>();
+      requireTaken(description, flags, given.config);
+      exitCode = await description.run({
+        flags,
+        config: given.config,
+        json: given.json ?? false,
+        debug: given.debug ?? false,
+        argument: typeof first === "string" ? first : "",
+        options: command.opts(),
+      });
     });
-    return made;
   };
-
-  const run: Command = command("run", "train a model", async (invocation) =>
-    (await import("./commands/run.js")).run(invocation, run.opts<{ resume?: string }>()),
-  )
-    .alias("train")
-    .option(
-      "--resume <run>",
-      "go on with a run where it ended: its folder, or `last` for the newest in logs/",
-    );
-  command("summary", "show the layers and costs of a model", async (invocation) =>
-    (await import("./commands/summary.js")).summary(invocation),
-  );
-  const bench: Command = command(
-    "bench",
-    "time the training of a model on this machine",
-    async (invocation) =>
-      (await import("./commands/bench.js")).bench(invocation, bench.opts<{ steps?: string }>()),
-  ).option("--steps <n>", "training steps to time (as many as take about 15 seconds)");
-  const evaluate: Command = command(
-    "evaluate",
-    "score a finished run again and rewrite its pictures",
-    async (invocation, name) =>
-      (await import("./commands/evaluate.js")).evaluate(
-        invocation,
-        name,
-        evaluate.opts<{ trust?: boolean }>(),
-      ),
-    ["<run>", "a run folder, or `last` for the newest in logs/"],
-  ).option("--trust", "take an ae.pt that this program did not write, and run what is in it");
-  const check: Command = command(
-    "check",
-    "look for bad, duplicate, odd-sized and nearly blank images in a folder",
-    async (invocation, folder) =>
-      (await import("./commands/check.js")).check(
-        invocation,
-        folder,
-        check.opts<{ all?: boolean }>(),
-      ),
-    ["<dir>", "a folder of images: one folder a class, or a flat folder"],
-  ).option("--all", "name every image found, not only the first of each kind");
-  command("doctor", "check this installation", async (invocation) =>
-    (await import("./commands/doctor.js")).doctor(invocation),
-  );
+  for (const description of COMMANDS) add(description);
 
   try {
     await program.parseAsync(rest, { from: "user" });
@@ -202,9 +129,9 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
     if (error.code === "commander.help") {
-      throw configError(
-        "No command was given: run, summary, bench, evaluate, check or doctor; see flexae --help",
-      );
+      const names = COMMANDS.map(({ name }) => name);
+      const last = names.pop();
+      throw configError(`No command was given: ${names.join(", ")} or ${last}; see flexae --help`);
     }
     throw usageError(error);
   }

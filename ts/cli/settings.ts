@@ -1,12 +1,13 @@
-import { readConfigFile } from "../config/file.js";
-import { type Layer, resolveSettings, type Settings } from "../config/resolve.js";
+import type { GivenSettings, Settings } from "../config/resolve.js";
 import type { Invocation } from "./invocation.js";
 
-/** What a command line and its config file set; the later layers win. */
-export function layersOf(invocation: Invocation): Layer[] {
+/** What a command line and its config file set; the later wins. */
+export async function givenSettings(invocation: Invocation): Promise<GivenSettings[]> {
+  // Reading YAML and checking values takes libraries that `--help` does without.
+  const { readConfigFile } = await import("../config/file.js");
   const file = invocation.config === undefined ? [] : [readConfigFile(invocation.config)];
   const values = [...invocation.flags].map(([name, { value }]) => [name, value] as const);
-  const flags: Layer = {
+  const flags: GivenSettings = {
     values: Object.fromEntries(values),
     spell: (name) => invocation.flags.get(name)?.spelled ?? `--${name}`,
   };
@@ -14,6 +15,7 @@ export function layersOf(invocation: Invocation): Layer[] {
 }
 
 /** The settings of a command line and its config file. */
-export function settingsOf(invocation: Invocation): Settings {
-  return resolveSettings(layersOf(invocation));
+export async function invokedSettings(invocation: Invocation): Promise<Settings> {
+  const { resolveSettings } = await import("../config/resolve.js");
+  return resolveSettings(await givenSettings(invocation));
 }

@@ -1,7 +1,8 @@
 import { configError } from "../addon/errors.js";
 import { shownPath } from "../files/paths.js";
 import { nameKey } from "./names.js";
-import type { Layer } from "./resolve.js";
+import { PARAMETERS } from "./parameters.js";
+import type { GivenSettings } from "./resolve.js";
 import { isMapping } from "./values.js";
 import { readYamlFile } from "./yaml.js";
 
@@ -11,7 +12,7 @@ import { readYamlFile } from "./yaml.js";
  *
  * @throws FlexaeError `FLEXAE_CONFIG` if it cannot be read, or is no mapping.
  */
-export function readConfigFile(path: string): Layer {
+export function readConfigFile(path: string): GivenSettings {
   const shown = shownPath(path);
   // An empty file asks for nothing.
   let values = readYamlFile(path, "The config file") ?? {};
@@ -23,7 +24,9 @@ export function readConfigFile(path: string): Layer {
   const section = values.config;
   if (isMapping(section)) {
     // A new run does not go where the old one is, nor over it.
-    const own = ["save_dir", "overwrite"].map(nameKey);
+    const own = PARAMETERS.filter(({ resume }) => resume === "none").map(({ name }) =>
+      nameKey(name),
+    );
     values = Object.fromEntries(
       Object.entries(section).filter(([key]) => !own.includes(nameKey(key))),
     );

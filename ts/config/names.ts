@@ -20,6 +20,11 @@ export function kebabCase(name: string): string {
     .toLowerCase();
 }
 
+/** `kernel_size` → `kernelSize`. */
+export function camelCase(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
 /** `GlorotUniform` → `glorot_uniform`, `leaky-relu` → `leaky_relu`. */
 export function snakeCase(name: string): string {
   return kebabCase(name).replace(/-/g, "_");

@@ -1,560 +1,541 @@
 /**
- * The one table of parameters. Flags, `--help`, config-file keys, library options and the README's
- * table all come from it. It imports nothing heavy, so `flexae --help` stays fast.
+ * The one table of parameters. Flags, `--help`, config-file keys, library options and types, what a
+ * run that goes on may change, the README's table and what C++ reads (`native/core/spec/settings.h`)
+ * all come from it; `npm run tables` writes the last two. It imports nothing heavy, so
+ * `flexae --help` stays fast.
  */
+import {
+  ACTIVATIONS,
+  CACHES,
+  INITIALIZERS,
+  INTERPOLATIONS,
+  LARGEST_COUNT,
+  MAX_PIXELS,
+  OPTIMIZERS,
+  POOLINGS,
+} from "./choices.js";
 import { kebabCase, nameKey } from "./names.js";
+import type { Parameter } from "./parameter.js";
 
-export const GROUPS = {
-  model: "Model",
-  training: "Training",
-  data: "Data",
-  output: "Output",
+export * from "./choices.js";
+export { defaultText, expectedText, GROUPS, type Group, type Kind } from "./parameter.js";
+export type { Parameter };
+
+/** Counts of a layer's maps or units, and how many layers there may be. */
+const LARGEST_WIDTH = 2 ** 20;
+const MOST_LAYERS = 64;
+/** Of a convolution's window, and of its steps. */
+const LARGEST_WINDOW = 255;
+
+/** What a network is. Every command that makes one takes it. */
+const network = {
+  group: "model",
+  part: "network",
+  commands: ["run", "summary", "bench"],
+  resume: "fixed",
 } as const;
 
-export type Group = keyof typeof GROUPS;
+/** How a network is trained, to the bit. */
+const training = { group: "training", part: "training", resume: "fixed" } as const;
 
-/** How a value is written as text; see `values.ts`. */
-export type Kind =
-  | "number"
-  | "share"
-  | "boolean"
-  | "text"
-  | "path"
-  | "name"
-  | "numbers"
-  | "names"
-  | "regularizer"
-  | "constraint";
+/** Which images are seen, and how. */
+const data = { group: "data", commands: ["run"] } as const;
 
-export interface Parameter {
-  /** The name it has had since the Keras program, also its key in `setting.yaml`. */
-  readonly name: string;
-  readonly group: Group;
-  readonly kind: Kind;
-  readonly default: unknown;
-  /** The word standing for the value in `--help`. */
-  readonly placeholder: string;
-  /** Completes "Expected …" in an error. */
-  readonly expected: string;
-  readonly help: string;
-  /** Shown in place of the default where that is computed. */
-  readonly defaultText?: string;
-  /** Another name, besides the spellings of `name`. */
-  readonly alias?: string;
-  /** The values allowed, for a parameter of kind `name` or `names`. */
-  readonly choices?: readonly string[];
-  /** Other names of those values. */
-  readonly synonyms?: Readonly<Record<string, string>>;
-}
+const output = { group: "output", commands: ["run"] } as const;
 
-export const ACTIVATIONS = [
-  "linear",
-  "relu",
-  "elu",
-  "selu",
-  "gelu",
-  "tanh",
-  "sigmoid",
-  "hard_sigmoid",
-  "softplus",
-  "softsign",
-  "exponential",
-  "silu",
-  "leaky_relu",
-] as const;
-
-export const INITIALIZERS = [
-  "zeros",
-  "ones",
-  "random_uniform",
-  "random_normal",
-  "truncated_normal",
-  "glorot_uniform",
-  "glorot_normal",
-  "he_uniform",
-  "he_normal",
-  "lecun_uniform",
-  "lecun_normal",
-  "orthogonal",
-  "identity",
-] as const;
-
-export const OPTIMIZERS = [
-  "sgd",
-  "rmsprop",
-  "adagrad",
-  "adadelta",
-  "adam",
-  "adamw",
-  "adamax",
-  "nadam",
-] as const;
-
-export const POOLINGS = ["avg", "max", "no"] as const;
-export const INTERPOLATIONS = ["area", "bilinear", "nearest"] as const;
-
-export const CACHES = ["auto", "ram", "disk", "none"] as const;
-
-/** 268 million: 16384×16384, or 800 MB while an RGB image is decoded. */
-export const MAX_PIXELS = 2 ** 28;
-
-/** Keras's learning rates; adadelta's is the 1.0 of its paper and of Keras up to 2.2. */
-export const LEARNING_RATES: Readonly<Record<(typeof OPTIMIZERS)[number], number>> = {
-  sgd: 0.01,
-  rmsprop: 0.001,
-  adagrad: 0.001,
-  adadelta: 1.0,
-  adam: 0.001,
-  adamw: 0.001,
-  adamax: 0.001,
-  nadam: 0.001,
-};
-
+const boolean = { kind: "boolean" } as const;
+const count = { kind: "number", bounds: { integer: true, least: 1, most: LARGEST_COUNT } } as const;
+const countOrZero = {
+  kind: "number",
+  bounds: { integer: true, least: 0, most: LARGEST_COUNT },
+} as const;
+const threads = {
+  kind: "number",
+  bounds: { integer: true, least: 0, most: 1024 },
+  zero: "by cores",
+} as const;
+const widths = {
+  kind: "numbers",
+  bounds: { integer: true, least: 1, most: LARGEST_WIDTH },
+  mostEntries: MOST_LAYERS,
+} as const;
+const windows = {
+  kind: "numbers",
+  bounds: { integer: true, least: 1, most: LARGEST_WINDOW },
+  perLayer: true,
+} as const;
 const activation = {
   kind: "name",
-  placeholder: "name",
-  expected: `one of ${ACTIVATIONS.join(", ")}`,
   choices: ACTIVATIONS,
   synonyms: { swish: "silu", none: "linear" },
 } as const;
-
 const initializer = {
   kind: "name",
-  placeholder: "name",
-  expected: `one of ${INITIALIZERS.join(", ")}`,
   choices: INITIALIZERS,
   synonyms: { zero: "zeros", one: "ones", uniform: "random_uniform", normal: "random_normal" },
 } as const;
-
-const regularizer = {
-  kind: "regularizer",
-  placeholder: "l1|l2|l1_l2",
-  expected: "none, l1, l2 or l1_l2, with factors of at least 0 if any, such as l2(0.001)",
-  default: null,
-  defaultText: "none",
-} as const;
-
-const constraint = {
-  kind: "constraint",
-  placeholder: "name",
-  expected:
-    "none, non_neg, unit_norm, max_norm(max) or min_max_norm(min,max,rate) with 0 ≤ min ≤ max",
-  default: null,
-  defaultText: "none",
-} as const;
-
-const boolean = { kind: "boolean", placeholder: "bool", expected: "true or false" } as const;
-const count = { kind: "number", placeholder: "n", expected: "an integer of at least 1" } as const;
-const counts = {
-  kind: "numbers",
-  placeholder: "n,n,…",
-  expected: "a list of integers of at least 1",
-} as const;
+const regularizer = { kind: "regularizer", default: null } as const;
+const constraint = { kind: "constraint", default: null } as const;
 
 const TABLE = [
   {
+    ...network,
     name: "imageShape",
-    group: "model",
     kind: "numbers",
-    default: [256, 256],
+    bounds: { integer: true, least: 8, most: 2 ** 16 },
+    entries: ["height", "width"],
     placeholder: "h,w",
-    expected: "two integers of at least 8 (height, width)",
+    default: [256, 256],
+    commands: ["run", "summary", "bench", "check"],
     help: "height and width the images are resized to",
   },
   {
+    ...network,
     name: "channels",
-    group: "model",
     kind: "number",
+    among: { 1: "grayscale", 3: "RGB" },
     default: 1,
-    placeholder: "1|3",
-    expected: "1 (grayscale) or 3 (RGB)",
+    commands: ["run", "summary", "bench", "check"],
     help: "1 grayscale, 3 RGB",
   },
   {
-    ...counts,
+    ...network,
+    ...widths,
     name: "filters",
-    group: "model",
     default: [32, 64, 128, 256],
     help: "filters of the convolutions, one a layer",
   },
   {
+    ...network,
     name: "pooling",
-    group: "model",
     kind: "names",
-    default: ["avg", "avg", "no", "no"],
-    placeholder: "p,p,…",
-    expected: "a list of avg, max or no",
     choices: POOLINGS,
+    perLayer: true,
     synonyms: { none: "no", average: "avg", false: "no" },
+    placeholder: "p,p,…",
+    default: ["avg", "avg", "no", "no"],
     help: "2×2 pooling of each layer: avg, max or no",
   },
   {
-    ...counts,
+    ...network,
+    ...windows,
     name: "kernel_size",
-    group: "model",
     default: [5, 5, 3],
     help: "kernel size of each layer",
   },
-  { ...counts, name: "strides", group: "model", default: [2, 2, 2], help: "stride of each layer" },
+  { ...network, ...windows, name: "strides", default: [2, 2, 2], help: "stride of each layer" },
   {
+    ...network,
     ...activation,
     name: "activation",
-    group: "model",
     default: "elu",
     help: "activation of the hidden layers",
   },
   {
+    ...network,
     ...activation,
     name: "last_activation",
-    group: "model",
     default: "selu",
     help: "activation of the last dense layers of the encoder and the decoder",
   },
   {
+    ...network,
     name: "dropRate",
-    group: "model",
     kind: "number",
-    default: 0.5,
+    bounds: { least: 0, most: 1, below: true },
     placeholder: "share",
-    expected: "a number of at least 0 and below 1",
+    default: 0.5,
     help: "dropout of the flattened convolutions and of the dense encoder",
   },
   {
-    ...counts,
+    ...network,
+    ...widths,
     name: "dims",
-    group: "model",
     default: [1000],
     help: "widths of the dense encoder; the last is the embedding",
   },
   {
+    ...network,
     ...boolean,
     name: "AutoencoderMLP_switch",
-    group: "model",
-    default: true,
     alias: "mlp",
+    default: true,
     help: "dense layers on or off; off, the embedding is the flattened convolutions",
   },
   {
+    ...network,
     ...boolean,
     name: "use_bias",
-    group: "model",
     default: true,
     help: "bias in the dense layers",
   },
   {
+    ...network,
     ...initializer,
     name: "kernel_initializer",
-    group: "model",
     default: "glorot_uniform",
     help: "initial weights of the dense layers, by Keras's names",
   },
   {
+    ...network,
     ...initializer,
     name: "bias_initializer",
-    group: "model",
     default: "zeros",
     help: "initial biases of the dense layers",
   },
   {
+    ...network,
     ...regularizer,
     name: "kernel_regularizer",
-    group: "model",
     help: "penalty on the dense weights, e.g. l2(0.001)",
   },
   {
+    ...network,
     ...regularizer,
     name: "bias_regularizer",
-    group: "model",
     help: "penalty on the dense biases",
   },
   {
+    ...network,
     ...regularizer,
     name: "activity_regularizer",
-    group: "model",
     help: "penalty on the dense outputs",
   },
   {
+    ...network,
     ...constraint,
     name: "kernel_constraint",
-    group: "model",
     help: "constraint on the dense weights, e.g. max_norm(2)",
   },
   {
+    ...network,
     ...constraint,
     name: "bias_constraint",
-    group: "model",
     help: "constraint on the dense biases",
   },
   {
+    ...network,
     ...initializer,
     name: "cnn_kernel_initializer",
-    group: "model",
     default: "glorot_uniform",
     help: "initial weights of the convolutions",
   },
   {
+    ...network,
     ...initializer,
     name: "cnn_bias_initializer",
-    group: "model",
     default: "zeros",
     help: "initial biases of the convolutions",
   },
   {
+    ...network,
     ...regularizer,
     name: "cnn_kernel_regularizer",
-    group: "model",
     help: "penalty on the convolutions' weights",
   },
   {
+    ...network,
     name: "batch_norm_momentum",
-    group: "model",
     kind: "number",
+    bounds: { least: 0, most: 1, below: true },
     default: 0.99,
-    placeholder: "x",
-    expected: "a number of at least 0 and below 1",
     help: "momentum of the batch normalisation's moving statistics",
   },
   {
+    ...network,
     name: "batch_norm_epsilon",
-    group: "model",
     kind: "number",
+    bounds: { least: 0, above: true },
     default: 0.001,
-    placeholder: "x",
-    expected: "a number above 0",
     help: "epsilon of the batch normalisation",
   },
-  { ...count, name: "train_epochs", group: "training", default: 100, help: "epochs" },
-  { ...count, name: "batch_size", group: "training", default: 32, help: "images in a batch" },
   {
+    ...training,
+    ...count,
+    name: "train_epochs",
+    key: "epochs",
+    default: 100,
+    commands: ["run"],
+    resume: "free",
+    help: "epochs",
+  },
+  {
+    ...training,
+    ...count,
+    name: "batch_size",
+    default: 32,
+    commands: ["run", "summary", "bench", "evaluate"],
+    help: "images in a batch",
+  },
+  {
+    ...training,
     name: "optimizer",
-    group: "training",
     kind: "name",
-    default: "adadelta",
-    placeholder: "name",
-    expected: `one of ${OPTIMIZERS.join(", ")}`,
     choices: OPTIMIZERS,
+    default: "adadelta",
+    commands: ["run", "summary", "bench"],
     help: OPTIMIZERS.join(", "),
   },
   {
+    ...training,
     name: "learning_rate",
-    group: "training",
     kind: "number",
+    bounds: { least: 0, above: true },
     default: null,
     defaultText: "the optimizer's",
-    placeholder: "x",
-    expected: "a number above 0",
+    commands: ["run", "bench"],
+    resume: "telling",
     help: "learning rate",
   },
   {
+    ...training,
     ...count,
     name: "patience",
-    group: "training",
     default: 100,
+    commands: ["run"],
+    resume: "free",
     help: "epochs without a better validation loss before stopping",
   },
   {
+    ...training,
     ...count,
     name: "period",
-    group: "training",
     default: 100,
+    commands: ["run"],
+    resume: "free",
     help: "least epochs between two ep….ckpt checkpoints, which only the best so far get",
   },
   {
+    ...training,
+    ...countOrZero,
     name: "checkpoint_epochs",
-    group: "training",
-    kind: "number",
+    zero: "no last.ckpt",
     default: 1,
-    placeholder: "n",
-    expected: "an integer of at least 0 (0: no last.ckpt)",
+    commands: ["run"],
+    resume: "free",
+    local: true,
     help: "epochs between two last.ckpt, from which --resume goes on; 0 for none",
   },
   {
+    ...training,
     name: "checkpoint_minutes",
-    group: "training",
     kind: "number",
+    bounds: { least: 0, most: 1e6 },
+    zero: "only between epochs",
     default: 10,
-    placeholder: "x",
-    expected: "a number of at least 0 (0: only between epochs)",
+    commands: ["run"],
+    resume: "free",
+    local: true,
     help: "minutes between two last.ckpt within an epoch; 0 for none",
   },
   {
+    ...training,
+    ...countOrZero,
     name: "keep",
-    group: "training",
-    kind: "number",
+    zero: "all",
     default: 0,
-    defaultText: "all",
-    placeholder: "n",
-    expected: "an integer of at least 0 (0: all)",
+    commands: ["run"],
+    resume: "free",
+    local: true,
     help: "how many ep….ckpt checkpoints stay, the newest",
   },
   {
+    ...training,
     name: "on_nan",
-    group: "training",
     kind: "name",
-    default: "stop",
-    placeholder: "what",
-    expected: "stop or skip",
     choices: ["stop", "skip"],
+    placeholder: "what",
+    default: "stop",
+    commands: ["run"],
+    resume: "free",
     help: "what a loss or gradient that is not finite does: stop, or skip (back to the last good point at half the learning rate, at most three times)",
   },
   {
+    ...training,
     name: "seed",
-    group: "training",
     kind: "number",
+    bounds: { integer: true, least: 0, most: Number.MAX_SAFE_INTEGER },
     default: 1,
-    placeholder: "n",
-    expected: "an integer from 0 to 9007199254740991",
+    commands: ["run", "bench", "evaluate"],
     help: "everything random follows from it",
   },
   {
+    ...training,
     name: "device",
-    group: "training",
     kind: "text",
+    pattern: { regexp: /^(auto|cpu|cuda(:\d{1,3})?)$/, text: "auto, cpu, cuda or cuda:N" },
     default: "auto",
-    placeholder: "name",
-    expected: "auto, cpu, cuda or cuda:N",
+    commands: ["run", "bench", "evaluate"],
+    resume: "telling",
     help: "auto, cpu, cuda or cuda:N",
   },
   {
+    ...training,
     name: "precision",
-    group: "training",
     kind: "text",
+    choices: ["auto", "fp32", "bf16"],
     default: "auto",
-    placeholder: "name",
-    expected: "auto, fp32 or bf16",
+    commands: ["run", "bench"],
+    resume: "telling",
     help: "auto, fp32 or bf16; auto takes bf16 where the hardware computes it",
   },
   {
+    ...training,
+    ...threads,
     name: "threads",
-    group: "training",
-    kind: "number",
     default: 0,
-    defaultText: "by cores",
-    placeholder: "n",
-    expected: "an integer from 0 (by cores) to 1024",
+    commands: ["run", "bench"],
+    resume: "telling",
     help: "compute threads",
   },
   {
+    ...data,
     name: "train_dir",
-    group: "data",
     kind: "path",
     default: "data/train",
-    placeholder: "dir",
-    expected: "the path of a folder",
+    commands: ["run", "evaluate"],
+    resume: "telling",
     help: "training images: one folder a class, or a flat folder",
   },
   {
+    ...data,
     name: "valid_dir",
-    group: "data",
     kind: "path",
     default: "data/valid",
-    placeholder: "dir",
-    expected: "the path of a folder",
+    commands: ["run", "evaluate"],
+    resume: "free",
     help: "validation images, likewise",
   },
   {
+    ...data,
     ...boolean,
     name: "horizontal_flip",
-    group: "data",
+    part: "training",
     default: true,
+    commands: ["run", "bench"],
+    resume: "fixed",
     help: "flip training images left to right at random",
   },
   {
+    ...data,
     ...boolean,
     name: "vertical_flip",
-    group: "data",
+    part: "training",
     default: true,
+    commands: ["run", "bench"],
+    resume: "fixed",
     help: "flip training images upside down at random",
   },
   {
+    ...data,
     name: "interpolation",
-    group: "data",
     kind: "name",
-    default: "area",
-    placeholder: "name",
-    expected: `one of ${INTERPOLATIONS.join(", ")}`,
     choices: INTERPOLATIONS,
+    default: "area",
+    commands: ["run", "evaluate"],
+    resume: "fixed",
     help: "how images are resized: area, bilinear or nearest",
   },
   {
+    ...data,
+    ...threads,
     name: "workers",
-    group: "data",
-    kind: "number",
     default: 0,
-    defaultText: "by cores",
-    placeholder: "n",
-    expected: "an integer from 0 (by cores) to 1024",
+    commands: ["run", "evaluate", "check"],
+    resume: "free",
     help: "image decoding threads",
   },
   {
+    ...data,
     name: "cache",
-    group: "data",
     kind: "name",
-    default: "auto",
-    placeholder: "where",
-    expected: `one of ${CACHES.join(", ")}`,
     choices: CACHES,
     // The word also stands for no value at all; here it is one.
     synonyms: { none: "none", false: "none" },
+    placeholder: "where",
+    default: "auto",
+    commands: ["run", "evaluate"],
+    resume: "free",
+    local: true,
     help: "where decoded images are kept: ram, disk (for later runs too), none, or auto, the first with room",
   },
   {
+    ...data,
     name: "max_bad",
-    group: "data",
     kind: "share",
+    bounds: { least: 0, most: 1 },
     default: 0.05,
-    defaultText: "5%",
-    placeholder: "share",
-    expected: "a share from 0 to 1, or from 0% to 100%",
+    commands: ["run", "check"],
+    resume: "free",
     help: "share of a set's images that may be unusable: 5% or 0.05; more end the training",
   },
   {
+    ...data,
     name: "max_pixels",
-    group: "data",
     kind: "number",
+    // More are beyond what OpenCV decodes.
+    bounds: { integer: true, least: 1, most: 2 ** 30 },
     default: MAX_PIXELS,
-    placeholder: "n",
-    expected: "an integer from 1 to 1073741824",
+    commands: ["run", "evaluate", "check"],
+    resume: "free",
     help: "images of more pixels are taken for bad, before memory is taken for them",
   },
   {
+    ...output,
     name: "save_dir",
-    group: "output",
     kind: "path",
     default: null,
     defaultText: "logs/ae_YYYYMMDD_HHMMSS",
-    placeholder: "dir",
-    expected: "the path of a folder",
+    local: true,
+    resume: "none",
     help: "run folder",
   },
   {
+    ...output,
     name: "save_prefix",
-    group: "output",
     kind: "text",
+    pattern: {
+      regexp: /^[\p{L}\p{N}._-]{1,64}$/u,
+      text: "a name of 1 to 64 letters, digits, dots, dashes or underscores",
+    },
     default: "AE",
-    placeholder: "name",
-    expected: "a name of 1 to 64 letters, digits, dots, dashes or underscores",
+    // Models carry it, as their name.
+    local: true,
+    resume: "fixed",
     help: "name of the model, kept in setting.yaml and inside ae.pt and en.pt",
   },
   {
+    ...output,
     ...boolean,
     name: "overwrite",
-    group: "output",
     default: false,
+    local: true,
+    resume: "none",
     help: "let save_dir be a folder that already holds files; an earlier run's are replaced",
   },
   {
+    ...output,
     name: "preTrain_verbose",
-    group: "output",
     kind: "number",
+    among: { 0: "silent", 1: "progress bar", 2: "a line an epoch" },
     default: 1,
-    placeholder: "0|1|2",
-    expected: "0 (silent), 1 (progress bar) or 2 (a line an epoch)",
+    local: true,
+    resume: "unsaid",
     help: "0 silent, 1 progress bar, 2 a line an epoch",
   },
 ] as const satisfies readonly Parameter[];
 
-export type ParameterName = (typeof TABLE)[number]["name"];
+/** A row, with the literal types that other types are derived from. */
+export type Row = (typeof TABLE)[number];
+
+export type ParameterName = Row["name"];
+
+/** The names of the parameters that mean something to a command. */
+export type TakenBy<Command extends string, R = Row> = R extends Row
+  ? Command extends R["commands"][number]
+    ? R["name"]
+    : never
+  : never;
 
 /** All parameters, in the order `--help` shows them. */
 export const PARAMETERS: readonly (Parameter & { readonly name: ParameterName })[] = TABLE;
@@ -577,13 +558,14 @@ export function flagName(parameter: Parameter): string {
   return kebabCase(parameter.name);
 }
 
-/** The default as one would write it after the flag. */
-export function defaultText(parameter: Parameter): string {
-  if (parameter.defaultText !== undefined) return parameter.defaultText;
-  return Array.isArray(parameter.default) ? parameter.default.join(",") : String(parameter.default);
-}
-
-/** The name in a message about a default that nobody wrote, and for a nearest-name suggestion. */
+/** Every name and alias, for a nearest-name suggestion. */
 export function parameterNames(): string[] {
   return PARAMETERS.flatMap((p) => (p.alias === undefined ? [p.name] : [p.name, p.alias]));
+}
+
+/** The names of the parameters that mean something to `command`. */
+export function takenBy<Command extends string>(command: Command): readonly TakenBy<Command>[] {
+  return PARAMETERS.filter(({ commands }) => commands.includes(command)).map(
+    ({ name }) => name as TakenBy<Command>,
+  );
 }

@@ -1,35 +1,29 @@
 /** Defaults < config file < flags, each value checked, in the spelling of whoever wrote it. */
-import type { ZodType } from "zod";
 import { configError } from "../addon/errors.js";
-import { type DataSettings, dataSchema } from "./data.js";
-import { fitLength, type ModelSettings, modelSchema } from "./model.js";
 import { kebabCase, nearestName, showName } from "./names.js";
-import { type OutputSettings, outputSchema } from "./output.js";
 import {
+  expectedText,
   findParameter,
   PARAMETERS,
   type Parameter,
   type ParameterName,
   parameterNames,
 } from "./parameters.js";
-import { type TrainingSettings, trainingSchema } from "./training.js";
+import { checkValue, type Settings } from "./settings.js";
 import { constraintText, readValue, regularizerText, showValue } from "./values.js";
 
-/** Every parameter, resolved and checked, by the names of the table. */
-export type Settings = ModelSettings & TrainingSettings & DataSettings & OutputSettings;
+export type { Settings };
 
-const SCHEMAS: Record<ParameterName, ZodType> = {
-  ...modelSchema.shape,
-  ...trainingSchema.shape,
-  ...dataSchema.shape,
-  ...outputSchema.shape,
-};
-
-/** Values by the names their author wrote, and how to name one of them in a message. */
-export interface Layer {
+/** Settings as someone gave them: values by the names their author wrote. */
+export interface GivenSettings {
   values: Readonly<Record<string, unknown>>;
-  /** `train_epochs` → `--train_epochs`, or `train_epochs in my.yaml`. */
+  /** How to name one of them in a message: `--train_epochs`, or `train_epochs in my.yaml`. */
   spell(name: string): string;
+}
+
+/** `list` at `length`: a shorter one repeats its last entry, a longer one is cut. */
+function fitLength<T>(list: readonly T[], length: number): T[] {
+  return Array.from({ length }, (_, i) => list[Math.min(i, list.length - 1)] as T);
 }
 
 function unknownName(spelled: string, name: string): Error {
@@ -51,46 +45,45 @@ function refuse(parameter: Parameter, spelled: string, value: unknown, raw: unkn
     if (nearest !== undefined) hint = ` (did you mean ${nearest}?)`;
   }
   return configError(
-    `Expected ${parameter.expected} for ${spelled} but received ${showValue(raw)}${hint}`,
+    `Expected ${expectedText(parameter)} for ${spelled} but received ${showValue(raw)}${hint}`,
   );
 }
 
 /**
- * Merges the layers over the defaults, the later ones winning, and checks every value.
+ * Merges what was given over the defaults, the later winning, and checks every value.
  *
  * @throws FlexaeError `FLEXAE_CONFIG` naming the first parameter that is unknown or wrong.
  */
-export function resolveSettings(layers: readonly Layer[]): Settings {
+export function resolveSettings(all: readonly GivenSettings[]): Settings {
   const chosen = new Map<ParameterName, unknown>();
   for (const parameter of PARAMETERS) {
     chosen.set(parameter.name, readValue(parameter, parameter.default));
   }
-  for (const layer of layers) {
+  for (const given of all) {
     const seen = new Map<ParameterName, string>();
-    for (const [name, raw] of Object.entries(layer.values)) {
+    for (const [name, raw] of Object.entries(given.values)) {
       if (raw === undefined) continue;
       const parameter = findParameter(name);
-      if (parameter === undefined) throw unknownName(layer.spell(showName(name)), name);
+      if (parameter === undefined) throw unknownName(given.spell(showName(name)), name);
       const twin = seen.get(parameter.name);
       if (twin !== undefined) {
         throw configError(
-          `${layer.spell(showName(name))} and ${layer.spell(showName(twin))} are one parameter: keep one`,
+          `${given.spell(showName(name))} and ${given.spell(showName(twin))} are one parameter: keep one`,
         );
       }
       seen.set(parameter.name, name);
       const value = readValue(parameter, raw);
       // Wrong in a config file is wrong even where a flag would win.
-      const checked = SCHEMAS[parameter.name].safeParse(value);
-      if (!checked.success) throw refuse(parameter, layer.spell(name), value, raw);
-      chosen.set(parameter.name, checked.data);
+      const checked = checkValue(parameter.name, value);
+      if (checked === undefined) throw refuse(parameter, given.spell(name), value, raw);
+      chosen.set(parameter.name, checked.value);
     }
   }
-  const settings = Object.fromEntries(chosen) as Settings;
-  const layersOf = settings.filters.length;
-  settings.pooling = fitLength(settings.pooling, layersOf);
-  settings.kernel_size = fitLength(settings.kernel_size, layersOf);
-  settings.strides = fitLength(settings.strides, layersOf);
-  return settings;
+  const layers = (chosen.get("filters") as unknown[]).length;
+  for (const { name, perLayer } of PARAMETERS) {
+    if (perLayer) chosen.set(name, fitLength(chosen.get(name) as unknown[], layers));
+  }
+  return Object.fromEntries(chosen) as Settings;
 }
 
 /** The settings as plain values that `resolveSettings` and a config file take back. */

@@ -1,6 +1,6 @@
 /** Reads the values of flags, and strings in config files, as what their parameter's kind says. */
-import type { Constraint, Regularizer } from "../addon/types.js";
 import { shownPath } from "../files/paths.js";
+import type { Constraint, Regularizer } from "./choices.js";
 import { snakeCase } from "./names.js";
 import type { Parameter } from "./parameters.js";
 

@@ -4,26 +4,15 @@ import { FlexaeError } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
 import type { Scores } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
+import type { TakenBy } from "../config/parameters.js";
 import { resolveSettings, type Settings } from "../config/resolve.js";
 import { shownPath } from "../files/paths.js";
 import { type SetName, writePictures } from "../imaging/pictures.js";
-import { checkDevice, scanImages } from "./plan.js";
+import { checkDevice, scanImages, TRAIN_DIR, VALID_DIR } from "./plan.js";
 import { recordedFolders } from "./setting.js";
 
 /** What may differ from the run's own settings. */
-export const EVALUATE_PARAMETERS = [
-  "train_dir",
-  "valid_dir",
-  "batch_size",
-  "interpolation",
-  "workers",
-  "cache",
-  "max_pixels",
-  "device",
-  "seed",
-] as const;
-
-export type EvaluateOverrides = Partial<Pick<Settings, (typeof EVALUATE_PARAMETERS)[number]>> & {
+export type EvaluateOverrides = Partial<Pick<Settings, TakenBy<"evaluate">>> & {
   /** Takes an `ae.pt` that this program did not write, too, and runs what is in it. */
   trust?: boolean;
 };
@@ -41,7 +30,7 @@ export interface Evaluation {
 }
 
 /** The settings a model was trained with. */
-function settingsOf(path: string, configJson: string): Settings {
+function trainedSettings(path: string, configJson: string): Settings {
   let values: unknown;
   try {
     values = (JSON.parse(configJson) as { settings?: unknown }).settings;
@@ -77,7 +66,7 @@ export async function evaluateRun(
   );
   try {
     const settings = {
-      ...settingsOf(path, model.configJson),
+      ...trainedSettings(path, model.configJson),
       // Relative folders are relative to where the run was started, which the run recorded.
       ...recordedFolders(runDir),
       ...overrides,
@@ -96,7 +85,7 @@ export async function evaluateRun(
       const parameter = `${set}_dir` as const;
       let images: Awaited<ReturnType<typeof scanImages>>;
       try {
-        images = await scanImages(parameter, settings[parameter]);
+        images = await scanImages(settings[parameter], set === "train" ? TRAIN_DIR : VALID_DIR);
       } catch (error) {
         // The other set can do without one that nobody asked for and that has gone meanwhile.
         if (overrides[parameter] !== undefined || missing !== undefined) throw error;

@@ -3,8 +3,8 @@ import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { configError, dataError, systemReason } from "../addon/errors.js";
 import { awaitAddon, callAddon } from "../addon/loader.js";
-import type { ImageSource, ModelOptions, Summary } from "../addon/types.js";
-import { toModelOptions } from "../config/model.js";
+import type { ImageSource, Summary } from "../addon/types.js";
+import { type Network, toNetwork } from "../config/network.js";
 import type { Settings } from "../config/resolve.js";
 import { shownPath } from "../files/paths.js";
 import { checkSaveDir } from "./folder.js";
@@ -24,7 +24,7 @@ export interface ImageSet {
 /** A run that can start. */
 export interface Plan {
   settings: Settings;
-  model: ModelOptions;
+  network: Network;
   summary: Summary;
   train: ImageSet;
   valid: ImageSet;
@@ -45,7 +45,7 @@ export interface MemoryImages {
  */
 export function summarize(settings: Settings): Summary {
   return callAddon((addon) =>
-    addon.summarize(toModelOptions(settings), settings.batch_size, settings.optimizer),
+    addon.summarize(JSON.stringify(toNetwork(settings)), settings.batch_size, settings.optimizer),
   );
 }
 
@@ -67,33 +67,43 @@ export function checkDevice(device: string): void {
   }
 }
 
+/** What a folder of images was given as. */
+export interface FolderArgument {
+  name: string;
+  /** With which the command line names another. */
+  flag?: string;
+}
+
+export const TRAIN_DIR: FolderArgument = { name: "train_dir", flag: "--train-dir" };
+export const VALID_DIR: FolderArgument = { name: "valid_dir", flag: "--valid-dir" };
+
 /**
  * The images of a folder.
  *
+ * @param argument - How a message names it, and the remedy.
  * @throws FlexaeError `FLEXAE_DATA` if it is missing, unreadable or holds no images.
  */
 export async function scanImages(
-  parameter: "train_dir" | "valid_dir",
   folder: string,
+  { name, flag }: FolderArgument,
 ): Promise<ImageSet> {
-  const flag = `--${parameter.replace("_", "-")}`;
+  const another = flag === undefined ? "another folder" : `another folder with ${flag}`;
   let isFolder: boolean;
   try {
     isFolder = (await stat(folder)).isDirectory();
   } catch (error) {
     throw dataError(
-      `${parameter} ${folder} cannot be used: ${systemReason(error)}; put images there or name another folder with ${flag}`,
+      `${name} ${folder} cannot be used: ${systemReason(error)}; put images there or name ${another}`,
       error,
     );
   }
   if (!isFolder) {
-    throw dataError(`${parameter} ${folder} is not a folder; name one with ${flag}`);
+    const one = flag === undefined ? "" : `; name one with ${flag}`;
+    throw dataError(`${name} ${folder} is not a folder${one}`);
   }
   const scan = await awaitAddon((addon) => addon.scanFolder(resolve(folder)));
   if (scan.files.length === 0) {
-    throw dataError(
-      `${parameter} ${folder} holds no images; put some there or name another folder with ${flag}`,
-    );
+    throw dataError(`${name} ${folder} holds no images; put some there or name ${another}`);
   }
   return {
     source: { files: scan.files },
@@ -108,11 +118,11 @@ function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
-function memorySet(name: string, images: Uint8Array, model: ModelOptions): ImageSet {
-  const size = model.channels * model.height * model.width;
+function memorySet(name: string, images: Uint8Array, network: Network): ImageSet {
+  const size = network.channels * network.height * network.width;
   if (images.length === 0 || images.length % size !== 0) {
     throw configError(
-      `Expected N×${model.channels}×${model.height}×${model.width} bytes for ${name} but received ${images.length} bytes`,
+      `Expected N×${network.channels}×${network.height}×${network.width} bytes for ${name} but received ${images.length} bytes`,
     );
   }
   return { source: { images }, images: images.length / size, classes: [], loose: 0, folder: null };
@@ -128,18 +138,18 @@ export async function planRun(
   memory: MemoryImages = {},
   save = true,
 ): Promise<Plan> {
-  const model = toModelOptions(settings);
+  const network = toNetwork(settings);
   const summary = summarize(settings);
   if (save) await checkSaveDir(settings.save_dir, settings.overwrite);
   checkDevice(settings.device);
   const train =
     memory.train === undefined
-      ? await scanImages("train_dir", settings.train_dir)
-      : memorySet("trainImages", memory.train, model);
+      ? await scanImages(settings.train_dir, TRAIN_DIR)
+      : memorySet("trainImages", memory.train, network);
   const valid =
     memory.valid === undefined
-      ? await scanImages("valid_dir", settings.valid_dir)
-      : memorySet("validImages", memory.valid, model);
+      ? await scanImages(settings.valid_dir, VALID_DIR)
+      : memorySet("validImages", memory.valid, network);
   const warnings: string[] = [];
   for (const { loose, folder } of [train, valid]) {
     if (loose === 0 || folder === null) continue;
@@ -159,5 +169,5 @@ export async function planRun(
       `this training takes about ${gigabytes(summary.trainingBytes)} of memory and ${gigabytes(available)} are free: a smaller batch_size or imageShape takes less`,
     );
   }
-  return { settings, model, summary, train, valid, warnings };
+  return { settings, network, summary, train, valid, warnings };
 }

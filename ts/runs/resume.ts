@@ -4,46 +4,17 @@ import { basename, join } from "node:path";
 import { configError, FlexaeError, ioError, systemReason } from "../addon/errors.js";
 import { awaitAddon, callAddon } from "../addon/loader.js";
 import type { CheckpointInfo, FolderLock } from "../addon/types.js";
-import { kebabCase } from "../config/names.js";
-import { PARAMETERS, type ParameterName } from "../config/parameters.js";
-import { type Layer, plainSettings, resolveSettings, type Settings } from "../config/resolve.js";
+import { nameKey } from "../config/names.js";
+import { PARAMETERS } from "../config/parameters.js";
+import {
+  type GivenSettings,
+  plainSettings,
+  resolveSettings,
+  type Settings,
+} from "../config/resolve.js";
 import { isMapping, showValue } from "../config/values.js";
 import { readYamlFile } from "../config/yaml.js";
 import { findRun, isLeftover, SETTING_FILE } from "./folder.js";
-
-/** What a resumed run may be given anew. All else is what the run is, and stays. */
-const CHANGEABLE: readonly ParameterName[] = [
-  "train_epochs",
-  "patience",
-  "period",
-  "checkpoint_epochs",
-  "checkpoint_minutes",
-  "keep",
-  "on_nan",
-  "learning_rate",
-  "device",
-  "precision",
-  "threads",
-  "workers",
-  "cache",
-  "max_bad",
-  "max_pixels",
-  "train_dir",
-  "valid_dir",
-  "preTrain_verbose",
-];
-
-/** Of those, the ones after which the numbers are no longer those of an uninterrupted run. */
-const CHANGES_RESULT: readonly ParameterName[] = [
-  "learning_rate",
-  "device",
-  "precision",
-  "threads",
-  "train_dir",
-];
-
-/** Of those, the ones nobody needs to be told about. */
-const UNSAID: readonly ParameterName[] = ["preTrain_verbose"];
 
 /** A run that goes on. */
 export interface ResumePoint {
@@ -112,7 +83,11 @@ async function newestCheckpoint(folder: string, warnings: string[]): Promise<Fou
 }
 
 /** The settings a run was started with, its folders absolute. */
-function settingsOf(folder: string, setting: EarlierSetting, found: Found | undefined): Settings {
+function startedSettings(
+  folder: string,
+  setting: EarlierSetting,
+  found: Found | undefined,
+): Settings {
   let values: unknown;
   let source: string;
   if (found === undefined) {
@@ -144,34 +119,39 @@ function settingsOf(folder: string, setting: EarlierSetting, found: Found | unde
   ]);
 }
 
-/** Settings of the run with what was given over them, if that is allowed. */
-function withChanges(
+/**
+ * Settings of the run with what was given over them, as far as the rows of the parameters allow.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG` naming what may not change.
+ */
+export function withChanges(
   before: Settings,
-  layers: readonly Layer[],
+  all: readonly GivenSettings[],
   folder: string,
   warnings: string[],
 ): Settings {
   const base = plainSettings(before);
-  for (const layer of layers) {
-    for (const name of ["save_dir", "overwrite"]) {
-      const given = Object.keys(layer.values).find(
-        (key) => kebabCase(key) === kebabCase(name) && layer.values[key] !== undefined,
+  for (const given of all) {
+    for (const { name } of PARAMETERS.filter(({ resume }) => resume === "none")) {
+      const key = Object.keys(given.values).find(
+        (key) => nameKey(key) === nameKey(name) && given.values[key] !== undefined,
       );
-      if (given === undefined) continue;
-      throw configError(`${layer.spell(given)} means nothing to a run that goes on in its folder`);
+      if (key === undefined) continue;
+      throw configError(`${given.spell(key)} means nothing to a run that goes on in its folder`);
     }
   }
-  const after = resolveSettings([{ values: base, spell: (name) => name }, ...layers]);
+  const after = resolveSettings([{ values: base, spell: (name) => name }, ...all]);
   const plain = plainSettings(after);
   const differences: string[] = [];
-  for (const { name } of PARAMETERS) {
+  for (const { name, resume } of PARAMETERS) {
     if (JSON.stringify(plain[name]) === JSON.stringify(base[name])) continue;
     const difference = `${name} ${showValue(base[name])} → ${showValue(plain[name])}`;
-    if (!CHANGEABLE.includes(name)) differences.push(difference);
-    else if (!UNSAID.includes(name)) {
-      const consequence = CHANGES_RESULT.includes(name)
-        ? ": from here on the numbers are not those of an uninterrupted run"
-        : "";
+    if (resume === "fixed" || resume === "none") differences.push(difference);
+    else if (resume !== "unsaid") {
+      const consequence =
+        resume === "telling"
+          ? ": from here on the numbers are not those of an uninterrupted run"
+          : "";
       warnings.push(`changed on resuming: ${difference}${consequence}`);
     }
   }
@@ -221,10 +201,13 @@ async function sweep(folder: string): Promise<void> {
  * Finds the run that `name` means (a folder, or `last` for the newest in `logs/`), holds it, and
  * says where and with which settings it goes on: at its newest whole checkpoint.
  *
- * @throws FlexaeError `FLEXAE_CONFIG` if there is no such run, it is in use or finished, or `layers`
- *   would change what cannot be changed; `FLEXAE_IO`.
+ * @throws FlexaeError `FLEXAE_CONFIG` if there is no such run, it is in use or finished, or what was
+ *   given would change what cannot be changed; `FLEXAE_IO`.
  */
-export async function resumeRun(name: string, layers: readonly Layer[]): Promise<ResumePoint> {
+export async function resumeRun(
+  name: string,
+  given: readonly GivenSettings[],
+): Promise<ResumePoint> {
   const folder = await findRun(name, SETTING_FILE);
   const lock = callAddon((addon) => addon.lockFolder(folder));
   try {
@@ -232,7 +215,7 @@ export async function resumeRun(name: string, layers: readonly Layer[]): Promise
     const warnings: string[] = [];
     const setting = readSetting(folder);
     const found = await newestCheckpoint(folder, warnings);
-    const settings = withChanges(settingsOf(folder, setting, found), layers, folder, warnings);
+    const settings = withChanges(startedSettings(folder, setting, found), given, folder, warnings);
     await requireUnfinished(folder, setting, settings, found?.info);
     if (found === undefined) warnings.push(`${basename(folder)} had no checkpoint: it starts anew`);
     return {

@@ -2,7 +2,9 @@
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { callAddon } from "../addon/loader.js";
-import type { ModelOptions, Scores, TrainEvent, TrainResult } from "../addon/types.js";
+import type { Scores, TrainEvent, TrainResult } from "../addon/types.js";
+import type { Network } from "../config/network.js";
+import { PARAMETERS } from "../config/parameters.js";
 import { plainSettings, type Settings } from "../config/resolve.js";
 import { readYamlFile } from "../config/yaml.js";
 import { VERSION } from "../version.js";
@@ -88,49 +90,40 @@ export function settingText(record: RunRecord): string {
   );
 }
 
-/** What these say concerns one machine or one run, not the model. */
-const NOT_IN_MODEL = [
-  "save_dir",
-  "overwrite",
-  "preTrain_verbose",
-  "cache",
-  "checkpoint_epochs",
-  "checkpoint_minutes",
-  "keep",
-];
-
-/** What a model carries in its extra file `config.json`. */
-export interface ModelConfig {
-  format: 1;
+/** What a model carries in its extra file `config.json`: each setting once. */
+export interface ModelManifest {
+  /** In files of format 1, `settings` had those of the network, and `save_prefix`, once more. */
+  format: 1 | 2;
   /** `save_prefix` of its run. */
   name: string;
   /** Of the package that trained it. */
   version: string;
-  model: ModelOptions;
+  model: Network;
+  /** How it was trained, by the names of `setting.yaml`. */
   settings: Record<string, unknown>;
 }
 
-export function modelConfig(settings: Settings, model: ModelOptions): ModelConfig {
-  const plain = Object.entries(plainSettings(settings)).filter(
-    ([name]) => !NOT_IN_MODEL.includes(name),
-  );
+export function modelManifest(settings: Settings, network: Network): ModelManifest {
+  const plain = plainSettings(settings);
+  const carried = PARAMETERS.filter(({ part, local }) => part !== "network" && !local);
   return {
-    format: 1,
+    format: 2,
     name: settings.save_prefix,
     version: VERSION,
-    model,
-    settings: Object.fromEntries(plain),
+    model: network,
+    settings: Object.fromEntries(carried.map(({ name }) => [name, plain[name]])),
   };
 }
 
 /** What a checkpoint carries for whoever resumes its run: every setting but where it is saved. */
 export function resumableSettings(plan: Plan): Record<string, unknown> {
-  const { save_dir: _folder, overwrite: _overwrite, ...rest } = plainSettings(plan.settings);
+  const plain = plainSettings(plan.settings);
+  const kept = PARAMETERS.filter(({ resume }) => resume !== "none");
   return {
-    ...rest,
+    ...Object.fromEntries(kept.map(({ name }) => [name, plain[name]])),
     // Absolute, since it may be resumed from elsewhere.
-    train_dir: plan.train.folder ?? rest.train_dir,
-    valid_dir: plan.valid.folder ?? rest.valid_dir,
+    train_dir: plan.train.folder ?? plain.train_dir,
+    valid_dir: plan.valid.folder ?? plain.valid_dir,
   };
 }
 

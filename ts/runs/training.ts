@@ -12,15 +12,15 @@ import type {
   TrainResult,
 } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
-import { type Layer, resolveSettings } from "../config/resolve.js";
-import { learningRate } from "../config/training.js";
+import { toTrainingJson } from "../config/network.js";
+import { type GivenSettings, resolveSettings } from "../config/resolve.js";
 import { LiveFile, writeFileAtomic } from "../files/atomic.js";
 import { writePictures } from "../imaging/pictures.js";
 import { EventQueue } from "./events.js";
 import { createRunFolder, LOGS, type RunFolder, SETTING_FILE } from "./folder.js";
 import { type MemoryImages, type Plan, planRun } from "./plan.js";
 import { type ResumePoint, resumeRun } from "./resume.js";
-import { modelConfig, type RunRecord, resumableSettings, settingText } from "./setting.js";
+import { modelManifest, type RunRecord, resumableSettings, settingText } from "./setting.js";
 import { appendScore, BadImagesTable, clockTime, MetricsTable } from "./tables.js";
 
 const PROGRESS_INTERVAL_MS = 100;
@@ -84,7 +84,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
    */
   readonly result: Promise<TrainingResult>;
 
-  #layers: readonly Layer[];
+  #given: readonly GivenSettings[];
   #options: TrainingOptions;
   #events = new EventQueue<TrainingEvent>((a, b) => a.type === "batch" && b.type === "batch");
   #handle: TrainingHandle | undefined;
@@ -93,14 +93,14 @@ export class Training implements AsyncIterable<TrainingEvent> {
   #abort = () => this.cancel();
 
   /**
-   * Starts at once, with the settings of `layers` over the defaults or over those of the run that is
+   * Starts at once, with the settings given over the defaults or over those of the run that is
    * resumed.
    *
    * @throws FlexaeError `FLEXAE_CONFIG` naming the first setting that is unknown or wrong.
    */
-  constructor(layers: readonly Layer[], options: TrainingOptions = {}) {
-    resolveSettings(layers);
-    this.#layers = layers;
+  constructor(given: readonly GivenSettings[], options: TrainingOptions = {}) {
+    resolveSettings(given);
+    this.#given = given;
     this.#options = options;
     const { signal } = options;
     if (signal?.aborted) this.#cancelled = true;
@@ -151,7 +151,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
     this.#throwIfCancelled();
     const { save = true, resume, images } = this.#options;
     if (resume !== undefined) return await this.#resume(resume);
-    const settings = resolveSettings(this.#layers);
+    const settings = resolveSettings(this.#given);
     const plan = await planRun(settings, images, save);
     for (const message of plan.warnings) this.#emit({ type: "warning", message });
     this.#throwIfCancelled();
@@ -168,7 +168,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
     if (this.#options.save === false) {
       throw configError("save: false means nothing to a run that goes on in its folder");
     }
-    const point = await resumeRun(name, this.#layers);
+    const point = await resumeRun(name, this.#given);
     try {
       const plan = await planRun(point.settings, this.#options.images, false);
       for (const message of [...point.warnings, ...plan.warnings]) {
@@ -239,29 +239,13 @@ export class Training implements AsyncIterable<TrainingEvent> {
     return callAddon((addon) =>
       addon.train(
         {
-          model: plan.model,
           train: plan.train.source,
           valid: plan.valid.source,
           load: toLoadOptions(settings),
-          epochs: settings.train_epochs,
-          batchSize: settings.batch_size,
-          optimizer: settings.optimizer,
-          learningRate: learningRate(settings),
-          patience: settings.patience,
-          period: settings.period,
-          checkpointEpochs: settings.checkpoint_epochs,
-          checkpointMinutes: settings.checkpoint_minutes,
-          keep: settings.keep,
-          onNan: settings.on_nan,
-          seed: settings.seed,
-          device: settings.device,
-          precision: settings.precision,
-          threads: settings.threads,
-          horizontalFlip: settings.horizontal_flip,
-          verticalFlip: settings.vertical_flip,
+          training: toTrainingJson(settings),
           maxBadShare: settings.max_bad,
           runDir: journal?.folder.path ?? "",
-          configJson: JSON.stringify(modelConfig(settings, plan.model)),
+          configJson: JSON.stringify(modelManifest(settings, plan.network)),
           settingsJson: JSON.stringify(resumableSettings(plan)),
           resumeFrom,
           progressInterval: PROGRESS_INTERVAL_MS,

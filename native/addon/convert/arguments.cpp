@@ -6,7 +6,9 @@
 #include <limits>
 
 #include "core/base/error.h"
+#include "core/base/json.h"
 #include "core/base/thread_team.h"
+#include "core/spec/model_config_json.h"
 #include "data/cache/cache_folder.h"
 #include "data/path_text.h"
 #include "data/source/memory_source.h"
@@ -33,31 +35,22 @@ Napi::Array to_array(const Napi::Value& value, const std::string& name) {
   return value.As<Napi::Array>();
 }
 
-std::vector<int64_t> get_integers(const Napi::Object& object, const char* name) {
-  const Napi::Array array = to_array(object.Get(name), name);
-  std::vector<int64_t> values;
-  for (uint32_t i = 0; i < array.Length(); ++i) values.push_back(to_integer(array.Get(i), name));
-  return values;
+/// Parses a JSON text of the TypeScript side and reads it. What is wrong with it is wrong with a
+/// setting here, not with a file.
+template <typename Read>
+auto read_json(const std::string& text, const char* name, const Read& read) {
+  try {
+    return read(Json::parse(text));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kModel) throw;
+    throw Error(ErrorCode::kConfig, std::string(name) + ": " + error.what());
+  }
 }
 
-Regularizer get_regularizer(const Napi::Object& object, const char* name) {
-  const Napi::Object value = get_object(object, name);
-  return {get_number(value, "l1"), get_number(value, "l2")};
-}
-
-Constraint get_constraint(const Napi::Object& object, const char* name) {
-  const Napi::Object value = get_object(object, name);
-  Constraint constraint;
-  constraint.kind = constraint_from_name(get_string(value, "name"));
-  using Kind = Constraint::Kind;
-  if (constraint.kind == Kind::kMaxNorm || constraint.kind == Kind::kMinMaxNorm) {
-    constraint.max_value = get_number(value, "maxValue");
-  }
-  if (constraint.kind == Kind::kMinMaxNorm) {
-    constraint.min_value = get_number(value, "minValue");
-    constraint.rate = get_number(value, "rate");
-  }
-  return constraint;
+TrainerConfig with_training(ModelConfig model, const Napi::Object& o) {
+  TrainerConfig c{read_json(get_string(o, "training"), "training", training_settings_from_json)};
+  c.model = std::move(model);
+  return c;
 }
 
 Interpolation interpolation_from_name(const std::string& name) {
@@ -125,67 +118,22 @@ std::vector<std::string> to_paths(const Napi::Value& value, const char* name) {
   return paths;
 }
 
-ModelConfig to_model(const Napi::Object& o) {
-  ModelConfig c;
-  c.height = get_integer(o, "height");
-  c.width = get_integer(o, "width");
-  c.channels = get_integer(o, "channels");
-  c.filters = get_integers(o, "filters");
-  c.pooling.clear();
-  for (const std::string& name : to_strings(o.Get("pooling"), "pooling")) {
-    c.pooling.push_back(pooling_from_name(name));
-  }
-  c.kernel_size = get_integers(o, "kernelSize");
-  c.strides = get_integers(o, "strides");
-  c.activation = activation_from_name(get_string(o, "activation"));
-  c.last_activation = activation_from_name(get_string(o, "lastActivation"));
-  c.drop_rate = get_number(o, "dropRate");
-  c.dims = get_integers(o, "dims");
-  c.mlp = get_boolean(o, "mlp");
-  c.use_bias = get_boolean(o, "useBias");
-  c.kernel_initializer = initializer_from_name(get_string(o, "kernelInitializer"));
-  c.bias_initializer = initializer_from_name(get_string(o, "biasInitializer"));
-  c.kernel_regularizer = get_regularizer(o, "kernelRegularizer");
-  c.bias_regularizer = get_regularizer(o, "biasRegularizer");
-  c.activity_regularizer = get_regularizer(o, "activityRegularizer");
-  c.kernel_constraint = get_constraint(o, "kernelConstraint");
-  c.bias_constraint = get_constraint(o, "biasConstraint");
-  c.cnn_kernel_initializer = initializer_from_name(get_string(o, "cnnKernelInitializer"));
-  c.cnn_bias_initializer = initializer_from_name(get_string(o, "cnnBiasInitializer"));
-  c.cnn_kernel_regularizer = get_regularizer(o, "cnnKernelRegularizer");
-  c.batch_norm_momentum = get_number(o, "batchNormMomentum");
-  c.batch_norm_epsilon = get_number(o, "batchNormEpsilon");
-  validate(c);
-  return c;
+ModelConfig to_network(const Napi::Value& value) {
+  return read_json(to_text(value, "network"), "network", model_config_from_json);
 }
 
-TrainerConfig to_step(const Napi::Object& o) {
-  TrainerConfig c;
-  c.model = to_model(get_object(o, "model"));
-  c.optimizer = optimizer_from_name(get_string(o, "optimizer"));
-  c.learning_rate = get_number(o, "learningRate");
-  c.batch_size = get_integer(o, "batchSize");
-  c.seed = static_cast<uint64_t>(get_integer(o, "seed"));
-  c.device = get_string(o, "device");
-  c.precision = get_string(o, "precision");
-  c.threads = static_cast<int>(std::min<int64_t>(get_integer(o, "threads"), 1024));
-  c.horizontal_flip = get_boolean(o, "horizontalFlip");
-  c.vertical_flip = get_boolean(o, "verticalFlip");
-  validate(c);
-  return c;
+TrainerConfig to_benchmark(const Napi::Object& o) {
+  return with_training(to_network(o.Get("network")), o);
 }
 
 TrainerConfig to_trainer(const Napi::Object& o) {
-  TrainerConfig c = to_step(o);
-  c.epochs = get_integer(o, "epochs");
-  c.patience = get_integer(o, "patience");
-  c.period = get_integer(o, "period");
-  c.checkpoint_epochs = get_integer(o, "checkpointEpochs");
-  c.checkpoint_minutes = get_number(o, "checkpointMinutes");
-  c.keep = get_integer(o, "keep");
-  c.on_nan = on_nan_from_name(get_string(o, "onNan"));
+  const std::string config_json = get_string(o, "configJson");
+  ModelConfig model = read_json(config_json, "configJson", [](const Json& json) {
+    return model_config_from_json(json.at("model"));
+  });
+  TrainerConfig c = with_training(std::move(model), o);
+  c.config_json = config_json;
   c.run_dir = get_string(o, "runDir");
-  c.config_json = get_string(o, "configJson");
   c.settings_json = get_string(o, "settingsJson");
   c.resume_from = get_string(o, "resumeFrom");
   c.progress_interval_ms = get_integer(o, "progressInterval");

@@ -30,13 +30,13 @@ std::vector<std::string> to_paths(const Napi::Value& value, const char* name);
 Napi::Object to_object(const Napi::Value& value, const char* name);
 std::string to_text(const Napi::Value& value, const char* name);
 
-/// ModelOptions of ts/addon/types.ts.
-ModelConfig to_model(const Napi::Object& object);
+/// The network from a JSON text.
+ModelConfig to_network(const Napi::Value& value);
 
-/// What TrainOptions and BenchmarkOptions have in common: the model, and how a step trains it.
-TrainerConfig to_step(const Napi::Object& object);
+/// BenchmarkRequest of ts/addon/types.ts without the images.
+TrainerConfig to_benchmark(const Napi::Object& object);
 
-/// TrainOptions without the images.
+/// TrainRequest without the images.
 TrainerConfig to_trainer(const Napi::Object& object);
 
 /// LoadOptions; the shape is the model's.

@@ -103,7 +103,7 @@ Napi::Value benchmark(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     const Napi::Object options = to_object(info[0], "options");
-    const TrainerConfig config = to_step(options);
+    const TrainerConfig config = to_benchmark(options);
     at::Tensor images;
     if (!options.Get("images").IsUndefined()) {
       const ModelConfig& model = config.model;

@@ -167,7 +167,7 @@ Napi::Value summarize(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     if (!info[1].IsNumber()) throw Error(ErrorCode::kConfig, "Expected a number for batchSize");
-    const Summary summary = flexae::summarize(to_model(to_object(info[0], "model")),
+    const Summary summary = flexae::summarize(to_network(info[0]),
                                               info[1].As<Napi::Number>().Int64Value(),
                                               optimizer_from_name(to_text(info[2], "optimizer")));
     Napi::Array layers = Napi::Array::New(env);

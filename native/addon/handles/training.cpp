@@ -68,6 +68,9 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     const ModelConfig& model = config_.model;
     load_ = to_load(get_object(options, "load"), model.channels, model.height, model.width);
     max_bad_share_ = get_number(options, "maxBadShare");
+    if (!(max_bad_share_ >= 0 && max_bad_share_ <= 1)) {
+      throw Error(ErrorCode::kConfig, "Expected maxBadShare to be between 0 and 1");
+    }
     train_images_ = to_source(get_object(options, "train"), load_.spec, "the training set");
     valid_images_ = to_source(get_object(options, "valid"), load_.spec, "the validation set");
     // Found before the thread starts, so that train() itself throws.

@@ -5,8 +5,15 @@
 
 namespace flexae {
 
-/// The network from ModelOptions of ts/addon/types.ts as JSON. Throws Error(kModel) for a member
+/// The network from JSON, as config.json has it under `model`. Throws Error(kModel) naming a member
 /// that is missing or of another type, Error(kConfig) for one out of range.
 ModelConfig model_config_from_json(const Json& json);
+
+/// The same the other way round.
+Json model_config_to_json(const ModelConfig& config);
+
+/// How it is trained, likewise: toTrainingJson() of ts/config/network.ts.
+TrainingSettings training_settings_from_json(const Json& json);
+Json training_settings_to_json(const TrainingSettings& settings);
 
 }  // namespace flexae

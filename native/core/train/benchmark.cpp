@@ -36,7 +36,7 @@ const TrainerConfig& prepared(const TrainerConfig& config) {
 
 Benchmark::Benchmark(const TrainerConfig& config, at::Tensor images)
     : config_(prepared(config)),
-      threads_(config.threads > 0 ? config.threads : available_cores()),
+      threads_(config.threads > 0 ? static_cast<int>(config.threads) : available_cores()),
       step_(config_, resolve_device(config.device)) {
   const c10::NoGradGuard no_grad;
   at::set_num_threads(threads_);

@@ -326,7 +326,7 @@ TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
   (void)kernels();
   const c10::NoGradGuard no_grad;
   keep_freed_memory();
-  at::set_num_threads(config.threads > 0 ? config.threads : available_cores());
+  at::set_num_threads(config.threads > 0 ? static_cast<int>(config.threads) : available_cores());
   return Training(config, train_source, valid_source, exporters, observer, cancel).run();
 }
 

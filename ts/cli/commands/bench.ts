@@ -3,13 +3,12 @@
 import { configError } from "../../addon/errors.js";
 import { awaitAddon, callAddon } from "../../addon/loader.js";
 import type { BenchmarkHandle } from "../../addon/types.js";
-import { toModelOptions } from "../../config/model.js";
-import { learningRate } from "../../config/training.js";
-import { checkDevice, summarize } from "../../runs/plan.js";
+import { toNetwork, toTrainingJson } from "../../config/network.js";
+import type { CommandDescription } from "../command.js";
 import { grouped, rate, scaled, table } from "../format.js";
 import type { Invocation } from "../invocation.js";
 import { print, printJson } from "../output.js";
-import { settingsOf } from "../settings.js";
+import { invokedSettings } from "../settings.js";
 
 /** Without `--steps`: as many steps as fit in this time, but no fewer than the count. */
 const SECONDS = 15;
@@ -18,17 +17,17 @@ const MOST_STEPS = 10_000;
 const WARM_UP_STEPS = 3;
 
 /** Of a sorted list, linear between its entries. */
-export function quantile(sorted: readonly number[], q: number): number {
+function quantile(sorted: readonly number[], q: number): number {
   const place = q * (sorted.length - 1);
   const low = sorted[Math.floor(place)] as number;
   const high = sorted[Math.ceil(place)] as number;
   return low + (high - low) * (place - Math.floor(place));
 }
 
-function stepsAsked(text: string | undefined): number | undefined {
+function stepsAsked(text: string | boolean | undefined): number | undefined {
   if (text === undefined) return undefined;
   const steps = Number(text);
-  if (/^\d+$/.test(text) && steps >= 1 && steps <= 1e6) return steps;
+  if (/^\d+$/.test(String(text)) && steps >= 1 && steps <= 1e6) return steps;
   throw configError(
     `Expected an integer from 1 to 1000000 for --steps but received ${JSON.stringify(text)}`,
   );
@@ -57,26 +56,16 @@ function deviceName(device: string): string {
   return cuda.devices.find(({ index }) => device === `cuda:${index}`)?.name ?? device;
 }
 
-export async function bench(
-  invocation: Invocation,
-  options: { steps?: string | undefined },
-): Promise<number> {
-  const asked = stepsAsked(options.steps);
-  const settings = settingsOf(invocation);
+async function time(invocation: Invocation): Promise<number> {
+  const { checkDevice, summarize } = await import("../../runs/plan.js");
+  const asked = stepsAsked(invocation.options.steps);
+  const settings = await invokedSettings(invocation);
   const summary = summarize(settings);
   checkDevice(settings.device);
   const handle: BenchmarkHandle = await awaitAddon((addon) =>
     addon.benchmark({
-      model: toModelOptions(settings),
-      optimizer: settings.optimizer,
-      learningRate: learningRate(settings),
-      batchSize: settings.batch_size,
-      seed: settings.seed,
-      device: settings.device,
-      precision: settings.precision,
-      threads: settings.threads,
-      horizontalFlip: settings.horizontal_flip,
-      verticalFlip: settings.vertical_flip,
+      network: JSON.stringify(toNetwork(settings)),
+      training: toTrainingJson(settings),
     }),
   );
   let loss = Number.NaN;
@@ -86,11 +75,16 @@ export async function bench(
     return timed.milliseconds;
   };
   const encode = (batches: number) => awaitAddon(() => handle.encode(batches));
-  await train(WARM_UP_STEPS);
-  const steps = await sample(train, asked, SECONDS);
-  await encode(1);
-  const encodes = await sample(encode, asked, SECONDS / 4);
-  handle.dispose();
+  let steps: number[];
+  let encodes: number[];
+  try {
+    await train(WARM_UP_STEPS);
+    steps = await sample(train, asked, SECONDS);
+    await encode(1);
+    encodes = await sample(encode, asked, SECONDS / 4);
+  } finally {
+    handle.dispose();
+  }
 
   const batchSize = settings.batch_size;
   const msPerStep = quantile(steps, 0.5);
@@ -137,3 +131,12 @@ export async function bench(
   for (const line of lines) print(line);
   return 0;
 }
+
+export const bench: CommandDescription = {
+  name: "bench",
+  description: "time the training of a model on this machine",
+  options: [["--steps <n>", "training steps to time (as many as take about 15 seconds)"]],
+  takesConfig: true,
+  takesRunLine: true,
+  run: time,
+};

@@ -2,16 +2,12 @@
 import { constants } from "node:os";
 import { join, relative } from "node:path";
 import { shownPath } from "../../files/paths.js";
-import {
-  type CheckCounts,
-  type CheckReport,
-  checkFolder,
-  type OddImage,
-} from "../../runs/check.js";
+import type { CheckCounts, CheckReport, OddImage } from "../../runs/check.js";
+import type { CommandDescription } from "../command.js";
 import { grouped, rate, table } from "../format.js";
 import type { Invocation } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
-import { settingsOf } from "../settings.js";
+import { invokedSettings } from "../settings.js";
 
 /** How many of each kind are named, and classes shown, without `--all`. */
 const SHOWN = 10;
@@ -145,12 +141,10 @@ class Counter {
   }
 }
 
-export async function check(
-  invocation: Invocation,
-  folder: string,
-  options: { all?: boolean | undefined },
-): Promise<number> {
-  const settings = settingsOf(invocation);
+async function examine(invocation: Invocation): Promise<number> {
+  const { checkFolder } = await import("../../runs/check.js");
+  const folder = invocation.argument;
+  const settings = await invokedSettings(invocation);
   const counter = process.stderr.isTTY === true && !invocation.json ? new Counter() : undefined;
   const abort = new AbortController();
   // A second signal ends the process by itself.
@@ -172,7 +166,7 @@ export async function check(
     process.off("SIGTERM", onSignal);
   }
   if (invocation.json) printJson(report);
-  else new TextReport(report, folder, options.all ?? false).print();
+  else new TextReport(report, folder, invocation.options.all === true).print();
   if (report.ok) return 0;
   const { images, bad } = report.counts;
   warn(
@@ -182,3 +176,12 @@ export async function check(
   );
   return 3;
 }
+
+export const check: CommandDescription = {
+  name: "check",
+  description: "look for bad, duplicate, odd-sized and nearly blank images in a folder",
+  argument: ["<dir>", "a folder of images: one folder a class, or a flat folder"],
+  options: [["--all", "name every image found, not only the first of each kind"]],
+  takesConfig: true,
+  run: examine,
+};

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { addonCandidates, SETUP_COMMAND } from "../../addon/setup.js";
 import { VERSION } from "../../version.js";
+import type { CommandDescription } from "../command.js";
 import { bytes } from "../format.js";
 import type { Invocation } from "../invocation.js";
 import { print, printJson } from "../output.js";
@@ -116,7 +117,7 @@ function opencvText({ version, builtFor }: OpenCVProbe): string {
   return `OpenCV ${version} (draws the pictures), built for ${nodes}`;
 }
 
-export async function doctor(invocation: Invocation): Promise<number> {
+async function examine(invocation: Invocation): Promise<number> {
   const checks: Check[] = [
     { name: "flexible-autoencoder", state: "ok", value: VERSION },
     nodeCheck(),
@@ -154,3 +155,9 @@ export async function doctor(invocation: Invocation): Promise<number> {
   print(ok ? `Training works here${pictures}.` : "Training cannot work here: see ✗ above.");
   return ok ? 0 : 1;
 }
+
+export const doctor: CommandDescription = {
+  name: "doctor",
+  description: "check this installation",
+  run: examine,
+};

@@ -1,25 +1,24 @@
 /** `flexae evaluate RUN`: scores and pictures of a run that has ended. */
 import { relative } from "node:path";
-import { EVALUATE_PARAMETERS, type EvaluateOverrides, evaluateRun } from "../../runs/evaluate.js";
-import { findRun } from "../../runs/folder.js";
+import { takenBy } from "../../config/parameters.js";
+import type { EvaluateOverrides } from "../../runs/evaluate.js";
+import type { CommandDescription } from "../command.js";
 import { grouped, scoreText } from "../format.js";
 import type { Invocation } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
-import { settingsOf } from "../settings.js";
+import { invokedSettings } from "../settings.js";
 
-export async function evaluate(
-  invocation: Invocation,
-  name: string,
-  { trust = false }: { trust?: boolean },
-): Promise<number> {
-  const settings = settingsOf(invocation);
+async function score(invocation: Invocation): Promise<number> {
+  const { evaluateRun } = await import("../../runs/evaluate.js");
+  const { findRun } = await import("../../runs/folder.js");
+  const trust = invocation.options.trust === true;
+  const settings = await invokedSettings(invocation);
   const overrides = Object.fromEntries(
-    EVALUATE_PARAMETERS.filter((parameter) => invocation.flags.has(parameter)).map((parameter) => [
-      parameter,
-      settings[parameter],
-    ]),
+    takenBy("evaluate")
+      .filter((parameter) => invocation.flags.has(parameter))
+      .map((parameter) => [parameter, settings[parameter]]),
   ) as EvaluateOverrides;
-  const result = await evaluateRun(await findRun(name), { ...overrides, trust });
+  const result = await evaluateRun(await findRun(invocation.argument), { ...overrides, trust });
   for (const message of result.warnings) warn(message);
   const { runDir, device, train, valid, pictures } = result;
   if (invocation.json) {
@@ -37,3 +36,11 @@ export async function evaluate(
   if (pictures.length > 0) print(`${pictures.length} pictures are in ${folder}`);
   return 0;
 }
+
+export const evaluate: CommandDescription = {
+  name: "evaluate",
+  description: "score a finished run again and rewrite its pictures",
+  argument: ["<run>", "a run folder, or `last` for the newest in logs/"],
+  options: [["--trust", "take an ae.pt that this program did not write, and run what is in it"]],
+  run: score,
+};

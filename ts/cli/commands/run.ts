@@ -3,12 +3,13 @@ import { constants } from "node:os";
 import { relative } from "node:path";
 import type { TrainEvent } from "../../addon/types.js";
 import { shownPath } from "../../files/paths.js";
-import { Training, type TrainingEvent, type TrainingResult } from "../../runs/training.js";
+import type { TrainingEvent, TrainingResult } from "../../runs/training.js";
+import type { CommandDescription } from "../command.js";
 import { duration, grouped, rate, scoreText, summaryLines } from "../format.js";
 import type { Invocation } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
-import { EpochBar } from "../progress.js";
-import { layersOf, settingsOf } from "../settings.js";
+import type { EpochBar } from "../progress.js";
+import { givenSettings, invokedSettings } from "../settings.js";
 
 type EpochEvent = Extract<TrainEvent, { type: "epoch" }>;
 type StartEvent = Extract<TrainingEvent, { type: "start" }>;
@@ -106,12 +107,12 @@ const KEPT: Record<StartEvent["cache"], string> = {
 };
 
 class TextReporter implements Reporter {
-  #withBar: boolean;
+  #makeBar: (epochs: number) => EpochBar | undefined;
   #bar: EpochBar | undefined;
   #epochs = 0;
 
-  constructor(withBar: boolean) {
-    this.#withBar = withBar;
+  constructor(makeBar: (epochs: number) => EpochBar | undefined) {
+    this.#makeBar = makeBar;
   }
 
   event(event: TrainingEvent): void {
@@ -131,7 +132,7 @@ class TextReporter implements Reporter {
 
   #start(event: StartEvent): void {
     this.#epochs = event.epochs;
-    if (this.#withBar) this.#bar = new EpochBar(event.epochs);
+    this.#bar = this.#makeBar(event.epochs);
     for (const line of summaryLines(event.summary, event.batchSize)) print(line);
     print();
     print(
@@ -217,20 +218,21 @@ function exitCodeFor(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
 
-export async function run(
-  invocation: Invocation,
-  { resume }: { resume?: string },
-): Promise<number> {
-  const settings = settingsOf(invocation);
+async function train(invocation: Invocation): Promise<number> {
+  const { Training } = await import("../../runs/training.js");
+  const { EpochBar } = await import("../progress.js");
+  const { resume } = invocation.options;
+  const settings = await invokedSettings(invocation);
   const verbose = settings.preTrain_verbose;
   let reporter: Reporter;
   if (invocation.json) reporter = new JsonReporter();
   else if (verbose === 0) reporter = new SilentReporter();
   else {
-    reporter = new TextReporter(verbose === 1 && process.stderr.isTTY === true);
+    const withBar = verbose === 1 && process.stderr.isTTY === true;
+    reporter = new TextReporter(withBar ? (epochs) => new EpochBar(epochs) : () => undefined);
   }
-  const training = new Training(layersOf(invocation), {
-    resume,
+  const training = new Training(await givenSettings(invocation), {
+    resume: typeof resume === "string" ? resume : undefined,
     onEvent: (event) => reporter.event(event),
   });
   const watch = new SignalWatch(() => training.cancel(), invocation.json || verbose === 0);
@@ -247,3 +249,17 @@ export async function run(
     watch.end();
   }
 }
+
+export const run: CommandDescription = {
+  name: "run",
+  alias: "train",
+  description: "train a model",
+  options: [
+    [
+      "--resume <run>",
+      "go on with a run where it ended: its folder, or `last` for the newest in logs/",
+    ],
+  ],
+  takesConfig: true,
+  run: train,
+};

@@ -1,12 +1,13 @@
 /** `flexae summary`: the network, without training it. */
-import { summarize } from "../../runs/plan.js";
+import type { CommandDescription } from "../command.js";
 import { summaryLines } from "../format.js";
 import type { Invocation } from "../invocation.js";
 import { print, printJson } from "../output.js";
-import { settingsOf } from "../settings.js";
+import { invokedSettings } from "../settings.js";
 
-export async function summary(invocation: Invocation): Promise<number> {
-  const settings = settingsOf(invocation);
+async function show(invocation: Invocation): Promise<number> {
+  const { summarize } = await import("../../runs/plan.js");
+  const settings = await invokedSettings(invocation);
   const result = summarize(settings);
   if (!invocation.json) {
     for (const line of summaryLines(result, settings.batch_size)) print(line);
@@ -32,3 +33,11 @@ export async function summary(invocation: Invocation): Promise<number> {
   });
   return 0;
 }
+
+export const summary: CommandDescription = {
+  name: "summary",
+  description: "show the layers and costs of a model",
+  takesConfig: true,
+  takesRunLine: true,
+  run: show,
+};

@@ -1,0 +1,17 @@
+/** The commands, in the order `--help` shows them. A new one is a file and a line here. */
+import type { CommandDescription } from "./command.js";
+import { bench } from "./commands/bench.js";
+import { check } from "./commands/check.js";
+import { doctor } from "./commands/doctor.js";
+import { evaluate } from "./commands/evaluate.js";
+import { run } from "./commands/run.js";
+import { summary } from "./commands/summary.js";
+
+export const COMMANDS: readonly CommandDescription[] = [
+  run,
+  summary,
+  bench,
+  evaluate,
+  check,
+  doctor,
+];
