@@ -17,6 +17,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string dumped = json.dump();
     if (flexae::Json::parse(dumped).dump() != dumped) std::abort();
     const flexae::ModelConfig config = flexae::model_config_from_json(json);
+    // A network that was read is written so that it is read again as the same.
+    const std::string written = flexae::model_config_to_json(config).dump();
+    const flexae::ModelConfig again = flexae::model_config_from_json(flexae::Json::parse(written));
+    if (flexae::model_config_to_json(again).dump() != written) std::abort();
     int64_t parameters = 0;
     int64_t macs = 0;
     for (const flexae::LayerSpec& layer : flexae::make_layers(config)) {

@@ -16,7 +16,6 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
-#include <functional>
 #include <iostream>
 #include <iterator>
 #include <map>
@@ -35,7 +34,7 @@
 #include "core/device/device.h"
 #include "core/files/safetensors.h"
 #include "core/model/summary.h"
-#include "core/spec/model_config.h"
+#include "core/spec/model_config_json.h"
 #include "core/train/benchmark.h"
 
 namespace {
@@ -55,6 +54,7 @@ and the memory taken. Settings, as flags (--batch-size 64) or in the JSON object
   --last-activation selu  --batch-size 32  --optimizer adadelta  --learning-rate 1
   --device auto|cpu|cuda|cuda:N  --precision auto|fp32|bf16  --threads N  --seed N
   --horizontal-flip true|false  --vertical-flip true|false
+  and whatever else describes a network, such as --kernel-regularizer '{"l1":0,"l2":0.001}'
 
   --images FILE   train on the tensor `images` (uint8 N×H×W×C) of a safetensors file; synthetic
                   images of the network's shape otherwise
@@ -77,46 +77,34 @@ std::string name_key(const std::string& name) {
 
 /// A flag's text as a config file would have it: 5,3 is [5,3], elu is "elu".
 Json flag_value(const std::string& text) {
-  if (text.find(',') != std::string::npos) {
-    Json::Array items;
-    for (size_t begin = 0; begin <= text.size();) {
-      const size_t end = std::min(text.find(',', begin), text.size());
-      items.push_back(flag_value(text.substr(begin, end - begin)));
-      begin = end + 1;
-    }
-    return {std::move(items)};
-  }
   try {
     return Json::parse(text);
   } catch (const Error&) {
-    return {text};
+    if (text.find(',') == std::string::npos) return {text};
   }
+  Json::Array items;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    items.push_back(flag_value(text.substr(begin, end - begin)));
+    begin = end + 1;
+  }
+  return {std::move(items)};
 }
 
-template <typename T>
-std::vector<T> list(const Json& json, const std::function<T(const Json&)>& read) {
+bool is_list(const Json& json) {
   try {
     (void)json.array();
+    return true;
   } catch (const Error&) {
-    return {read(json)};
+    return false;
   }
-  std::vector<T> values;
-  for (const Json& item : json.array()) values.push_back(read(item));
-  return values;
 }
 
-std::vector<int64_t> integers(const Json& json) {
-  return list<int64_t>(json, [](const Json& item) { return item.integer(); });
-}
-
-/// As in training: a shorter list repeats its last entry, a longer one is cut.
-template <typename T>
-void fit_length(std::vector<T>& values, size_t length) {
-  if (!values.empty()) values.resize(length, values.back());
-}
-
+/// The settings as the JSON that model_config_json reads, with what was given over the defaults.
 struct Settings {
-  flexae::TrainerConfig trainer;
+  Json::Object model = flexae::model_config_to_json({}).object();
+  Json::Object training = flexae::training_settings_to_json({}).object();
+  flexae::TrainerConfig trainer;  ///< What finish() makes of them.
   std::string images;
   int64_t steps = 20;
   int64_t warmup = 5;
@@ -127,73 +115,79 @@ struct Settings {
   std::string profile;
 
   void set(const std::string& name, const Json& value) {
-    flexae::ModelConfig& m = trainer.model;
-    const std::map<std::string, std::function<void(const Json&)>> setters{
-        {"imageshape",
-         [&](const Json& v) {
-           const std::vector<int64_t> sizes = integers(v);
-           if (sizes.size() != 2) throw Error(ErrorCode::kConfig, "Expected H,W for image-shape");
-           m.height = sizes[0];
-           m.width = sizes[1];
-         }},
-        {"channels", [&](const Json& v) { m.channels = v.integer(); }},
-        {"filters", [&](const Json& v) { m.filters = integers(v); }},
-        {"pooling",
-         [&](const Json& v) {
-           m.pooling = list<flexae::Pooling>(
-               v, [](const Json& item) { return flexae::pooling_from_name(item.string()); });
-         }},
-        {"kernelsize", [&](const Json& v) { m.kernel_size = integers(v); }},
-        {"strides", [&](const Json& v) { m.strides = integers(v); }},
-        {"dims", [&](const Json& v) { m.dims = integers(v); }},
-        {"mlp", [&](const Json& v) { m.mlp = v.boolean(); }},
-        {"autoencodermlpswitch", [&](const Json& v) { m.mlp = v.boolean(); }},
-        {"droprate", [&](const Json& v) { m.drop_rate = v.number(); }},
-        {"activation",
-         [&](const Json& v) { m.activation = flexae::activation_from_name(v.string()); }},
-        {"lastactivation",
-         [&](const Json& v) { m.last_activation = flexae::activation_from_name(v.string()); }},
-        {"batchsize", [&](const Json& v) { trainer.batch_size = v.integer(); }},
-        {"optimizer",
-         [&](const Json& v) { trainer.optimizer = flexae::optimizer_from_name(v.string()); }},
-        {"learningrate",
-         [&](const Json& v) {
-           trainer.learning_rate = v.number();
-           learning_rate_given = true;
-         }},
-        {"device", [&](const Json& v) { trainer.device = v.string(); }},
-        {"precision", [&](const Json& v) { trainer.precision = v.string(); }},
-        {"threads", [&](const Json& v) { trainer.threads = static_cast<int>(v.integer()); }},
-        {"seed", [&](const Json& v) { trainer.seed = static_cast<uint64_t>(v.integer()); }},
-        {"horizontalflip", [&](const Json& v) { trainer.horizontal_flip = v.boolean(); }},
-        {"verticalflip", [&](const Json& v) { trainer.vertical_flip = v.boolean(); }},
-        {"images", [&](const Json& v) { images = v.string(); }},
-        {"steps", [&](const Json& v) { steps = v.integer(); }},
-        {"warmup", [&](const Json& v) { warmup = v.integer(); }},
-        {"peaksize", [&](const Json& v) { peak_size = v.integer(); }},
-        {"profile", [&](const Json& v) { profile = v.string(); }},
-    };
-    const auto setter = setters.find(name_key(name));
-    if (setter == setters.end()) {
-      throw Error(ErrorCode::kConfig, "Unknown setting " + name + ": --help lists all");
-    }
     try {
-      setter->second(value);
+      if (!set_own(name_key(name), value) && !set_core(name_key(name), value)) {
+        throw Error(ErrorCode::kConfig, "Unknown setting: --help lists all");
+      }
     } catch (const Error& error) {
       throw Error(ErrorCode::kConfig, name + " " + value.dump() + ": " + error.what());
     }
   }
 
   void finish() {
-    flexae::ModelConfig& m = trainer.model;
-    fit_length(m.pooling, m.filters.size());
-    fit_length(m.kernel_size, m.filters.size());
-    fit_length(m.strides, m.filters.size());
-    using Kind = flexae::OptimizerKind;
-    if (!learning_rate_given && trainer.optimizer != Kind::kAdadelta) {
-      trainer.learning_rate = trainer.optimizer == Kind::kSgd ? 0.01 : 0.001;
+    flexae::for_each_model_setting(trainer.model,
+                                   [&](const flexae::Setting& setting, const auto& /*value*/) {
+                                     if (setting.per_layer)
+                                       fit_length(model.at(setting.key), model.at("filters"));
+                                   });
+    const std::string& optimizer = training.at("optimizer").string();
+    if (!learning_rate_given && optimizer != "adadelta") {
+      training["learningRate"] = optimizer == "sgd" ? 0.01 : 0.001;
     }
+    static_cast<flexae::TrainingSettings&>(trainer) = flexae::training_settings_from_json(training);
+    trainer.model = flexae::model_config_from_json(model);
     if (steps < 1 || warmup < 0) throw Error(ErrorCode::kConfig, "Expected --steps of at least 1");
+  }
+
+ private:
+  /// This program's own.
+  bool set_own(const std::string& key, const Json& value) {
+    if (key == "images") {
+      images = value.string();
+    } else if (key == "steps") {
+      steps = value.integer();
+    } else if (key == "warmup") {
+      warmup = value.integer();
+    } else if (key == "peaksize") {
+      peak_size = value.integer();
+    } else if (key == "profile") {
+      profile = value.string();
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  /// One of the core's, by its name or by its key in JSON.
+  bool set_core(const std::string& key, const Json& value) {
+    if (key == "imageshape") {
+      if (!is_list(value) || value.array().size() != 2) {
+        throw Error(ErrorCode::kConfig, "Expected H,W");
+      }
+      model["height"] = value.array()[0];
+      model["width"] = value.array()[1];
+      return true;
+    }
+    bool found = false;
+    const auto set_in = [&](Json::Object& object) {
+      return [&](const flexae::Setting& setting, const auto& /*value*/) {
+        if (key != name_key(setting.key) && key != name_key(setting.name)) return;
+        Json& member = object.at(setting.key);
+        member = is_list(member) && !is_list(value) ? Json(Json::Array{value}) : value;
+        found = true;
+      };
+    };
+    flexae::for_each_model_setting(trainer.model, set_in(model));
+    flexae::for_each_training_setting(trainer, set_in(training));
+    learning_rate_given |= key == "learningrate";
+    return found;
+  }
+
+  /// As in training: a shorter list repeats its last entry, a longer one is cut.
+  static void fit_length(Json& list, const Json& like) {
+    Json::Array values = list.array();
+    if (!values.empty()) values.resize(like.array().size(), Json(values.back()));
+    list = std::move(values);
   }
 };
 
