@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { loadAddon } from "../../dist/addon/loader.js";
-import { load, summary } from "../../dist/index.js";
+import { toNetwork, toTrainingJson } from "../../dist/config/network.js";
+import { load, resolveConfig, summary } from "../../dist/index.js";
 
 const WARM_UP = 5;
 const job = JSON.parse(process.argv[2]);
@@ -12,17 +13,18 @@ const product = (sizes) => sizes.reduce((a, b) => a * b, 1);
 
 /** Training steps from bytes in memory: scaling, flips and metrics are part of a step here. */
 async function trainer() {
-  const handle = await loadAddon().benchmark({
-    model: job.options,
-    optimizer: job.optimizer,
-    learningRate: job.learningRate,
-    batchSize: job.batchSize,
+  const settings = resolveConfig({
+    ...job.settings,
     seed: 1,
     device: "cpu",
     precision: job.precision,
     threads: job.threads,
-    horizontalFlip: job.flips,
-    verticalFlip: job.flips,
+    horizontal_flip: job.flips,
+    vertical_flip: job.flips,
+  });
+  const handle = await loadAddon().benchmark({
+    network: JSON.stringify(toNetwork(settings)),
+    training: toTrainingJson(settings),
     images: readFileSync(job.images),
   });
   return {

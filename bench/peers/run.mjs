@@ -250,14 +250,14 @@ async function exportModels(flexae, settings, images, folder) {
 }
 
 async function compareNetwork(network, flexae, context) {
-  const { resolveConfig, toModelOptions, learningRate, loadAddon } = flexae;
+  const { resolveConfig, toNetwork, toTrainingJson, learningRate, loadAddon } = flexae;
   const folder = await mkdtemp(path.join(os.tmpdir(), "flexae-bench-"));
   try {
     const settings = resolveConfig(network.settings);
     const batchSize = settings.batch_size;
     const job = {
       settings: network.settings,
-      options: toModelOptions(settings),
+      options: toNetwork(settings),
       optimizer: settings.optimizer,
       learningRate: learningRate(settings),
       batchSize,
@@ -265,10 +265,12 @@ async function compareNetwork(network, flexae, context) {
       flips: context.flips,
       images: path.join(folder, "images.bin"),
     };
+    const drawn = { seed: 1, device: "cpu", precision: "fp32", threads: job.threads };
     const handle = await loadAddon().benchmark({
-      ...{ model: job.options, seed: 1, device: "cpu", precision: "fp32", threads: job.threads },
-      ...{ optimizer: job.optimizer, learningRate: job.learningRate, batchSize: ENCODE_BATCH },
-      ...{ horizontalFlip: false, verticalFlip: false },
+      network: JSON.stringify(job.options),
+      training: toTrainingJson(
+        resolveConfig({ ...network.settings, ...drawn, batch_size: ENCODE_BATCH }),
+      ),
     });
     const images = await handle.images();
     handle.dispose();
@@ -341,7 +343,7 @@ async function main() {
   ]);
   const flexae = {
     ...(await import("../../dist/index.js")),
-    ...(await import("../../dist/config/model.js")),
+    ...(await import("../../dist/config/network.js")),
     ...(await import("../../dist/config/training.js")),
     ...(await import("../../dist/addon/loader.js")),
   };
