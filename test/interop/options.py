@@ -1,6 +1,6 @@
 """The options of a model, as the exported models carry them in ``config.json``.
 
-The keys are those of the addon's ``ModelOptions``. ``resolve`` also takes a partial description and
+The keys are those of the library's type ``Network``. ``resolve`` also takes a partial description and
 fills in the program's defaults, so that a test names only what it is about.
 """
 

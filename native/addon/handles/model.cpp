@@ -167,9 +167,9 @@ Napi::Value summarize(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     if (!info[1].IsNumber()) throw Error(ErrorCode::kConfig, "Expected a number for batchSize");
-    const Summary summary = flexae::summarize(to_network(info[0]),
-                                              info[1].As<Napi::Number>().Int64Value(),
-                                              optimizer_from_name(to_text(info[2], "optimizer")));
+    const Summary summary =
+        flexae::summarize(to_network(info[0]), info[1].As<Napi::Number>().Int64Value(),
+                          optimizer_from_name(to_text(info[2], "optimizer")));
     Napi::Array layers = Napi::Array::New(env);
     for (const SummaryRow& row : summary.rows) {
       Napi::Object layer = Napi::Object::New(env);

@@ -1,0 +1,53 @@
+import { describe, expect, it } from "vitest";
+import { concerns } from "../../ts/cli/command.ts";
+import { COMMANDS } from "../../ts/cli/commands.ts";
+import { findParameter, PARAMETERS, type Parameter } from "../../ts/config/parameters.ts";
+import { flexae, main, start } from "../support/cli.ts";
+
+describe("commands", () => {
+  it("are those that the parameters name, and have one name each", () => {
+    const names = COMMANDS.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    for (const { name, commands } of PARAMETERS) {
+      for (const command of commands) expect(names, name).toContain(command);
+    }
+  });
+
+  it("may name parameters whose rows do not name them", () => {
+    const later = { name: "later", description: "", takes: ["seed"], run: async () => 0 } as const;
+    const asked = (name: string) => concerns(findParameter(name) as Parameter, later);
+    expect(asked("seed")).toBe(true);
+    expect(asked("filters")).toBe(false);
+  });
+
+  it.each(COMMANDS.map((command) => [command.name, command] as const))(
+    "%s shows what concerns it, and nothing else",
+    async (name, command) => {
+      const { stdout } = await flexae([name, "--help"]);
+      const shown = [...stdout.matchAll(/^ {2}--([\w-]+) <.*?> /gm)]
+        .map(([, flag]) => findParameter(flag as string)?.name)
+        .filter((parameter) => parameter !== undefined);
+      const expected = PARAMETERS.filter((parameter) => concerns(parameter, command));
+      expect(shown).toEqual(expected.map(({ name }) => name));
+    },
+  );
+
+  it("are described without what they need when they are called", async () => {
+    const hook = `
+      import { writeSync } from "node:fs";
+      export async function load(url, context, next) {
+        writeSync(2, url + "\\n");
+        return next(url, context);
+      }`;
+    const encoded = (text: string) => `data:text/javascript,${encodeURIComponent(text)}`;
+    const watch = `
+      import { register } from "node:module";
+      register(${JSON.stringify(encoded(hook))});`;
+    for (const args of [["--help"], ["bench", "--help"]]) {
+      const { code, stderr } = await start(["--import", encoded(watch), main, ...args]).ended;
+      expect(code).toBe(0);
+      expect(stderr).toMatch(/cli\/commands\/bench\.js/);
+      expect(stderr).not.toMatch(/dist\/(runs|imaging)\/|zod|yaml|cli-progress|csv-/);
+    }
+  });
+});
