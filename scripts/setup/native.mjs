@@ -21,8 +21,9 @@ export function loadProblem(file, check = "", env = process.env) {
   const { error, status, signal, stdout, stderr } = spawnSync(
     process.execPath,
     ["--no-warnings", "-e", program, file],
-    // Not in a folder with a package.json, which may say how its files are read.
-    { cwd: tmpdir(), env, encoding: "utf8", timeout: 120_000 },
+    // Not in a folder with a package.json, which may say how its files are read, nor with what the
+    // user has every Node load.
+    { cwd: tmpdir(), env: { ...env, NODE_OPTIONS: "" }, encoding: "utf8", timeout: 120_000 },
   );
   if (error) return error.message;
   if (signal !== null || status !== 0) {
