@@ -49,8 +49,9 @@ TEST(ModelConfigJson, ReadsWhatEarlierVersionsWrote) {
 }
 
 TEST(ModelConfigJson, NamesTheMemberThatIsMissingOrOfAnotherType) {
-  for (const auto& [key, value] : Json::parse(kEarlier).object()) {
-    Json::Object without = Json::parse(kEarlier).object();
+  const Json whole = Json::parse(kEarlier);
+  for (const auto& [key, value] : whole.object()) {
+    Json::Object without = whole.object();
     without.erase(key);
     const auto missing = refusal([&] { model_config_from_json(Json(without)); });
     EXPECT_EQ(missing.first, ErrorCode::kModel);
