@@ -90,6 +90,7 @@ TEST_F(CheckpointPolicyTest, NamesNoFileWhereNothingIsWritten) {
 
 TEST_F(CheckpointPolicyTest, IsDueWhenMinutesHaveGoneBySinceTheLast) {
   using std::chrono::seconds;
+  config.checkpoint_minutes = 0;
   CheckpointPolicy never(config, begin);
   EXPECT_FALSE(never.is_due_at(begin + std::chrono::hours(100)));
   config.checkpoint_minutes = 0.5;
