@@ -47,7 +47,8 @@ const Kernels& choose_kernels(const char* name) {
     here.emplace_back(entry.name);
     best = set;
   }
-  if (asked.empty()) return *best;
+  // The baseline is everywhere.
+  if (asked.empty() && best != nullptr) return *best;
   const std::string why =
       is_known ? "FLEXAE_KERNELS is " + asked + ", for which this processor lacks instructions"
                : "Expected FLEXAE_KERNELS to be " + listed(known, "or") + " but received '" +
