@@ -169,12 +169,15 @@ size = 8192 if cuda else 1024
 for name, kind in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
     x = torch.randn(size, size, device=device, dtype=kind); y = torch.randn_like(x)
     z = torch.empty_like(x)
-    result[name + "FlopsPerSecond"] = 2 * size**3 / best(lambda: torch.mm(x, y, out=z), 10 if cuda else 1)
+    seconds = best(lambda: torch.mm(x, y, out=z), 10 if cuda else 1)
+    result[name + "FlopsPerSecond"] = 2 * size**3 / seconds
 result["deviceName"] = torch.cuda.get_device_name(device) if cuda else "CPU"
 result["torch"] = torch.__version__
 print(json.dumps(result))
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120
+    )
     if done.returncode != 0:
         print(f"the device's limits could not be measured: {done.stderr.strip()[-200:]}")
         return {}
@@ -221,16 +224,17 @@ def report(case: tuple, lines: list[Line], peak: dict[str, float]) -> dict:
         least = max(flops * batch / peak[f"{precision}FlopsPerSecond"],
                     moved / peak["copyBytesPerSecond"])
         result |= {"flopsAStep": flops * batch, "bytesAStep": moved, "leastSeconds": least}
-        print(f"  at least {1e3 * least:.3f} ms: {flops * batch / 1e9:.1f} GFLOP "
-              f"({100 * flops * batch / peak[precision + 'FlopsPerSecond'] / step:.1f} % of the matrix "
-              f"rate), {moved / 1e9:.2f} GB ({100 * moved / peak['copyBytesPerSecond'] / step:.1f} % of "
-              f"the copy rate)")
+        of_matrix = 100 * flops * batch / peak[precision + "FlopsPerSecond"] / step
+        of_copy = 100 * moved / peak["copyBytesPerSecond"] / step
+        print(f"  at least {1e3 * least:.3f} ms: {flops * batch / 1e9:.1f} GFLOP ({of_matrix:.1f} % "
+              f"of the matrix rate), {moved / 1e9:.2f} GB ({of_copy:.1f} % of the copy rate)")
     sys.stdout.flush()
     return result
 
 
 def wanted(case: tuple, only: str) -> bool:
-    return not only or any(f"{case[0]}-{case[1]}-{case[2]}".startswith(part) for part in only.split(","))
+    name = f"{case[0]}-{case[1]}-{case[2]}"
+    return not only or any(name.startswith(part) for part in only.split(","))
 
 
 def main() -> None:
@@ -244,7 +248,8 @@ def main() -> None:
     parser.add_argument("--cases", default="", help="e.g. default-256-bf16,mnist")
     parser.add_argument("--quick", action="store_true", help="fewer cases, all at once")
     parser.add_argument("--ours", action="store_true", help="without PyTorch")
-    parser.add_argument("--together", type=int, default=(os.cpu_count() or 4) + 4, help="processes that warm up at a time")
+    parser.add_argument("--together", type=int, default=(os.cpu_count() or 4) + 4,
+                        help="processes that warm up at a time")
     arguments = parser.parse_args()
     arguments.bench = arguments.bench.resolve()
     arguments.out = arguments.out.resolve()
