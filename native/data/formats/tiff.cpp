@@ -269,8 +269,9 @@ HeaderResult read_tiff_header(std::span<const uint8_t> bytes) {
   if (!directory) return refuse("truncated");
   ImageHeader header;
   header.format = ImageFormat::kTiff;
-  // Capped so that nothing overflows; such sizes are refused by any limit on pixels.
-  constexpr uint64_t kHuge = uint64_t{1} << 31;
+  // Capped so that nothing overflows, the product of two such sides and 12 bytes a pixel included;
+  // such sizes are refused by any limit on pixels.
+  constexpr uint64_t kHuge = uint64_t{1} << 29;
   const auto number = [&](uint64_t tag, uint64_t otherwise) {
     return static_cast<int64_t>(std::min(directory->first(tag, otherwise), kHuge));
   };

@@ -314,6 +314,15 @@ TEST(Tiff, TilesCountWhole) {
   EXPECT_EQ(reason(unreadable), "corrupt TIFF (tile size)");
 }
 
+// The fuzzer found that the bytes for a strip of sides near 2³¹ overflowed.
+TEST(Tiff, WhatHugeSidesTakeIsCounted) {
+  const auto found = read_tiff_header(test::read_bytes(
+      std::string(FLEXAE_FIXTURES) +
+      "/../../native/fuzz/seeds/image/found-tiff-overflowing-size"));
+  ASSERT_TRUE(found.header) << found.reason;
+  EXPECT_GE(found.header->working_bytes / found.header->width / found.header->height, 5);
+}
+
 TEST(Tiff, SpoiltPixelsAreNotMadeUp) {
   Random random;
   SCOPED_TRACE(random.note());
