@@ -6,7 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/json.h"
-#include "core/spec/layer_spec.h"
+#include "core/layers/layer_list.h"
 #include "core/spec/model_config_json.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "core/layers/kinds.h"
+
 namespace flexae {
 
 template <typename T>
 Border<T>::Border(const LayerSpec& conv, const Shape& in, bool upsampled)
-    : transposed_(conv.kind == LayerKind::kConvTranspose),
-      in_(in),
-      image_(transposed_ ? conv.out : in) {
+    : transposed_(conv.is(kinds::kConvTranspose)), in_(in), image_(transposed_ ? conv.out : in) {
   const Shape& grid = transposed_ ? in : conv.out;
   windows_.grid_h = grid.h;
   windows_.grid_w = grid.w;

@@ -13,6 +13,7 @@
 #include "core/cpu/image_groups.h"
 #include "core/cpu/match.h"
 #include "core/cpu/norm_pool.h"
+#include "core/layers/kinds.h"
 #include "core/tensor/scratch_buffer.h"
 
 namespace flexae {
@@ -34,7 +35,7 @@ class ConvStage : public Layer, private RowSource {
         in_(specs.front().in),
         raw_shape_(match.conv->out),
         out_shape_(specs.back().out),
-        transposed_(match.conv->kind == LayerKind::kConvTranspose),
+        transposed_(match.conv->is(kinds::kConvTranspose)),
         border_(*match.conv, in_, match.upsample != nullptr),
         convolution_(border_.windows()),
         norm_pool_(raw_shape_, out_shape_,

@@ -7,85 +7,14 @@
 #include <map>
 #include <sstream>
 
-#include "core/base/error.h"
 #include "core/files/atomic_file.h"
-#include "core/layers/activation.h"
+#include "core/layers/layer_list.h"
 #include "core/model/model_file.h"
 
 namespace flexae {
 namespace {
 
 namespace jit = torch::jit;
-
-std::string list(const std::vector<int64_t>& values) {
-  std::string text = "[";
-  for (const int64_t value : values) text += (text.size() > 1 ? ", " : "") + std::to_string(value);
-  return text + "]";
-}
-
-/// The statements of one layer on the variable `x`. Only names that serialization knows: torch.*.
-std::string statements(const LayerSpec& layer) {
-  const std::string self = "self." + layer.name;
-  const auto assign = [](const std::string& value) { return "    x = " + value + "\n"; };
-  const std::string stride = list({layer.stride, layer.stride});
-  const auto crop = [&](int64_t h, int64_t w) {
-    std::string text;
-    if (h != layer.out.h)
-      text += assign("torch.slice(x, 2, 0, " + std::to_string(layer.out.h) + ")");
-    if (w != layer.out.w)
-      text += assign("torch.slice(x, 3, 0, " + std::to_string(layer.out.w) + ")");
-    return text;
-  };
-  std::string code;
-  switch (layer.kind) {
-    case LayerKind::kConv: {
-      const auto v = same_padding(layer.in.h, layer.kernel, layer.stride);
-      const auto h = same_padding(layer.in.w, layer.kernel, layer.stride);
-      std::vector<int64_t> padding{v[0], h[0]};
-      if (v[0] != v[1] || h[0] != h[1]) {
-        code += assign("torch.constant_pad_nd(x, " + list({h[0], h[1], v[0], v[1]}) + ")");
-        padding = {0, 0};
-      }
-      return code + assign("torch.conv2d(x, " + self + ".weight, " + self + ".bias, " + stride +
-                           ", " + list(padding) + ")");
-    }
-    case LayerKind::kConvTranspose: {
-      const int64_t p = same_transpose_crop(layer.kernel, layer.stride);
-      const int64_t extra = std::max<int64_t>(layer.stride - layer.kernel, 0);
-      const auto full = [&](int64_t size) {
-        return (size - 1) * layer.stride + layer.kernel - 2 * p + extra;
-      };
-      code = assign("torch.conv_transpose2d(x, " + self + ".weight, " + self + ".bias, " + stride +
-                    ", " + list({p, p}) + ", " + list({extra, extra}) + ")");
-      return code + crop(full(layer.in.h), full(layer.in.w));
-    }
-    case LayerKind::kBatchNorm: {
-      code =
-          assign("torch.batch_norm(x, " + self + ".weight, " + self + ".bias, " + self +
-                 ".running_mean, " + self + ".running_var, False, 0.0, " + self + ".eps, False)");
-      return code + assign(activation_source(layer.activation));
-    }
-    case LayerKind::kDense:
-      return assign("torch.linear(x, " + self + ".weight" +
-                    (layer.use_bias ? ", " + self + ".bias" : "") + ")") +
-             assign(activation_source(layer.activation));
-    case LayerKind::kPool:
-      return assign(layer.pooling == Pooling::kAvg
-                        ? "torch.avg_pool2d(x, [2, 2], [2, 2], [0, 0], True, False)"
-                        : "torch.max_pool2d(x, [2, 2], [2, 2], [0, 0], [1, 1], True)");
-    case LayerKind::kUpsample:
-      return assign("torch.upsample_nearest2d(x, " + list({layer.in.h * 2, layer.in.w * 2}) + ")") +
-             crop(layer.in.h * 2, layer.in.w * 2);
-    case LayerKind::kDropout:
-      return "";
-    case LayerKind::kFlatten:
-      return assign("torch.flatten(torch.permute(x, [0, 2, 3, 1]), 1)");
-    case LayerKind::kReshape:
-      return assign("torch.permute(torch.reshape(x, " +
-                    list({-1, layer.out.h, layer.out.w, layer.out.c}) + "), [0, 3, 1, 2])");
-  }
-  throw Error(ErrorCode::kInternal, "unhandled layer kind");
-}
 
 class Modules {
  public:
@@ -158,7 +87,7 @@ def forward(self, x: Tensor) -> Tensor:
       // The last sigmoid is the root's, so that logits() has what it names.
       LayerSpec plain = layer;
       if (&layer == &layers_.back()) plain.activation = Activation::kLinear;
-      code += statements(plain);
+      code += plain.kind->torchscript(plain);
     }
     module.define(code + "    return x\n");
     return module;
@@ -168,19 +97,14 @@ def forward(self, x: Tensor) -> Tensor:
     std::string type = layer.full_name();
     std::replace(type.begin(), type.end(), '.', '_');
     jit::Module module = make_module(type);
-    const bool norm = layer.kind == LayerKind::kBatchNorm;
-    const auto add = [&](const char* name, bool is_buffer) {
-      const std::string full_name = layer.full_name() + "." + name;
+    for (const WeightSpec& weight : layer.kind->weights(layer)) {
+      const std::string full_name = layer.full_name() + "." + weight.name;
       const at::Tensor tensor = tensors_.at(full_name).detach().cpu().contiguous().clone();
-      module.register_parameter(name, tensor, is_buffer);
+      module.register_parameter(weight.name, tensor, /*is_buffer=*/!weight.trained);
       weights_.emplace_back(full_name, tensor);
-    };
-    add("weight", /*is_buffer=*/false);
-    if (layer.use_bias) add("bias", /*is_buffer=*/false);
-    if (norm) {
-      add("running_mean", /*is_buffer=*/true);
-      add("running_var", /*is_buffer=*/true);
-      module.register_attribute("eps", c10::FloatType::get(), config_.batch_norm_epsilon);
+    }
+    for (const auto& [name, value] : layer.kind->constants(config_)) {
+      module.register_attribute(name, c10::FloatType::get(), value);
     }
     return module;
   }

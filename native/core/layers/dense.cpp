@@ -3,13 +3,48 @@
 #include <ATen/ATen.h>
 
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "core/layers/activation.h"
+#include "core/layers/kinds.h"
 #include "core/layers/make_parameter.h"
 #include "core/layers/regularizer.h"
+#include "core/layers/script.h"
 
 namespace flexae {
+namespace {
+
+std::vector<WeightSpec> weights(const LayerSpec& spec) {
+  std::vector<WeightSpec> all{{"weight", {spec.out.c, spec.in.c}}};
+  if (spec.use_bias) all.push_back({"bias", {spec.out.c}});
+  return all;
+}
+
+std::string to_script(const LayerSpec& spec) {
+  const std::string self = "self." + spec.name;
+  return script::assign("torch.linear(x, " + self + ".weight" +
+                        (spec.use_bias ? ", " + self + ".bias" : "") + ")") +
+         script::assign(activation_source(spec.activation));
+}
+
+}  // namespace
+
+const LayerKind kinds::kDense{.keras_name = [](const LayerSpec&) -> std::string { return "Dense"; },
+                              .make = [](const LayerSpec& spec, const ModelConfig& config,
+                                         uint64_t bits) -> std::unique_ptr<Layer> {
+                                return std::make_unique<Dense>(spec, config, bits);
+                              },
+                              .torchscript = to_script,
+                              .weights = weights,
+                              .macs =
+                                  [](const LayerSpec& spec) {
+                                    return static_cast<double>(spec.in.c) *
+                                           static_cast<double>(spec.out.c);
+                                  },
+                              .kept = [](const LayerSpec& spec) { return spec.out.numel(); },
+                              .has_gpu_kernels = [](const LayerSpec&) { return true; }};
 
 Dense::Dense(const LayerSpec& spec, const ModelConfig& config, uint64_t bits)
     : Layer(spec), activity_(config.activity_regularizer) {

@@ -52,6 +52,12 @@ class Layer {
   Layer(const Layer&) = delete;
   Layer& operator=(const Layer&) = delete;
 
+  /// Tells the layer what is in front of it, before the first pass.
+  virtual void follow(Layer& /*front*/) {}
+  /// Asks the layer to leave its bias out of training passes, where it then has no gradient: what
+  /// is behind takes any constant out again. \return the bias; null if the layer leaves out none.
+  virtual const Parameter* leave_out_bias() { return nullptr; }
+
   /// Takes from chance what training forward()s of up to `images` images need, into memory that
   /// stays where it is unless `images` grows. `options`: of what flows between the layers.
   virtual void draw(int64_t /*images*/, const at::TensorOptions& /*options*/, uint64_t /*seed*/,
@@ -102,17 +108,7 @@ class Layer {
 /// ones follow from it.
 std::unique_ptr<Layer> make_layer(const LayerSpec& spec, const ModelConfig& config, uint64_t bits);
 
-/// A batch normalization together with the pooling behind it, which a GPU computes in one pass.
-std::unique_ptr<Layer> make_pooled_norm(const LayerSpec& norm, const LayerSpec& pool,
-                                        const ModelConfig& config);
-
-/// A transposed convolution together with the upsampling in front of it, which must cut nothing
-/// off: one convolution of twice the stride, for a quarter to a half of the multiplications.
-std::unique_ptr<Layer> make_upsampled_conv(const LayerSpec& upsample, const LayerSpec& conv,
-                                           const ModelConfig& config, uint64_t bits);
-
-/// Tells each batch normalization the bias of the convolution in front of it. Call once the vector
-/// is complete.
-void link_layers(std::vector<std::unique_ptr<Layer>>& layers);
+/// Tells each layer what is in front of it. Call once the vector is complete.
+void link_layers(const std::vector<std::unique_ptr<Layer>>& layers);
 
 }  // namespace flexae

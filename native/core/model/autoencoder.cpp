@@ -8,11 +8,12 @@
 #include "core/base/error.h"
 #include "core/base/profile_scope.h"
 #include "core/base/random.h"
-#include "core/cpu/conv_block.h"
-#include "core/cpu/dense_layer.h"
 #include "core/cpu/inference.h"
 #include "core/layers/constraint.h"
+#include "core/layers/kinds.h"
+#include "core/layers/layer_list.h"
 #include "core/layers/regularizer.h"
+#include "core/model/layer_plan.h"
 
 namespace flexae {
 
@@ -23,20 +24,6 @@ std::vector<LayerSpec> trained_layers(const ModelConfig& config) {
   // The loss takes logits: the last sigmoid is left to whoever wants images.
   specs.back().activation = Activation::kLinear;
   return specs;
-}
-
-/// Whether the layers at `i` are a normalization and its pooling, which a GPU computes together.
-bool is_pooled_norm(const std::vector<LayerSpec>& specs, size_t i) {
-  return i + 1 < specs.size() && specs[i].kind == LayerKind::kBatchNorm &&
-         specs[i + 1].kind == LayerKind::kPool;
-}
-
-/// Whether the layers at `i` are an upsampling that cuts nothing off and its transposed
-/// convolution.
-bool is_upsampled_conv(const std::vector<LayerSpec>& specs, size_t i) {
-  return i + 1 < specs.size() && specs[i].kind == LayerKind::kUpsample &&
-         specs[i + 1].kind == LayerKind::kConvTranspose && specs[i].out.h == 2 * specs[i].in.h &&
-         specs[i].out.w == 2 * specs[i].in.w;
 }
 
 }  // namespace
@@ -55,30 +42,14 @@ Autoencoder Autoencoder::encoder_only(const ModelConfig& config, at::Device devi
 Autoencoder::Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>& specs,
                          uint64_t seed, at::Device device, Precision precision, bool stages)
     : config_(config), device_(device), precision_(precision) {
-  for (size_t i = 0; i < specs.size();) {
-    const size_t length = stages && device.is_cpu() ? conv_stage_length(specs, i) : 0;
-    // Seeds go by the place in the list, so that the weights do not depend on how it is computed.
-    const size_t weighted = length > 0 && specs[i].kind == LayerKind::kUpsample ? i + 1 : i;
-    const uint64_t bits = random_bits(seed, RandomPurpose::kInitializer, weighted);
-    if (length > 0) {
-      const auto begin = specs.begin() + static_cast<ptrdiff_t>(i);
-      layers_.push_back(make_conv_stage({begin, begin + static_cast<ptrdiff_t>(length)}, config_,
-                                        precision, bits));
-      i += length;
-    } else if (!device.is_cpu() && is_pooled_norm(specs, i)) {
-      layers_.push_back(make_pooled_norm(specs[i], specs[i + 1], config_));
-      i += 2;
-    } else if (!device.is_cpu() && is_upsampled_conv(specs, i)) {
-      // Seeded by the convolution's place; see above.
-      const uint64_t conv_bits = random_bits(seed, RandomPurpose::kInitializer, i + 1);
-      layers_.push_back(make_upsampled_conv(specs[i], specs[i + 1], config_, conv_bits));
-      i += 2;
-    } else {
-      const bool by_hand = device.is_cpu() && specs[i].kind == LayerKind::kDense;
-      layers_.push_back(by_hand ? make_dense_layer(specs[i], config_, bits)
-                                : make_layer(specs[i], config_, bits));
-      ++i;
-    }
+  const std::vector<PlannedLayer> plan = plan_layers(specs, device, stages);
+  for (const PlannedLayer& planned : plan) {
+    const uint64_t bits = random_bits(seed, RandomPurpose::kInitializer, planned.seeded);
+    layers_.push_back(
+        planned.make({specs.data() + planned.first, planned.count}, config_, precision, bits));
+  }
+  for (const size_t slow : flexae::slow_layers(specs, plan)) {
+    slow_layers_.push_back(specs[slow].full_name());
   }
   link_layers(layers_);
   for (const auto& layer : layers_) layer->set_precision(precision);
@@ -116,27 +87,27 @@ at::Tensor Autoencoder::evaluate(const at::Tensor& x, size_t begin, size_t end,
                                  PassContext& context) {
   std::vector<Layer*> inferring;
   for (size_t i = begin; i < end; ++i) {
-    const LayerKind kind = layers_[i]->spec().kind;
+    const LayerSpec& spec = layers_[i]->spec();
     // Flattening and reshaping move no bytes.
-    if (kind == LayerKind::kFlatten || kind == LayerKind::kReshape) continue;
+    if (spec.is(kinds::kFlatten) || spec.is(kinds::kReshape)) continue;
     if (!layers_[i]->infers()) return run_layers(to_compute(x), begin, end, context).dense();
     inferring.push_back(layers_[i].get());
   }
   if (inferring.empty()) return run_layers(to_compute(x), begin, end, context).dense();
   const at::Tensor out = flexae::infer(inferring, x.to(at::kFloat));
-  if (layers_[end - 1]->spec().kind == LayerKind::kFlatten) return out.flatten(1);
+  if (layers_[end - 1]->spec().is(kinds::kFlatten)) return out.flatten(1);
   return out.permute({0, 3, 1, 2});
 }
 
-size_t Autoencoder::first_layer(LayerKind kind) const {
+size_t Autoencoder::first_layer(const LayerKind& kind) const {
   const auto found = std::find_if(layers_.begin(), layers_.end(),
-                                  [kind](const auto& layer) { return layer->spec().kind == kind; });
+                                  [&](const auto& layer) { return layer->spec().is(kind); });
   return static_cast<size_t>(found - layers_.begin());
 }
 
 at::Tensor Autoencoder::encode(const at::Tensor& images) {
   PassContext context;
-  const size_t flatten = first_layer(LayerKind::kFlatten) + 1;
+  const size_t flatten = first_layer(kinds::kFlatten) + 1;
   size_t end = flatten;
   while (end < layers_.size() && layers_[end]->spec().part == Part::kEncoder) ++end;
   const Value embeddings = run_layers(evaluate(images, 0, flatten, context), flatten, end, context);
@@ -149,7 +120,7 @@ at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
   const auto begin = std::find_if(layers_.begin(), layers_.end(), [](const auto& layer) {
     return layer->spec().part == Part::kDecoder;
   });
-  const size_t reshape = first_layer(LayerKind::kReshape);
+  const size_t reshape = first_layer(kinds::kReshape);
   const Value flat = run_layers(to_compute(embeddings),
                                 static_cast<size_t>(begin - layers_.begin()), reshape, context);
   at::Tensor logits = evaluate(flat.dense(), reshape, layers_.size(), context).to(at::kFloat);

@@ -32,6 +32,8 @@ class Autoencoder {
 
   [[nodiscard]] const ModelConfig& config() const { return config_; }
   [[nodiscard]] at::Device device() const { return device_; }
+  /// Names of layers that have no fast path there (see layer_plan.h).
+  [[nodiscard]] const std::vector<std::string>& slow_layers() const { return slow_layers_; }
 
   /// Embeddings, N×D, in evaluation mode. `images`: N×C×H×W floats in [0, 1].
   at::Tensor encode(const at::Tensor& images);
@@ -81,12 +83,13 @@ class Autoencoder {
   Value run_layers(const Value& x, size_t begin, size_t end, PassContext& context);
   /// The same in evaluation mode, by infer() where all of them can.
   at::Tensor evaluate(const at::Tensor& x, size_t begin, size_t end, PassContext& context);
-  [[nodiscard]] size_t first_layer(LayerKind kind) const;
+  [[nodiscard]] size_t first_layer(const LayerKind& kind) const;
 
   ModelConfig config_;
   at::Device device_;
   Precision precision_;
   std::vector<std::unique_ptr<Layer>> layers_;
+  std::vector<std::string> slow_layers_;
   /// Parameters in order; those of a convolution's bias have no gradient.
   std::vector<Parameter*> trainable_;
   at::Tensor activity_penalty_;

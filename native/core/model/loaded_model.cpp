@@ -13,8 +13,8 @@
 #include "core/base/error.h"
 #include "core/cpu/kernels/kernels.h"
 #include "core/files/atomic_file.h"
+#include "core/layers/layer_list.h"
 #include "core/model/model_file.h"
-#include "core/spec/layer_spec.h"
 
 namespace flexae {
 

@@ -2,76 +2,41 @@
 
 #include <algorithm>
 
+#include "core/layers/layer_list.h"
+#include "core/model/layer_plan.h"
 #include "core/optim/optimizer.h"
-#include "core/spec/layer_spec.h"
 
 namespace flexae {
-namespace {
 
-std::string keras_type(const LayerSpec& layer) {
-  switch (layer.kind) {
-    case LayerKind::kConv:
-      return "Conv2D";
-    case LayerKind::kConvTranspose:
-      return "Conv2DTranspose";
-    case LayerKind::kDense:
-      return "Dense";
-    case LayerKind::kBatchNorm:
-      return "BatchNormalization";
-    case LayerKind::kPool:
-      return layer.pooling == Pooling::kAvg ? "AveragePooling2D" : "MaxPooling2D";
-    case LayerKind::kUpsample:
-      return "UpSampling2D";
-    case LayerKind::kDropout:
-      return "Dropout";
-    case LayerKind::kFlatten:
-      return "Flatten";
-    case LayerKind::kReshape:
-      return "Reshape";
-  }
-  return "";
-}
-
-/// Values that a layer keeps for the backward pass, for one image.
-int64_t kept(const LayerSpec& layer) {
-  switch (layer.kind) {
-    case LayerKind::kBatchNorm:
-      return 2 * layer.out.numel();  // its input and its activated output
-    case LayerKind::kDense:
-    case LayerKind::kDropout:
-    case LayerKind::kPool:
-    case LayerKind::kUpsample:
-    case LayerKind::kConv:
-      return layer.out.numel();
-    default:
-      return 0;
-  }
-}
-
-}  // namespace
-
-Summary summarize(const ModelConfig& config, int64_t batch_size, OptimizerKind optimizer) {
+Summary summarize(const ModelConfig& config, int64_t batch_size, OptimizerKind optimizer,
+                  at::Device device) {
   Summary summary;
   const Shape input{config.channels, config.height, config.width};
   summary.input = input.sizes();
   int64_t activations = 3 * input.numel();
   int64_t largest = 0;
-  for (const LayerSpec& layer : make_layers(config)) {
+  const std::vector<LayerSpec> layers = make_layers(config);
+  for (const LayerSpec& layer : layers) {
     SummaryRow& row = summary.rows.emplace_back();
     row.name = layer.full_name();
-    row.type = keras_type(layer);
+    row.type = layer.kind->keras_name(layer);
     row.output = layer.out.sizes();
     row.parameters = layer.parameters();
     row.macs = layer.macs();
     summary.total += row.parameters;
     summary.macs += row.macs;
-    if (layer.kind == LayerKind::kBatchNorm) summary.non_trainable += row.parameters / 2;
+    for (const WeightSpec& weight : layer.kind->weights(layer)) {
+      if (!weight.trained) summary.non_trainable += weight.numel();
+    }
     if (layer.part == Part::kEncoder) {
       summary.encoder_parameters += row.parameters;
       summary.embedding = row.output;
     }
-    activations += kept(layer);
+    activations += layer.kind->kept(layer);
     largest = std::max(largest, layer.out.numel());
+  }
+  for (const size_t slow : slow_layers(layers, plan_layers(layers, device))) {
+    summary.rows[slow].fast_path = false;
   }
   constexpr double kFloatBytes = 4;
   // Weights, gradients and the best weights so far, then the optimizer's accumulators; two

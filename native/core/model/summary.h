@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -14,6 +16,7 @@ struct SummaryRow {
   std::vector<int64_t> output;
   int64_t parameters = 0;
   int64_t macs = 0;
+  bool fast_path = true;  ///< False where libtorch's operations compute it one by one.
 };
 
 struct Summary {
@@ -29,7 +32,8 @@ struct Summary {
   int64_t training_bytes = 0;
 };
 
-/// Throws Error(kConfig) as make_layers() does.
-Summary summarize(const ModelConfig& config, int64_t batch_size, OptimizerKind optimizer);
+/// `device`: on which it would train. Throws Error(kConfig) as make_layers() does.
+Summary summarize(const ModelConfig& config, int64_t batch_size, OptimizerKind optimizer,
+                  at::Device device = at::kCPU);
 
 }  // namespace flexae

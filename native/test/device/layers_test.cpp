@@ -8,6 +8,10 @@
 #include <utility>
 
 #include "core/layers/activation.h"
+#include "core/layers/batch_norm.h"
+#include "core/layers/conv.h"
+#include "core/layers/kinds.h"
+#include "core/layers/layer_list.h"
 #include "core/loss/metrics.h"
 #include "core/optim/optimizer.h"
 #include "core/spec/layer_spec.h"
@@ -162,7 +166,7 @@ TEST_F(DeviceLayers, EachKindComputesWhatFp64ComputesOnTheCpu) {
         Activation::kSilu, Activation::kSelu, Activation::kLeakyRelu, Activation::kSoftplus}) {
     const ModelConfig config = every_kind(activation);
     for (const LayerSpec& spec : make_layers(config)) {
-      if (spec.kind == LayerKind::kDropout) continue;
+      if (spec.is(kinds::kDropout)) continue;
       compare({spec}, config, at::kFloat, 2e-5);
       if (narrow) compare({spec}, config, at::kBFloat16, 2e-2);
     }
@@ -189,10 +193,10 @@ TEST_F(DeviceLayers, WhatAGpuComputesTogetherIsWhatItComputesOneByOne) {
         const LayerSpec& a = specs[i];
         const LayerSpec& b = specs[i + 1];
         std::function<std::unique_ptr<Layer>()> fused;
-        if (a.kind == LayerKind::kBatchNorm && b.kind == LayerKind::kPool) {
+        if (a.is(kinds::kBatchNorm) && b.is(kinds::kPool)) {
           fused = [&] { return make_pooled_norm(a, b, config); };
-        } else if (a.kind == LayerKind::kUpsample && b.kind == LayerKind::kConvTranspose &&
-                   a.out.h == 2 * a.in.h && a.out.w == 2 * a.in.w) {
+        } else if (a.is(kinds::kUpsample) && b.is(kinds::kConvTranspose) && a.out.h == 2 * a.in.h &&
+                   a.out.w == 2 * a.in.w) {
           fused = [&] { return make_upsampled_conv(a, b, config, 11); };
         } else {
           continue;
@@ -208,7 +212,7 @@ TEST_F(DeviceLayers, WhatAGpuComputesTogetherIsWhatItComputesOneByOne) {
 
 TEST_F(DeviceLayers, DropoutKeepsItsShareAndItsMaskForTheWayBack) {
   LayerSpec spec;
-  spec.kind = LayerKind::kDropout;
+  spec.kind = &kinds::kDropout;
   spec.in = spec.out = {.c = 4000, .h = 1, .w = 1, .flat = true};
   spec.drop_rate = 0.3;
   const auto layer = make_layer(spec, {}, 3);

@@ -5,14 +5,16 @@
 
 #include <utility>
 
+#include "core/layers/kinds.h"
 #include "core/spec/layer_spec.h"
 
 namespace flexae {
 namespace {
 
-LayerSpec conv(LayerKind kind, const Shape& in, const Shape& out, int64_t kernel, int64_t stride) {
+LayerSpec conv(const LayerKind& kind, const Shape& in, const Shape& out, int64_t kernel,
+               int64_t stride) {
   LayerSpec spec;
-  spec.kind = kind;
+  spec.kind = &kind;
   spec.in = in;
   spec.out = out;
   spec.kernel = kernel;
@@ -25,7 +27,7 @@ class InsertTest : public testing::Test {
  protected:
   static constexpr int64_t kImages = 2;
   const Shape in{3, 7, 9};
-  const Border<float> border{conv(LayerKind::kConv, in, {4, 4, 5}, 5, 2), in, /*upsampled=*/false};
+  const Border<float> border{conv(kinds::kConv, in, {4, 4, 5}, 5, 2), in, /*upsampled=*/false};
 
   at::Tensor inserted(const at::Tensor& images, const PendingNorm* norm = nullptr) {
     return views(border, [&](float* to) {
@@ -84,7 +86,7 @@ TEST(BorderTest, RemovesTheBorderOfATransposedConvolution) {
   at::manual_seed(3);
   const Shape in{2, 4, 5};
   const Shape out{3, 8, 10};
-  const Border<float> border(conv(LayerKind::kConvTranspose, in, out, 5, 2), in, false);
+  const Border<float> border(conv(kinds::kConvTranspose, in, out, 5, 2), in, false);
   EXPECT_FALSE(border.adds_copies());
   const Windows& w = border.windows();
   const at::Tensor bordered = at::randn({2, w.image_h, w.image_w, out.c});
@@ -101,7 +103,7 @@ TEST(BorderTest, AddsUpTheCopiesOfUpsampledPixels) {
   for (const auto& [kernel, stride] : {std::pair{3, 1}, std::pair{5, 2}, std::pair{2, 2}}) {
     const Shape in{2, 4, 5};
     const Shape out{3, 2 * 4 * stride, 2 * 5 * stride};
-    const Border<float> border(conv(LayerKind::kConvTranspose, {2, 8, 10}, out, kernel, stride), in,
+    const Border<float> border(conv(kinds::kConvTranspose, {2, 8, 10}, out, kernel, stride), in,
                                /*upsampled=*/true);
     ASSERT_TRUE(border.adds_copies());
     const Windows& w = border.windows();

@@ -5,25 +5,27 @@
 #include <vector>
 
 #include "core/cpu/conv_block.h"
+#include "core/layers/kinds.h"
+#include "core/layers/layer_list.h"
 #include "core/spec/layer_spec.h"
 
 namespace flexae {
 namespace {
 
-LayerSpec layer(LayerKind kind, int64_t in = 8, int64_t out = 8) {
+LayerSpec layer(const LayerKind& kind, int64_t in = 8, int64_t out = 8) {
   LayerSpec spec;
-  spec.kind = kind;
+  spec.kind = &kind;
   spec.in = {1, in, in};
   spec.out = {1, out, out};
   return spec;
 }
 
-const LayerSpec kConv = layer(LayerKind::kConv);
-const LayerSpec kTransposed = layer(LayerKind::kConvTranspose);
-const LayerSpec kNorm = layer(LayerKind::kBatchNorm);
-const LayerSpec kPool = layer(LayerKind::kPool, 8, 4);
-const LayerSpec kUpsample = layer(LayerKind::kUpsample, 4, 8);
-const LayerSpec kDropout = layer(LayerKind::kDropout);
+const LayerSpec kConv = layer(kinds::kConv);
+const LayerSpec kTransposed = layer(kinds::kConvTranspose);
+const LayerSpec kNorm = layer(kinds::kBatchNorm);
+const LayerSpec kPool = layer(kinds::kPool, 8, 4);
+const LayerSpec kUpsample = layer(kinds::kUpsample, 4, 8);
+const LayerSpec kDropout = layer(kinds::kDropout);
 
 TEST(MatchTest, TakesAConvolutionWithItsNormalization) {
   for (const LayerSpec& conv : {kConv, kTransposed}) {
@@ -55,8 +57,7 @@ TEST(MatchTest, TakesAnUpsamplingInFrontOfATransposedConvolutionAlone) {
   EXPECT_EQ(match.conv, &specs[1]);
   EXPECT_EQ(match_conv_stage({kUpsample, kConv, kNorm}, 0).length, 0U);
   // One that crops is a layer of its own.
-  EXPECT_EQ(match_conv_stage({layer(LayerKind::kUpsample, 4, 7), kTransposed, kNorm}, 0).length,
-            0U);
+  EXPECT_EQ(match_conv_stage({layer(kinds::kUpsample, 4, 7), kTransposed, kNorm}, 0).length, 0U);
 }
 
 TEST(MatchTest, LeavesAConvolutionWithoutNormalization) {

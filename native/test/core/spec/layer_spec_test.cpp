@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/base/error.h"
+#include "core/layers/layer_list.h"
 #include "core/model/summary.h"
 
 namespace flexae {

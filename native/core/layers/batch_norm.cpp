@@ -1,0 +1,162 @@
+#include "core/layers/batch_norm.h"
+
+#include <ATen/ATen.h>
+
+#include <tuple>
+#include <utility>
+
+#include "core/cuda/norm.h"
+#include "core/layers/activation.h"
+#include "core/layers/kinds.h"
+#include "core/layers/make_parameter.h"
+#include "core/layers/script.h"
+
+namespace flexae {
+namespace {
+
+/// A batch normalization with its activation and, on a GPU, the pooling behind it.
+class BatchNorm : public Layer {
+ public:
+  BatchNorm(const LayerSpec& spec, const ModelConfig& config, const LayerSpec* pool)
+      : Layer(spec),
+        momentum_(config.batch_norm_momentum),
+        epsilon_(config.batch_norm_epsilon),
+        kernels_(spec.activation, pool != nullptr ? pool->pooling : Pooling::kNone) {
+    const int64_t c = spec.out.c;
+    const std::string name = spec.full_name();
+    parameters_.push_back(
+        make_parameter(name + ".weight", WeightLayout::kBias, {c}, Initializer::kOnes, 0));
+    parameters_.push_back(
+        make_parameter(name + ".bias", WeightLayout::kBias, {c}, Initializer::kZeros, 0));
+    buffers_.push_back({name + ".running_mean", at::zeros({c})});
+    buffers_.push_back({name + ".running_var", at::ones({c})});
+    if (pool != nullptr) pool_ = make_layer(*pool, config, /*bits=*/0);
+  }
+
+  /// It takes any constant out of what it is given.
+  void follow(Layer& front) override { upstream_bias_ = front.leave_out_bias(); }
+
+  Value forward(const Value& value, PassContext& context) override {
+    const at::Tensor x = value.dense();
+    if (cuda::Norm::takes(x)) return forward_by_kernels(x, context);
+    const at::Tensor& gamma = parameters_[0].value;
+    const at::Tensor& beta = parameters_[1].value;
+    if (!context.training) {
+      const at::Tensor z =
+          std::get<0>(at::native_batch_norm(x, gamma, beta, buffers_[0].value, buffers_[1].value,
+                                            /*training=*/false, 0.0, epsilon_));
+      return pooled(activate(z, spec_.activation), context);
+    }
+    at::Tensor z;
+    std::tie(z, mean_, invstd_) =
+        at::native_batch_norm(x, gamma, beta, {}, {}, /*training=*/true, 0.0, epsilon_);
+    update_statistics();
+    input_ = x;
+    output_ = activate(z, spec_.activation);
+    if (needs_input(spec_.activation)) normalized_ = z;
+    return pooled(output_, context);
+  }
+
+  at::Tensor backward(const at::Tensor& given, bool /*input_grad*/) override {
+    if (batch_.stats.defined()) {
+      const cuda::Norm::Gradients gradients = kernels_.backward(input_, given, batch_);
+      parameters_[0].grad.tensor = gradients.gamma;
+      parameters_[1].grad.tensor = gradients.beta;
+      release();
+      return gradients.x;
+    }
+    const at::Tensor grad = pool_ ? pool_->backward(given, /*input_grad=*/true) : given;
+    const at::Tensor dz = activate_backward(grad, normalized_, output_, spec_.activation);
+    auto [dx, dgamma, dbeta] =
+        at::native_batch_norm_backward(dz, input_, parameters_[0].value, {}, {}, mean_, invstd_,
+                                       /*train=*/true, epsilon_, {true, true, true});
+    parameters_[0].grad.tensor = dgamma;
+    parameters_[1].grad.tensor = dbeta;
+    release();
+    return dx;
+  }
+
+  void release() override {
+    input_.reset();
+    output_.reset();
+    normalized_.reset();
+    batch_.stats.reset();
+  }
+
+ private:
+  Value forward_by_kernels(const at::Tensor& given, PassContext& context) {
+    const at::Tensor& gamma = parameters_[0].value;
+    const at::Tensor& beta = parameters_[1].value;
+    if (!context.training) {
+      const at::Tensor invstd = at::rsqrt(buffers_[1].value + epsilon_);
+      const at::Tensor scale = gamma * invstd;
+      return kernels_.apply(
+          given, at::stack({buffers_[0].value, invstd, scale, beta - buffers_[0].value * scale}));
+    }
+    input_ = cuda::Norm::prepared(given);
+    return kernels_.forward(
+        input_, gamma, beta, upstream_bias_ != nullptr ? upstream_bias_->value : at::Tensor(),
+        epsilon_, 1.0 - momentum_, buffers_[0].value, buffers_[1].value, batch_);
+  }
+
+  at::Tensor pooled(const at::Tensor& y, PassContext& context) {
+    return pool_ ? pool_->forward(y, context).dense() : y;
+  }
+
+  /// Keras keeps the biased variance of the batch; PyTorch's own update would take the unbiased
+  /// one.
+  void update_statistics() {
+    const double fresh = 1.0 - momentum_;
+    at::Tensor mean = mean_;
+    if (upstream_bias_ != nullptr) mean = mean + upstream_bias_->value;
+    const at::Tensor variance = invstd_.pow(-2).sub_(epsilon_).clamp_min_(0);
+    buffers_[0].value.lerp_(mean, fresh);
+    buffers_[1].value.lerp_(variance, fresh);
+  }
+
+  double momentum_;
+  double epsilon_;
+  cuda::Norm kernels_;
+  std::unique_ptr<Layer> pool_;
+  const Parameter* upstream_bias_ = nullptr;  ///< Null if the layer in front leaves out none.
+  at::Tensor input_, output_, normalized_, mean_, invstd_;
+  cuda::Norm::Batch batch_;  ///< Defined if the kernels did the last training forward().
+};
+
+std::string to_script(const LayerSpec& spec) {
+  const std::string self = "self." + spec.name;
+  return script::assign("torch.batch_norm(x, " + self + ".weight, " + self + ".bias, " + self +
+                        ".running_mean, " + self + ".running_var, False, 0.0, " + self +
+                        ".eps, False)") +
+         script::assign(activation_source(spec.activation));
+}
+
+}  // namespace
+
+const LayerKind kinds::kBatchNorm{
+    .keras_name = [](const LayerSpec&) -> std::string { return "BatchNormalization"; },
+    .make = [](const LayerSpec& spec, const ModelConfig& config, uint64_t)
+        -> std::unique_ptr<Layer> { return std::make_unique<BatchNorm>(spec, config, nullptr); },
+    .torchscript = to_script,
+    .weights =
+        [](const LayerSpec& spec) {
+          const std::vector<int64_t> sizes{spec.out.c};
+          return std::vector<WeightSpec>{{"weight", sizes},
+                                         {"bias", sizes},
+                                         {"running_mean", sizes, /*trained=*/false},
+                                         {"running_var", sizes, /*trained=*/false}};
+        },
+    .constants =
+        [](const ModelConfig& config) {
+          return std::vector<std::pair<std::string, double>>{{"eps", config.batch_norm_epsilon}};
+        },
+    // Its input and its activated output.
+    .kept = [](const LayerSpec& spec) { return 2 * spec.out.numel(); },
+    .has_gpu_kernels = [](const LayerSpec&) { return true; }};
+
+std::unique_ptr<Layer> make_pooled_norm(const LayerSpec& norm, const LayerSpec& pool,
+                                        const ModelConfig& config) {
+  return std::make_unique<BatchNorm>(norm, config, &pool);
+}
+
+}  // namespace flexae

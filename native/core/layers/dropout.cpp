@@ -1,0 +1,58 @@
+#include <ATen/ATen.h>
+
+#include <memory>
+
+#include "core/base/random.h"
+#include "core/layers/initializer.h"
+#include "core/layers/kinds.h"
+#include "core/layers/layers.h"
+
+namespace flexae {
+namespace {
+
+class Dropout : public Layer {
+ public:
+  Dropout(const LayerSpec& spec, uint64_t index) : Layer(spec), index_(index) {}
+
+  void draw(int64_t images, const at::TensorOptions& options, uint64_t seed,
+            uint64_t step) override {
+    if (!masks_.defined() || masks_.size(0) < images) {
+      masks_ = at::empty({images, spec_.in.numel()}, options);
+    }
+    const double keep = 1.0 - spec_.drop_rate;
+    const uint64_t bits = random_bits(seed, RandomPurpose::kDropout, step, index_);
+    const at::Tensor masks = masks_.narrow(0, 0, images);
+    if (masks.is_cpu() && masks.scalar_type() == at::kFloat) {
+      draw_dropout(masks, keep, bits);
+    } else {
+      masks.bernoulli_(keep, make_generator(masks.device(), bits)).div_(keep);
+    }
+  }
+
+  Value forward(const Value& value, PassContext& context) override {
+    const at::Tensor x = value.dense();
+    if (!context.training) return x;
+    return x * masks_.narrow(0, 0, x.size(0));
+  }
+
+  at::Tensor backward(const at::Tensor& grad, bool /*input_grad*/) override {
+    return grad * masks_.narrow(0, 0, grad.size(0));
+  }
+
+ private:
+  uint64_t index_;
+  at::Tensor masks_;  ///< Of as many images as there have been at once.
+};
+
+}  // namespace
+
+const LayerKind kinds::kDropout{
+    .keras_name = [](const LayerSpec&) -> std::string { return "Dropout"; },
+    .make = [](const LayerSpec& spec, const ModelConfig&, uint64_t bits) -> std::unique_ptr<Layer> {
+      return std::make_unique<Dropout>(spec, bits);
+    },
+    // Exported models are for evaluation, where it does nothing.
+    .torchscript = [](const LayerSpec&) { return std::string(); },
+    .kept = [](const LayerSpec& spec) { return spec.out.numel(); }};
+
+}  // namespace flexae
