@@ -336,7 +336,22 @@ describe("flexae summary", () => {
     for (const layer of summary.layers) {
       expect(layer).toMatchObject({ name: expect.any(String), type: expect.any(String) });
       expect(layer.outputShape[0]).toBe(32);
+      expect(layer.fastPath).toBe(true);
     }
+  });
+
+  it("names the layers that have no fast path", async () => {
+    // 7 rows are pooled to 4, and twice that is cut.
+    const network = ["--image-shape=28,28", "--filters=4,8", "--strides=2"];
+    const args = ["summary", ...network, "--pooling=none,max", "--kernel-size=3", "--device=cpu"];
+    const shown = await flexae(args);
+    expect(shown.code, shown.stderr).toBe(0);
+    expect(shown.stdout).toMatch(/^No fast path +decoder\.upsample_1$/m);
+    const { stdout } = await flexae([...args, "--json"]);
+    const slow = JSON.parse(stdout).layers.filter((l: { fastPath: boolean }) => !l.fastPath);
+    expect(slow).toMatchObject([{ name: "decoder.upsample_1", type: "UpSampling2D" }]);
+    const even = await flexae(["summary", "--device=cpu"]);
+    expect(even.stdout).not.toContain("No fast path");
   });
 });
 

@@ -41,6 +41,8 @@ export interface SummaryLayer {
   parameters: number;
   /** Multiply-accumulates for one image. */
   macs: number;
+  /** False where nothing faster than libtorch's operations, one by one, computes the layer. */
+  fastPath: boolean;
 }
 
 export interface Summary {
@@ -325,8 +327,11 @@ export interface HardwareInfo {
 export interface Addon {
   versions(): AddonVersions;
   hardware(): HardwareInfo;
-  /** Layers, parameters and costs of a network, given as JSON, without making it. Throws FLEXAE_CONFIG naming the layer that does not fit. */
-  summarize(network: string, batchSize: number, optimizer: string): Summary;
+  /**
+   * Layers, parameters and costs of a network, given as JSON, without making it. `device`: auto, cpu, cuda or cuda:N,
+   * which need not be there. Throws FLEXAE_CONFIG naming the layer that does not fit.
+   */
+  summarize(network: string, batchSize: number, optimizer: string, device: string): Summary;
   /**
    * Image files below `dir`: of its sub-folders (one a class, any depth), or its own when it has none with images.
    * Chosen by extension; hidden files are passed over. Rejects with FLEXAE_DATA if `dir` is no readable folder.

@@ -82,6 +82,12 @@ export function summaryLines(summary: Summary, batchSize: number): string[] {
   ];
 }
 
+/** The line of the layers that have no fast path; none if all have one. A training warns of them. */
+export function slowLines(summary: Summary): string[] {
+  const slow = summary.layers.filter((layer) => !layer.fastPath).map((layer) => layer.name);
+  return slow.length > 0 ? [`No fast path       ${slow.join(", ")}`] : [];
+}
+
 function number(value: number, digits: number): string {
   return Number.isFinite(value) ? value.toFixed(digits) : String(value);
 }

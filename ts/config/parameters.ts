@@ -365,7 +365,7 @@ const TABLE = [
     kind: "text",
     pattern: { regexp: /^(auto|cpu|cuda(:\d{1,3})?)$/, text: "auto, cpu, cuda or cuda:N" },
     default: "auto",
-    commands: ["run", "bench", "evaluate"],
+    commands: ["run", "summary", "bench", "evaluate"],
     resume: "telling",
     help: "auto, cpu, cuda or cuda:N",
   },

@@ -45,7 +45,12 @@ export interface MemoryImages {
  */
 export function summarize(settings: Settings): Summary {
   return callAddon((addon) =>
-    addon.summarize(JSON.stringify(toNetwork(settings)), settings.batch_size, settings.optimizer),
+    addon.summarize(
+      JSON.stringify(toNetwork(settings)),
+      settings.batch_size,
+      settings.optimizer,
+      settings.device,
+    ),
   );
 }
 

@@ -161,6 +161,12 @@ Napi::Object make_handle(Napi::Env env, const Loaded& loaded, at::Device device)
   return handle;
 }
 
+/// The device that a training would take, whether or not a CUDA device that is named can be used.
+at::Device planned_device(const std::string& name) {
+  if (name.starts_with("cuda")) return {at::kCUDA, 0};
+  return resolve_device(name);
+}
+
 }  // namespace
 
 Napi::Value summarize(const Napi::CallbackInfo& info) {
@@ -169,7 +175,8 @@ Napi::Value summarize(const Napi::CallbackInfo& info) {
     if (!info[1].IsNumber()) throw Error(ErrorCode::kConfig, "Expected a number for batchSize");
     const Summary summary =
         flexae::summarize(to_network(info[0]), info[1].As<Napi::Number>().Int64Value(),
-                          optimizer_from_name(to_text(info[2], "optimizer")));
+                          optimizer_from_name(to_text(info[2], "optimizer")),
+                          planned_device(to_text(info[3], "device")));
     Napi::Array layers = Napi::Array::New(env);
     for (const SummaryRow& row : summary.rows) {
       Napi::Object layer = Napi::Object::New(env);
@@ -178,6 +185,7 @@ Napi::Value summarize(const Napi::CallbackInfo& info) {
       layer.Set("outputShape", to_js(env, row.output));
       layer.Set("parameters", static_cast<double>(row.parameters));
       layer.Set("macs", static_cast<double>(row.macs));
+      layer.Set("fastPath", row.fast_path);
       layers.Set(layers.Length(), layer);
     }
     Napi::Object parameters = Napi::Object::New(env);

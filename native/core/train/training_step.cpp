@@ -5,8 +5,10 @@
 #include <cmath>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #include "core/device/device.h"
+#include "core/model/layer_plan.h"
 #include "core/tensor/scale_images.h"
 #include "core/train/augment.h"
 
@@ -18,7 +20,8 @@ TrainingStep::TrainingStep(const TrainerConfig& config, at::Device device)
       precision_(resolve_precision(config.precision, device)),
       model_(config.model, config.seed, device, precision_),
       optimizer_(config.optimizer, config.learning_rate, model_.parameters()),
-      metrics_(device) {
+      metrics_(device),
+      warning_(slow_layers_note(model_.slow_layers(), device)) {
   if (device.is_cpu()) return;
   tune_device(device);
   const char* graphs = std::getenv("FLEXAE_CUDA_GRAPH");
@@ -54,7 +57,10 @@ void TrainingStep::reset_bad_number() {
 }
 
 std::string TrainingStep::take_warning() {
-  return device_step_ ? device_step_->take_warning() : std::string();
+  std::string warning = std::exchange(warning_, {});
+  const std::string of_device = device_step_ ? device_step_->take_warning() : std::string();
+  if (!warning.empty() && !of_device.empty()) warning += "\n";
+  return warning + of_device;
 }
 
 void TrainingStep::evaluate(const at::Tensor& bytes) {

@@ -55,6 +55,7 @@ class TrainingStep {
   Autoencoder model_;
   Optimizer optimizer_;
   Metrics metrics_;
+  std::string warning_;  ///< Not taken yet.
   std::optional<BadNumber> bad_;
   std::unique_ptr<DeviceStep> device_step_;  ///< Null on the CPU.
 };

@@ -265,6 +265,8 @@ TEST_F(DeviceTraining, TheWholeTrainerTrainsAndSaysNothing) {
   TrainerConfig config = small_training();
   config.device = test_device_name();
   config.model.drop_rate = 0.2;
+  // Behind two poolings, one upsampling follows another, and the first has no fast path.
+  config.model.pooling = {Pooling::kMax, Pooling::kNone};
   config.run_dir = folder.path("");
   config.epochs = 6;
   Squares train_set(83, config.model.height, 1);

@@ -1,6 +1,6 @@
 /** `flexae summary`: the network, without training it. */
 import type { CommandDescription } from "../command.js";
-import { summaryLines } from "../format.js";
+import { slowLines, summaryLines } from "../format.js";
 import type { Invocation } from "../invocation.js";
 import { print, printJson } from "../output.js";
 import { invokedSettings } from "../settings.js";
@@ -11,17 +11,19 @@ async function show(invocation: Invocation): Promise<number> {
   const result = summarize(settings);
   if (!invocation.json) {
     for (const line of summaryLines(result, settings.batch_size)) print(line);
+    for (const line of slowLines(result)) print(line);
     return 0;
   }
   const batch = settings.batch_size;
   printJson({
     input: [batch, ...result.inputShape],
-    layers: result.layers.map(({ name, type, outputShape, parameters, macs }) => ({
+    layers: result.layers.map(({ name, type, outputShape, parameters, macs, fastPath }) => ({
       name,
       type,
       outputShape: [batch, ...outputShape],
       parameters,
       macs,
+      fastPath,
     })),
     parameters: result.parameters,
     encoder: {

@@ -55,6 +55,25 @@ TEST(Trainer, LearnsAndRepeatsBitForBit) {
   EXPECT_NE(run(config).epochs[0].train.loss, first.epochs[0].train.loss);
 }
 
+TEST(Trainer, SaysOnceWhichLayersHaveNoFastPath) {
+  TrainerConfig config = small_training();
+  const auto warnings = [&] {
+    Squares train_set(30, config.model.height, 1);
+    Squares valid_set(10, config.model.height, 2);
+    Recorder recorder;
+    const std::atomic<bool> cancel{false};
+    (void)train(config, train_set, valid_set, {}, recorder, cancel);
+    return recorder.warnings;
+  };
+  config.model.pooling = {Pooling::kMax, Pooling::kNone};
+  EXPECT_EQ(warnings(), std::vector<std::string>{});
+  // 7×7 are pooled to 4×4, and twice that is cut.
+  config.model.pooling = {Pooling::kNone, Pooling::kAvg};
+  const std::vector<std::string> told = warnings();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_NE(told[0].find("decoder.upsample_1 has no fast path on cpu"), std::string::npos);
+}
+
 TEST(Trainer, ShufflesEachEpochAnew) {
   const auto orders = run(small_training()).orders;
   ASSERT_GE(orders.size(), 3U);
