@@ -23,7 +23,7 @@ class BatchStatsTest : public testing::Test {
     stats = BatchStats(shape, config, Activation::kRelu);
   }
 
-  std::shared_ptr<const PendingNorm> forward() {
+  std::shared_ptr<const DeferredBatchNorm> forward() {
     stats.begin_forward(kImages);
     // In any order.
     for (const int64_t n : {3, 0, 6, 1, 5, 2, 4}) {
@@ -99,8 +99,8 @@ TEST_F(BatchStatsTest, GivesTheGradientsThatAtenGives) {
   const auto per_channel = [&](const float* periodic) {
     return at::from_blob(const_cast<float*>(periodic), {shape.c}).to(at::kDouble);
   };
-  const at::Tensor by_hand = per_channel(stats.k1()) * dz.view({-1, shape.c}) +
-                             per_channel(stats.k2()) * x + per_channel(stats.k3());
+  const at::Tensor by_hand = per_channel(stats.dx_scale()) * dz.view({-1, shape.c}) +
+                             per_channel(stats.dx_slope()) * x + per_channel(stats.dx_offset());
   expect_close(by_hand, dx, 1e-3);
 }
 

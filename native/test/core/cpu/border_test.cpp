@@ -29,7 +29,7 @@ class InsertTest : public testing::Test {
   const Shape in{3, 7, 9};
   const Border<float> border{conv(kinds::kConv, in, {4, 4, 5}, 5, 2), in, /*upsampled=*/false};
 
-  at::Tensor inserted(const at::Tensor& images, const PendingNorm* norm = nullptr) {
+  at::Tensor inserted(const at::Tensor& images, const DeferredBatchNorm* norm = nullptr) {
     return views(border, [&](float* to) {
       if (images.scalar_type() == at::kByte) {
         border.insert(images.const_data_ptr<uint8_t>(), kImages, to, line_);
@@ -42,7 +42,7 @@ class InsertTest : public testing::Test {
   static at::Tensor views(const Border<float>& border, Insert insert) {
     at::Tensor bordered = at::zeros({border.inputs_size(kImages)});
     insert(mutable_values<float>(bordered));
-    const Windows& w = border.windows();
+    const ConvGeometry& w = border.geometry();
     EXPECT_EQ(bordered.slice(0, kImages * w.numel()).count_nonzero().item<int64_t>(), 0);
     return bordered.slice(0, 0, kImages * w.numel())
         .view({kImages, w.image_h, w.image_w, w.channels});
@@ -71,7 +71,7 @@ TEST_F(InsertTest, ScalesBytesAndFinishesWhatIsDue) {
   EXPECT_TRUE(inserted(bytes).equal(padded(bytes.to(at::kFloat) / 255)));
 
   const at::Tensor images = at::randn({kImages, in.h, in.w, in.c});
-  PendingNorm norm;
+  DeferredBatchNorm norm;
   norm.activation = Activation::kRelu;
   for (int i = 0; i < 96; ++i) {
     norm.scale.push_back(static_cast<float>(1 + i % 3));
@@ -88,7 +88,7 @@ TEST(BorderTest, RemovesTheBorderOfATransposedConvolution) {
   const Shape out{3, 8, 10};
   const Border<float> border(conv(kinds::kConvTranspose, in, out, 5, 2), in, false);
   EXPECT_FALSE(border.adds_copies());
-  const Windows& w = border.windows();
+  const ConvGeometry& w = border.geometry();
   const at::Tensor bordered = at::randn({2, w.image_h, w.image_w, out.c});
   at::Tensor images = at::empty({2, out.h, out.w, out.c});
   border.remove(values<float>(bordered), 2, mutable_values<float>(images));
@@ -106,7 +106,7 @@ TEST(BorderTest, AddsUpTheCopiesOfUpsampledPixels) {
     const Border<float> border(conv(kinds::kConvTranspose, {2, 8, 10}, out, kernel, stride), in,
                                /*upsampled=*/true);
     ASSERT_TRUE(border.adds_copies());
-    const Windows& w = border.windows();
+    const ConvGeometry& w = border.geometry();
     const at::Tensor x = at::randn({1, in.c, in.h, in.w}, at::kDouble);
     const at::Tensor weight = at::randn({in.c, out.c, kernel, kernel}, at::kDouble);
     at::Tensor bordered = at::zeros({1, out.c, w.image_h, w.image_w}, at::kDouble);

@@ -46,16 +46,16 @@ void compare(const ModelConfig& config, int64_t images, uint64_t seed) {
   layers.load_state(stages.state());
   const at::Tensor x =
       at::rand({images, config.height, config.width, config.channels}).permute({0, 3, 1, 2});
-  const at::Tensor got = stages.forward(x, seed, 1).dense();
-  const at::Tensor expected = layers.forward(x, seed, 1).dense();
+  const at::Tensor got = stages.forward(x, seed, 1).materialize();
+  const at::Tensor expected = layers.forward(x, seed, 1).materialize();
   ASSERT_LT(difference(got, expected), 1e-4);
   const at::Tensor grad = (at::rand_like(got) - 0.5) / static_cast<double>(got.numel());
   stages.backward(grad);
   layers.backward(grad);
   const auto names = stages.parameter_names();
   ASSERT_EQ(names, layers.parameter_names());
-  const auto g1 = stages.gradients();
-  const auto g2 = layers.gradients();
+  const auto g1 = stages.whole_gradients();
+  const auto g2 = layers.whole_gradients();
   // Where a derivative jumps, a difference in the last digit can become another gradient.
   const bool jumps = config.activation == Activation::kRelu ||
                      config.activation == Activation::kSelu ||
@@ -112,14 +112,14 @@ TEST(ConvStage, ComputesInBf16WhatFp32ComputesButForRounding) {
     Autoencoder wide(config, 7, at::kCPU, Precision::kFp32);
     Autoencoder narrow(config, 7, at::kCPU, Precision::kBf16);
     const at::Tensor x = at::rand({9, 50, 71, 3}).permute({0, 3, 1, 2});
-    const at::Tensor expected = wide.forward(x, 7, 1).dense();
-    const at::Tensor got = narrow.forward(x, 7, 1).dense();
+    const at::Tensor expected = wide.forward(x, 7, 1).materialize();
+    const at::Tensor got = narrow.forward(x, 7, 1).materialize();
     EXPECT_LT(distance(got, expected), 0.02);
     const at::Tensor grad = (at::rand_like(got) - 0.5) / static_cast<double>(got.numel());
     wide.backward(grad);
     narrow.backward(grad);
-    const auto g1 = narrow.gradients();
-    const auto g2 = wide.gradients();
+    const auto g1 = narrow.whole_gradients();
+    const auto g2 = wide.whole_gradients();
     double largest = 0;
     for (const at::Tensor& g : g2) largest = std::max(largest, g.norm().item<double>());
     for (size_t i = 0; i < g1.size(); ++i) {
@@ -202,9 +202,9 @@ TEST(ConvStage, ComputesTheSameBitsOnBusyCores) {
     const at::Tensor x =
         at::rand({32, config.height, config.width, config.channels}).permute({0, 3, 1, 2});
     const auto pass = [&] {
-      const at::Tensor y = model.forward(x, 5, 1).dense();
+      const at::Tensor y = model.forward(x, 5, 1).materialize();
       model.backward((y - 0.5) / static_cast<double>(y.numel()));
-      std::vector<at::Tensor> results = model.gradients();
+      std::vector<at::Tensor> results = model.whole_gradients();
       results.push_back(y);
       return results;
     };
