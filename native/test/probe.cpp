@@ -24,12 +24,15 @@
 #include "core/layers/constraint.h"
 #include "core/layers/initializer.h"
 #include "core/layers/regularizer.h"
+#include "core/loss/bce.h"
 #include "core/loss/metrics.h"
 #include "core/model/autoencoder.h"
 #include "core/optim/optimizer.h"
 #include "core/spec/model_config.h"
 #include "core/spec/model_config_json.h"
 #include "core/tensor/scale_images.h"
+#include "core/train/step_recipe.h"
+#include "test/core/gradients.h"
 
 namespace {
 
@@ -109,7 +112,7 @@ Tensors optimizer(const Input& input) {
     for (size_t i = 0; i < parameters.size(); ++i) {
       gradients.push_back(input.tensor(indexed(indexed("g", step) + "_", i)));
     }
-    optimizer.step(gradients);
+    optimizer.step(flexae::test::gradients(gradients));
     for (size_t i = 0; i < parameters.size(); ++i) {
       out[indexed(indexed("p", step) + "_", i)] = parameters[i].clone();
     }
@@ -156,7 +159,10 @@ Tensors activation(const Input& input) {
 Tensors loss(const Input& input) {
   flexae::Metrics metrics(at::kCPU);
   at::Tensor grad;
-  metrics.add(input.tensor("logits"), input.tensor("target"), {}, &grad);
+  const at::Tensor& logits = input.tensor("logits");
+  metrics.accumulate(flexae::kBinaryCrossEntropy.sums(logits, input.tensor("target"), &grad),
+                     logits.size(0), {});
+  metrics.count(logits.size(0), logits.numel());
   const auto values = metrics.values();
   return {{"bce", scalar(values.loss)},
           {"accuracy", scalar(values.accuracy)},
@@ -185,15 +191,15 @@ Tensors train_step(const Input& input) {
   const int64_t batch = input.count("batch_size");
   Tensors out;
   for (int64_t step = 0; step < input.count("steps"); ++step) {
-    const flexae::Value images(
+    const flexae::Activations images(
         input.tensor("images").slice(0, step * batch, (step + 1) * batch).contiguous());
     flexae::Metrics metrics(at::kCPU);
-    at::Tensor grad;
-    const flexae::Value logits = model.forward(images, /*seed=*/1, static_cast<uint64_t>(step));
-    metrics.add(logits, images, model.penalties(), &grad);
-    model.backward(grad);
-    optimizer.step(model.gradients());
-    model.constrain();
+    flexae::StepRecipe recipe(model, optimizer, metrics);
+    model.sample(images.stored().size(0), /*seed=*/1, static_cast<uint64_t>(step));
+    const auto s = optimizer.begin_step();
+    recipe.train({images, images}, {at::tensor({s[0], s[1], s[2]}, at::kFloat),
+                                    at::scalar_tensor(step + 1, at::kDouble)});
+    metrics.count(images.stored().size(0), images.stored().numel());
     out[indexed("loss", static_cast<size_t>(step))] = scalar(metrics.values().loss);
   }
   for (const auto& [name, tensor] : model.state()) out[name] = tensor;

@@ -17,6 +17,7 @@
 #include "core/base/error.h"
 #include "core/device/device.h"
 #include "core/device/precision.h"
+#include "core/loss/bce.h"
 #include "core/loss/metrics.h"
 #include "core/model/loaded_model.h"
 #include "core/model/summary.h"
@@ -32,9 +33,9 @@ struct Evaluated {
   int64_t bad = 0;
 };
 
-using SharedModel = Threaded<ScriptModel>;
+using SharedModel = Threaded<LoadedModel>;
 
-Metrics::Values score(ScriptModel& model, BatchSource& source, int64_t batch_size) {
+Metrics::Values score(LoadedModel& model, BatchSource& source, int64_t batch_size) {
   std::vector<int64_t> order(static_cast<size_t>(source.size()));
   std::iota(order.begin(), order.end(), 0);
   DeviceFeed feed(source, model.device());
@@ -43,7 +44,9 @@ Metrics::Values score(ScriptModel& model, BatchSource& source, int64_t batch_siz
   DeviceFeed::Item item;
   while (feed.next(item)) {
     const at::Tensor images = to_images(item.images);
-    metrics.add(model.logits(images), images, {}, nullptr);
+    const at::Tensor sums = kBinaryCrossEntropy.sums(model.logits(images), images, nullptr);
+    metrics.accumulate(sums, images.size(0), {});
+    metrics.count(images.size(0), images.numel());
   }
   return metrics.values();
 }
@@ -74,9 +77,9 @@ Loaded load(const std::string& path, at::Device device, bool trust,
             const std::string& precision_name) {
   const Precision precision = resolve_precision(precision_name, device);
   const auto model = std::make_shared<SharedModel>("The model", [&] {
-    return std::make_unique<ScriptModel>(path, device, trust, /*native=*/true, precision);
+    return std::make_unique<LoadedModel>(path, device, trust, /*native=*/true, precision);
   });
-  return model->with<Loaded>([&](ScriptModel& m) -> Loaded {
+  return model->with<Loaded>([&](LoadedModel& m) -> Loaded {
     if (!m.is_native() && precision_name == "bf16") {
       throw Error(ErrorCode::kConfig, path +
                                           " was not written by this program, and computes as it "
@@ -89,7 +92,7 @@ Loaded load(const std::string& path, at::Device device, bool trust,
 
 Napi::Object make_handle(Napi::Env env, const Loaded& loaded, at::Device device) {
   Napi::Object handle = Napi::Object::New(env);
-  const std::shared_ptr<Hosted<ScriptModel>> model = Hosted<ScriptModel>::make(env, loaded.model);
+  const std::shared_ptr<Hosted<LoadedModel>> model = Hosted<LoadedModel>::make(env, loaded.model);
   const bool autoencoder = loaded.autoencoder;
   const std::vector<int64_t> shape = loaded.input_shape;
   handle.Set("kind", autoencoder ? "autoencoder" : "encoder");
@@ -99,14 +102,14 @@ Napi::Object make_handle(Napi::Env env, const Loaded& loaded, at::Device device)
   handle.Set("device", device.str());
   handle.Set("precision", precision_name(loaded.precision));
 
-  using Method = at::Tensor (ScriptModel::*)(const at::Tensor&);
+  using Method = at::Tensor (LoadedModel::*)(const at::Tensor&);
   const auto add = [&](const char* name, Method method, bool decodes) {
     handle.Set(name, Napi::Function::New(env, [=](const Napi::CallbackInfo& info) -> Napi::Value {
                  return guarded(info.Env(), [&]() -> Napi::Value {
                    if (decodes) require_autoencoder(autoencoder, name);
                    const at::Tensor batch = view_batch(info[0], shape);
                    return model->call<at::Tensor>(
-                       [=](ScriptModel& m) {
+                       [=](LoadedModel& m) {
                          const c10::NoGradGuard no_grad;
                          return (m.*method)(batch.to(device)).to(at::kFloat).cpu().contiguous();
                        },
@@ -115,8 +118,8 @@ Napi::Object make_handle(Napi::Env env, const Loaded& loaded, at::Device device)
                  });
                }));
   };
-  add("encode", &ScriptModel::encode, false);
-  add("reconstruct", &ScriptModel::reconstruct, true);
+  add("encode", &LoadedModel::encode, false);
+  add("reconstruct", &LoadedModel::reconstruct, true);
 
   handle.Set(
       "evaluate", Napi::Function::New(env, [=](const Napi::CallbackInfo& info) -> Napi::Value {
@@ -131,7 +134,7 @@ Napi::Object make_handle(Napi::Env env, const Loaded& loaded, at::Device device)
           }
           const int64_t batch_size = size.As<Napi::Number>().Int64Value();
           return model->call<Evaluated>(
-              [=](ScriptModel& m) {
+              [=](LoadedModel& m) {
                 const c10::NoGradGuard no_grad;
                 int64_t bad = 0;
                 SourceRequest request{std::move(*source),

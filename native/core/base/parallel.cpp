@@ -58,7 +58,7 @@ class alignas(64) Stretch {
 
 }  // namespace
 
-void share_out(int64_t count, const std::function<void(int64_t item, int thread)>& body) {
+void parallel_for(int64_t count, const std::function<void(int64_t item, int thread)>& body) {
   if (count > std::numeric_limits<uint32_t>::max()) {
     throw std::length_error("too many items to share out: " + std::to_string(count));
   }

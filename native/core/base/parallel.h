@@ -11,6 +11,6 @@ namespace flexae {
 /// is done, it takes the last items of whoever has most of them left: another program or the
 /// machine may hold a thread up. So nothing may depend on which thread an item falls to. The
 /// first exception is thrown again when all threads are done.
-void share_out(int64_t count, const std::function<void(int64_t item, int thread)>& body);
+void parallel_for(int64_t count, const std::function<void(int64_t item, int thread)>& body);
 
 }  // namespace flexae

@@ -38,7 +38,7 @@ std::vector<int64_t> random_permutation(int64_t n, uint64_t seed, RandomPurpose 
   return order;
 }
 
-void draw_dropout(const at::Tensor& mask, double keep, uint64_t bits) {
+void sample_dropout(const at::Tensor& mask, double keep, uint64_t bits) {
   // The upper 32 bits of SplitMix64's sequence from `bits` on.
   constexpr int64_t kValuesAThread = 1 << 12;
   const auto limit = static_cast<uint64_t>(keep * 0x1p32);

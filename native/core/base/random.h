@@ -22,7 +22,7 @@ std::vector<int64_t> random_permutation(int64_t n, uint64_t seed, RandomPurpose 
 
 /// Fills a contiguous fp32 tensor on the CPU with 1/keep at random places, a share `keep` of all,
 /// and zeros elsewhere.
-void draw_dropout(const at::Tensor& mask, double keep, uint64_t bits);
+void sample_dropout(const at::Tensor& mask, double keep, uint64_t bits);
 
 /// A generator of its own for `device`, seeded with `bits`.
 at::Generator make_generator(at::Device device, uint64_t bits);

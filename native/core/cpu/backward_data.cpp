@@ -17,7 +17,7 @@ constexpr int64_t kBlock = 96;
 }  // namespace
 
 template <typename T>
-Scatter<T>::Scatter(Windows& windows) : windows_(windows) {
+BackwardData<T>::BackwardData(ConvGeometry& geometry) : geometry_(geometry) {
   std::vector<Plan> plans{by_taps()};
   for (const int64_t width : {1, 2, 4}) {
     for (const bool whole : {false, true}) plans.push_back(by_blocks(width, whole));
@@ -28,25 +28,26 @@ Scatter<T>::Scatter(Windows& windows) : windows_(windows) {
                             [this](const Plan& a, const Plan& b) { return cost(a) < cost(b); });
   const int64_t border = taps(0) - 1;
   const int64_t across = blocks_across(plan_.width) * plan_.width;
-  windows.grid_border = border;
-  windows.bordered_w = border + across;
-  windows.image_h =
-      std::max(windows.image_h, windows.lead + windows.stride * (windows.grid_h + border));
-  windows.image_w = std::max(windows.image_w, windows.lead + windows.stride * across);
-  windows_ = windows;
+  geometry.grid_border = border;
+  geometry.bordered_w = border + across;
+  geometry.image_h =
+      std::max(geometry.image_h, geometry.lead + geometry.stride * (geometry.grid_h + border));
+  geometry.image_w = std::max(geometry.image_w, geometry.lead + geometry.stride * across);
+  geometry_ = geometry;
 }
 
-/// Windows over a pixel that lies `phase` pixels behind the beginning of one, in one direction.
+/// ConvGeometry over a pixel that lies `phase` pixels behind the beginning of one, in one
+/// direction.
 template <typename T>
-int64_t Scatter<T>::taps(int64_t phase) const {
-  return ceil_div(std::max<int64_t>(windows_.kernel - phase, 0), windows_.stride);
+int64_t BackwardData<T>::taps(int64_t phase) const {
+  return ceil_div(std::max<int64_t>(geometry_.kernel - phase, 0), geometry_.stride);
 }
 
 /// Pixels under the same number of taps together: no multiplication is in vain.
 template <typename T>
-typename Scatter<T>::Plan Scatter<T>::by_taps() const {
+typename BackwardData<T>::Plan BackwardData<T>::by_taps() const {
   Plan plan;
-  const int64_t stride = windows_.stride;
+  const int64_t stride = geometry_.stride;
   for (int64_t row = 0; row < stride; ++row) {
     for (int64_t column = 0; column < stride;) {
       int64_t end = column + 1;
@@ -64,16 +65,16 @@ typename Scatter<T>::Plan Scatter<T>::by_taps() const {
 /// Whole rows of a block together, or the whole block: some multiplications by zero, but full
 /// registers where the image has few channels.
 template <typename T>
-typename Scatter<T>::Plan Scatter<T>::by_blocks(int64_t width, bool whole) const {
+typename BackwardData<T>::Plan BackwardData<T>::by_blocks(int64_t width, bool whole) const {
   Plan plan;
   plan.width = width;
-  const int64_t rows = whole ? windows_.stride : 1;
-  for (int64_t row = 0; row < windows_.stride; row += rows) {
+  const int64_t rows = whole ? geometry_.stride : 1;
+  for (int64_t row = 0; row < geometry_.stride; row += rows) {
     if (taps(row) == 0) continue;
     plan.parts.push_back({row,
                           0,
                           rows,
-                          width * windows_.stride,
+                          width * geometry_.stride,
                           taps(row),
                           taps(0) - 1 + width,
                           taps(0) - 1,
@@ -84,25 +85,25 @@ typename Scatter<T>::Plan Scatter<T>::by_blocks(int64_t width, bool whole) const
 }
 
 template <typename T>
-int64_t Scatter<T>::blocks_across(int64_t width) const {
-  return ceil_div(windows_.grid_w + taps(0) - 1, width);
+int64_t BackwardData<T>::blocks_across(int64_t width) const {
+  return ceil_div(geometry_.grid_w + taps(0) - 1, width);
 }
 
 /// Multiplications of whole registers by cells.
 template <typename T>
-double Scatter<T>::cost(const Plan& plan) const {
+double BackwardData<T>::cost(const Plan& plan) const {
   double sum = 0;
   for (const Part& part : plan.parts) {
-    const auto values = static_cast<double>(part.rows * part.columns * windows_.channels);
+    const auto values = static_cast<double>(part.rows * part.columns * geometry_.channels);
     const int64_t places =
-        (windows_.grid_h + part.lines - 1) * ceil_div(windows_.grid_w + part.before, plan.width);
+        (geometry_.grid_h + part.lines - 1) * ceil_div(geometry_.grid_w + part.before, plan.width);
     double work = 0;
     if (plan.dots) {
       const int64_t registers =
           part.lines * filter_width(part) / (Factor<T>::kValues * kernels().lanes);
       // Adding up what is in one register takes as long as three multiplications.
       work = values * static_cast<double>((registers + 3) * Factor<T>::kValues) /
-             static_cast<double>(windows_.grid_channels);
+             static_cast<double>(geometry_.grid_channels);
     } else {
       const int64_t registers = ceil_div(static_cast<int64_t>(values), kernels().lanes);
       // A single one takes a quarter longer: fewer multiplications for each value read.
@@ -115,8 +116,8 @@ double Scatter<T>::cost(const Plan& plan) const {
 }
 
 template <typename T>
-void Scatter<T>::pack(const T* weight) {
-  const Windows& w = windows_;
+void BackwardData<T>::pack(const T* weight) {
+  const ConvGeometry& w = geometry_;
   for (Part& part : plan_.parts) {
     if (plan_.dots) {
       pack_filters(weight, part);
@@ -135,15 +136,15 @@ void Scatter<T>::pack(const T* weight) {
 }
 
 template <typename T>
-int64_t Scatter<T>::filter_width(const Part& part) const {
+int64_t BackwardData<T>::filter_width(const Part& part) const {
   const int64_t step = Factor<T>::kValues * kernels().lanes;
-  return round_up(part.cells * windows_.grid_channels, step);
+  return round_up(part.cells * geometry_.grid_channels, step);
 }
 
 /// As ProductKernels::dots takes it, for each of the part's values.
 template <typename T>
-void Scatter<T>::pack_filters(const T* weight, Part& part) const {
-  const Windows& w = windows_;
+void BackwardData<T>::pack_filters(const T* weight, Part& part) const {
+  const ConvGeometry& w = geometry_;
   const int64_t width = filter_width(part);
   part.filters.assign(static_cast<size_t>(part.columns * w.channels * part.lines * width), T{});
   T* filter = part.filters.data();
@@ -167,8 +168,8 @@ void Scatter<T>::pack_filters(const T* weight, Part& part) const {
 /// As a convolution of the cells with the part's pixels for channels: what grid channels
 /// [begin, end) take part in.
 template <typename T>
-void Scatter<T>::pack(const T* weight, int64_t begin, int64_t end, Part& part) const {
-  const Windows& w = windows_;
+void BackwardData<T>::pack(const T* weight, int64_t begin, int64_t end, Part& part) const {
+  const ConvGeometry& w = geometry_;
   for (int64_t line = 0; line < part.lines; ++line) {
     for (int64_t row = 0; row < part.rows; ++row) {
       const int64_t y = part.row + row + w.stride * (part.lines - 1 - line);
@@ -191,17 +192,17 @@ void Scatter<T>::pack(const T* weight, int64_t begin, int64_t end, Part& part) c
 }
 
 template <typename T>
-int64_t Scatter<T>::scratch_size() const {
+int64_t BackwardData<T>::scratch_size() const {
   int64_t values = 0;
   for (const Part& part : plan_.parts) {
-    if (part.rows > 1) values = std::max(values, part.rows * part.columns * windows_.channels);
+    if (part.rows > 1) values = std::max(values, part.rows * part.columns * geometry_.channels);
   }
   return kBlock * values;
 }
 
 template <typename T>
-void Scatter<T>::run(const T* grid, int64_t count, float* images, float* scratch) const {
-  const int64_t rows = count * (windows_.grid_h + windows_.grid_border);
+void BackwardData<T>::run(const T* grid, int64_t count, float* images, float* scratch) const {
+  const int64_t rows = count * (geometry_.grid_h + geometry_.grid_border);
   const int64_t step = std::max<int64_t>(kBlock / blocks_across(plan_.width), 1);
   for (int64_t begin = 0; begin < rows; begin += step) {
     for (const Part& part : plan_.parts) {
@@ -212,11 +213,11 @@ void Scatter<T>::run(const T* grid, int64_t count, float* images, float* scratch
 
 /// One part of rows [begin, end) of blocks, counted through the images.
 template <typename T>
-void Scatter<T>::run(const Part& part, const T* grid, int64_t begin, int64_t end, float* images,
-                     float* scratch) const {
+void BackwardData<T>::run(const Part& part, const T* grid, int64_t begin, int64_t end,
+                          float* images, float* scratch) const {
   std::array<const T*, kBlock> cells;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   std::array<float*, kBlock> pixels;   // NOLINT(cppcoreguidelines-pro-type-member-init)
-  const Windows& w = windows_;
+  const ConvGeometry& w = geometry_;
   const int64_t row = part.columns * w.channels;
   const int64_t values = part.rows * row;
   int64_t count = 0;
@@ -270,14 +271,14 @@ void Scatter<T>::run(const Part& part, const T* grid, int64_t begin, int64_t end
 }
 
 template <typename T>
-void Scatter<T>::convolve(const Part& part, const T* const* cells, float* const* out,
-                          int64_t count) const {
+void BackwardData<T>::convolve(const Part& part, const T* const* cells, float* const* out,
+                               int64_t count) const {
   kernels_of<T>().products.convolve_wide(
-      cells, out, count, part.lines, part.cells * windows_.grid_channels, windows_.grid_line(),
-      part.packed.data(), part.rows * part.columns * windows_.channels);
+      cells, out, count, part.lines, part.cells * geometry_.grid_channels, geometry_.grid_line(),
+      part.packed.data(), part.rows * part.columns * geometry_.channels);
 }
 
-template class Scatter<float>;
-template class Scatter<Bf16>;
+template class BackwardData<float>;
+template class BackwardData<Bf16>;
 
 }  // namespace flexae

@@ -13,11 +13,11 @@ namespace flexae {
 /// apart lie under the same taps of their windows, so that they are a small convolution of the
 /// grid, read where it lies.
 template <typename T>
-class Scatter {
+class BackwardData {
  public:
-  Scatter() = default;
-  /// Chooses the cheapest way, and gives grid and image the borders that it touches.
-  explicit Scatter(Windows& windows);
+  BackwardData() = default;
+  /// Chooses the cheapest plan, and gives grid and image the borders that it touches.
+  explicit BackwardData(ConvGeometry& geometry);
 
   /// Takes the weight over: grid_channels × kernel·kernel·channels values.
   void pack(const T* weight);
@@ -38,7 +38,7 @@ class Scatter {
     int64_t lines = 0;   ///< of cells; the last one is the block's own
     int64_t cells = 0;   ///< in each
     int64_t before = 0;  ///< of them, those in front of the block
-    Panels<T> packed;
+    PackedWeight<T> packed;
     std::vector<T> filters;  ///< of a plan of dots
   };
   struct Plan {
@@ -61,7 +61,7 @@ class Scatter {
            float* scratch) const;
   void convolve(const Part& part, const T* const* cells, float* const* out, int64_t count) const;
 
-  Windows windows_;
+  ConvGeometry geometry_;
   Plan plan_;
 };
 

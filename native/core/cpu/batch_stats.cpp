@@ -50,7 +50,7 @@ void BatchStats::add_moments(const T* raw, int64_t image, ScratchBuffer<float>& 
   }
 }
 
-std::shared_ptr<const PendingNorm> BatchStats::end_forward(const NormTensors& tensors) {
+std::shared_ptr<const DeferredBatchNorm> BatchStats::end_forward(const NormTensors& tensors) {
   const int64_t c = raw_.c;
   const float* moments = moments_.get(images_ * 2 * c);
   const auto count = static_cast<double>(pixels());
@@ -90,7 +90,7 @@ std::shared_ptr<const PendingNorm> BatchStats::end_forward(const NormTensors& te
   return make_norm(scale, shift);
 }
 
-std::shared_ptr<const PendingNorm> BatchStats::moving_norm(const NormTensors& tensors) const {
+std::shared_ptr<const DeferredBatchNorm> BatchStats::moving_norm(const NormTensors& tensors) const {
   const int64_t c = raw_.c;
   std::vector<double> scale(static_cast<size_t>(c));
   std::vector<double> shift(static_cast<size_t>(c));
@@ -112,9 +112,9 @@ std::vector<float> BatchStats::periodic(const std::vector<double>& values) const
   return out;
 }
 
-std::shared_ptr<const PendingNorm> BatchStats::make_norm(const std::vector<double>& scale,
-                                                         const std::vector<double>& shift) const {
-  auto norm = std::make_shared<PendingNorm>();
+std::shared_ptr<const DeferredBatchNorm> BatchStats::make_norm(
+    const std::vector<double>& scale, const std::vector<double>& shift) const {
+  auto norm = std::make_shared<DeferredBatchNorm>();
   norm->scale = periodic(scale);
   norm->shift = periodic(shift);
   norm->activation = activation_;
@@ -153,9 +153,9 @@ BatchStats::Gradients BatchStats::end_backward(const at::Tensor& gamma) {
   const int64_t c = raw_.c;
   const float* all = sums_.get(images_ * 2 * c);
   Gradients gradients{at::empty({c}, at::kFloat), at::empty({c}, at::kFloat)};
-  std::vector<double> k1(static_cast<size_t>(c));
-  std::vector<double> k2(static_cast<size_t>(c));
-  std::vector<double> k3(static_cast<size_t>(c));
+  std::vector<double> dx_scale(static_cast<size_t>(c));
+  std::vector<double> dx_slope(static_cast<size_t>(c));
+  std::vector<double> dx_offset(static_cast<size_t>(c));
   const auto count = static_cast<double>(images_ * pixels());
   const auto* weight = values<float>(gamma);
   auto* dgamma = mutable_values<float>(gradients.gamma);
@@ -171,13 +171,13 @@ BatchStats::Gradients BatchStats::end_backward(const at::Tensor& gamma) {
     dgamma[i] = static_cast<float>(s2 * invstd_[at]);
     dbeta[i] = static_cast<float>(s1);
     // dx = γσ·(dz − Σdz/m − (x − μ)·σ²·Σdz(x − μ)/m), σ = 1/√(var + ε) (Ioffe and Szegedy, 2015)
-    k1[at] = static_cast<double>(weight[i]) * invstd_[at];
-    k2[at] = -k1[at] * invstd_[at] * invstd_[at] * s2 / count;
-    k3[at] = -k1[at] * s1 / count - k2[at] * mean_[at];
+    dx_scale[at] = static_cast<double>(weight[i]) * invstd_[at];
+    dx_slope[at] = -dx_scale[at] * invstd_[at] * invstd_[at] * s2 / count;
+    dx_offset[at] = -dx_scale[at] * s1 / count - dx_slope[at] * mean_[at];
   }
-  k1_ = periodic(k1);
-  k2_ = periodic(k2);
-  k3_ = periodic(k3);
+  dx_scale_ = periodic(dx_scale);
+  dx_slope_ = periodic(dx_slope);
+  dx_offset_ = periodic(dx_offset);
   return gradients;
 }
 

@@ -43,10 +43,11 @@ class BatchStats {
   template <typename T>
   void add_moments(const T* raw, int64_t image, ScratchBuffer<float>& sums);
   /// The normalization by the batch's own statistics. Brings the moving ones up to date.
-  std::shared_ptr<const PendingNorm> end_forward(const NormTensors& tensors);
+  std::shared_ptr<const DeferredBatchNorm> end_forward(const NormTensors& tensors);
 
   /// The normalization by the moving statistics.
-  [[nodiscard]] std::shared_ptr<const PendingNorm> moving_norm(const NormTensors& tensors) const;
+  [[nodiscard]] std::shared_ptr<const DeferredBatchNorm> moving_norm(
+      const NormTensors& tensors) const;
 
   /// Backward, of the batch of the last end_forward(): with dz the gradient of what is activated,
   /// Σ dz and Σ dz·(x − center) of one image, in periodic arrays.
@@ -65,14 +66,15 @@ class BatchStats {
   Gradients end_backward(const at::Tensor& gamma);
 
   [[nodiscard]] const float* center() const { return center_.data(); }
-  /// After end_backward(): dx = k1·dz + k2·x + k3 (see NormKernels::backward_apply).
-  [[nodiscard]] const float* k1() const { return k1_.data(); }
-  [[nodiscard]] const float* k2() const { return k2_.data(); }
-  [[nodiscard]] const float* k3() const { return k3_.data(); }
+  /// After end_backward(): dx = dx_scale·dz + dx_slope·x + dx_offset (see
+  /// NormKernels::backward_apply).
+  [[nodiscard]] const float* dx_scale() const { return dx_scale_.data(); }
+  [[nodiscard]] const float* dx_slope() const { return dx_slope_.data(); }
+  [[nodiscard]] const float* dx_offset() const { return dx_offset_.data(); }
 
  private:
   [[nodiscard]] std::vector<float> periodic(const std::vector<double>& values) const;
-  [[nodiscard]] std::shared_ptr<const PendingNorm> make_norm(
+  [[nodiscard]] std::shared_ptr<const DeferredBatchNorm> make_norm(
       const std::vector<double>& scale, const std::vector<double>& shift) const;
   [[nodiscard]] int64_t pixels() const { return raw_.h * raw_.w; }
 
@@ -85,7 +87,7 @@ class BatchStats {
   ScratchBuffer<float> moments_;  ///< By image: means, then Σ(x − mean)².
   ScratchBuffer<float> sums_;     ///< By image: Σ dz, then Σ dz·(x − center).
   std::vector<double> mean_, invstd_;
-  std::vector<float> center_, k1_, k2_, k3_;
+  std::vector<float> center_, dx_scale_, dx_slope_, dx_offset_;
 };
 
 }  // namespace flexae

@@ -24,15 +24,15 @@ class Border {
   /// `in`: what `conv` takes, or the smaller image that is `upsampled` for it.
   Border(const LayerSpec& conv, const Shape& in, bool upsampled);
 
-  [[nodiscard]] const Windows& windows() const { return windows_; }
+  [[nodiscard]] const ConvGeometry& geometry() const { return geometry_; }
   /// Takes the borders that products want, which are as wide or wider.
-  void widen(const Windows& windows) { windows_ = windows; }
+  void widen(const ConvGeometry& geometry) { geometry_ = geometry; }
 
   /// What the windows lie over, without its border.
   [[nodiscard]] const Shape& image() const { return image_; }
   /// Where line `y` of the image begins in its border.
   [[nodiscard]] int64_t image_line(int64_t y) const {
-    return (top_ + y) * windows_.line() + left_ * image_.c;
+    return (top_ + y) * geometry_.line() + left_ * image_.c;
   }
 
   /// Values of `count` inputs in their borders, with what a product may read behind them.
@@ -42,7 +42,7 @@ class Border {
   /// In is uint8_t, for values in [0, 1], float or T. `line`: memory of the thread.
   template <typename In>
   void insert(const In* images, int64_t count, T* bordered, ScratchBuffer<float>& line,
-              const PendingNorm* norm = nullptr) const;
+              const DeferredBatchNorm* norm = nullptr) const;
   /// The same of images of three planes, into a convolution's borders.
   void insert_planes(const float* images, int64_t count, T* bordered,
                      ScratchBuffer<float>& line) const;
@@ -68,7 +68,7 @@ class Border {
   int64_t top_ = 0;
   int64_t left_ = 0;
   int64_t shift_ = 0;  ///< Between the copies of an upsampled pixel; 0 without an upsampling.
-  Windows windows_;
+  ConvGeometry geometry_;
 };
 
 }  // namespace flexae

@@ -27,23 +27,25 @@ constexpr int64_t kGroupCells = 384;
 
 /// T: what the products' factors and the raw output are stored as.
 template <typename T>
-class ConvStage : public Layer, private RowSource {
+class ConvStage : public Layer, private RowwiseGradient {
  public:
   ConvStage(const std::vector<LayerSpec>& specs, const StageMatch& match, const ModelConfig& config,
             uint64_t bits)
       : Layer(specs.front()),
+        conv_(match.conv->name),
+        norm_(match.norm->name),
         in_(specs.front().in),
         raw_shape_(match.conv->out),
         out_shape_(specs.back().out),
         transposed_(match.conv->is(kinds::kConvTranspose)),
         border_(*match.conv, in_, match.upsample != nullptr),
-        convolution_(border_.windows()),
+        convolution_(border_.geometry()),
         norm_pool_(raw_shape_, out_shape_,
                    match.pool != nullptr ? match.pool->pooling : Pooling::kNone, config,
                    match.norm->activation) {
     spec_.out = out_shape_;
-    border_.widen(convolution_.windows());
-    group_ = std::clamp<int64_t>(kGroupCells / windows().cells(), 1, kGroupCells);
+    border_.widen(convolution_.geometry());
+    group_ = std::clamp<int64_t>(kGroupCells / geometry().cells(), 1, kGroupCells);
 
     for (const LayerSpec* part : {match.conv, match.norm}) {
       const auto layer = make_layer(*part, config, bits);
@@ -52,7 +54,7 @@ class ConvStage : public Layer, private RowSource {
     }
   }
 
-  Value forward(const Value& x, PassContext& context) override {
+  Activations forward(const Activations& x, PassContext& context) override {
     const at::Tensor input = bind_input(x);
     const int64_t images = input.size(0);
     if (!context.training) return infer_batch(input);
@@ -90,18 +92,18 @@ class ConvStage : public Layer, private RowSource {
   at::Tensor backward(const at::Tensor& grad, bool input_grad) override {
     const at::Tensor dy = grad.permute({0, 2, 3, 1}).to(kScalarType<T>).contiguous();
     const int64_t images = dy.size(0);
-    const BatchStats::Gradients gradients = norm_pool_.begin_backward(dy, parameters_[2].value);
-    parameters_[2].grad.tensor = gradients.gamma;
-    parameters_[3].grad.tensor = gradients.beta;
+    const BatchStats::Gradients gradients = norm_pool_.begin_backward(dy, gamma().value);
+    gamma().grad.tensor = gradients.gamma;
+    beta().grad.tensor = gradients.beta;
     using Product = typename Convolution<T>::Product;
-    if (input_grad) convolution_.pack(transposed_ ? Product::kGather : Product::kScatter);
+    if (input_grad) convolution_.pack(transposed_ ? Product::kForward : Product::kBackwardData);
     at::Tensor dx;
     if (input_grad) dx = input_grad_.view({images, in_.h, in_.w, in_.c});
     const int64_t sums = convolution_.sums_size();
     const std::vector<int64_t> parts = image_parts(images, group_, sums);
     weight_parts_ = static_cast<int64_t>(parts.size()) - 1;
     float* all_sums = weight_sums_.get(weight_parts_ * sums);
-    share_out(weight_parts_, [&](int64_t part, int thread) {
+    parallel_for(weight_parts_, [&](int64_t part, int thread) {
       const int64_t begin = parts[static_cast<size_t>(part)];
       const int64_t end = parts[static_cast<size_t>(part) + 1];
       float* dw = all_sums + part * sums;
@@ -116,21 +118,21 @@ class ConvStage : public Layer, private RowSource {
         }
       }
     });
-    parameters_[0].grad.rows = this;
+    weight().grad.rows = this;
     release();
     return input_grad ? dx.permute({0, 3, 1, 2}) : at::Tensor();
   }
 
   [[nodiscard]] bool takes_narrow_gradients() const override { return true; }
 
-  void release() override { input_ = Value(); }
+  void release() override { input_ = Activations(); }
 
  private:
   // What the optimizer takes of the weight's gradient: whole cache lines of the sums.
   [[nodiscard]] int64_t rows_at_once() const override { return 16; }
   void take_rows(int64_t begin, int64_t end, float* out) const override {
     const int64_t step = rows_at_once();
-    for (int64_t first = begin; first < end; first += step, out += step * windows().size()) {
+    for (int64_t first = begin; first < end; first += step, out += step * geometry().size()) {
       convolution_.store_weight_gradient(weight_sums_.data(), weight_parts_, first,
                                          std::min(first + step, end), out);
     }
@@ -138,36 +140,39 @@ class ConvStage : public Layer, private RowSource {
 
   /// What one thread needs for a group of images.
   struct Scratch {
-    ScratchBuffer<T> input;          // activated, in its border
-    ScratchBuffer<T> gradient;       // of the raw output, in its border
-    ScratchBuffer<float> scattered;  // images scattered to
-    ScratchBuffer<T> apart;          // one image in wide borders, before its copies are added up
-    ScratchBuffer<float> raw;        // raw output in evaluation
-    ScratchBuffer<float> lines;      // raw rows under a pooling, or one of an input
+    ScratchBuffer<T> input;       // activated, in its border
+    ScratchBuffer<T> gradient;    // of the raw output, in its border
+    ScratchBuffer<float> summed;  // images with their borders, of backward_data
+    ScratchBuffer<T> apart;       // one image in wide borders, before its copies are added up
+    ScratchBuffer<float> raw;     // raw output in evaluation
+    ScratchBuffer<float> lines;   // raw rows under a pooling, or one of an input
   };
 
-  [[nodiscard]] const Windows& windows() const { return border_.windows(); }
-  [[nodiscard]] NormTensors norm_tensors() const {
-    return {parameters_[1].value, parameters_[2].value, parameters_[3].value, buffers_[0].value,
-            buffers_[1].value};
+  [[nodiscard]] const ConvGeometry& geometry() const { return border_.geometry(); }
+  Parameter& weight() { return parameter(conv_ + ".weight"); }
+  Parameter& gamma() { return parameter(norm_ + ".weight"); }
+  Parameter& beta() { return parameter(norm_ + ".bias"); }
+  [[nodiscard]] NormTensors norm_tensors() {
+    return {parameter(conv_ + ".bias").value, gamma().value, beta().value,
+            buffer("running_mean").value, buffer("running_var").value};
   }
   Scratch& scratch(int thread) { return scratch_[static_cast<size_t>(thread)]; }
 
   /// For a forward pass.
   void prepare(int threads) {
-    convolution_.prepare(values<float>(parameters_[0].value), threads);
+    convolution_.prepare(values<float>(weight().value), threads);
     using Product = typename Convolution<T>::Product;
-    convolution_.pack(transposed_ ? Product::kScatter : Product::kGather);
+    convolution_.pack(transposed_ ? Product::kBackwardData : Product::kForward);
     norm_pool_.prepare(threads);
     if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
   }
 
   // --- forward ------------------------------------------------------------------------------
 
-  at::Tensor bind_input(const Value& x) {
-    // Bytes and stored pending values are N×H×W×C already.
+  at::Tensor bind_input(const Activations& x) {
+    // Bytes and raw values whose normalization is deferred are N×H×W×C already.
     const bool as_it_is = x.norm() != nullptr || x.is_bytes();
-    input_ = as_it_is ? x : Value(x.stored().permute({0, 2, 3, 1}).contiguous());
+    input_ = as_it_is ? x : Activations(x.stored().permute({0, 2, 3, 1}).contiguous());
     return input_.stored();
   }
 
@@ -175,12 +180,12 @@ class ConvStage : public Layer, private RowSource {
   template <typename O>
   void multiply(const T* bordered, int64_t count, O* out, int thread) {
     if (!transposed_) {
-      convolution_.gather(bordered, 0, count * windows().cells(), out, thread);
+      convolution_.forward(bordered, 0, count * geometry().cells(), out, thread);
       return;
     }
-    float* scattered = scratch(thread).scattered.zeros(group_ * windows().numel());
-    convolution_.scatter(bordered, count, scattered, thread);
-    border_.remove(scattered, count, out);
+    float* summed = scratch(thread).summed.zeros(group_ * geometry().numel());
+    convolution_.backward_data(bordered, count, summed, thread);
+    border_.remove(summed, count, out);
   }
 
   /// `count` of the bound inputs in their borders.
@@ -199,7 +204,7 @@ class ConvStage : public Layer, private RowSource {
   /// `count` inputs in their borders, normalized and activated first if `norm` is not null.
   template <typename In>
   const T* bordered_input(const In* images, int64_t count, int thread,
-                          const PendingNorm* norm = nullptr) {
+                          const DeferredBatchNorm* norm = nullptr) {
     // Borders are zero from the beginning, and nobody writes there.
     T* bordered = scratch(thread).input.zeros(border_.inputs_size(group_));
     border_.insert(images, count, bordered, scratch(thread).lines, norm);
@@ -215,7 +220,7 @@ class ConvStage : public Layer, private RowSource {
 
   // --- evaluation -----------------------------------------------------------------------------
 
-  Value infer_batch(const at::Tensor& input) {
+  Activations infer_batch(const at::Tensor& input) {
     const int64_t images = input.size(0);
     prepare_inference(at::get_num_threads());
     const at::Tensor out = evaluated_.view({images, out_shape_.h, out_shape_.w, out_shape_.c});
@@ -223,8 +228,8 @@ class ConvStage : public Layer, private RowSource {
       infer(input.const_data_ptr<float>() + first * in_.numel(), count,
             out.mutable_data_ptr<float>() + first * out_shape_.numel(), thread);
     });
-    input_ = Value();
-    return Value(out.permute({0, 3, 1, 2}));
+    input_ = Activations();
+    return Activations(out.permute({0, 3, 1, 2}));
   }
 
   void infer_groups(const float* images, int64_t count, float* out, int thread, bool planes) {
@@ -235,9 +240,9 @@ class ConvStage : public Layer, private RowSource {
       const T* bordered =
           planes ? bordered_planes(in, group, thread) : bordered_input(in, group, thread);
       // For the BLAS, a few rows are too little for one product, and Winograd takes whole images.
-      using Way = typename Convolution<T>::Way;
-      const Way way = convolution_.way();
-      if (!transposed_ && (way == Way::kInPlace || way == Way::kLines)) {
+      using Algorithm = typename Convolution<T>::Algorithm;
+      const Algorithm algorithm = convolution_.algorithm();
+      if (!transposed_ && (algorithm == Algorithm::kInPlace || algorithm == Algorithm::kLines)) {
         infer_by_rows(bordered, group, to, thread);
       } else {
         infer_whole(bordered, group, to, thread);
@@ -250,7 +255,7 @@ class ConvStage : public Layer, private RowSource {
   void infer_by_rows(const T* bordered, int64_t count, float* out, int thread) {
     const int64_t line = raw_shape_.w * raw_shape_.c;
     const auto rows = [&](int64_t begin, int64_t end, float* to) {
-      convolution_.gather(bordered, begin * raw_shape_.w, end * raw_shape_.w, to, thread);
+      convolution_.forward(bordered, begin * raw_shape_.w, end * raw_shape_.w, to, thread);
     };
     if (!norm_pool_.pools()) {
       const int64_t block = std::max<int64_t>(kRowsBytes / (line * int64_t{sizeof(float)}), 1);
@@ -295,37 +300,38 @@ class ConvStage : public Layer, private RowSource {
 
   void back_through_gather(const at::Tensor& dy, int64_t first, int64_t count, T* dimages,
                            float* dw, bool fresh, int thread) {
-    T* dgrid = scratch(thread).gradient.zeros(group_ * windows().grid_numel() + windows().slack());
+    T* dgrid =
+        scratch(thread).gradient.zeros(group_ * geometry().grid_numel() + geometry().slack());
     for (int64_t i = 0; i < count; ++i) {
       norm_pool_.raw_gradient(dy, first + i,
-                              dgrid + i * windows().grid_numel() + windows().grid_start(),
-                              windows().grid_line(), thread);
+                              dgrid + i * geometry().grid_numel() + geometry().grid_start(),
+                              geometry().grid_line(), thread);
     }
     const T* bordered = bordered_batch(first, count, thread);
-    convolution_.add_weight_gradient(dgrid, bordered, count, dw, fresh, thread);
+    convolution_.backward_weights(dgrid, bordered, count, dw, fresh, thread);
     if (dimages == nullptr) return;
-    float* scattered = scratch(thread).scattered.zeros(group_ * windows().numel());
-    convolution_.scatter(dgrid, count, scattered, thread);
-    border_.remove(scattered, count, dimages);
+    float* summed = scratch(thread).summed.zeros(group_ * geometry().numel());
+    convolution_.backward_data(dgrid, count, summed, thread);
+    border_.remove(summed, count, dimages);
   }
 
   void back_through_scatter(const at::Tensor& dy, int64_t first, int64_t count, T* dgrid, float* dw,
                             bool fresh, int thread) {
-    T* bordered = scratch(thread).gradient.zeros(group_ * windows().numel() + windows().slack());
+    T* bordered = scratch(thread).gradient.zeros(group_ * geometry().numel() + geometry().slack());
     for (int64_t i = 0; i < count; ++i) {
-      bordered_gradient(dy, first + i, bordered + i * windows().numel(), thread);
+      bordered_gradient(dy, first + i, bordered + i * geometry().numel(), thread);
     }
     const T* grid = bordered_batch(first, count, thread);
-    convolution_.add_weight_gradient(grid, bordered, count, dw, fresh, thread);
+    convolution_.backward_weights(grid, bordered, count, dw, fresh, thread);
     if (dgrid == nullptr) return;
-    convolution_.gather(bordered, 0, count * windows().cells(), dgrid, thread);
+    convolution_.forward(bordered, 0, count * geometry().cells(), dgrid, thread);
   }
 
   /// The gradient of image `n`'s raw output in its border, of an upsampled input added up where its
   /// copies came from.
   void bordered_gradient(const at::Tensor& dy, int64_t n, T* bordered, int thread) {
     if (!border_.adds_copies()) {
-      norm_pool_.raw_gradient(dy, n, bordered + border_.image_line(0), windows().line(), thread);
+      norm_pool_.raw_gradient(dy, n, bordered + border_.image_line(0), geometry().line(), thread);
       return;
     }
     T* apart = scratch(thread).apart.zeros(border_.apart_size());
@@ -333,6 +339,8 @@ class ConvStage : public Layer, private RowSource {
     border_.add_copies(apart, bordered);
   }
 
+  std::string conv_;  ///< Names of the layers whose weights it has.
+  std::string norm_;
   Shape in_;
   Shape raw_shape_;  ///< of the convolution's output
   Shape out_shape_;
@@ -347,7 +355,7 @@ class ConvStage : public Layer, private RowSource {
   ScratchBuffer<T> raw_, input_grad_;
   ScratchBuffer<float> evaluated_, weight_sums_;
   int64_t weight_parts_ = 0;  ///< of the images, each with its own weight_sums_
-  Value input_;
+  Activations input_;
 };
 
 }  // namespace

@@ -12,7 +12,7 @@ constexpr int64_t kShort = 16;
 
 }  // namespace
 
-void unfold(const Windows& w, const Bf16* images, int64_t begin, int64_t end, Bf16* rows) {
+void unfold(const ConvGeometry& w, const Bf16* images, int64_t begin, int64_t end, Bf16* rows) {
   const int64_t count = w.window_line();
   const int64_t line = w.line();
   w.windows().for_each(begin, end, [&](int64_t, int64_t offset) {
@@ -27,7 +27,7 @@ void unfold(const Windows& w, const Bf16* images, int64_t begin, int64_t end, Bf
   });
 }
 
-void fold_add(const Windows& w, const float* rows, int64_t begin, int64_t end, float* images) {
+void fold_add(const ConvGeometry& w, const float* rows, int64_t begin, int64_t end, float* images) {
   const auto add = kernels().sums.add;
   const int64_t count = w.window_line();
   const int64_t line = w.line();

@@ -44,7 +44,7 @@ struct Lattice {
 /// and column lead + i·stride, lead + j·stride, and no window leaves the image. For a convolution
 /// the grid is its output, for a transposed convolution its input. Both are H×W×C and have borders
 /// of zeros with them.
-struct Windows {
+struct ConvGeometry {
   int64_t grid_h = 0;
   int64_t grid_w = 0;
   int64_t grid_channels = 0;
@@ -83,9 +83,9 @@ struct Windows {
 
 /// Copies the windows of cells [begin, end) out of the images into rows of size() values
 /// ("im2col").
-void unfold(const Windows& w, const Bf16* images, int64_t begin, int64_t end, Bf16* rows);
+void unfold(const ConvGeometry& w, const Bf16* images, int64_t begin, int64_t end, Bf16* rows);
 
 /// Adds such rows, in fp32, back onto the images ("col2im").
-void fold_add(const Windows& w, const float* rows, int64_t begin, int64_t end, float* images);
+void fold_add(const ConvGeometry& w, const float* rows, int64_t begin, int64_t end, float* images);
 
 }  // namespace flexae

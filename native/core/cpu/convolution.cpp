@@ -38,32 +38,33 @@ bool Convolution<T>::multiplies_in_place() {
 }
 
 template <typename T>
-typename Convolution<T>::Way Convolution<T>::best_way(const Windows& windows) {
-  if (!multiplies_in_place()) return Way::kUnfolded;
-  if (Winograd<T>::pays(windows)) return Way::kWinograd;
-  const bool by_lines = std::is_same_v<T, float> && LineWinograd::pays(windows);
-  return by_lines ? Way::kLines : Way::kInPlace;
+typename Convolution<T>::Algorithm Convolution<T>::best_algorithm(const ConvGeometry& geometry) {
+  if (!multiplies_in_place()) return Algorithm::kUnfolded;
+  if (Winograd<T>::is_profitable(geometry)) return Algorithm::kWinograd;
+  const bool by_lines = std::is_same_v<T, float> && LineWinograd::is_profitable(geometry);
+  return by_lines ? Algorithm::kLines : Algorithm::kInPlace;
 }
 
 template <typename T>
-Convolution<T>::Convolution(const Windows& windows, Way way) : way_(way), windows_(windows) {
-  if (way == Way::kWinograd) {
-    winograd_ = Winograd<T>(windows_);
+Convolution<T>::Convolution(const ConvGeometry& geometry, Algorithm algorithm)
+    : algorithm_(algorithm), geometry_(geometry) {
+  if (algorithm == Algorithm::kWinograd) {
+    winograd_ = Winograd<T>(geometry_);
   } else {
-    scatter_ = Scatter<T>(windows_);
-    if (way == Way::kLines) lines_ = LineWinograd(windows_);
+    backward_data_ = BackwardData<T>(geometry_);
+    if (algorithm == Algorithm::kLines) lines_ = LineWinograd(geometry_);
   }
 }
 
 template <typename T>
 void Convolution<T>::prepare(const float* weight, int threads) {
   wide_weight_ = weight;
-  if (way_ == Way::kWinograd) return winograd_.prepare(threads);
+  if (algorithm_ == Algorithm::kWinograd) return winograd_.prepare(threads);
   if (static_cast<int>(scratch_.size()) < threads) scratch_.resize(static_cast<size_t>(threads));
   if constexpr (std::is_same_v<T, float>) {
     weight_ = weight;
   } else {
-    const int64_t count = windows_.grid_channels * windows_.size();
+    const int64_t count = geometry_.grid_channels * geometry_.size();
     narrow_weight_.resize(static_cast<size_t>(count));
     kernels_of<T>().elementwise.store(weight, narrow_weight_.data(), count);
     weight_ = narrow_weight_.data();
@@ -72,28 +73,28 @@ void Convolution<T>::prepare(const float* weight, int threads) {
 
 template <typename T>
 void Convolution<T>::pack(Product product) {
-  if (way_ == Way::kUnfolded) return;
-  if (way_ == Way::kWinograd) {
-    if (product == Product::kScatter) {
-      winograd_.pack_scatter(wide_weight_);
+  if (algorithm_ == Algorithm::kUnfolded) return;
+  if (algorithm_ == Algorithm::kWinograd) {
+    if (product == Product::kBackwardData) {
+      winograd_.pack_backward_data(wide_weight_);
     } else {
-      winograd_.pack_gather(wide_weight_);
+      winograd_.pack_forward(wide_weight_);
     }
     return;
   }
-  if (product == Product::kScatter) {
-    scatter_.pack(weight_);
-  } else if (way_ == Way::kLines) {
+  if (product == Product::kBackwardData) {
+    backward_data_.pack(weight_);
+  } else if (algorithm_ == Algorithm::kLines) {
     lines_.pack(wide_weight_);
   } else {
-    gathering_.reset(windows_.kernel, windows_.window_line(), windows_.grid_channels);
-    gathering_.set_all(weight_, windows_.grid_channels);
+    forward_weight_.reset(geometry_.kernel, geometry_.window_line(), geometry_.grid_channels);
+    forward_weight_.set_all(weight_, geometry_.grid_channels);
   }
 }
 
 template <typename T>
 int64_t Convolution<T>::rounded_channels() const {
-  return round_up(windows_.grid_channels, kernels().lanes);
+  return round_up(geometry_.grid_channels, kernels().lanes);
 }
 
 // --- unfolded -------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ int64_t Convolution<T>::rounded_channels() const {
 template <typename T>
 template <typename Body>
 void Convolution<T>::for_each_tile(int64_t begin, int64_t end, size_t bytes, Body body) const {
-  const int64_t window = windows_.size() * static_cast<int64_t>(bytes);
+  const int64_t window = geometry_.size() * static_cast<int64_t>(bytes);
   const int64_t tile = std::max<int64_t>(kTileBytes / window, 1);
   for (; begin < end; begin += tile) body(begin, std::min(begin + tile, end));
 }
@@ -111,18 +112,18 @@ template <typename Body>
 void Convolution<T>::for_each_unfolded(const T* images, int64_t begin, int64_t end, int thread,
                                        Body body) {
   for_each_tile(begin, end, sizeof(T), [&](int64_t first, int64_t last) {
-    T* rows = scratch(thread).unfolded.get((last - first) * windows_.size());
-    unfold(windows_, images, first, last, rows);
+    T* rows = scratch(thread).unfolded.get((last - first) * geometry_.size());
+    unfold(geometry_, images, first, last, rows);
     body(first, last, static_cast<const T*>(rows));
   });
 }
 
 template <typename T>
 const T* Convolution<T>::plain_cells(const T* grid, int64_t begin, int64_t end, int thread) {
-  const int64_t channels = windows_.grid_channels;
+  const int64_t channels = geometry_.grid_channels;
   T* to = scratch(thread).cells.get((end - begin) * channels);
   const T* const cells = to;
-  const Lattice lattice = windows_.grid();
+  const Lattice lattice = geometry_.grid();
   while (begin < end) {
     const int64_t row = std::min(lattice.columns - begin % lattice.columns, end - begin) * channels;
     to = std::copy_n(grid + lattice.offset(begin), row, to);
@@ -131,26 +132,26 @@ const T* Convolution<T>::plain_cells(const T* grid, int64_t begin, int64_t end, 
   return cells;
 }
 
-// --- gather ---------------------------------------------------------------------------------
+// --- forward --------------------------------------------------------------------------------
 
 template <typename T>
 template <typename O>
-void Convolution<T>::gather(const T* images, int64_t begin, int64_t end, O* grid, int thread) {
-  if (way_ == Way::kInPlace) return gather_in_place(images, begin, end, grid);
+void Convolution<T>::forward(const T* images, int64_t begin, int64_t end, O* grid, int thread) {
+  if (algorithm_ == Algorithm::kInPlace) return forward_in_place(images, begin, end, grid);
   if constexpr (std::is_same_v<T, float>) {
-    if (way_ == Way::kLines) {
-      return lines_.gather(images, begin, end, grid, scratch(thread).lines);
+    if (algorithm_ == Algorithm::kLines) {
+      return lines_.forward(images, begin, end, grid, scratch(thread).lines);
     }
   }
-  if (way_ == Way::kWinograd) {
-    const int64_t cells = windows_.cells();
-    winograd_.gather(images + begin / cells * windows_.numel(), (end - begin) / cells, grid,
-                     thread);
+  if (algorithm_ == Algorithm::kWinograd) {
+    const int64_t cells = geometry_.cells();
+    winograd_.forward(images + begin / cells * geometry_.numel(), (end - begin) / cells, grid,
+                      thread);
     return;
   }
   if constexpr (std::is_same_v<T, Bf16>) {
-    const int64_t size = windows_.size();
-    const int64_t channels = windows_.grid_channels;
+    const int64_t size = geometry_.size();
+    const int64_t channels = geometry_.grid_channels;
     for_each_unfolded(images, begin, end, thread, [&](int64_t first, int64_t last, const T* rows) {
       const int64_t count = last - first;
       O* to = grid + (first - begin) * channels;
@@ -168,16 +169,16 @@ void Convolution<T>::gather(const T* images, int64_t begin, int64_t end, O* grid
 
 template <typename T>
 template <typename O>
-void Convolution<T>::gather_in_place(const T* images, int64_t begin, int64_t end, O* grid) const {
+void Convolution<T>::forward_in_place(const T* images, int64_t begin, int64_t end, O* grid) const {
   std::array<const T*, kBlock> windows;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   std::array<O*, kBlock> out;            // NOLINT(cppcoreguidelines-pro-type-member-init)
-  const Lattice lattice = windows_.windows();
+  const Lattice lattice = geometry_.windows();
   for (; begin < end; begin += kBlock) {
     const int64_t count = std::min(kBlock, end - begin);
     lattice.for_each(begin, begin + count, [&](int64_t i, int64_t offset) {
       windows[static_cast<size_t>(i)] = images + offset;
       out[static_cast<size_t>(i)] = grid;
-      grid += windows_.grid_channels;
+      grid += geometry_.grid_channels;
     });
     const auto convolve = [] {
       if constexpr (std::is_same_v<O, T>) {
@@ -186,29 +187,31 @@ void Convolution<T>::gather_in_place(const T* images, int64_t begin, int64_t end
         return kernels_of<T>().products.convolve_wide;
       }
     }();
-    convolve(windows.data(), out.data(), count, windows_.kernel, windows_.window_line(),
-             windows_.line(), gathering_.data(), windows_.grid_channels);
+    convolve(windows.data(), out.data(), count, geometry_.kernel, geometry_.window_line(),
+             geometry_.line(), forward_weight_.data(), geometry_.grid_channels);
   }
 }
 
-// --- scatter --------------------------------------------------------------------------------
+// --- backward_data --------------------------------------------------------------------------
 
 template <typename T>
-void Convolution<T>::scatter(const T* grid, int64_t count, float* images, int thread) {
-  if (way_ == Way::kWinograd) return winograd_.scatter(grid, count, images, thread);
-  if (way_ != Way::kUnfolded) {
-    scatter_.run(grid, count, images, scratch(thread).block.get(scatter_.scratch_size()));
+void Convolution<T>::backward_data(const T* grid, int64_t count, float* images, int thread) {
+  if (algorithm_ == Algorithm::kWinograd)
+    return winograd_.backward_data(grid, count, images, thread);
+  if (algorithm_ != Algorithm::kUnfolded) {
+    backward_data_.run(grid, count, images,
+                       scratch(thread).block.get(backward_data_.scratch_size()));
     return;
   }
   if constexpr (std::is_same_v<T, Bf16>) {
-    const int64_t size = windows_.size();
-    const int64_t channels = windows_.grid_channels;
-    std::fill_n(images, count * windows_.numel(), 0.0F);
-    for_each_tile(0, count * windows_.cells(), sizeof(float), [&](int64_t first, int64_t last) {
+    const int64_t size = geometry_.size();
+    const int64_t channels = geometry_.grid_channels;
+    std::fill_n(images, count * geometry_.numel(), 0.0F);
+    for_each_tile(0, count * geometry_.cells(), sizeof(float), [&](int64_t first, int64_t last) {
       float* rows = scratch(thread).windows.get((last - first) * size);
       multiply(false, false, last - first, size, channels, plain_cells(grid, first, last, thread),
                channels, weight_, size, 0.0F, rows, size);
-      fold_add(windows_, rows, first, last, images);
+      fold_add(geometry_, rows, first, last, images);
     });
   }
 }
@@ -217,23 +220,23 @@ void Convolution<T>::scatter(const T* grid, int64_t count, float* images, int th
 
 template <typename T>
 int64_t Convolution<T>::sums_size() const {
-  if (way_ == Way::kWinograd) return winograd_.sums_size();
-  return windows_.size() * rounded_channels();
+  if (algorithm_ == Algorithm::kWinograd) return winograd_.sums_size();
+  return geometry_.size() * rounded_channels();
 }
 
 template <typename T>
-void Convolution<T>::add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums,
-                                         bool fresh, int thread) {
-  if (way_ == Way::kWinograd) {
-    return winograd_.add_weight_gradient(grid, images, count, sums, fresh, thread);
+void Convolution<T>::backward_weights(const T* grid, const T* images, int64_t count, float* sums,
+                                      bool fresh, int thread) {
+  if (algorithm_ == Algorithm::kWinograd) {
+    return winograd_.backward_weights(grid, images, count, sums, fresh, thread);
   }
-  if (way_ != Way::kUnfolded) {
-    return add_weight_gradient_in_place(grid, images, count, sums, fresh, thread);
+  if (algorithm_ != Algorithm::kUnfolded) {
+    return backward_weights_in_place(grid, images, count, sums, fresh, thread);
   }
   if constexpr (std::is_same_v<T, Bf16>) {
-    const int64_t size = windows_.size();
-    const int64_t channels = windows_.grid_channels;
-    for_each_unfolded(images, 0, count * windows_.cells(), thread,
+    const int64_t size = geometry_.size();
+    const int64_t channels = geometry_.grid_channels;
+    for_each_unfolded(images, 0, count * geometry_.cells(), thread,
                       [&](int64_t first, int64_t last, const T* rows) {
                         multiply(true, false, size, channels, last - first, rows, size,
                                  plain_cells(grid, first, last, thread), channels,
@@ -245,19 +248,19 @@ void Convolution<T>::add_weight_gradient(const T* grid, const T* images, int64_t
 template <typename T>
 template <typename Body>
 void Convolution<T>::for_each_band(int64_t count, Body body) const {
-  int64_t rows = windows_.grid_h;
+  int64_t rows = geometry_.grid_h;
   int64_t images = count;
   if constexpr (!std::is_same_v<T, Item>) {
     // Pairs are read soon after they have been made.
-    const int64_t cells = ceil_div(windows_.grid_w, Factor<T>::kValues) * rounded_channels();
-    const int64_t row = windows_.stride * windows_.line() + cells;
-    rows = std::clamp<int64_t>(kBandItems / row, 1, windows_.grid_h);
-    images = std::clamp<int64_t>(kBandItems / (row * windows_.grid_h), 1, count);
+    const int64_t cells = ceil_div(geometry_.grid_w, Factor<T>::kValues) * rounded_channels();
+    const int64_t row = geometry_.stride * geometry_.line() + cells;
+    rows = std::clamp<int64_t>(kBandItems / row, 1, geometry_.grid_h);
+    images = std::clamp<int64_t>(kBandItems / (row * geometry_.grid_h), 1, count);
   }
   for (int64_t image = 0; image < count; image += images) {
-    for (int64_t row = 0; row < windows_.grid_h; row += rows) {
+    for (int64_t row = 0; row < geometry_.grid_h; row += rows) {
       body(image,
-           Band{row, std::min(rows, windows_.grid_h - row), std::min(images, count - image)});
+           Band{row, std::min(rows, geometry_.grid_h - row), std::min(images, count - image)});
     }
   }
 }
@@ -266,7 +269,7 @@ template <typename T>
 const typename Convolution<T>::Item* Convolution<T>::image_items(const T* images, const Band& band,
                                                                  int thread, Lattice& steps) {
   constexpr int64_t kValues = Factor<T>::kValues;
-  const Windows& w = windows_;
+  const ConvGeometry& w = geometry_;
   steps = w.windows();
   steps.rows = band.rows;
   steps.columns = ceil_div(steps.columns, kValues);
@@ -288,9 +291,9 @@ template <typename T>
 const typename Convolution<T>::Item* Convolution<T>::grid_items(const T* grid, const Band& band,
                                                                 int thread, Lattice& steps) {
   constexpr int64_t kValues = Factor<T>::kValues;
-  const int64_t channels = windows_.grid_channels;
+  const int64_t channels = geometry_.grid_channels;
   const int64_t width = rounded_channels();
-  Lattice cells = windows_.grid();
+  Lattice cells = geometry_.grid();
   cells.rows = band.rows;
   cells.start += band.row * cells.row_step;
   if constexpr (std::is_same_v<T, Item>) {
@@ -318,15 +321,15 @@ const typename Convolution<T>::Item* Convolution<T>::grid_items(const T* grid, c
 }
 
 template <typename T>
-void Convolution<T>::add_weight_gradient_in_place(const T* grid, const T* images, int64_t count,
-                                                  float* sums, bool fresh, int thread) {
+void Convolution<T>::backward_weights_in_place(const T* grid, const T* images, int64_t count,
+                                               float* sums, bool fresh, int thread) {
   std::array<const Item*, kBlock> windows;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   std::array<const Item*, kBlock> cells;    // NOLINT(cppcoreguidelines-pro-type-member-init)
   for_each_band(count, [&](int64_t first, const Band& band) {
     Lattice window_steps;
     Lattice cell_steps;
-    const Item* image = image_items(images + first * windows_.numel(), band, thread, window_steps);
-    const Item* cell = grid_items(grid + first * windows_.grid_numel(), band, thread, cell_steps);
+    const Item* image = image_items(images + first * geometry_.numel(), band, thread, window_steps);
+    const Item* cell = grid_items(grid + first * geometry_.grid_numel(), band, thread, cell_steps);
     const int64_t end = band.images * window_steps.rows * window_steps.columns;
     for (int64_t begin = 0; begin < end; begin += kBlock) {
       const int64_t last = std::min(begin + kBlock, end);
@@ -336,8 +339,8 @@ void Convolution<T>::add_weight_gradient_in_place(const T* grid, const T* images
       cell_steps.for_each(begin, last, [&](int64_t i, int64_t offset) {
         cells[static_cast<size_t>(i)] = cell + offset;
       });
-      kernels_of<T>().products.add_weight_gradient(windows.data(), last - begin, windows_.kernel,
-                                                   windows_.window_line(), windows_.line(),
+      kernels_of<T>().products.add_weight_gradient(windows.data(), last - begin, geometry_.kernel,
+                                                   geometry_.window_line(), geometry_.line(),
                                                    cells.data(), rounded_channels(), sums, fresh);
       fresh = false;
     }
@@ -347,10 +350,10 @@ void Convolution<T>::add_weight_gradient_in_place(const T* grid, const T* images
 template <typename T>
 void Convolution<T>::store_weight_gradient(const float* sums, int64_t parts, int64_t begin,
                                            int64_t end, float* gradient) const {
-  if (way_ == Way::kWinograd) {
+  if (algorithm_ == Algorithm::kWinograd) {
     return winograd_.store_weight_gradient(sums, parts, begin, end, gradient);
   }
-  const int64_t size = windows_.size();
+  const int64_t size = geometry_.size();
   const int64_t count = end - begin;
   std::vector<float> turned(static_cast<size_t>(size * count));
   kernels().sums.add_up(sums + begin, parts, sums_size(), size, rounded_channels(), count,
@@ -360,8 +363,8 @@ void Convolution<T>::store_weight_gradient(const float* sums, int64_t parts, int
 
 template class Convolution<float>;
 template class Convolution<Bf16>;
-template void Convolution<float>::gather(const float*, int64_t, int64_t, float*, int);
-template void Convolution<Bf16>::gather(const Bf16*, int64_t, int64_t, float*, int);
-template void Convolution<Bf16>::gather(const Bf16*, int64_t, int64_t, Bf16*, int);
+template void Convolution<float>::forward(const float*, int64_t, int64_t, float*, int);
+template void Convolution<Bf16>::forward(const Bf16*, int64_t, int64_t, float*, int);
+template void Convolution<Bf16>::forward(const Bf16*, int64_t, int64_t, Bf16*, int);
 
 }  // namespace flexae

@@ -12,57 +12,59 @@
 
 namespace flexae {
 
-/// The three products between a grid and the windows of images, on a CPU. A convolution gathers
-/// forward and scatters its input's gradient, a transposed convolution the other way round. Factors
-/// are fp32 or bf16 (T), sums are fp32. Grids and images that a product reads or scatters to have
-/// the borders that windows() tells, and Windows::slack() more values behind the last one, which
-/// must be finite; a gathered grid has none. Where the processor multiplies T, nothing is unfolded:
-/// values are read where they lie, and sums stay in registers, or with many channels Winograd's
-/// algorithm takes fewer products. Elsewhere bf16 windows are unfolded, and the BLAS in libtorch
-/// multiplies them. Every method but prepare(), pack() and
-/// store_weight_gradient() is for several threads at a time, each with its own `thread` below what
-/// prepare() was told.
+/// The three products of a convolution on a CPU, between a grid and the windows of images (see
+/// ConvGeometry): forward, the gradient of its input (backward_data) and that of its weight
+/// (backward_weights). A transposed convolution is the same with the first two exchanged: its
+/// forward pass is backward_data. Factors are fp32 or bf16 (T), sums are fp32. Grids and images
+/// that a product reads, or that backward_data writes, have the borders that geometry() tells, and
+/// ConvGeometry::slack() more values behind the last one, which must be finite; the grid that
+/// forward writes has none. Where the processor multiplies T, nothing is unfolded: values are read
+/// where they lie, and sums stay in registers, or with many channels Winograd's algorithm takes
+/// fewer products. Elsewhere bf16 windows are unfolded, and the BLAS in libtorch multiplies them.
+/// Every method but prepare(), pack() and store_weight_gradient() is for several threads at a
+/// time, each with its own `thread` below what prepare() was told.
 template <typename T>
 class Convolution {
  public:
-  enum class Product { kGather, kScatter };
+  enum class Product { kForward, kBackwardData };
 
   /// How products are computed. kWinograd only where Winograd<T>::supports() the windows. kLines:
-  /// in place, but gathered by LineWinograd, where that supports them; fp32 only.
-  enum class Way { kUnfolded, kInPlace, kLines, kWinograd };
+  /// in place, but LineWinograd goes forward, where that supports them; fp32 only.
+  enum class Algorithm { kUnfolded, kInPlace, kLines, kWinograd };
 
   Convolution() = default;
-  /// `windows` without borders but for what its image must have at least. The weight has
-  /// grid_channels × windows.size() values.
-  explicit Convolution(const Windows& windows) : Convolution(windows, best_way(windows)) {}
-  Convolution(const Windows& windows, Way way);
+  /// `geometry` without borders but for what its image must have at least. The weight has
+  /// grid_channels × geometry.size() values.
+  explicit Convolution(const ConvGeometry& geometry)
+      : Convolution(geometry, best_algorithm(geometry)) {}
+  Convolution(const ConvGeometry& geometry, Algorithm algorithm);
 
   /// Whether values are best read where they lie on this processor.
   [[nodiscard]] static bool multiplies_in_place();
-  [[nodiscard]] Way way() const { return way_; }
+  [[nodiscard]] Algorithm algorithm() const { return algorithm_; }
 
-  [[nodiscard]] const Windows& windows() const { return windows_; }
+  [[nodiscard]] const ConvGeometry& geometry() const { return geometry_; }
 
   /// Takes the weight over, which must stay where it is.
   void prepare(const float* weight, int threads);
-  /// After prepare(), before the first gather() or scatter().
+  /// After prepare(), before the first forward() or backward_data().
   void pack(Product product);
 
   /// Cells [begin, end) of the grid = windows · weightᵀ, narrowed if O is bf16. By kWinograd of
   /// whole images only, by kLines of whole rows.
   template <typename O>
-  void gather(const T* images, int64_t begin, int64_t end, O* grid, int thread);
+  void forward(const T* images, int64_t begin, int64_t end, O* grid, int thread);
 
   /// `count` whole images = the sum of all windows of grid · weight. Pixels under no window must be
   /// zero before.
-  void scatter(const T* grid, int64_t count, float* images, int thread);
+  void backward_data(const T* grid, int64_t count, float* images, int thread);
 
   /// Values of the sums of a weight gradient.
   [[nodiscard]] int64_t sums_size() const;
   /// Adds windowsᵀ · grid of `count` images, one at least, to sums, or sets them if they are
   /// `fresh`.
-  void add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums, bool fresh,
-                           int thread);
+  void backward_weights(const T* grid, const T* images, int64_t count, float* sums, bool fresh,
+                        int thread);
   /// The gradient of grid channels [begin, end), in the weight's layout, from such sums of `parts`
   /// of the images, which lie one behind the other.
   void store_weight_gradient(const float* sums, int64_t parts, int64_t begin, int64_t end,
@@ -86,9 +88,9 @@ class Convolution {
   /// grid_channels in whole registers: between the rows of the sums of a weight gradient.
   [[nodiscard]] int64_t rounded_channels() const;
   template <typename O>
-  void gather_in_place(const T* images, int64_t begin, int64_t end, O* grid) const;
-  void add_weight_gradient_in_place(const T* grid, const T* images, int64_t count, float* sums,
-                                    bool fresh, int thread);
+  void forward_in_place(const T* images, int64_t begin, int64_t end, O* grid) const;
+  void backward_weights_in_place(const T* grid, const T* images, int64_t count, float* sums,
+                                 bool fresh, int thread);
   /// A weight gradient takes rows [row, row + rows) of the grid at a time, of `images` images.
   struct Band {
     int64_t row = 0;
@@ -111,17 +113,17 @@ class Convolution {
   template <typename Body>
   void for_each_unfolded(const T* images, int64_t begin, int64_t end, int thread, Body body);
 
-  [[nodiscard]] static Way best_way(const Windows& windows);
+  [[nodiscard]] static Algorithm best_algorithm(const ConvGeometry& geometry);
 
-  Way way_ = Way::kInPlace;
-  Windows windows_;
-  Scatter<T> scatter_;
+  Algorithm algorithm_ = Algorithm::kInPlace;
+  ConvGeometry geometry_;
+  BackwardData<T> backward_data_;
   Winograd<T> winograd_;
   LineWinograd lines_;
   const float* wide_weight_ = nullptr;
   const T* weight_ = nullptr;
   std::vector<T> narrow_weight_;
-  Panels<T> gathering_;
+  PackedWeight<T> forward_weight_;
   std::vector<Scratch> scratch_;
 };
 

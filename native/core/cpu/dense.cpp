@@ -209,7 +209,8 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
 }
 
 template <typename T>
-const RowSource& DenseProducts<T>::weight_gradient(const at::Tensor& dz, const at::Tensor& x) {
+const RowwiseGradient& DenseProducts<T>::weight_gradient(const at::Tensor& dz,
+                                                         const at::Tensor& x) {
   const int64_t images = x.size(0);
   const int64_t inputs = x.size(1);
   differences_ = dz;

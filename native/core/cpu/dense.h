@@ -15,7 +15,7 @@ namespace flexae {
 /// with as T, fp32 or bf16; everything in memory is fp32 and contiguous. What belongs to one image
 /// does not depend on the others or the number of threads.
 template <typename T>
-class DenseProducts : private RowSource {
+class DenseProducts : private RowwiseGradient {
  public:
   /// Whether this processor multiplies T without the BLAS.
   [[nodiscard]] static bool available();
@@ -27,7 +27,7 @@ class DenseProducts : private RowSource {
   /// dz · weight: N×I, of N×O and O×I.
   at::Tensor input_gradient(const at::Tensor& dz, const at::Tensor& weight);
   /// dzᵀ · x: O×I, of N×O and N×I. Valid until the next call.
-  const RowSource& weight_gradient(const at::Tensor& dz, const at::Tensor& x);
+  const RowwiseGradient& weight_gradient(const at::Tensor& dz, const at::Tensor& x);
 
  private:
   using Item = typename Factor<T>::Item;
@@ -44,9 +44,9 @@ class DenseProducts : private RowSource {
   [[nodiscard]] int64_t rows_at_once() const override;
   void take_rows(int64_t begin, int64_t end, float* out) const override;
 
-  Panels<T> batch_;
-  Panels<T> weight_;        ///< of infer()
-  Panels<T> inputs_;        ///< of the weight's gradient
+  PackedWeight<T> batch_;
+  PackedWeight<T> weight_;  ///< of infer()
+  PackedWeight<T> inputs_;  ///< of the weight's gradient
   at::Tensor differences_;  ///< the other factor: dz
   ScratchBuffer<T> factor_;
   ScratchBuffer<T> rows_;  ///< apart, of infer()

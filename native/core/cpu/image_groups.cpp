@@ -13,7 +13,7 @@ void for_each_group(int64_t images, int64_t group,
                     const std::function<void(int64_t first, int64_t count, int thread)>& body) {
   const auto threads = static_cast<int64_t>(at::get_num_threads());
   const int64_t groups = std::min(ceil_div(ceil_div(images, threads), group) * threads, images);
-  share_out(groups, [&](int64_t i, int thread) {
+  parallel_for(groups, [&](int64_t i, int thread) {
     const int64_t first = i * images / groups;
     body(first, (i + 1) * images / groups - first, thread);
   });

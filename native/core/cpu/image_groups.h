@@ -6,8 +6,8 @@
 
 namespace flexae {
 
-/// Shares the images out over the threads (see share_out()) in groups of at most `group`, equally
-/// many for each.
+/// Shares the images out over the threads (see parallel_for()) in groups of at most `group`,
+/// equally many for each.
 void for_each_group(int64_t images, int64_t group,
                     const std::function<void(int64_t first, int64_t count, int thread)>& body);
 

@@ -26,7 +26,7 @@ void NormPool<T>::prepare(int threads) {
 // --- forward --------------------------------------------------------------------------------
 
 template <typename T>
-Value NormPool<T>::end_forward(const at::Tensor& raw, const NormTensors& tensors) {
+Activations NormPool<T>::end_forward(const at::Tensor& raw, const NormTensors& tensors) {
   norm_ = stats_.end_forward(tensors);
   raw_view_ = raw;
   if (!pools()) return {raw, norm_};
@@ -54,7 +54,7 @@ void NormPool<T>::activate_and_pool(const R* raw, int64_t row, float* lines, R* 
 }
 
 template <typename T>
-Value NormPool<T>::pool(const at::Tensor& raw) {
+Activations NormPool<T>::pool(const at::Tensor& raw) {
   const int64_t images = raw.size(0);
   const at::Tensor out = pooled_.view({images, out_.h, out_.w, out_.c});
   if (pooling_.kind() == Pooling::kMax && (!argmax_.defined() || argmax_.size(0) < images)) {
@@ -68,7 +68,7 @@ Value NormPool<T>::pool(const at::Tensor& raw) {
       activate_and_pool(x + 2 * row * line(), row, lines, y + row * out_line(), argmax(n, row));
     }
   });
-  return Value(out.permute({0, 3, 1, 2}));
+  return Activations(out.permute({0, 3, 1, 2}));
 }
 
 template <typename T>
@@ -124,8 +124,7 @@ BatchStats::Gradients NormPool<T>::begin_backward(const at::Tensor& dy, const at
 }
 
 template <typename T>
-void NormPool<T>::raw_gradient(const at::Tensor& dy, int64_t n, T* draw, int64_t stride,
-                               int thread) {
+void NormPool<T>::raw_gradient(const at::Tensor& dy, int64_t n, T* dx, int64_t stride, int thread) {
   const T* raw = values<T>(raw_view_) + n * raw_.numel();
   for_each_stretch(
       dy, n, thread,
@@ -134,17 +133,17 @@ void NormPool<T>::raw_gradient(const at::Tensor& dy, int64_t n, T* draw, int64_t
         const int64_t step = stride == line() ? count : line();
         for (int64_t i = 0; i < count; i += step) {
           kernels_of<T>().norm.backward_apply(
-              raw + offset + i, g + i, draw + (offset + i) / line() * stride, step,
-              norm_->scale.data(), norm_->shift.data(), stats_.k1(), stats_.k2(), stats_.k3(),
-              stats_.period(), activation_);
+              raw + offset + i, g + i, dx + (offset + i) / line() * stride, step,
+              norm_->scale.data(), norm_->shift.data(), stats_.dx_scale(), stats_.dx_slope(),
+              stats_.dx_offset(), stats_.period(), activation_);
         }
       },
       [&](int64_t offset, const T* g) {
-        T* to = draw + offset / line() * stride;
+        T* to = dx + offset / line() * stride;
         kernels_of<T>().norm.averaged_backward_apply(
             raw + offset, raw + offset + line(), g, to, to + stride, out_.w, raw_.c,
-            norm_->scale.data(), norm_->shift.data(), stats_.k1(), stats_.k2(), stats_.k3(),
-            activation_);
+            norm_->scale.data(), norm_->shift.data(), stats_.dx_scale(), stats_.dx_slope(),
+            stats_.dx_offset(), activation_);
       });
 }
 

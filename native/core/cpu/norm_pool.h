@@ -15,7 +15,7 @@ namespace flexae {
 
 /// What is behind the convolution of a stage: batch normalization, activation, and a pooling or
 /// none. The normalized tensor is never written: without a pooling it is handed on as it is due
-/// (see Value), and the backward pass computes it once more from the raw output. T: what raw
+/// (see Activations), and the backward pass computes it once more from the raw output. T: what raw
 /// outputs are stored as.
 template <typename T>
 class NormPool {
@@ -33,7 +33,7 @@ class NormPool {
     stats_.add_moments(raw, image, scratch(thread).sums);
   }
   /// `raw`: N×H×W×C; it must stay as it is until the backward pass.
-  Value end_forward(const at::Tensor& raw, const NormTensors& tensors);
+  Activations end_forward(const at::Tensor& raw, const NormTensors& tensors);
 
   // Evaluation, by the moving statistics.
   void prepare_inference(const NormTensors& tensors) { norm_ = stats_.moving_norm(tensors); }
@@ -49,7 +49,7 @@ class NormPool {
   /// then the gradient of each image's raw output.
   BatchStats::Gradients begin_backward(const at::Tensor& dy, const at::Tensor& gamma);
   /// Of image `n`, its lines `stride` values apart.
-  void raw_gradient(const at::Tensor& dy, int64_t n, T* draw, int64_t stride, int thread);
+  void raw_gradient(const at::Tensor& dy, int64_t n, T* dx, int64_t stride, int thread);
 
  private:
   struct Scratch {
@@ -62,7 +62,7 @@ class NormPool {
   /// Pooled row `row` of the raw rows under it. `lines`: memory for those, which may be theirs.
   template <typename R>
   void activate_and_pool(const R* raw, int64_t row, float* lines, R* out, uint8_t* argmax) const;
-  Value pool(const at::Tensor& raw);
+  Activations pool(const at::Tensor& raw);
   /// Where the maxima of a pooled row were found; null for averages.
   uint8_t* argmax(int64_t n, int64_t row);
   /// Calls body(offset, count, dy) for stretches of one image's raw output and the gradient of its
@@ -77,7 +77,7 @@ class NormPool {
   Activation activation_;
   RowPooling pooling_;
   BatchStats stats_;
-  std::shared_ptr<const PendingNorm> norm_;
+  std::shared_ptr<const DeferredBatchNorm> norm_;
   std::vector<Scratch> scratch_;
   ScratchBuffer<T> pooled_;
   at::Tensor raw_view_;

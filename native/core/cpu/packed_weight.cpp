@@ -5,7 +5,7 @@
 namespace flexae {
 
 template <typename T>
-void Panels<T>::set_all(const T* weight, int64_t channels) {
+void PackedWeight<T>::set_all(const T* weight, int64_t channels) {
   std::vector<T> even;
   if (line_ % kValues != 0) {
     // Lines in whole steps.
@@ -29,7 +29,7 @@ void Panels<T>::set_all(const T* weight, int64_t channels) {
                    });
 }
 
-template class Panels<float>;
-template class Panels<Bf16>;
+template class PackedWeight<float>;
+template class PackedWeight<Bf16>;
 
 }  // namespace flexae

@@ -46,7 +46,7 @@ inline void pair_cells(const Bf16* cells, int64_t count, int64_t channels, Bf16P
 
 /// A weight in the order in which ProductKernels::convolve reads it.
 template <typename T>
-class Panels {
+class PackedWeight {
  public:
   using Item = typename Factor<T>::Item;
   static constexpr int64_t kValues = Factor<T>::kValues;

@@ -17,18 +17,18 @@ constexpr int64_t kBlock = 48;
 
 }  // namespace
 
-bool LineWinograd::supports(const Windows& windows) {
-  const int64_t k = windows.kernel;
-  const int64_t s = windows.stride;
+bool LineWinograd::supports(const ConvGeometry& geometry) {
+  const int64_t k = geometry.kernel;
+  const int64_t s = geometry.stride;
   return kernels().winograd_1d.convolve_lines != nullptr && k > 2 * s && k <= 3 * s;
 }
 
-bool LineWinograd::pays(const Windows& windows) {
+bool LineWinograd::is_profitable(const ConvGeometry& geometry) {
   const int64_t lanes = kernels().lanes;
-  return supports(windows) && windows.channels < lanes && windows.grid_channels >= 2 * lanes;
+  return supports(geometry) && geometry.channels < lanes && geometry.grid_channels >= 2 * lanes;
 }
 
-LineWinograd::LineWinograd(const Windows& windows) : windows_(windows) {
+LineWinograd::LineWinograd(const ConvGeometry& geometry) : geometry_(geometry) {
   // With two cells y₀ = s₀ + s₁ + s₂ and y₁ = s₁ − s₂ − s₃ (see winograd_2d.cpp). s₀ and s₃ take
   // the first combination of a line, a stride apart, s₁ the second and s₂ the third.
   const int64_t s = stride();
@@ -45,8 +45,8 @@ LineWinograd::LineWinograd(const Windows& windows) : windows_(windows) {
 
 void LineWinograd::pack(const float* weight) {
   const int64_t s = stride();
-  const int64_t window_line = windows_.window_line();
-  const int64_t lines = windows_.grid_channels * windows_.kernel;
+  const int64_t window_line = geometry_.window_line();
+  const int64_t lines = geometry_.grid_channels * geometry_.kernel;
   std::vector<float> combined;
   combined.reserve(static_cast<size_t>(lines * (3 * s + three_taps())));
   for (const float* w = weight; w < weight + lines * window_line; w += window_line) {
@@ -64,13 +64,13 @@ void LineWinograd::pack(const float* weight) {
       combined.push_back(-(i < three_taps() ? third(i) : w[i + s]));
     }
   }
-  packed_.reset(windows_.kernel, 3 * s + three_taps(), windows_.grid_channels);
-  packed_.set_all(combined.data(), windows_.grid_channels);
+  packed_.reset(geometry_.kernel, 3 * s + three_taps(), geometry_.grid_channels);
+  packed_.set_all(combined.data(), geometry_.grid_channels);
 }
 
-void LineWinograd::gather(const float* images, int64_t begin, int64_t end, float* grid,
-                          ScratchBuffer<float>& scratch) const {
-  const Windows& w = windows_;
+void LineWinograd::forward(const float* images, int64_t begin, int64_t end, float* grid,
+                           ScratchBuffer<float>& scratch) const {
+  const ConvGeometry& w = geometry_;
   const int64_t lines = (std::min(kRows, w.grid_h) - 1) * w.stride + w.kernel;
   float* combined = scratch.get(lines * 3 * line());
   int64_t row = begin / w.grid_w;
@@ -78,15 +78,15 @@ void LineWinograd::gather(const float* images, int64_t begin, int64_t end, float
   while (row < last) {
     const int64_t y = row % w.grid_h;
     const int64_t rows = std::min({kRows, w.grid_h - y, last - row});
-    gather_rows(images + row / w.grid_h * w.numel(), y, rows, grid, combined);
+    forward_rows(images + row / w.grid_h * w.numel(), y, rows, grid, combined);
     grid += rows * w.grid_w * w.grid_channels;
     row += rows;
   }
 }
 
-void LineWinograd::gather_rows(const float* image, int64_t row, int64_t rows, float* grid,
-                               float* combined) const {
-  const Windows& w = windows_;
+void LineWinograd::forward_rows(const float* image, int64_t row, int64_t rows, float* grid,
+                                float* combined) const {
+  const ConvGeometry& w = geometry_;
   const float* first = image + (w.lead + row * w.stride) * w.line() + w.lead * w.channels;
   for (int64_t y = 0; y < (rows - 1) * w.stride + w.kernel; ++y) {
     float* to = combined + y * 3 * line();

@@ -15,7 +15,7 @@ constexpr int kAllSums = WinogradTiles::kAllSums;
 
 /// rows (count × line) · panels: count × channels. One row after the other, on both sides.
 template <typename T>
-void multiply(const T* rows, int64_t count, int64_t line, const Panels<T>& panels, float* out,
+void multiply(const T* rows, int64_t count, int64_t line, const PackedWeight<T>& panels, float* out,
               int64_t channels) {
   constexpr int64_t kBlock = 96;
   std::array<const T*, kBlock> cells;  // NOLINT(cppcoreguidelines-pro-type-member-init)
@@ -34,23 +34,23 @@ void multiply(const T* rows, int64_t count, int64_t line, const Panels<T>& panel
 }  // namespace
 
 template <typename T>
-bool Winograd<T>::supports(const Windows& windows) {
+bool Winograd<T>::supports(const ConvGeometry& geometry) {
   const int64_t lanes = kernels().lanes;
-  return kernels_of<T>().products.convolve != nullptr && windows.channels % lanes == 0 &&
-         windows.grid_channels % lanes == 0 && !WinogradTiles::make_terms(windows).empty();
+  return kernels_of<T>().products.convolve != nullptr && geometry.channels % lanes == 0 &&
+         geometry.grid_channels % lanes == 0 && !WinogradTiles::make_terms(geometry).empty();
 }
 
 template <typename T>
-bool Winograd<T>::pays(const Windows& windows) {
-  if (!supports(windows)) return false;
+bool Winograd<T>::is_profitable(const ConvGeometry& geometry) {
+  if (!supports(geometry)) return false;
   const int64_t lanes = kernels().lanes;
-  const int64_t channels = windows.channels;
-  const int64_t grid_channels = windows.grid_channels;
-  const auto terms = static_cast<int64_t>(WinogradTiles::make_terms(windows).size());
-  const int64_t tiles = ceil_div(windows.grid_h, 2) * ceil_div(windows.grid_w, 2);
+  const int64_t channels = geometry.channels;
+  const int64_t grid_channels = geometry.grid_channels;
+  const auto terms = static_cast<int64_t>(WinogradTiles::make_terms(geometry).size());
+  const int64_t tiles = ceil_div(geometry.grid_h, 2) * ceil_div(geometry.grid_w, 2);
   // In registers: a combination takes about six instructions, and so does a sum.
   const int64_t product = channels * grid_channels / (lanes * Factor<T>::kValues);
-  const int64_t direct = windows.cells() * windows.kernel * windows.kernel * product;
+  const int64_t direct = geometry.cells() * geometry.kernel * geometry.kernel * product;
   const int64_t minimal =
       tiles *
       (terms * terms * product + 6 * (terms * terms * channels + kAllSums * grid_channels) / lanes);
@@ -66,7 +66,7 @@ void Winograd<T>::prepare(int threads) {
 
 template <typename T>
 std::vector<float> Winograd<T>::combine_weight(const float* weight, int sum) const {
-  const Windows& w = windows();
+  const ConvGeometry& w = geometry();
   const int64_t row = tiles_.width(sum);
   std::vector<float> combined(static_cast<size_t>(w.grid_channels * row), 0.0F);
   tiles_.for_each_combination([&](int of, int64_t place, const WinogradTiles::Term& down,
@@ -100,20 +100,20 @@ void Winograd<T>::for_each_weight(const float* weight, Body body) const {
 }
 
 template <typename T>
-void Winograd<T>::pack_gather(const float* weight) {
+void Winograd<T>::pack_forward(const float* weight) {
   for_each_weight(weight, [&](int sum, const T* combined) {
-    Panels<T>& panels = gathering_[static_cast<size_t>(sum)];
-    panels.reset(1, tiles_.width(sum), windows().grid_channels);
-    panels.set_all(combined, windows().grid_channels);
+    PackedWeight<T>& panels = forward_weight_[static_cast<size_t>(sum)];
+    panels.reset(1, tiles_.width(sum), geometry().grid_channels);
+    panels.set_all(combined, geometry().grid_channels);
   });
 }
 
 template <typename T>
-void Winograd<T>::pack_scatter(const float* weight) {
+void Winograd<T>::pack_backward_data(const float* weight) {
   for_each_weight(weight, [&](int sum, const T* combined) {
-    Panels<T>& panels = scattering_[static_cast<size_t>(sum)];
-    panels.reset(1, windows().grid_channels, tiles_.width(sum));
-    for (int64_t g = 0; g < windows().grid_channels; ++g) {
+    PackedWeight<T>& panels = backward_data_weight_[static_cast<size_t>(sum)];
+    panels.reset(1, geometry().grid_channels, tiles_.width(sum));
+    for (int64_t g = 0; g < geometry().grid_channels; ++g) {
       panels.set(0, g, 0, combined + g * tiles_.width(sum), tiles_.width(sum));
     }
   });
@@ -123,32 +123,32 @@ void Winograd<T>::pack_scatter(const float* weight) {
 
 template <typename T>
 template <typename O>
-void Winograd<T>::gather(const T* images, int64_t count, O* grid, int thread) {
+void Winograd<T>::forward(const T* images, int64_t count, O* grid, int thread) {
   Scratch& s = scratch(thread);
   tiles_.for_each_block(count, [&](int64_t begin, int64_t end) {
     const int64_t tiles = (end - begin) * tiles_.across();
     const T* pixels = tiles_.combine_pixels(images, begin, end, s.tiles);
-    float* sums = s.sums.get(kAllSums * tiles * windows().grid_channels);
+    float* sums = s.sums.get(kAllSums * tiles * geometry().grid_channels);
     for (int sum = 0; sum < kAllSums; ++sum) {
       multiply(pixels + tiles_.offset(sum, tiles), tiles, tiles_.width(sum),
-               gathering_[static_cast<size_t>(sum)], sums + sum * tiles * windows().grid_channels,
-               windows().grid_channels);
+               forward_weight_[static_cast<size_t>(sum)],
+               sums + sum * tiles * geometry().grid_channels, geometry().grid_channels);
     }
     tiles_.store_cells(sums, begin, end, grid);
   });
 }
 
 template <typename T>
-void Winograd<T>::scatter(const T* grid, int64_t count, float* images, int thread) {
+void Winograd<T>::backward_data(const T* grid, int64_t count, float* images, int thread) {
   Scratch& s = scratch(thread);
-  std::fill_n(images, count * windows().numel(), 0.0F);
+  std::fill_n(images, count * geometry().numel(), 0.0F);
   tiles_.for_each_block(count, [&](int64_t begin, int64_t end) {
     const int64_t tiles = (end - begin) * tiles_.across();
     const T* cells = tiles_.combine_cells(grid, begin, end, s.tiles);
     float* pixels = s.sums.get(tiles * tiles_.combinations());
     for (int sum = 0; sum < kAllSums; ++sum) {
-      multiply(cells + sum * tiles * windows().grid_channels, tiles, windows().grid_channels,
-               scattering_[static_cast<size_t>(sum)], pixels + tiles_.offset(sum, tiles),
+      multiply(cells + sum * tiles * geometry().grid_channels, tiles, geometry().grid_channels,
+               backward_data_weight_[static_cast<size_t>(sum)], pixels + tiles_.offset(sum, tiles),
                tiles_.width(sum));
     }
     tiles_.add_pixels(pixels, begin, end, images, s.tiles.lines);
@@ -157,7 +157,7 @@ void Winograd<T>::scatter(const T* grid, int64_t count, float* images, int threa
 
 template <typename T>
 int64_t Winograd<T>::sums_size() const {
-  return tiles_.combinations() * windows().grid_channels;
+  return tiles_.combinations() * geometry().grid_channels;
 }
 
 template <typename T>
@@ -172,11 +172,11 @@ const typename Winograd<T>::Item* Winograd<T>::items(const T* rows, int64_t coun
 }
 
 template <typename T>
-void Winograd<T>::add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums,
-                                      bool fresh, int thread) {
+void Winograd<T>::backward_weights(const T* grid, const T* images, int64_t count, float* sums,
+                                   bool fresh, int thread) {
   constexpr int64_t kValues = Factor<T>::kValues;
   Scratch& s = scratch(thread);
-  const int64_t channels = windows().grid_channels;
+  const int64_t channels = geometry().grid_channels;
   std::vector<const Item*> pixel_rows;
   std::vector<const Item*> cell_rows;
   tiles_.for_each_block(count, [&](int64_t begin, int64_t end) {
@@ -207,7 +207,7 @@ void Winograd<T>::add_weight_gradient(const T* grid, const T* images, int64_t co
 template <typename T>
 void Winograd<T>::store_weight_gradient(const float* sums, int64_t parts, int64_t begin,
                                         int64_t end, float* gradient) const {
-  const Windows& w = windows();
+  const ConvGeometry& w = geometry();
   const int64_t columns = end - begin;
   const int64_t count = w.channels * columns;
   // By taps and channels of the image, as the sums are.
@@ -227,8 +227,8 @@ void Winograd<T>::store_weight_gradient(const float* sums, int64_t parts, int64_
 
 template class Winograd<float>;
 template class Winograd<Bf16>;
-template void Winograd<float>::gather(const float*, int64_t, float*, int);
-template void Winograd<Bf16>::gather(const Bf16*, int64_t, float*, int);
-template void Winograd<Bf16>::gather(const Bf16*, int64_t, Bf16*, int);
+template void Winograd<float>::forward(const float*, int64_t, float*, int);
+template void Winograd<Bf16>::forward(const Bf16*, int64_t, float*, int);
+template void Winograd<Bf16>::forward(const Bf16*, int64_t, Bf16*, int);
 
 }  // namespace flexae

@@ -23,26 +23,26 @@ class Winograd {
  public:
   Winograd() = default;
   /// Gives the image the border that its last tiles touch. Only of what it supports().
-  explicit Winograd(Windows& windows) : tiles_(windows) {}
+  explicit Winograd(ConvGeometry& geometry) : tiles_(geometry) {}
 
   /// Whether channels fill whole registers and a window has at most three taps in each phase.
-  [[nodiscard]] static bool supports(const Windows& windows);
+  [[nodiscard]] static bool supports(const ConvGeometry& geometry);
   /// Whether that is faster than multiplying directly: with many channels.
-  [[nodiscard]] static bool pays(const Windows& windows);
+  [[nodiscard]] static bool is_profitable(const ConvGeometry& geometry);
 
   void prepare(int threads);
-  /// Takes the weight over, grid_channels × kernel·kernel·channels values, for gather() or for
-  /// scatter().
-  void pack_gather(const float* weight);
-  void pack_scatter(const float* weight);
+  /// Takes the weight over, grid_channels × kernel·kernel·channels values, for forward() or for
+  /// backward_data().
+  void pack_forward(const float* weight);
+  void pack_backward_data(const float* weight);
 
   /// As Convolution's, of `count` whole images.
   template <typename O>
-  void gather(const T* images, int64_t count, O* grid, int thread);
-  void scatter(const T* grid, int64_t count, float* images, int thread);
+  void forward(const T* images, int64_t count, O* grid, int thread);
+  void backward_data(const T* grid, int64_t count, float* images, int thread);
   [[nodiscard]] int64_t sums_size() const;
-  void add_weight_gradient(const T* grid, const T* images, int64_t count, float* sums, bool fresh,
-                           int thread);
+  void backward_weights(const T* grid, const T* images, int64_t count, float* sums, bool fresh,
+                        int thread);
   void store_weight_gradient(const float* sums, int64_t parts, int64_t begin, int64_t end,
                              float* gradient) const;
 
@@ -56,7 +56,7 @@ class Winograd {
     ScratchBuffer<T> zeros;
   };
 
-  [[nodiscard]] const Windows& windows() const { return tiles_.windows(); }
+  [[nodiscard]] const ConvGeometry& geometry() const { return tiles_.geometry(); }
   Scratch& scratch(int thread) { return scratch_[static_cast<size_t>(thread)]; }
   /// The combined weight for sum `sum`: grid_channels × width(sum).
   std::vector<float> combine_weight(const float* weight, int sum) const;
@@ -68,7 +68,7 @@ class Winograd {
   static const Item* items(const T* rows, int64_t count, int64_t width, Item* to, const T* zeros);
 
   WinogradTiles tiles_;
-  std::array<Panels<T>, WinogradTiles::kAllSums> gathering_, scattering_;
+  std::array<PackedWeight<T>, WinogradTiles::kAllSums> forward_weight_, backward_data_weight_;
   std::vector<Scratch> scratch_;
 };
 

@@ -6,11 +6,11 @@ namespace flexae {
 
 /// Of two cells a stride apart, y₀ and y₁, in one direction: y₀ = s₀ + s₁ + s₂ and
 /// y₁ = s₁ − s₂ − s₃.
-std::vector<WinogradTiles::Term> WinogradTiles::make_terms(const Windows& windows) {
-  const int64_t s = windows.stride;
+std::vector<WinogradTiles::Term> WinogradTiles::make_terms(const ConvGeometry& geometry) {
+  const int64_t s = geometry.stride;
   std::vector<Term> terms;
-  for (int64_t p = 0; p < std::min(s, windows.kernel); ++p) {
-    switch (ceil_div(windows.kernel - p, s)) {
+  for (int64_t p = 0; p < std::min(s, geometry.kernel); ++p) {
+    switch (ceil_div(geometry.kernel - p, s)) {
       case 1:
         terms.push_back({0, p, p, 0, p, {1}});
         terms.push_back({3, p + s, p + s, 0, p, {-1}});
@@ -35,20 +35,20 @@ std::vector<WinogradTiles::Term> WinogradTiles::make_terms(const Windows& window
   return terms;
 }
 
-WinogradTiles::WinogradTiles(Windows& windows) : terms_(make_terms(windows)) {
+WinogradTiles::WinogradTiles(ConvGeometry& geometry) : terms_(make_terms(geometry)) {
   const auto size = [&](int64_t tiles) {
-    return windows.lead + (2 * tiles - 1) * windows.stride + windows.kernel;
+    return geometry.lead + (2 * tiles - 1) * geometry.stride + geometry.kernel;
   };
-  windows.grid_border = 0;
-  windows.bordered_w = windows.grid_w;
-  windows_ = windows;
-  windows.image_h = std::max(windows.image_h, size(down()));
-  windows.image_w = std::max(windows.image_w, size(across()));
-  windows_ = windows;
+  geometry.grid_border = 0;
+  geometry.bordered_w = geometry.grid_w;
+  geometry_ = geometry;
+  geometry.image_h = std::max(geometry.image_h, size(down()));
+  geometry.image_w = std::max(geometry.image_w, size(across()));
+  geometry_ = geometry;
   int64_t before = 0;
   for (int sum = 0; sum < kAllSums; ++sum) {
     const auto at = static_cast<size_t>(sum);
-    widths_[at] = count_of(sum / kSums) * count_of(sum % kSums) * windows_.channels;
+    widths_[at] = count_of(sum / kSums) * count_of(sum % kSums) * geometry_.channels;
     before_[at] = before;
     before += widths_[at];
   }
@@ -61,19 +61,19 @@ int64_t WinogradTiles::count_of(int sum) const {
 }
 
 int64_t WinogradTiles::combinations() const {
-  return static_cast<int64_t>(terms_.size() * terms_.size()) * windows_.channels;
+  return static_cast<int64_t>(terms_.size() * terms_.size()) * geometry_.channels;
 }
 
 // --- combinations ---------------------------------------------------------------------------
 
 int64_t WinogradTiles::strip(int64_t row) const {
-  return row / down() * windows_.numel() +
-         (windows_.lead + row % down() * 2 * windows_.stride) * windows_.line() +
-         windows_.lead * windows_.channels;
+  return row / down() * geometry_.numel() +
+         (geometry_.lead + row % down() * 2 * geometry_.stride) * geometry_.line() +
+         geometry_.lead * geometry_.channels;
 }
 
 int64_t WinogradTiles::strip_line() const {
-  return (across() - 1) * tile_step() + (windows_.stride + windows_.kernel) * windows_.channels;
+  return (across() - 1) * tile_step() + (geometry_.stride + geometry_.kernel) * geometry_.channels;
 }
 
 template <typename Body>
@@ -82,14 +82,14 @@ void WinogradTiles::for_each_combination_of_row(int64_t row, int64_t rows, Body 
   const Term* const first = terms_.data();
   for_each_combination([&](int sum, int64_t place, const Term& down, const Term& term) {
     body(sum, (&down - first) * strip_line(), term,
-         offset(sum, rows * across) + row * across * width(sum) + place * windows_.channels);
+         offset(sum, rows * across) + row * across * width(sum) + place * geometry_.channels);
   });
 }
 
 template <typename T>
 const T* WinogradTiles::combine_pixels(const T* images, int64_t begin, int64_t end,
                                        Memory<T>& m) const {
-  const Windows& w = windows_;
+  const ConvGeometry& w = geometry_;
   const int64_t channels = w.channels;
   const int64_t line = strip_line();
   T* out = m.pixels.get((end - begin) * across() * combinations());
@@ -117,7 +117,7 @@ const T* WinogradTiles::combine_pixels(const T* images, int64_t begin, int64_t e
 
 void WinogradTiles::add_pixels(const float* combinations, int64_t begin, int64_t end, float* images,
                                ScratchBuffer<float>& memory) const {
-  const Windows& w = windows_;
+  const ConvGeometry& w = geometry_;
   const int64_t channels = w.channels;
   const int64_t line = strip_line();
   float* lines = memory.get(static_cast<int64_t>(terms_.size()) * line);
@@ -145,7 +145,7 @@ void WinogradTiles::add_pixels(const float* combinations, int64_t begin, int64_t
 template <typename T>
 const T* WinogradTiles::combine_cells(const T* grid, int64_t begin, int64_t end,
                                       Memory<T>& m) const {
-  const Windows& w = windows_;
+  const ConvGeometry& w = geometry_;
   const int64_t across = this->across();
   const int64_t channels = w.grid_channels;
   const int64_t apart = (end - begin) * across * channels;
@@ -170,7 +170,7 @@ const T* WinogradTiles::combine_cells(const T* grid, int64_t begin, int64_t end,
 
 template <typename O>
 void WinogradTiles::store_cells(const float* sums, int64_t begin, int64_t end, O* grid) const {
-  const Windows& w = windows_;
+  const ConvGeometry& w = geometry_;
   const int64_t across = this->across();
   const int64_t channels = w.grid_channels;
   const int64_t apart = (end - begin) * across * channels;

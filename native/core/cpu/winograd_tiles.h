@@ -34,14 +34,14 @@ class WinogradTiles {
 
   WinogradTiles() = default;
   /// Gives the image the border that its last tiles touch, and the grid none.
-  explicit WinogradTiles(Windows& windows);
+  explicit WinogradTiles(ConvGeometry& geometry);
 
   /// By sum; none if a window has more than three taps in a phase.
-  static std::vector<Term> make_terms(const Windows& windows);
+  static std::vector<Term> make_terms(const ConvGeometry& geometry);
 
-  [[nodiscard]] const Windows& windows() const { return windows_; }
-  [[nodiscard]] int64_t down() const { return ceil_div(windows_.grid_h, 2); }
-  [[nodiscard]] int64_t across() const { return ceil_div(windows_.grid_w, 2); }
+  [[nodiscard]] const ConvGeometry& geometry() const { return geometry_; }
+  [[nodiscard]] int64_t down() const { return ceil_div(geometry_.grid_h, 2); }
+  [[nodiscard]] int64_t across() const { return ceil_div(geometry_.grid_w, 2); }
   /// Combinations of a tile, in values.
   [[nodiscard]] int64_t combinations() const;
   /// Values that one of the 16 sums takes from a tile, and where the combinations of `tiles` tiles
@@ -69,9 +69,9 @@ class WinogradTiles {
       for (size_t x = 0; x < across.taps.size(); ++x) {
         const float factor = down.taps[y] * across.taps[x];
         if (factor == 0) continue;
-        const int64_t tap_y = down.phase + static_cast<int64_t>(y) * windows_.stride;
-        const int64_t tap_x = across.phase + static_cast<int64_t>(x) * windows_.stride;
-        body(tap_y * windows_.kernel + tap_x, factor);
+        const int64_t tap_y = down.phase + static_cast<int64_t>(y) * geometry_.stride;
+        const int64_t tap_x = across.phase + static_cast<int64_t>(x) * geometry_.stride;
+        body(tap_y * geometry_.kernel + tap_x, factor);
       }
     }
   }
@@ -111,13 +111,13 @@ class WinogradTiles {
   /// how far apart the tiles.
   [[nodiscard]] int64_t strip(int64_t row) const;
   [[nodiscard]] int64_t strip_line() const;
-  [[nodiscard]] int64_t tile_step() const { return 2 * windows_.stride * windows_.channels; }
+  [[nodiscard]] int64_t tile_step() const { return 2 * geometry_.stride * geometry_.channels; }
   /// Calls body(sum, line, term, place) for the combinations of row `row` of a block of `rows`:
   /// where the combined line begins, what is combined in it, and where the first tile's result is.
   template <typename Body>
   void for_each_combination_of_row(int64_t row, int64_t rows, Body body) const;
 
-  Windows windows_;
+  ConvGeometry geometry_;
   std::vector<Term> terms_;
   std::array<int64_t, kAllSums> widths_{};
   std::array<int64_t, kAllSums> before_{};  ///< values of a tile for the sums in front

@@ -58,64 +58,66 @@ std::vector<std::string> NarrowConv::macros(bool bf16) const {
           "VECTOR=" + std::to_string(vector(bf16))};
 }
 
-NarrowConv::Launch NarrowConv::gather_launch(int64_t n, int64_t rows, int64_t columns,
-                                             bool bf16) const {
+NarrowConv::Launch NarrowConv::forward_launch(int64_t n, int64_t rows, int64_t columns,
+                                              bool bf16) const {
   const int64_t groups = cells_ / vector(bf16);
   return launch(n, rows, columns, kTileHeight,
                 std::min<int64_t>(256, groups * kTileWidth / kSide * kTileHeight));
 }
 
-NarrowConv::Launch NarrowConv::scatter_launch(int64_t n, int64_t blocks_y, int64_t blocks_x,
-                                              bool bf16) const {
+NarrowConv::Launch NarrowConv::backward_data_launch(int64_t n, int64_t blocks_y, int64_t blocks_x,
+                                                    bool bf16) const {
   const int64_t height = bf16 ? 8 : 4;
   return launch(n, blocks_y, blocks_x, height, 8 * height);
 }
 
-NarrowConv::Launch NarrowConv::gradient_launch(int64_t n, int64_t rows, int64_t columns,
-                                               bool bf16) const {
+NarrowConv::Launch NarrowConv::backward_weights_launch(int64_t n, int64_t rows, int64_t columns,
+                                                       bool bf16) const {
   const int64_t height = bf16 && channels_ == 1 && kernel_ <= 5 ? 8 : 4;
   const int64_t parts = kernel_ * channels_ * (cells_ / 4);
   return launch(n, rows, columns, height, 256 / parts * parts);
 }
 
-at::Tensor NarrowConv::gather(const at::Tensor& given, const at::Tensor& weight, int64_t rows,
-                              int64_t columns) const {
+at::Tensor NarrowConv::forward(const at::Tensor& given, const at::Tensor& weight, int64_t rows,
+                               int64_t columns) const {
   const at::Tensor image = channels_last(given);
   const at::Tensor factors = channels_last(weight);
   at::Tensor cells = images(image.size(0), cells_, rows, columns, image);
-  const Launch l = gather_launch(image.size(0), rows, columns, narrow(image));
-  send(Program::get("narrow", macros(narrow(image))), "gather", l.grid, l.block, image, factors,
+  const Launch l = forward_launch(image.size(0), rows, columns, narrow(image));
+  send(Program::get("narrow", macros(narrow(image))), "forward", l.grid, l.block, image, factors,
        cells, static_cast<long long>(l.tiles), static_cast<int>(image.size(2)),
        static_cast<int>(image.size(3)), static_cast<int>(rows), static_cast<int>(columns),
        static_cast<int>(pad_y_), static_cast<int>(pad_x_));
   return cells;
 }
 
-at::Tensor NarrowConv::scatter(const at::Tensor& given, const at::Tensor& weight, int64_t height,
-                               int64_t width) const {
+at::Tensor NarrowConv::backward_data(const at::Tensor& given, const at::Tensor& weight,
+                                     int64_t height, int64_t width) const {
   const at::Tensor cells = channels_last(given);
   const at::Tensor factors = channels_last(weight);
   at::Tensor image = images(cells.size(0), channels_, height, width, cells);
   const int64_t blocks_y = blocks(height, pad_y_);
   const int64_t blocks_x = blocks(width, pad_x_);
-  const Launch l = scatter_launch(cells.size(0), blocks_y, blocks_x, narrow(cells));
-  send(Program::get("narrow", macros(narrow(cells))), "scatter", l.grid, l.block, cells, factors,
-       image, static_cast<long long>(l.tiles), static_cast<int>(height), static_cast<int>(width),
-       static_cast<int>(cells.size(2)), static_cast<int>(cells.size(3)), static_cast<int>(blocks_y),
-       static_cast<int>(blocks_x), static_cast<int>(pad_y_), static_cast<int>(pad_x_));
+  const Launch l = backward_data_launch(cells.size(0), blocks_y, blocks_x, narrow(cells));
+  send(Program::get("narrow", macros(narrow(cells))), "backward_data", l.grid, l.block, cells,
+       factors, image, static_cast<long long>(l.tiles), static_cast<int>(height),
+       static_cast<int>(width), static_cast<int>(cells.size(2)), static_cast<int>(cells.size(3)),
+       static_cast<int>(blocks_y), static_cast<int>(blocks_x), static_cast<int>(pad_y_),
+       static_cast<int>(pad_x_));
   return image;
 }
 
-at::Tensor NarrowConv::weight_gradient(const at::Tensor& given_image,
-                                       const at::Tensor& given_cells) const {
+at::Tensor NarrowConv::backward_weights(const at::Tensor& given_image,
+                                        const at::Tensor& given_cells) const {
   const at::Tensor image = channels_last(given_image);
   const at::Tensor cells = channels_last(given_cells.to(image.scalar_type()));
-  const Launch l = gradient_launch(image.size(0), cells.size(2), cells.size(3), narrow(image));
+  const Launch l =
+      backward_weights_launch(image.size(0), cells.size(2), cells.size(3), narrow(image));
   const auto options = at::TensorOptions().dtype(at::kFloat).device(image.device());
   const at::Tensor partials = at::empty({l.grid[0], weights()}, options);
   const at::Tensor gradient = at::empty({cells_, kernel_, kernel_, channels_}, options);
   const Program program = Program::get("narrow", macros(narrow(image)));
-  send(program, "weight_gradient", l.grid, l.block, image, cells, partials,
+  send(program, "backward_weights", l.grid, l.block, image, cells, partials,
        static_cast<long long>(l.tiles), static_cast<int>(image.size(2)),
        static_cast<int>(image.size(3)), static_cast<int>(cells.size(2)),
        static_cast<int>(cells.size(3)), static_cast<int>(pad_y_), static_cast<int>(pad_x_));

@@ -11,8 +11,9 @@ namespace flexae::cuda {
 
 /// Convolutions between images of few channels and cells of many, by kernels of our own
 /// (kernels/narrow.cu.h): cell (y, x) stands under the taps (ty, tx) of the pixels
-/// (y·stride + ty − pad_y, x·stride + tx − pad_x). A convolution gathers its cells from the image,
-/// and a transposed one scatters its cells to an image; backward it is the other way round.
+/// (y·stride + ty − pad_y, x·stride + tx − pad_x). forward() makes
+/// cells of an image and backward_data() an image of cells; a transposed convolution takes the two
+/// the other way round.
 ///
 /// Images and cells are N×C×H×W in channels_last, bf16 or fp32, on a GPU; weights fp32
 /// cells×channels×kernel×kernel, in whatever memory format. Tensors are made contiguous where they
@@ -33,13 +34,13 @@ class NarrowConv {
         pad_x_(pad_x) {}
 
   /// \return cells N×cells×rows×columns; pixels outside of the image are zero.
-  [[nodiscard]] at::Tensor gather(const at::Tensor& image, const at::Tensor& weight, int64_t rows,
-                                  int64_t columns) const;
+  [[nodiscard]] at::Tensor forward(const at::Tensor& image, const at::Tensor& weight, int64_t rows,
+                                   int64_t columns) const;
   /// \return an image N×channels×height×width
-  [[nodiscard]] at::Tensor scatter(const at::Tensor& cells, const at::Tensor& weight,
-                                   int64_t height, int64_t width) const;
+  [[nodiscard]] at::Tensor backward_data(const at::Tensor& cells, const at::Tensor& weight,
+                                         int64_t height, int64_t width) const;
   /// \return Σ image·cells, fp32, of the weight's shape, in channels_last
-  [[nodiscard]] at::Tensor weight_gradient(const at::Tensor& image, const at::Tensor& cells) const;
+  [[nodiscard]] at::Tensor backward_weights(const at::Tensor& image, const at::Tensor& cells) const;
 
   /// How the kernels are made and launched; what the tests launch, too.
   struct Launch {
@@ -47,10 +48,11 @@ class NarrowConv {
     unsigned block;
     int64_t tiles;
   };
-  [[nodiscard]] Launch gather_launch(int64_t n, int64_t rows, int64_t columns, bool bf16) const;
-  [[nodiscard]] Launch scatter_launch(int64_t n, int64_t blocks_y, int64_t blocks_x,
-                                      bool bf16) const;
-  [[nodiscard]] Launch gradient_launch(int64_t n, int64_t rows, int64_t columns, bool bf16) const;
+  [[nodiscard]] Launch forward_launch(int64_t n, int64_t rows, int64_t columns, bool bf16) const;
+  [[nodiscard]] Launch backward_data_launch(int64_t n, int64_t blocks_y, int64_t blocks_x,
+                                            bool bf16) const;
+  [[nodiscard]] Launch backward_weights_launch(int64_t n, int64_t rows, int64_t columns,
+                                               bool bf16) const;
   [[nodiscard]] int64_t weights() const { return kernel_ * kernel_ * channels_ * cells_; }
   /// Groups of stride×stride pixels that cover `size` pixels behind `pad` others.
   [[nodiscard]] int64_t blocks(int64_t size, int64_t pad) const {

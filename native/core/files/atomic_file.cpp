@@ -98,17 +98,17 @@ void sync_folder_of(const std::string& path) {
 
 }  // namespace
 
-bool link_file_atomic(const std::string& path, const std::string& twin) {
-  const std::string temporary = temporary_name(twin);
+bool link_file_atomic(const std::string& path, const std::string& link) {
+  const std::string temporary = temporary_name(link);
   if (::link(path.c_str(), temporary.c_str()) != 0) {
     const int error = errno;
     // File systems without hard links, and those whose files have as many as they can.
     for (const int none : {ENOENT, EPERM, ENOTSUP, ENOSYS, EMLINK, EXDEV}) {
       if (error == none) return false;
     }
-    fail("Cannot write", twin, error);
+    fail("Cannot write", link, error);
   }
-  rename_or_remove(temporary, twin);
+  rename_or_remove(temporary, link);
   // rename() does nothing, and says so by success, if both names are links to one file.
   ::unlink(temporary.c_str());
   return true;
@@ -116,11 +116,11 @@ bool link_file_atomic(const std::string& path, const std::string& twin) {
 
 void write_file_atomic(const std::string& path,
                        const std::vector<std::span<const std::byte>>& pieces,
-                       const std::vector<std::string>& twins) {
+                       const std::vector<std::string>& links) {
   const std::string temporary = write_temporary(path, pieces);
   try {
-    for (const std::string& twin : twins) {
-      if (!link_file_atomic(temporary, twin)) write_file_atomic(twin, pieces);
+    for (const std::string& link : links) {
+      if (!link_file_atomic(temporary, link)) write_file_atomic(link, pieces);
     }
   } catch (...) {
     ::unlink(temporary.c_str());

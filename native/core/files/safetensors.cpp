@@ -154,7 +154,7 @@ class Reader {
 }  // namespace
 
 void write_tensor_file(const std::string& path, const TensorFile& file,
-                       const std::vector<std::string>& twins) {
+                       const std::vector<std::string>& links) {
   std::vector<at::Tensor> data;
   Json::Object header;
   int64_t offset = 0;
@@ -188,7 +188,7 @@ void write_tensor_file(const std::string& path, const TensorFile& file,
   for (const at::Tensor& tensor : data) {
     pieces.push_back(bytes_of(tensor.const_data_ptr(), tensor.nbytes()));
   }
-  write_file_atomic(path, pieces, twins);
+  write_file_atomic(path, pieces, links);
 }
 
 TensorFile parse_tensor_file(std::string_view data, const std::string& name,

@@ -18,10 +18,10 @@ struct TensorFile {
 };
 
 /// Writes atomically, with a CRC-32C over the whole file in the metadata entry `checksum`, computed
-/// with its own eight digits as zeros; `twins` as write_file_atomic() takes them. Tensors: fp32,
+/// with its own eight digits as zeros; `links` as write_file_atomic() takes them. Tensors: fp32,
 /// fp64, int64 or uint8. Throws Error(kIo).
 void write_tensor_file(const std::string& path, const TensorFile& file,
-                       const std::vector<std::string>& twins = {});
+                       const std::vector<std::string>& links = {});
 
 /// Reads and checks every size, offset and count; verifies `checksum` where there is one, and
 /// `require_checksum` demands it. Throws Error(kModel) naming the path and what is wrong,

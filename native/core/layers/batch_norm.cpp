@@ -36,15 +36,15 @@ class BatchNorm : public Layer {
   /// It takes any constant out of what it is given.
   void follow(Layer& front) override { upstream_bias_ = front.leave_out_bias(); }
 
-  Value forward(const Value& value, PassContext& context) override {
-    const at::Tensor x = value.dense();
+  Activations forward(const Activations& value, PassContext& context) override {
+    const at::Tensor x = value.materialize();
     if (cuda::Norm::takes(x)) return forward_by_kernels(x, context);
-    const at::Tensor& gamma = parameters_[0].value;
-    const at::Tensor& beta = parameters_[1].value;
+    const at::Tensor& gamma = parameter("weight").value;
+    const at::Tensor& beta = parameter("bias").value;
     if (!context.training) {
-      const at::Tensor z =
-          std::get<0>(at::native_batch_norm(x, gamma, beta, buffers_[0].value, buffers_[1].value,
-                                            /*training=*/false, 0.0, epsilon_));
+      const at::Tensor z = std::get<0>(at::native_batch_norm(
+          x, gamma, beta, buffer("running_mean").value, buffer("running_var").value,
+          /*training=*/false, 0.0, epsilon_));
       return pooled(activate(z, spec_.activation), context);
     }
     at::Tensor z;
@@ -60,18 +60,18 @@ class BatchNorm : public Layer {
   at::Tensor backward(const at::Tensor& given, bool /*input_grad*/) override {
     if (batch_.stats.defined()) {
       const cuda::Norm::Gradients gradients = kernels_.backward(input_, given, batch_);
-      parameters_[0].grad.tensor = gradients.gamma;
-      parameters_[1].grad.tensor = gradients.beta;
+      parameter("weight").grad.tensor = gradients.gamma;
+      parameter("bias").grad.tensor = gradients.beta;
       release();
       return gradients.x;
     }
     const at::Tensor grad = pool_ ? pool_->backward(given, /*input_grad=*/true) : given;
     const at::Tensor dz = activate_backward(grad, normalized_, output_, spec_.activation);
-    auto [dx, dgamma, dbeta] =
-        at::native_batch_norm_backward(dz, input_, parameters_[0].value, {}, {}, mean_, invstd_,
-                                       /*train=*/true, epsilon_, {true, true, true});
-    parameters_[0].grad.tensor = dgamma;
-    parameters_[1].grad.tensor = dbeta;
+    auto [dx, dgamma, dbeta] = at::native_batch_norm_backward(
+        dz, input_, parameter("weight").value, {}, {}, mean_, invstd_,
+        /*train=*/true, epsilon_, {true, true, true});
+    parameter("weight").grad.tensor = dgamma;
+    parameter("bias").grad.tensor = dbeta;
     release();
     return dx;
   }
@@ -84,23 +84,24 @@ class BatchNorm : public Layer {
   }
 
  private:
-  Value forward_by_kernels(const at::Tensor& given, PassContext& context) {
-    const at::Tensor& gamma = parameters_[0].value;
-    const at::Tensor& beta = parameters_[1].value;
+  Activations forward_by_kernels(const at::Tensor& given, PassContext& context) {
+    const at::Tensor& gamma = parameter("weight").value;
+    const at::Tensor& beta = parameter("bias").value;
     if (!context.training) {
-      const at::Tensor invstd = at::rsqrt(buffers_[1].value + epsilon_);
+      const at::Tensor invstd = at::rsqrt(buffer("running_var").value + epsilon_);
       const at::Tensor scale = gamma * invstd;
-      return kernels_.apply(
-          given, at::stack({buffers_[0].value, invstd, scale, beta - buffers_[0].value * scale}));
+      return kernels_.apply(given, at::stack({buffer("running_mean").value, invstd, scale,
+                                              beta - buffer("running_mean").value * scale}));
     }
     input_ = cuda::Norm::prepared(given);
-    return kernels_.forward(
-        input_, gamma, beta, upstream_bias_ != nullptr ? upstream_bias_->value : at::Tensor(),
-        epsilon_, 1.0 - momentum_, buffers_[0].value, buffers_[1].value, batch_);
+    return kernels_.forward(input_, gamma, beta,
+                            upstream_bias_ != nullptr ? upstream_bias_->value : at::Tensor(),
+                            epsilon_, 1.0 - momentum_, buffer("running_mean").value,
+                            buffer("running_var").value, batch_);
   }
 
   at::Tensor pooled(const at::Tensor& y, PassContext& context) {
-    return pool_ ? pool_->forward(y, context).dense() : y;
+    return pool_ ? pool_->forward(y, context).materialize() : y;
   }
 
   /// Keras keeps the biased variance of the batch; PyTorch's own update would take the unbiased
@@ -110,8 +111,8 @@ class BatchNorm : public Layer {
     at::Tensor mean = mean_;
     if (upstream_bias_ != nullptr) mean = mean + upstream_bias_->value;
     const at::Tensor variance = invstd_.pow(-2).sub_(epsilon_).clamp_min_(0);
-    buffers_[0].value.lerp_(mean, fresh);
-    buffers_[1].value.lerp_(variance, fresh);
+    buffer("running_mean").value.lerp_(mean, fresh);
+    buffer("running_var").value.lerp_(variance, fresh);
   }
 
   double momentum_;

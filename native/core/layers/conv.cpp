@@ -88,7 +88,7 @@ class Conv : public Layer {
         make_parameter(spec.full_name() + ".weight",
                        transposed() ? WeightLayout::kConvTranspose : WeightLayout::kConv,
                        weights(spec)[0].sizes, config.cnn_kernel_initializer, bits));
-    parameters_[0].regularizer = config.cnn_kernel_regularizer;
+    parameters_.back().regularizer = config.cnn_kernel_regularizer;
     parameters_.push_back(make_parameter(spec.full_name() + ".bias", WeightLayout::kBias,
                                          {spec.out.c}, config.cnn_bias_initializer,
                                          bits ^ kBiasSalt));
@@ -112,24 +112,25 @@ class Conv : public Layer {
 
   const Parameter* leave_out_bias() override {
     normalized_ = true;
-    return &parameters_[1];
+    return &parameter("bias");
   }
 
-  Value forward(const Value& value, PassContext& context) override {
-    const at::Tensor x = value.dense();
+  Activations forward(const Activations& value, PassContext& context) override {
+    const at::Tensor x = value.materialize();
     const bool biased = !context.training || !normalized_;
     if (const auto narrow = narrow_for(x)) {
       if (context.training) input_ = x;
       const at::Tensor weight = effective_weight();
-      at::Tensor y = transposed() ? narrow->scatter(x, weight, spec_.out.h, spec_.out.w)
-                                  : narrow->gather(x, weight, spec_.out.h, spec_.out.w);
-      if (biased) y += parameters_[1].value.to(y.scalar_type()).view({1, -1, 1, 1});
+      at::Tensor y = transposed() ? narrow->backward_data(x, weight, spec_.out.h, spec_.out.w)
+                                  : narrow->forward(x, weight, spec_.out.h, spec_.out.w);
+      if (biased) y += parameter("bias").value.to(y.scalar_type()).view({1, -1, 1, 1});
       return y;
     }
     const at::Tensor input =
         explicit_padding_.empty() ? x : at::constant_pad_nd(x, explicit_padding_);
     const std::optional<at::Tensor> bias =
-        biased ? std::optional<at::Tensor>(parameters_[1].value.to(x.scalar_type())) : std::nullopt;
+        biased ? std::optional<at::Tensor>(parameter("bias").value.to(x.scalar_type()))
+               : std::nullopt;
     const at::Tensor y =
         at::convolution(input, effective_weight().to(x.scalar_type()), bias, {stride_, stride_},
                         padding_, {1, 1}, transposed(), {output_padding_, output_padding_}, 1);
@@ -146,16 +147,16 @@ class Conv : public Layer {
 
   at::Tensor backward(const at::Tensor& grad, bool input_grad) override {
     if (!normalized_)
-      parameters_[1].grad.tensor = grad.sum({0, 2, 3}, /*keepdim=*/false, at::kFloat);
+      parameter("bias").grad.tensor = grad.sum({0, 2, 3}, /*keepdim=*/false, at::kFloat);
     if (const auto narrow = narrow_for(input_)) {
       const at::Tensor weight = effective_weight();
       const at::Tensor& image = transposed() ? grad : input_;
       const at::Tensor& cells = transposed() ? input_ : grad;
-      take_gradient(narrow->weight_gradient(image, cells));
+      take_gradient(narrow->backward_weights(image, cells));
       at::Tensor dx;
       if (input_grad) {
-        dx = transposed() ? narrow->gather(grad, weight, in_.h, in_.w)
-                          : narrow->scatter(grad, weight, in_.h, in_.w);
+        dx = transposed() ? narrow->forward(grad, weight, in_.h, in_.w)
+                          : narrow->backward_data(grad, weight, in_.h, in_.w);
       }
       release();
       return dx;
@@ -165,7 +166,7 @@ class Conv : public Layer {
         at::convolution_backward(full, input_, effective_weight().to(grad.scalar_type()),
                                  std::nullopt, {stride_, stride_}, padding_, {1, 1}, transposed(),
                                  {output_padding_, output_padding_}, 1, {input_grad, true, false});
-    take_gradient(dw.to(parameters_[0].value.scalar_type()));
+    take_gradient(dw.to(parameter("weight").value.scalar_type()));
     release();
     if (!input_grad || explicit_padding_.empty()) return dx;
     return dx.slice(2, explicit_padding_[2], explicit_padding_[2] + spec_.in.h)
@@ -194,7 +195,7 @@ class Conv : public Layer {
   /// transposed convolution of stride s is one of stride 2s, whose kernel is the sum of the given
   /// one and of it shifted by s down, right, and both.
   [[nodiscard]] at::Tensor effective_weight() const {
-    const at::Tensor& weight = parameters_[0].value;
+    const at::Tensor& weight = parameter("weight").value;
     if (!upsampled_) return weight;
     at::Tensor sum = at::zeros({weight.size(0), weight.size(1), kernel_, kernel_},
                                weight.options().memory_format(kChannelsLast));
@@ -206,10 +207,10 @@ class Conv : public Layer {
   void take_gradient(const at::Tensor& dw) {
     at::Tensor gradient = dw;
     if (upsampled_) {
-      gradient = at::zeros_like(parameters_[0].value);
+      gradient = at::zeros_like(parameter("weight").value);
       for_each_shift(dw, [&](const at::Tensor& part) { gradient.add_(part); });
     }
-    parameters_[0].grad.tensor =
+    parameter("weight").grad.tensor =
         gradient.to(at::kFloat, /*non_blocking=*/false, /*copy=*/false, kChannelsLast);
   }
 

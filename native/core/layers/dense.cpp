@@ -62,18 +62,18 @@ Dense::Dense(const LayerSpec& spec, const ModelConfig& config, uint64_t bits)
   }
 }
 
-Value Dense::forward(const Value& value, PassContext& context) {
-  const at::Tensor x = value.dense();
+Activations Dense::forward(const Activations& value, PassContext& context) {
+  const at::Tensor x = value.materialize();
   at::Tensor z;
   if (x.is_cpu()) {
     z = product(x);
-    if (spec_.use_bias) z += parameters_[1].value;
+    if (spec_.use_bias) z += parameter("bias").value;
   } else {
     // The bias is added before the sum is rounded.
     const auto type = x.scalar_type();
-    z = at::linear(
-        x, weight().to(type),
-        spec_.use_bias ? std::optional<at::Tensor>(parameters_[1].value.to(type)) : std::nullopt);
+    z = at::linear(x, weight().to(type),
+                   spec_.use_bias ? std::optional<at::Tensor>(parameter("bias").value.to(type))
+                                  : std::nullopt);
   }
   const at::Tensor y = activate(z, spec_.activation);
   if (activity_.active()) {
@@ -96,8 +96,8 @@ at::Tensor Dense::backward(const at::Tensor& grad, bool input_grad) {
     dy = dy + penalty_grad(output_, activity_) / static_cast<double>(output_.size(0));
   }
   const at::Tensor dz = activate_backward(dy, before_activation_, output_, spec_.activation);
-  parameters_[0].grad = weight_gradient(dz, input_);
-  if (spec_.use_bias) parameters_[1].grad.tensor = dz.sum(0, /*keepdim=*/false, at::kFloat);
+  parameter("weight").grad = weight_gradient(dz, input_);
+  if (spec_.use_bias) parameter("bias").grad.tensor = dz.sum(0, /*keepdim=*/false, at::kFloat);
   at::Tensor dx;
   if (input_grad) dx = input_gradient(dz);
   release();

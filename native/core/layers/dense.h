@@ -15,7 +15,7 @@ class Dense : public Layer {
   /// `bits`: as in make_layer().
   Dense(const LayerSpec& spec, const ModelConfig& config, uint64_t bits);
 
-  Value forward(const Value& value, PassContext& context) override;
+  Activations forward(const Activations& value, PassContext& context) override;
   at::Tensor backward(const at::Tensor& grad, bool input_grad) override;
   void release() override;
 
@@ -27,7 +27,7 @@ class Dense : public Layer {
   /// dz · weight: N×I, in dz's dtype.
   virtual at::Tensor input_gradient(const at::Tensor& dz);
 
-  [[nodiscard]] const at::Tensor& weight() const { return parameters_[0].value; }
+  [[nodiscard]] const at::Tensor& weight() const { return parameter("weight").value; }
 
  private:
   [[nodiscard]] at::Tensor narrowed(const at::Tensor& t) const;

@@ -14,8 +14,8 @@ class Dropout : public Layer {
  public:
   Dropout(const LayerSpec& spec, uint64_t index) : Layer(spec), index_(index) {}
 
-  void draw(int64_t images, const at::TensorOptions& options, uint64_t seed,
-            uint64_t step) override {
+  void sample(int64_t images, const at::TensorOptions& options, uint64_t seed,
+              uint64_t step) override {
     if (!masks_.defined() || masks_.size(0) < images) {
       masks_ = at::empty({images, spec_.in.numel()}, options);
     }
@@ -23,14 +23,14 @@ class Dropout : public Layer {
     const uint64_t bits = random_bits(seed, RandomPurpose::kDropout, step, index_);
     const at::Tensor masks = masks_.narrow(0, 0, images);
     if (masks.is_cpu() && masks.scalar_type() == at::kFloat) {
-      draw_dropout(masks, keep, bits);
+      sample_dropout(masks, keep, bits);
     } else {
       masks.bernoulli_(keep, make_generator(masks.device(), bits)).div_(keep);
     }
   }
 
-  Value forward(const Value& value, PassContext& context) override {
-    const at::Tensor x = value.dense();
+  Activations forward(const Activations& value, PassContext& context) override {
+    const at::Tensor x = value.materialize();
     if (!context.training) return x;
     return x * masks_.narrow(0, 0, x.size(0));
   }

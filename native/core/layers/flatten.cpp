@@ -14,8 +14,8 @@ class Flatten : public Layer {
  public:
   using Layer::Layer;
 
-  Value forward(const Value& value, PassContext& /*context*/) override {
-    const at::Tensor x = value.dense();
+  Activations forward(const Activations& value, PassContext& /*context*/) override {
+    const at::Tensor x = value.materialize();
     return spec_.out.flat ? flatten(x) : unflatten(x, spec_.out);
   }
 

@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/base/math.h"
 #include "core/layers/kinds.h"
+#include "core/loss/loss.h"
 
 namespace flexae {
 namespace {
@@ -160,7 +161,7 @@ class Builder {
              config_.activation);
     }
     deconv("deconv_end", config_.channels, 0, {config_.channels, config_.height, config_.width},
-           Activation::kSigmoid);
+           loss_of(config_).output);
   }
 
   void upsample(int i, Shape out) { add(kinds::kUpsample, "upsample_" + std::to_string(i), out); }

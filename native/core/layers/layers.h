@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -43,7 +44,7 @@ struct Buffer {
 };
 
 /// One layer with its weights. Images travel as N×C×H×W in channels_last memory format, vectors as
-/// N×C. draw(), forward(), backward() on one thread: a training forward() only after draw(),
+/// N×C. sample(), forward(), backward() on one thread: a training forward() only after sample(),
 /// backward() only after a training forward().
 class Layer {
  public:
@@ -60,10 +61,10 @@ class Layer {
 
   /// Takes from chance what training forward()s of up to `images` images need, into memory that
   /// stays where it is unless `images` grows. `options`: of what flows between the layers.
-  virtual void draw(int64_t /*images*/, const at::TensorOptions& /*options*/, uint64_t /*seed*/,
-                    uint64_t /*step*/) {}
+  virtual void sample(int64_t /*images*/, const at::TensorOptions& /*options*/, uint64_t /*seed*/,
+                      uint64_t /*step*/) {}
 
-  virtual Value forward(const Value& x, PassContext& context) = 0;
+  virtual Activations forward(const Activations& x, PassContext& context) = 0;
 
   /// Whether evaluation can do without forward(): prepare_inference() once, then infer() by several
   /// threads at a time, each for images of its own.
@@ -97,6 +98,12 @@ class Layer {
   [[nodiscard]] std::vector<Buffer>& buffers() { return buffers_; }
 
  protected:
+  /// By the end of the full name: "weight", or where the layer stands for several,
+  /// "conv_0.weight". Throws Error(kInternal) if there is none.
+  [[nodiscard]] Parameter& parameter(std::string_view name);
+  [[nodiscard]] const Parameter& parameter(std::string_view name) const;
+  [[nodiscard]] Buffer& buffer(std::string_view name);
+
   LayerSpec spec_;
   Precision precision_ = Precision::kFp32;
   bool frozen_ = false;

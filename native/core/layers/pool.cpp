@@ -13,8 +13,8 @@ class Pool : public Layer {
  public:
   using Layer::Layer;
 
-  Value forward(const Value& value, PassContext& context) override {
-    const at::Tensor x = value.dense();
+  Activations forward(const Activations& value, PassContext& context) override {
+    const at::Tensor x = value.materialize();
     // Padding "same" of a 2×2 window pads at most one row behind: ceil_mode without padding, with
     // means over the pixels that exist.
     if (spec_.pooling == Pooling::kAvg) {

@@ -14,8 +14,8 @@ class Upsample : public Layer {
  public:
   using Layer::Layer;
 
-  Value forward(const Value& value, PassContext& /*context*/) override {
-    const at::Tensor x = value.dense();
+  Activations forward(const Activations& value, PassContext& /*context*/) override {
+    const at::Tensor x = value.materialize();
     return crop(at::upsample_nearest2d(x, {spec_.in.h * 2, spec_.in.w * 2}), spec_.out.h,
                 spec_.out.w);
   }

@@ -10,17 +10,18 @@
 
 #include "core/base/parallel.h"
 #include "core/cpu/kernels/kernels.h"
+#include "core/cuda/passes.h"
 #include "core/tensor/scratch_buffer.h"
 
-namespace flexae::bce {
+namespace flexae {
 namespace {
 
-/// A stretch of an image, all of it in the first caches: what is pending is finished, the loss
+/// A stretch of an image, all of it in the first caches: what is deferred is finished, the loss
 /// taken, the gradient narrowed.
 template <typename T>
 class Stretch {
  public:
-  Stretch(const PendingNorm* norm, float factor)
+  Stretch(const DeferredBatchNorm* norm, float factor)
       : norm_(norm),
         factor_(factor),
         // Whole runs of the kernel, whose sums are then the same as in one piece, and whole pixels.
@@ -66,7 +67,7 @@ class Stretch {
     }
   }
 
-  const PendingNorm* norm_;
+  const DeferredBatchNorm* norm_;
   float factor_;
   int64_t size_;
   std::vector<float> memory_;
@@ -74,7 +75,7 @@ class Stretch {
 
 /// Σ BCE, pixels right, Σ squared error, and the gradient, in one pass over each image.
 template <typename T, typename Target>
-at::Tensor sums_on_cpu(const Value& logits, const at::Tensor& target, at::Tensor* grad) {
+at::Tensor sums_on_cpu(const Activations& logits, const at::Tensor& target, at::Tensor* grad) {
   const at::Tensor& stored = logits.stored();
   const int64_t images = stored.size(0);
   const int64_t pixels = stored.numel() / std::max<int64_t>(images, 1);
@@ -90,7 +91,7 @@ at::Tensor sums_on_cpu(const Value& logits, const at::Tensor& target, at::Tensor
   std::vector<Stretch<T>> stretches(static_cast<size_t>(at::get_num_threads()),
                                     Stretch<T>(logits.norm(), factor));
   std::vector<double> sums(static_cast<size_t>(images) * 3, 0.0);
-  share_out(images, [&](int64_t n, int thread) {
+  parallel_for(images, [&](int64_t n, int thread) {
     stretches[static_cast<size_t>(thread)].image(z + n * pixels, t + n * pixels,
                                                  g != nullptr ? g + n * pixels : nullptr, pixels,
                                                  sums.data() + 3 * n);
@@ -101,9 +102,9 @@ at::Tensor sums_on_cpu(const Value& logits, const at::Tensor& target, at::Tensor
   return total;
 }
 
-}  // namespace
-
-at::Tensor sums_by_kernels(const Value& logits, const Value& target, at::Tensor* grad) {
+/// On a CPU, each image while it is in a thread's cache. Undefined where the kernels do not take
+/// such values.
+at::Tensor sums_by_kernels(const Activations& logits, const Activations& target, at::Tensor* grad) {
   const at::Tensor& z = logits.stored();
   const at::Tensor& t = target.stored();
   if (!z.is_cpu() || z.dim() == 0 || target.norm() != nullptr) return {};
@@ -125,6 +126,7 @@ at::Tensor sums_by_kernels(const Value& logits, const Value& target, at::Tensor*
                 : sums_on_cpu<float, float>(logits, pixels, grad);
 }
 
+/// On any device, of fp32 or of what a GPU has.
 at::Tensor sums_by_aten(const at::Tensor& logits, const at::Tensor& target, at::Tensor* grad) {
   const at::Tensor p = at::sigmoid(logits);
   const at::Tensor bce =
@@ -137,4 +139,22 @@ at::Tensor sums_by_aten(const at::Tensor& logits, const at::Tensor& target, at::
       {bce.sum(at::kDouble), right.sum().to(at::kDouble), error.square().sum(at::kDouble)});
 }
 
-}  // namespace flexae::bce
+at::Tensor sums(const Activations& logits, const Activations& target, at::Tensor* grad) {
+  at::Tensor sums = sums_by_kernels(logits, target, grad);
+  if (sums.defined()) return sums;
+  if (cuda::takes_loss(logits.materialize())) {
+    return cuda::binary_cross_entropy(logits.materialize(), target.materialize(), grad);
+  }
+  // In fp32 both.
+  const at::Tensor z = logits.materialize().to(at::kFloat);
+  const Activations finished(z);
+  const Activations images(target.materialize());
+  sums = sums_by_kernels(finished, images, grad);
+  return sums.defined() ? sums : sums_by_aten(z, images.stored(), grad);
+}
+
+}  // namespace
+
+const Loss kBinaryCrossEntropy{.output = Activation::kSigmoid, .sums = sums};
+
+}  // namespace flexae

@@ -7,8 +7,6 @@
 #include <limits>
 
 #include "core/base/error.h"
-#include "core/cuda/passes.h"
-#include "core/loss/bce.h"
 
 namespace flexae {
 
@@ -16,9 +14,6 @@ Metrics::Metrics(at::Device device)
     : sums_(at::zeros({kSums}, at::TensorOptions().dtype(at::kDouble).device(device))) {}
 
 namespace {
-
-using bce::sums_by_aten;
-using bce::sums_by_kernels;
 
 /// `sums`: on the host, as Metrics keeps them.
 Metrics::Values means(const at::Tensor& sums, int64_t pixels, int64_t images) {
@@ -34,34 +29,16 @@ Metrics::Values means(const at::Tensor& sums, int64_t pixels, int64_t images) {
 
 }  // namespace
 
-at::Tensor Metrics::add(const Value& logits, const Value& target, const at::Tensor& penalties,
-                        at::Tensor* grad) {
-  count(logits.stored().size(0), logits.stored().numel());
-  return accumulate(logits, target, penalties, grad);
-}
-
 void Metrics::count(int64_t images, int64_t values) {
   images_ += images;
   pixels_ += values;
 }
 
-at::Tensor Metrics::accumulate(const Value& logits, const Value& target,
-                               const at::Tensor& penalties, at::Tensor* grad) {
-  at::Tensor sums = sums_by_kernels(logits, target, grad);
-  if (!sums.defined() && cuda::takes_loss(logits.dense())) {
-    sums = cuda::binary_cross_entropy(logits.dense(), target.dense(), grad);
-  }
-  if (!sums.defined()) {
-    // In fp32 both.
-    const at::Tensor z = logits.dense().to(at::kFloat);
-    const Value finished(z);
-    const Value images(target.dense());
-    sums = sums_by_kernels(finished, images, grad);
-    if (!sums.defined()) sums = sums_by_aten(z, images.stored(), grad);
-  }
-  const at::Tensor costs =
-      penalties.defined() ? penalties.to(at::kDouble) * static_cast<double>(logits.stored().size(0))
-                          : at::zeros({}, sums_.options());
+at::Tensor Metrics::accumulate(const at::Tensor& sums, int64_t images,
+                               const at::Tensor& penalties) {
+  const at::Tensor costs = penalties.defined()
+                               ? penalties.to(at::kDouble) * static_cast<double>(images)
+                               : at::zeros({}, sums_.options());
   sums_ += at::cat({sums, costs.reshape({1})});
   return sums[0] + costs;
 }

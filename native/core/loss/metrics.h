@@ -6,8 +6,6 @@
 #include <cstdint>
 #include <optional>
 
-#include "core/tensor/activations.h"
-
 namespace flexae {
 
 /// Running sums over pixels, kept on the device so that adding a batch never waits for it.
@@ -15,27 +13,19 @@ class Metrics {
  public:
   explicit Metrics(at::Device device);
 
-  /// Adds a batch.
-  /// \param logits N×C×H×W, what the last sigmoid would take. A pending normalization is computed
-  ///   on the way.
-  /// \param target same shape and memory format, in [0, 1], or the images as bytes.
-  /// \param penalties of regularizers, 0-dimensional; may be undefined. Weighted by N, as Keras
-  ///   weights a batch's loss in an epoch's mean.
-  /// \param grad if not null, receives d(mean BCE)/d(logits) = (sigmoid(logits) − target) / numel,
-  ///   in the type in which the logits are stored.
+  /// Adds a batch. Computes on the device without the host looking at anything, but does not
+  /// count(): what the host knows it adds itself.
+  /// \param sums what Loss::sums() gives.
+  /// \param penalties of regularizers, 0-dimensional; may be undefined. Weighted by `images`, as
+  ///   Keras weights a batch's loss in an epoch's mean.
   /// \return the batch's part of the loss's sum: 0-dimensional fp64 on the device, finite if and
   ///   only if the batch's loss is.
-  at::Tensor add(const Value& logits, const Value& target, const at::Tensor& penalties,
-                 at::Tensor* grad);
-
-  /// The same in two halves: accumulate() computes on the device without the host looking at
-  /// anything, count() adds what the host knows, `values` being all the elements of the logits.
-  at::Tensor accumulate(const Value& logits, const Value& target, const at::Tensor& penalties,
-                        at::Tensor* grad);
+  at::Tensor accumulate(const at::Tensor& sums, int64_t images, const at::Tensor& penalties);
+  /// `values`: all the elements of the batch's logits.
   void count(int64_t images, int64_t values);
 
   struct Values {
-    double loss;      ///< Mean binary cross-entropy plus mean penalties.
+    double loss;      ///< Mean loss plus mean penalties.
     double accuracy;  ///< Keras's binary accuracy: share of pixels whose rounded output equals the
                       ///< target.
     double mse;
@@ -66,7 +56,7 @@ class Metrics {
     c10::Event copied;
   };
 
-  at::Tensor sums_;  ///< fp64: Σ BCE, pixels right, Σ squared error, Σ N·penalties
+  at::Tensor sums_;  ///< fp64: Σ loss, pixels right, Σ squared error, Σ N·penalties
   int64_t pixels_ = 0;
   int64_t images_ = 0;
   std::optional<Glimpse> glimpse_;

@@ -21,7 +21,7 @@ namespace {
 
 std::vector<LayerSpec> trained_layers(const ModelConfig& config) {
   std::vector<LayerSpec> specs = make_layers(config);
-  // The loss takes logits: the last sigmoid is left to whoever wants images.
+  // The loss takes logits: the last activation is left to whoever wants images.
   specs.back().activation = Activation::kLinear;
   return specs;
 }
@@ -74,8 +74,9 @@ at::Tensor Autoencoder::to_compute(const at::Tensor& images) const {
                                     : at::MemoryFormat::Contiguous);
 }
 
-Value Autoencoder::run_layers(const Value& x, size_t begin, size_t end, PassContext& context) {
-  Value value = x;
+Activations Autoencoder::run_layers(const Activations& x, size_t begin, size_t end,
+                                    PassContext& context) {
+  Activations value = x;
   for (size_t i = begin; i < end; ++i) {
     const ProfileScope scope(ProfileScope::kForward, layers_[i]->spec().full_name());
     value = layers_[i]->forward(value, context);
@@ -90,10 +91,10 @@ at::Tensor Autoencoder::evaluate(const at::Tensor& x, size_t begin, size_t end,
     const LayerSpec& spec = layers_[i]->spec();
     // Flattening and reshaping move no bytes.
     if (spec.is(kinds::kFlatten) || spec.is(kinds::kReshape)) continue;
-    if (!layers_[i]->infers()) return run_layers(to_compute(x), begin, end, context).dense();
+    if (!layers_[i]->infers()) return run_layers(to_compute(x), begin, end, context).materialize();
     inferring.push_back(layers_[i].get());
   }
-  if (inferring.empty()) return run_layers(to_compute(x), begin, end, context).dense();
+  if (inferring.empty()) return run_layers(to_compute(x), begin, end, context).materialize();
   const at::Tensor out = flexae::infer(inferring, x.to(at::kFloat));
   if (layers_[end - 1]->spec().is(kinds::kFlatten)) return out.flatten(1);
   return out.permute({0, 3, 1, 2});
@@ -110,9 +111,10 @@ at::Tensor Autoencoder::encode(const at::Tensor& images) {
   const size_t flatten = first_layer(kinds::kFlatten) + 1;
   size_t end = flatten;
   while (end < layers_.size() && layers_[end]->spec().part == Part::kEncoder) ++end;
-  const Value embeddings = run_layers(evaluate(images, 0, flatten, context), flatten, end, context);
+  const Activations embeddings =
+      run_layers(evaluate(images, 0, flatten, context), flatten, end, context);
   activity_penalty_ = context.activity_penalty;
-  return embeddings.dense().to(at::kFloat);
+  return embeddings.materialize().to(at::kFloat);
 }
 
 at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
@@ -121,9 +123,9 @@ at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
     return layer->spec().part == Part::kDecoder;
   });
   const size_t reshape = first_layer(kinds::kReshape);
-  const Value flat = run_layers(to_compute(embeddings),
-                                static_cast<size_t>(begin - layers_.begin()), reshape, context);
-  at::Tensor logits = evaluate(flat.dense(), reshape, layers_.size(), context).to(at::kFloat);
+  const Activations flat = run_layers(
+      to_compute(embeddings), static_cast<size_t>(begin - layers_.begin()), reshape, context);
+  at::Tensor logits = evaluate(flat.materialize(), reshape, layers_.size(), context).to(at::kFloat);
   if (context.activity_penalty.defined()) {
     activity_penalty_ = activity_penalty_.defined() ? activity_penalty_ + context.activity_penalty
                                                     : context.activity_penalty;
@@ -131,24 +133,24 @@ at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
   return logits;
 }
 
-Value Autoencoder::forward(const Value& images, uint64_t seed, uint64_t step) {
-  draw(images.stored().size(0), seed, step);
+Activations Autoencoder::forward(const Activations& images, uint64_t seed, uint64_t step) {
+  sample(images.stored().size(0), seed, step);
   return forward(images);
 }
 
-void Autoencoder::draw(int64_t images, uint64_t seed, uint64_t step) {
+void Autoencoder::sample(int64_t images, uint64_t seed, uint64_t step) {
   const auto options = at::TensorOptions().dtype(compute_type()).device(device_);
-  for (const auto& layer : layers_) layer->draw(images, options, seed, step);
+  for (const auto& layer : layers_) layer->sample(images, options, seed, step);
 }
 
-Value Autoencoder::forward(const Value& images) {
+Activations Autoencoder::forward(const Activations& images) {
   PassContext context;
   context.training = true;
   const bool as_they_are = images.is_bytes() && device_.is_cpu();
-  const Value x = as_they_are ? images : Value(to_compute(images.dense()));
-  const Value logits = run_layers(x, 0, layers_.size(), context);
+  const Activations x = as_they_are ? images : Activations(to_compute(images.materialize()));
+  const Activations logits = run_layers(x, 0, layers_.size(), context);
   activity_penalty_ = context.activity_penalty;
-  return logits.norm() != nullptr ? logits : Value(logits.dense());
+  return logits.norm() != nullptr ? logits : Activations(logits.materialize());
 }
 
 void Autoencoder::backward(const at::Tensor& grad) {
@@ -189,18 +191,18 @@ std::vector<at::Tensor> Autoencoder::parameters() const {
   return values;
 }
 
-std::vector<at::Tensor> Autoencoder::gradients() const {
+std::vector<at::Tensor> Autoencoder::whole_gradients() const {
   std::vector<at::Tensor> values;
   values.reserve(trainable_.size());
   for (const Parameter* p : trainable_) values.push_back(p->grad.whole(p->value));
   return values;
 }
 
-std::vector<Gradient> Autoencoder::gradient_sources() const {
-  std::vector<Gradient> sources;
-  sources.reserve(trainable_.size());
-  for (const Parameter* p : trainable_) sources.push_back(p->grad);
-  return sources;
+std::vector<Gradient> Autoencoder::gradients() const {
+  std::vector<Gradient> gradients;
+  gradients.reserve(trainable_.size());
+  for (const Parameter* p : trainable_) gradients.push_back(p->grad);
+  return gradients;
 }
 
 std::vector<std::string> Autoencoder::parameter_names() const {

@@ -42,11 +42,11 @@ class Autoencoder {
 
   /// A training pass: logits of `images`, floats as above or bytes. Dropout masks follow from
   /// (seed, step).
-  Value forward(const Value& images, uint64_t seed, uint64_t step);
-  /// The same in two halves: draw() takes from chance what a batch of `images` images needs, then
+  Activations forward(const Activations& images, uint64_t seed, uint64_t step);
+  /// The same in two halves: sample() takes from chance what a batch of `images` images needs, then
   /// forward() computes on the device without the host looking at anything.
-  void draw(int64_t images, uint64_t seed, uint64_t step);
-  Value forward(const Value& images);
+  void sample(int64_t images, uint64_t seed, uint64_t step);
+  Activations forward(const Activations& images);
   /// Gradients of everything from d(loss)/d(logits), the regularizers' included.
   void backward(const at::Tensor& grad);
   /// Applies the constraints to the weights; after each optimizer step.
@@ -58,9 +58,9 @@ class Autoencoder {
 
   /// The trainable tensors and, in the same order, their gradients after backward().
   [[nodiscard]] std::vector<at::Tensor> parameters() const;
-  [[nodiscard]] std::vector<at::Tensor> gradients() const;
-  /// The gradients as they are, for an optimizer.
-  [[nodiscard]] std::vector<Gradient> gradient_sources() const;
+  [[nodiscard]] std::vector<Gradient> gradients() const;
+  /// The gradients as tensors.
+  [[nodiscard]] std::vector<at::Tensor> whole_gradients() const;
 
   /// Names of parameters(), in the same order.
   [[nodiscard]] std::vector<std::string> parameter_names() const;
@@ -80,7 +80,7 @@ class Autoencoder {
   [[nodiscard]] at::ScalarType compute_type() const;
   [[nodiscard]] at::Tensor to_compute(const at::Tensor& images) const;
   /// Layers [begin, end).
-  Value run_layers(const Value& x, size_t begin, size_t end, PassContext& context);
+  Activations run_layers(const Activations& x, size_t begin, size_t end, PassContext& context);
   /// The same in evaluation mode, by infer() where all of them can.
   at::Tensor evaluate(const at::Tensor& x, size_t begin, size_t end, PassContext& context);
   [[nodiscard]] size_t first_layer(const LayerKind& kind) const;

@@ -20,7 +20,7 @@ namespace flexae {
 
 namespace jit = torch::jit;
 
-struct ScriptModel::Impl {
+struct LoadedModel::Impl {
   std::optional<Autoencoder> native;
   jit::Module module;  ///< What runs where native is empty.
   std::string config_json;
@@ -91,7 +91,7 @@ at::Tensor as_float(const at::Tensor& images) {
 
 }  // namespace
 
-ScriptModel::ScriptModel(const std::string& path, at::Device device, bool trust, bool native,
+LoadedModel::LoadedModel(const std::string& path, at::Device device, bool trust, bool native,
                          Precision precision)
     : impl_(std::make_unique<Impl>()) {
   impl_->device = device;
@@ -117,40 +117,40 @@ ScriptModel::ScriptModel(const std::string& path, at::Device device, bool trust,
   impl_->run_script(data, path);
 }
 
-ScriptModel::~ScriptModel() = default;
-ScriptModel::ScriptModel(ScriptModel&&) noexcept = default;
-ScriptModel& ScriptModel::operator=(ScriptModel&&) noexcept = default;
+LoadedModel::~LoadedModel() = default;
+LoadedModel::LoadedModel(LoadedModel&&) noexcept = default;
+LoadedModel& LoadedModel::operator=(LoadedModel&&) noexcept = default;
 
-bool ScriptModel::is_autoencoder() const {
+bool LoadedModel::is_autoencoder() const {
   return impl_->autoencoder;
 }
-const std::string& ScriptModel::config_json() const {
+const std::string& LoadedModel::config_json() const {
   return impl_->config_json;
 }
-const std::vector<int64_t>& ScriptModel::input_shape() const {
+const std::vector<int64_t>& LoadedModel::input_shape() const {
   return impl_->input_shape;
 }
-const std::vector<int64_t>& ScriptModel::embedding_shape() const {
+const std::vector<int64_t>& LoadedModel::embedding_shape() const {
   return impl_->embedding_shape;
 }
-at::Device ScriptModel::device() const {
+at::Device LoadedModel::device() const {
   return impl_->device;
 }
-bool ScriptModel::is_native() const {
+bool LoadedModel::is_native() const {
   return impl_->native.has_value();
 }
 
-at::Tensor ScriptModel::encode(const at::Tensor& images) {
+at::Tensor LoadedModel::encode(const at::Tensor& images) {
   if (impl_->native) return impl_->native->encode(as_float(images));
   return impl_->call(impl_->autoencoder ? "encode" : "forward", images);
 }
 
-at::Tensor ScriptModel::reconstruct(const at::Tensor& images) {
+at::Tensor LoadedModel::reconstruct(const at::Tensor& images) {
   if (impl_->native) return at::sigmoid(logits(images));
   return impl_->call("forward", images);
 }
 
-at::Tensor ScriptModel::logits(const at::Tensor& images) {
+at::Tensor LoadedModel::logits(const at::Tensor& images) {
   if (impl_->native) return impl_->native->decode(impl_->native->encode(as_float(images)));
   return impl_->call("logits", images);
 }

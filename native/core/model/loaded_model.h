@@ -12,18 +12,18 @@ namespace flexae {
 
 /// An exported model, loaded. This program's own exports run through the core's own layers, which
 /// give the same as their TorchScript and are faster on a CPU; nothing in them is executed.
-class ScriptModel {
+class LoadedModel {
  public:
   /// `trust` also takes TorchScript of other origin, which can do what any program can.
   /// `native` false runs even an own export's TorchScript, if it is trusted.
   /// `precision` is for what runs through the core's layers; TorchScript runs as it was exported.
   /// Throws Error(kModel) naming the path if it is damaged or not one of ours, Error(kIo) if it
   /// cannot be read, Error(kConfig) as kernels() does.
-  ScriptModel(const std::string& path, at::Device device, bool trust = false, bool native = true,
+  LoadedModel(const std::string& path, at::Device device, bool trust = false, bool native = true,
               Precision precision = Precision::kFp32);
-  ~ScriptModel();
-  ScriptModel(ScriptModel&&) noexcept;
-  ScriptModel& operator=(ScriptModel&&) noexcept;
+  ~LoadedModel();
+  LoadedModel(LoadedModel&&) noexcept;
+  LoadedModel& operator=(LoadedModel&&) noexcept;
 
   [[nodiscard]] bool is_autoencoder() const;
   /// "" if there is none.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/profile_scope.h"
 #include "core/cpu/kernels/kernels.h"
 #include "core/cuda/passes.h"
 
@@ -57,8 +58,12 @@ int64_t Optimizer::slot_count(OptimizerKind kind) {
   }
 }
 
-Optimizer::Optimizer(OptimizerKind kind, double learning_rate, std::vector<at::Tensor> parameters)
-    : kind_(kind), learning_rate_(learning_rate), parameters_(std::move(parameters)) {
+Optimizer::Optimizer(OptimizerKind kind, double learning_rate, std::vector<at::Tensor> parameters,
+                     bool by_kernels)
+    : kind_(kind),
+      by_kernels_(by_kernels),
+      learning_rate_(learning_rate),
+      parameters_(std::move(parameters)) {
   const double start = kind == OptimizerKind::kAdagrad ? kAdagradStart : 0.0;
   slots_.resize(static_cast<size_t>(slot_count(kind)));
   for (auto& slot : slots_) {
@@ -99,31 +104,43 @@ std::array<double, Optimizer::kScalars> Optimizer::begin_step() {
   }
 }
 
-bool Optimizer::step(const std::vector<at::Tensor>& gradients) {
-  std::vector<Gradient> sources;
-  sources.reserve(gradients.size());
-  for (const at::Tensor& gradient : gradients) sources.push_back({gradient});
-  return step(sources);
+bool Optimizer::step(const std::vector<Gradient>& gradients) {
+  const auto scalars = begin_step();
+  at::Tensor given = at::empty({kScalars}, at::kFloat);
+  std::transform(scalars.begin(), scalars.end(), given.mutable_data_ptr<float>(),
+                 [](double value) { return static_cast<float>(value); });
+  if (!parameters_.empty()) given = given.to(parameters_.front().device());
+  return apply(gradients, given).item<bool>();
 }
 
-bool Optimizer::step(const std::vector<Gradient>& sources) {
-  const auto scalars = begin_step();
-  if (kernels_apply(sources)) return step_by_kernels(sources, scalars);
+at::Tensor Optimizer::apply(const std::vector<Gradient>& given, const at::Tensor& scalars) {
+  if (kernels_apply(given)) {
+    return at::scalar_tensor(apply_by_kernels(given, scalars.const_data_ptr<float>()), at::kBool);
+  }
   std::vector<at::Tensor> gradients;
-  for (size_t i = 0; i < sources.size(); ++i) {
-    gradients.push_back(sources[i].whole(parameters_[i]));
+  gradients.reserve(given.size());
+  for (size_t i = 0; i < given.size(); ++i) gradients.push_back(given[i].whole(parameters_[i]));
+  at::Tensor finite;
+  {
+    const ProfileScope scope(ProfileScope::kStep, "look for numbers that are not finite");
+    finite = all_finite(gradients);
   }
-  const bool finite = all_finite(gradients).item<bool>();
-  at::Tensor device_scalars = at::empty({kScalars}, at::kFloat);
-  for (size_t i = 0; i < scalars.size(); ++i) {
-    device_scalars.mutable_data_ptr<float>()[i] = static_cast<float>(scalars[i]);
+  const ProfileScope scope(ProfileScope::kStep, "optimizer");
+  if (!cuda::takes_step(parameters_, gradients)) {
+    apply_by_aten(gradients, scalars);
+    return finite;
   }
-  if (!parameters_.empty()) device_scalars = device_scalars.to(parameters_.front().device());
-  apply(gradients, device_scalars);
+  const auto slot = [&](size_t k, size_t i) {
+    return k < slots_.size() ? slots_[k][i] : at::Tensor();
+  };
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    cuda::optimizer_step(kind_, parameters_[i], gradients[i], slot(0, i), slot(1, i), scalars);
+  }
   return finite;
 }
 
 bool Optimizer::kernels_apply(const std::vector<Gradient>& gradients) const {
+  if (!by_kernels_) return false;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const at::Tensor& p = parameters_[i];
     if (!p.is_cpu() || p.scalar_type() != at::kFloat || !p.is_non_overlapping_and_dense()) {
@@ -141,8 +158,7 @@ bool Optimizer::kernels_apply(const std::vector<Gradient>& gradients) const {
 
 /// All accumulators and the parameter in one pass over memory, on the CPU. \return whether all
 /// gradients were finite.
-bool Optimizer::step_by_kernels(const std::vector<Gradient>& gradients,
-                                const std::array<double, kScalars>& scalars) {
+bool Optimizer::apply_by_kernels(const std::vector<Gradient>& gradients, const float* scalars) {
   /// A stretch of one parameter.
   struct Piece {
     size_t parameter;
@@ -155,7 +171,7 @@ bool Optimizer::step_by_kernels(const std::vector<Gradient>& gradients,
   int64_t values = 0;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const int64_t size = parameters_[i].numel();
-    const RowSource* rows = gradients[i].rows;
+    const RowwiseGradient* rows = gradients[i].rows;
     const int64_t piece =
         rows != nullptr ? rows->rows_at_once() * parameters_[i].stride(0) : kPiece;
     for (int64_t begin = 0; begin < size; begin += piece) {
@@ -164,12 +180,12 @@ bool Optimizer::step_by_kernels(const std::vector<Gradient>& gradients,
     values += size;
   }
   const auto f = [](double value) { return static_cast<float>(value); };
-  const float a = f(scalars[0]);
-  const float b = f(scalars[1]);
-  const float c = f(scalars[2]);
+  const float a = scalars[0];
+  const float b = scalars[1];
+  const float c = scalars[2];
   const OptimizerKernels& k = kernels().optimizers;
   std::atomic<bool> finite{true};
-  // Shared out by values: pieces differ.
+  // Divided by values: pieces differ.
   at::parallel_for(0, values, kPiece, [&](int64_t first, int64_t last) {
     std::vector<float> taken;
     for (const Piece& piece : pieces) {
@@ -215,16 +231,7 @@ bool Optimizer::step_by_kernels(const std::vector<Gradient>& gradients,
   return finite.load(std::memory_order_relaxed);
 }
 
-void Optimizer::apply(const std::vector<at::Tensor>& g, const at::Tensor& scalars) {
-  if (cuda::takes_step(parameters_, g)) {
-    const auto slot = [&](size_t k, size_t i) {
-      return k < slots_.size() ? slots_[k][i] : at::Tensor();
-    };
-    for (size_t i = 0; i < parameters_.size(); ++i) {
-      cuda::optimizer_step(kind_, parameters_[i], g[i], slot(0, i), slot(1, i), scalars);
-    }
-    return;
-  }
+void Optimizer::apply_by_aten(const std::vector<at::Tensor>& g, const at::Tensor& scalars) {
   const at::TensorList p(parameters_);
   const at::Tensor a = scalars[0];
   // p −= a·g/√(v + ε)

@@ -17,20 +17,22 @@ namespace flexae {
 /// rate is the caller's, ρ = 0.95, ε = 1e-7). Works on fp32 tensors of one device, in place.
 class Optimizer {
  public:
-  /// `parameters` are updated by step(); they share storage with the model's.
-  Optimizer(OptimizerKind kind, double learning_rate, std::vector<at::Tensor> parameters);
+  /// `parameters` are updated by apply(); they share storage with the model's. `by_kernels` lets a
+  /// CPU update each of them in one pass over memory; otherwise by ATen's operators.
+  Optimizer(OptimizerKind kind, double learning_rate, std::vector<at::Tensor> parameters,
+            bool by_kernels = true);
 
-  /// One update from as many gradients as parameters, each of its parameter's shape.
-  /// \return whether all gradients were finite. Waits for a device other than the CPU.
-  bool step(const std::vector<at::Tensor>& gradients);
-  bool step(const std::vector<Gradient>& gradients);
-
-  /// The same in two halves. begin_step() counts a step and gives what its formulas take from its
-  /// number and from the learning rate; apply() computes it on the parameters' device from the
-  /// same values as fp32 there, without the host looking at anything.
+  /// Counts a step and gives what its formulas take from its number and from the learning rate.
   static constexpr int64_t kScalars = 3;
   std::array<double, kScalars> begin_step();
-  void apply(const std::vector<at::Tensor>& gradients, const at::Tensor& scalars);
+  /// One update on the parameters' device, without the host looking at anything there.
+  /// \param gradients as many as parameters, each of its parameter's shape
+  /// \param scalars fp32 on that device: what begin_step() gave
+  /// \return whether all gradients were finite, 0-dimensional
+  at::Tensor apply(const std::vector<Gradient>& gradients, const at::Tensor& scalars);
+
+  /// The two together. \return whether all gradients were finite; waits for the device.
+  bool step(const std::vector<Gradient>& gradients);
 
   [[nodiscard]] double learning_rate() const { return learning_rate_; }
   void set_learning_rate(double learning_rate) { learning_rate_ = learning_rate; }
@@ -48,10 +50,11 @@ class Optimizer {
 
  private:
   [[nodiscard]] bool kernels_apply(const std::vector<Gradient>& gradients) const;
-  bool step_by_kernels(const std::vector<Gradient>& gradients,
-                       const std::array<double, kScalars>& scalars);
+  bool apply_by_kernels(const std::vector<Gradient>& gradients, const float* scalars);
+  void apply_by_aten(const std::vector<at::Tensor>& gradients, const at::Tensor& scalars);
 
   OptimizerKind kind_;
+  bool by_kernels_;
   double learning_rate_;
   std::vector<at::Tensor> parameters_;
   std::vector<std::vector<at::Tensor>> slots_;

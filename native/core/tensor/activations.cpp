@@ -9,22 +9,22 @@
 
 namespace flexae {
 
-void PendingNorm::apply(const float* x, float* y, int64_t count) const {
+void DeferredBatchNorm::apply(const float* x, float* y, int64_t count) const {
   kernels().fp32.norm.affine_activate(x, y, count, scale.data(), shift.data(), period(),
                                       activation);
 }
 
-void PendingNorm::apply(const Bf16* x, Bf16* y, int64_t count) const {
+void DeferredBatchNorm::apply(const Bf16* x, Bf16* y, int64_t count) const {
   kernels().bf16.norm.affine_activate(x, y, count, scale.data(), shift.data(), period(),
                                       activation);
 }
 
-void PendingNorm::apply(const Bf16* x, float* y, int64_t count) const {
+void DeferredBatchNorm::apply(const Bf16* x, float* y, int64_t count) const {
   kernels().bf16.norm.affine_activate_wide(x, y, count, scale.data(), shift.data(), period(),
                                            activation);
 }
 
-at::Tensor Value::dense() const {
+at::Tensor Activations::materialize() const {
   if (is_bytes()) return to_images(tensor_);
   // A CPU computes in fp32 what is stored in bf16.
   const bool widen = tensor_.is_cpu() && tensor_.scalar_type() == at::kBFloat16;

@@ -13,7 +13,7 @@ namespace flexae {
 
 /// A batch normalization with its activation that has not been computed yet: y = act(x·scale +
 /// shift), by channel. The arrays repeat the channels up to `period` elements (see Kernels).
-struct PendingNorm {
+struct DeferredBatchNorm {
   std::vector<float> scale;
   std::vector<float> shift;
   Activation activation = Activation::kLinear;
@@ -27,26 +27,27 @@ struct PendingNorm {
 /// What flows between layers: a tensor, or one whose normalization, or scaling of bytes, is left to
 /// whoever reads it. A convolution reads its input once anyway, and so does the loss, so the
 /// finished tensor never needs to be in memory.
-class Value {
+class Activations {
  public:
-  Value() = default;
+  Activations() = default;
   /// Images N×C×H×W in channels_last, vectors N×C, or images as bytes, N×H×W×C contiguous, which
   /// stand for values in [0, 1].
-  Value(at::Tensor tensor) : tensor_(std::move(tensor)) {}  // NOLINT(google-explicit-constructor)
+  Activations(at::Tensor tensor)
+      : tensor_(std::move(tensor)) {}  // NOLINT(google-explicit-constructor)
   /// `raw`: fp32 or bf16, N×H×W×C contiguous on the CPU.
-  Value(at::Tensor raw, std::shared_ptr<const PendingNorm> norm)
+  Activations(at::Tensor raw, std::shared_ptr<const DeferredBatchNorm> norm)
       : tensor_(std::move(raw)), norm_(std::move(norm)) {}
 
-  [[nodiscard]] const PendingNorm* norm() const { return norm_.get(); }
+  [[nodiscard]] const DeferredBatchNorm* norm() const { return norm_.get(); }
   [[nodiscard]] bool is_bytes() const { return tensor_.scalar_type() == at::kByte; }
   /// The tensor as it is stored: raw N×H×W×C if norm() is set, or bytes N×H×W×C.
   [[nodiscard]] const at::Tensor& stored() const { return tensor_; }
   /// The finished tensor, N×C×H×W (channels_last) or N×C; fp32 on the CPU.
-  [[nodiscard]] at::Tensor dense() const;
+  [[nodiscard]] at::Tensor materialize() const;
 
  private:
   at::Tensor tensor_;
-  std::shared_ptr<const PendingNorm> norm_;
+  std::shared_ptr<const DeferredBatchNorm> norm_;
 };
 
 }  // namespace flexae

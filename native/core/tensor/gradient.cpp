@@ -9,7 +9,7 @@
 
 namespace flexae {
 
-at::Tensor RowSource::all_rows(const at::Tensor& parameter) const {
+at::Tensor RowwiseGradient::all_rows(const at::Tensor& parameter) const {
   at::Tensor out = at::empty_like(parameter);
   auto* values = out.mutable_data_ptr<float>();
   const int64_t count = parameter.size(0);

@@ -9,12 +9,12 @@ namespace flexae {
 /// The gradient of a parameter, computed when somebody takes it: it need not be written to memory
 /// and read again if the optimizer takes a few rows at a time. A row is what belongs to one index
 /// of the first dimension, which is the outermost one in memory, in the parameter's order.
-class RowSource {
+class RowwiseGradient {
  public:
-  RowSource() = default;
-  RowSource(const RowSource&) = delete;
-  RowSource& operator=(const RowSource&) = delete;
-  virtual ~RowSource() = default;
+  RowwiseGradient() = default;
+  RowwiseGradient(const RowwiseGradient&) = delete;
+  RowwiseGradient& operator=(const RowwiseGradient&) = delete;
+  virtual ~RowwiseGradient() = default;
 
   /// How many rows are best taken at a time.
   [[nodiscard]] virtual int64_t rows_at_once() const = 0;
@@ -28,7 +28,7 @@ class RowSource {
 /// until the next backward pass.
 struct Gradient {
   at::Tensor tensor;
-  const RowSource* rows = nullptr;
+  const RowwiseGradient* rows = nullptr;
 
   /// As a tensor.
   [[nodiscard]] at::Tensor whole(const at::Tensor& parameter) const {

@@ -23,8 +23,8 @@ at::Tensor flip_some(const at::Tensor& bytes, const at::Tensor& chosen, int64_t 
 
 }  // namespace
 
-Flips draw_flips(const std::vector<int64_t>& indices, uint64_t seed, int64_t epoch, bool horizontal,
-                 bool vertical) {
+Flips sample_flips(const std::vector<int64_t>& indices, uint64_t seed, int64_t epoch,
+                   bool horizontal, bool vertical) {
   Flips flips;
   for (const int64_t index : indices) {
     const uint64_t bits = random_bits(seed, RandomPurpose::kFlip, static_cast<uint64_t>(epoch),
@@ -35,7 +35,7 @@ Flips draw_flips(const std::vector<int64_t>& indices, uint64_t seed, int64_t epo
   return flips;
 }
 
-at::Tensor turn_over(const at::Tensor& bytes, const Flips& flips) {
+at::Tensor flip(const at::Tensor& bytes, const Flips& flips) {
   if (flips.horizontal.empty() && flips.vertical.empty()) return bytes;
   const at::Tensor source = bytes.contiguous();
   at::Tensor out = at::empty_like(source);
@@ -61,8 +61,7 @@ at::Tensor turn_over(const at::Tensor& bytes, const Flips& flips) {
   return out;
 }
 
-at::Tensor turn_over(const at::Tensor& bytes, const at::Tensor& horizontal,
-                     const at::Tensor& vertical) {
+at::Tensor flip(const at::Tensor& bytes, const at::Tensor& horizontal, const at::Tensor& vertical) {
   return flip_some(flip_some(bytes, horizontal, 2), vertical, 1);
 }
 

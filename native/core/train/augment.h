@@ -7,22 +7,21 @@
 
 namespace flexae {
 
-/// Which images of a batch to turn over.
+/// Which images of a batch to flip.
 struct Flips {
   std::vector<bool> horizontal;  ///< Left to right; empty for none.
   std::vector<bool> vertical;    ///< Top to bottom; empty for none.
 };
 
-/// Draws the flips of the images with these indices in this epoch: a function of the seed.
-Flips draw_flips(const std::vector<int64_t>& indices, uint64_t seed, int64_t epoch, bool horizontal,
-                 bool vertical);
+/// Samples the flips of the images with these indices in this epoch: a function of the seed.
+Flips sample_flips(const std::vector<int64_t>& indices, uint64_t seed, int64_t epoch,
+                   bool horizontal, bool vertical);
 
-/// Bytes N×H×W×C on the CPU, turned over as asked: `bytes` themselves where nothing is.
-at::Tensor turn_over(const at::Tensor& bytes, const Flips& flips);
+/// Bytes N×H×W×C on the CPU, flipped as asked: `bytes` themselves where nothing is.
+at::Tensor flip(const at::Tensor& bytes, const Flips& flips);
 
 /// The same by ATen's operators, with flips that are on the bytes' device: N bools each, undefined
 /// for none.
-at::Tensor turn_over(const at::Tensor& bytes, const at::Tensor& horizontal,
-                     const at::Tensor& vertical);
+at::Tensor flip(const at::Tensor& bytes, const at::Tensor& horizontal, const at::Tensor& vertical);
 
 }  // namespace flexae

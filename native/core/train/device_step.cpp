@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/base/profile_scope.h"
 #include "core/cuda/runtime.h"
 #include "core/tensor/scale_images.h"
 #include "core/train/augment.h"
@@ -36,18 +35,18 @@ void follow(const c10::Stream& first, const c10::Stream& next) {
 }  // namespace
 
 DeviceStep::DeviceStep(const TrainerConfig& config, Autoencoder& model, Optimizer& optimizer,
-                       Metrics& metrics, Record record)
+                       Metrics& metrics, StepRecipe& recipe, Record record)
     : config_(config),
       model_(model),
       optimizer_(optimizer),
       metrics_(metrics),
+      recipe_(recipe),
       device_(model.device()),
       record_(std::move(record)) {
   const ModelConfig& m = config.model;
   const auto options = at::TensorOptions().device(device_);
   bytes_ = at::zeros({config.batch_size, m.height, m.width, m.channels}, options.dtype(at::kByte));
   inputs_ = at::zeros({kFlips + 2 * config.batch_size}, options.dtype(at::kDouble));
-  bad_ = at::zeros({}, options.dtype(at::kDouble));
   // The default stream cannot be recorded.
   if (!device_.is_cpu()) {
     if (!cuda::problem().empty()) {
@@ -86,8 +85,7 @@ void DeviceStep::prepare(const at::Tensor& bytes, const std::vector<int64_t>& in
   const int64_t most = config_.batch_size;
   if (images > most) throw Error(ErrorCode::kInternal, "a batch is larger than batch_size");
   bytes_.narrow(0, 0, images).copy_(bytes, /*non_blocking=*/true);
-  const uint64_t step = (static_cast<uint64_t>(epoch) << 32) + static_cast<uint64_t>(batch);
-  model_.draw(images, config_.seed, step);
+  model_.sample(images, config_.seed, step_number(epoch, batch));
 
   // Pinned memory that is let go of stays its allocator's until the copy is done.
   const at::Tensor host =
@@ -98,7 +96,7 @@ void DeviceStep::prepare(const at::Tensor& bytes, const std::vector<int64_t>& in
   std::copy(scalars.begin(), scalars.end(), values);
   values[kBatch] = static_cast<double>(batch);
   const Flips flips =
-      draw_flips(indices, config_.seed, epoch, config_.horizontal_flip, config_.vertical_flip);
+      sample_flips(indices, config_.seed, epoch, config_.horizontal_flip, config_.vertical_flip);
   std::copy(flips.horizontal.begin(), flips.horizontal.end(), values + kFlips);
   std::copy(flips.vertical.begin(), flips.vertical.end(), values + kFlips + most);
   inputs_.copy_(host, /*non_blocking=*/true);
@@ -111,43 +109,10 @@ void DeviceStep::compute(int64_t images) {
     return wanted ? flips[row].narrow(0, 0, images) : at::Tensor();
   };
   const at::Tensor x =
-      to_images(turn_over(bytes_.narrow(0, 0, images), asked(config_.horizontal_flip, 0),
-                          asked(config_.vertical_flip, 1)));
-  const Value logits = model_.forward(x);
-  at::Tensor grad;
-  at::Tensor loss;
-  {
-    const ProfileScope scope(ProfileScope::kStep, "loss and metrics");
-    loss = metrics_.accumulate(logits, x, model_.penalties(), &grad);
-  }
-  model_.backward(grad);
-  const std::vector<at::Tensor> gradients = model_.gradients();
-  {
-    const ProfileScope scope(ProfileScope::kStep, "look for bad numbers");
-    note_bad(loss, gradients);
-  }
-  const ProfileScope scope(ProfileScope::kStep, "optimizer");
-  optimizer_.apply(gradients, inputs_.narrow(0, 0, Optimizer::kScalars).to(at::kFloat));
-  model_.constrain();
-}
-
-/// 0 while all is well; then, of the first bad batch, twice its number, plus 1 if its loss was
-/// finite.
-void DeviceStep::note_bad(const at::Tensor& loss, const std::vector<at::Tensor>& gradients) {
-  const at::Tensor good_loss = at::isfinite(loss);
-  const at::Tensor good = at::logical_and(good_loss, all_finite(gradients));
-  const at::Tensor first = at::logical_and(bad_.eq(0), good.logical_not());
-  bad_.copy_(at::where(first, inputs_[kBatch] * 2 + good_loss, bad_));
-}
-
-std::optional<BadNumber> DeviceStep::bad_number() const {
-  const auto code = static_cast<int64_t>(bad_.item<double>());
-  if (code == 0) return std::nullopt;
-  return BadNumber{code / 2, code % 2 == 1};
-}
-
-void DeviceStep::reset_bad_number() {
-  bad_.zero_();
+      to_images(flip(bytes_.narrow(0, 0, images), asked(config_.horizontal_flip, 0),
+                     asked(config_.vertical_flip, 1)));
+  recipe_.train({x, x},
+                {inputs_.narrow(0, 0, Optimizer::kScalars).to(at::kFloat), inputs_[kBatch]});
 }
 
 /// Whether there is a graph of compute() for a whole batch. Tries once to record it.

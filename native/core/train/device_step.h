@@ -14,7 +14,7 @@
 #include "core/loss/metrics.h"
 #include "core/model/autoencoder.h"
 #include "core/optim/optimizer.h"
-#include "core/train/non_finite.h"
+#include "core/train/step_recipe.h"
 #include "core/train/trainer_config.h"
 
 namespace flexae {
@@ -31,7 +31,7 @@ class DeviceStep {
   using Record =
       std::function<std::unique_ptr<DeviceGraph>(at::Device, const std::function<void()>&)>;
   DeviceStep(const TrainerConfig& config, Autoencoder& model, Optimizer& optimizer,
-             Metrics& metrics, Record record);
+             Metrics& metrics, StepRecipe& recipe, Record record);
 
   /// As TrainingStep::train().
   void train(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
@@ -43,29 +43,24 @@ class DeviceStep {
                int64_t batch);
   void compute(int64_t images);
 
-  /// As TrainingStep's. Waits for the device.
-  [[nodiscard]] std::optional<BadNumber> bad_number() const;
-  void reset_bad_number();
-
   /// Why steps are sent one by one, once; "" otherwise.
   std::string take_warning();
 
  private:
   void step(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
             int64_t batch);
-  void note_bad(const at::Tensor& loss, const std::vector<at::Tensor>& gradients);
   bool recorded();
 
   const TrainerConfig& config_;
   Autoencoder& model_;
   Optimizer& optimizer_;
   Metrics& metrics_;
+  StepRecipe& recipe_;
   at::Device device_;
   std::optional<c10::Stream> stream_;
 
   at::Tensor bytes_;   ///< The batch.
   at::Tensor inputs_;  ///< fp64: the optimizer's scalars, the batch's number, the flips.
-  at::Tensor bad_;     ///< fp64, 0-dimensional: see note_bad().
 
   int64_t whole_batches_ = 0;
   Record record_;  ///< Null once it has been tried.

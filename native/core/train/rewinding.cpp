@@ -12,7 +12,8 @@ constexpr int64_t kMostRewinds = 3;
 
 }  // namespace
 
-std::shared_ptr<const Checkpoint> Rewinding::back(const NotFinite& found, int64_t rewinds) const {
+std::shared_ptr<const Checkpoint> Rewinding::back(const NonFiniteError& found,
+                                                  int64_t rewinds) const {
   const std::string remedy = ".\nUse a smaller learning_rate, or another optimizer or activation";
   if (!keeps()) {
     throw Error(ErrorCode::kNan,
@@ -29,7 +30,7 @@ double Rewinding::learning_rate(double initial, int64_t rewinds) {
   return std::ldexp(initial, static_cast<int>(-std::min(rewinds, kMostRewinds)));
 }
 
-std::string Rewinding::message(const NotFinite& found, const TrainingState& state,
+std::string Rewinding::message(const NonFiniteError& found, const TrainingState& state,
                                double learning_rate) {
   std::string from = "the beginning";
   if (state.progress.batch > 0) {

@@ -11,7 +11,7 @@
 namespace flexae {
 
 /// A loss or a gradient that is not a finite number: the sentence that says which, and where.
-struct NotFinite {
+struct NonFiniteError {
   std::string what;
 };
 
@@ -27,14 +27,14 @@ class Rewinding {
 
   /// Where to go on from, for the `rewinds`th time. Throws Error(kNan) if that is not wanted, or
   /// has not helped.
-  [[nodiscard]] std::shared_ptr<const Checkpoint> back(const NotFinite& found,
+  [[nodiscard]] std::shared_ptr<const Checkpoint> back(const NonFiniteError& found,
                                                        int64_t rewinds) const;
 
   /// The learning rate after so many times.
   static double learning_rate(double initial, int64_t rewinds);
 
   /// What whoever trains is told, once the training stands at `state` again.
-  static std::string message(const NotFinite& found, const TrainingState& state,
+  static std::string message(const NonFiniteError& found, const TrainingState& state,
                              double learning_rate);
 
  private:

@@ -99,8 +99,8 @@ class Training {
     while (state_.epoch < config_.epochs && !early_stopping_.is_over(state_)) {
       try {
         if (!run_epoch()) return Stopped::kInterrupted;
-      } catch (const NotFinite& found) {
-        go_back(found);
+      } catch (const NonFiniteError& found) {
+        rewind(found);
         continue;
       }
       observer_.on_epoch(state_.history.back());
@@ -141,7 +141,7 @@ class Training {
 
   bool train_epoch(int64_t epoch) {
     EpochProgress& progress = state_.progress;
-    step_.reset_bad_number();
+    step_.non_finite().reset();
     step_.metrics().reset();
     if (progress.batch > 0) step_.metrics().restore(progress.metrics);
     std::vector<int64_t> order = random_permutation(
@@ -215,21 +215,21 @@ class Training {
   }
 
   void require_finite(int64_t epoch) {
-    const auto bad = step_.bad_number();
+    const auto bad = step_.non_finite().found();
     if (!bad) return;
-    throw NotFinite{std::string(bad->gradient ? "A gradient" : "The loss") +
-                    " is no longer a finite number in epoch " + std::to_string(epoch) + ", batch " +
-                    std::to_string(bad->batch)};
+    throw NonFiniteError{std::string(bad->gradient ? "A gradient" : "The loss") +
+                         " is no longer a finite number in epoch " + std::to_string(epoch) +
+                         ", batch " + std::to_string(bad->batch)};
   }
 
   static Metrics::Values finite(const Metrics::Values& values, int64_t epoch, const char* what) {
     if (std::isfinite(values.loss)) return values;
-    throw NotFinite{std::string("The ") + what + " loss is no longer a finite number in epoch " +
-                    std::to_string(epoch)};
+    throw NonFiniteError{std::string("The ") + what +
+                         " loss is no longer a finite number in epoch " + std::to_string(epoch)};
   }
 
   /// To the last good point; ends the training where that is not wanted or does not help.
-  void go_back(const NotFinite& found) {
+  void rewind(const NonFiniteError& found) {
     const int64_t rewinds = state_.rewinds + 1;
     const std::shared_ptr<const Checkpoint> good = rewinding_.back(found, rewinds);
     restore(good->snapshot);
@@ -280,10 +280,10 @@ class Training {
     seconds_before_ = state_.seconds + state_.progress.seconds;
   }
 
-  void save(const std::vector<std::string>& twins) {
+  void save(const std::vector<std::string>& links) {
     const std::shared_ptr<const Checkpoint> checkpoint = snapshot();
     if (rewinding_.keeps()) rewinding_.keep(checkpoint);
-    if (!config_.run_dir.empty()) writer_.write(checkpoint, twins);
+    if (!config_.run_dir.empty()) writer_.write(checkpoint, links);
     policy_.note_saved(state_, Clock::now());
   }
 

@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
 #include <cstdlib>
 #include <string_view>
 #include <utility>
@@ -21,39 +20,29 @@ TrainingStep::TrainingStep(const TrainerConfig& config, at::Device device)
       model_(config.model, config.seed, device, precision_),
       optimizer_(config.optimizer, config.learning_rate, model_.parameters()),
       metrics_(device),
+      recipe_(model_, optimizer_, metrics_),
       warning_(slow_layers_note(model_.slow_layers(), device)) {
   if (device.is_cpu()) return;
   tune_device(device);
   const char* graphs = std::getenv("FLEXAE_CUDA_GRAPH");
   const bool wanted = graphs == nullptr || std::string_view(graphs) != "0";
-  device_step_ = std::make_unique<DeviceStep>(config_, model_, optimizer_, metrics_,
+  device_step_ = std::make_unique<DeviceStep>(config_, model_, optimizer_, metrics_, recipe_,
                                               wanted ? DeviceStep::Record(record_graph) : nullptr);
 }
 
 void TrainingStep::train(const at::Tensor& bytes, const std::vector<int64_t>& indices,
                          int64_t epoch, int64_t batch) {
   if (device_step_) return device_step_->train(bytes, indices, epoch, batch);
-  const Value images = turn_over(bytes, draw_flips(indices, config_.seed, epoch,
-                                                   config_.horizontal_flip, config_.vertical_flip))
-                           .contiguous();
-  const uint64_t step = (static_cast<uint64_t>(epoch) << 32) + static_cast<uint64_t>(batch);
-  const Value logits = model_.forward(images, config_.seed, step);
-  at::Tensor grad;
-  const at::Tensor loss = metrics_.add(logits, images, model_.penalties(), &grad);
-  model_.backward(grad);
-  const bool good_gradients = optimizer_.step(model_.gradient_sources());
-  model_.constrain();
-  const bool good_loss = std::isfinite(loss.item<double>());
-  if (!bad_ && !(good_loss && good_gradients)) bad_ = BadNumber{batch, good_loss};
-}
-
-std::optional<BadNumber> TrainingStep::bad_number() const {
-  return device_step_ ? device_step_->bad_number() : bad_;
-}
-
-void TrainingStep::reset_bad_number() {
-  bad_.reset();
-  if (device_step_) device_step_->reset_bad_number();
+  const Activations images =
+      flip(bytes, sample_flips(indices, config_.seed, epoch, config_.horizontal_flip,
+                               config_.vertical_flip))
+          .contiguous();
+  model_.sample(bytes.size(0), config_.seed, step_number(epoch, batch));
+  const auto s = optimizer_.begin_step();
+  const StepInputs inputs{at::tensor({s[0], s[1], s[2]}, at::kFloat),
+                          at::scalar_tensor(batch, at::kDouble)};
+  recipe_.train({images, images}, inputs);
+  metrics_.count(bytes.size(0), bytes.numel());
 }
 
 std::string TrainingStep::take_warning() {
@@ -65,7 +54,7 @@ std::string TrainingStep::take_warning() {
 
 void TrainingStep::evaluate(const at::Tensor& bytes) {
   const at::Tensor images = to_images(bytes);
-  metrics_.add(model_.decode(model_.encode(images)), images, model_.penalties(), nullptr);
+  recipe_.evaluate({images, images});
 }
 
 }  // namespace flexae

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +12,7 @@
 #include "core/model/autoencoder.h"
 #include "core/optim/optimizer.h"
 #include "core/train/device_step.h"
-#include "core/train/non_finite.h"
+#include "core/train/step_recipe.h"
 #include "core/train/trainer_config.h"
 
 namespace flexae {
@@ -34,10 +33,8 @@ class TrainingStep {
   /// Adds a batch to metrics() in evaluation mode.
   void evaluate(const at::Tensor& bytes);
 
-  /// The first bad batch since construction or reset_bad_number(). Current after every train();
-  /// waits for a device other than the CPU.
-  [[nodiscard]] std::optional<BadNumber> bad_number() const;
-  void reset_bad_number();
+  /// The first batch whose numbers were not finite. Current after every train().
+  NonFiniteWatch& non_finite() { return recipe_.non_finite(); }
 
   /// What has become worth telling whoever trains, once; "" if nothing has.
   std::string take_warning();
@@ -55,8 +52,8 @@ class TrainingStep {
   Autoencoder model_;
   Optimizer optimizer_;
   Metrics metrics_;
-  std::string warning_;  ///< Not taken yet.
-  std::optional<BadNumber> bad_;
+  StepRecipe recipe_;
+  std::string warning_;                      ///< Not taken yet.
   std::unique_ptr<DeviceStep> device_step_;  ///< Null on the CPU.
 };
 

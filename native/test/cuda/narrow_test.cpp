@@ -59,10 +59,10 @@ void compare(const Case& k, double bound) {
   const auto dims = [](std::array<unsigned, 3> g) { return host_threads::Dim3{g[0], g[1], g[2]}; };
 
   const at::Tensor gathered = poisoned(cells.sizes(), type);
-  NarrowConv::Launch l = conv.gather_launch(k.n, rows, columns, bf16);
+  NarrowConv::Launch l = conv.forward_launch(k.n, rows, columns, bf16);
   launch(dims(l.grid), l.block, [&] {
-    Kernels::gather(s(image), f(weight), s(gathered), l.tiles, i(k.height), i(k.width), i(rows),
-                    i(columns), i(k.pad_y), i(k.pad_x));
+    Kernels::forward(s(image), f(weight), s(gathered), l.tiles, i(k.height), i(k.width), i(rows),
+                     i(columns), i(k.pad_y), i(k.pad_x));
   });
   const at::Tensor forward =
       at::conv2d(padded, w, {}, stride).slice(2, 0, rows).slice(3, 0, columns);
@@ -71,10 +71,10 @@ void compare(const Case& k, double bound) {
   const at::Tensor scattered = poisoned(image.sizes(), type);
   const int64_t blocks_y = conv.blocks(k.height, k.pad_y);
   const int64_t blocks_x = conv.blocks(k.width, k.pad_x);
-  l = conv.scatter_launch(k.n, blocks_y, blocks_x, bf16);
+  l = conv.backward_data_launch(k.n, blocks_y, blocks_x, bf16);
   launch(dims(l.grid), l.block, [&] {
-    Kernels::scatter(s(cells), f(weight), s(scattered), l.tiles, i(k.height), i(k.width), i(rows),
-                     i(columns), i(blocks_y), i(blocks_x), i(k.pad_y), i(k.pad_x));
+    Kernels::backward_data(s(cells), f(weight), s(scattered), l.tiles, i(k.height), i(k.width),
+                           i(rows), i(columns), i(blocks_y), i(blocks_x), i(k.pad_y), i(k.pad_x));
   });
   const auto [dx, dw, db] = at::convolution_backward(
       nchw(cells),
@@ -88,12 +88,12 @@ void compare(const Case& k, double bound) {
                whole.slice(2, k.pad_y, k.pad_y + k.height).slice(3, k.pad_x, k.pad_x + k.width)),
       bound);
 
-  l = conv.gradient_launch(k.n, rows, columns, bf16);
+  l = conv.backward_weights_launch(k.n, rows, columns, bf16);
   const at::Tensor partials = poisoned({l.grid[0], conv.weights()}, at::kFloat);
   const at::Tensor gradient = poisoned(weight.sizes(), at::kFloat);
   launch(dims(l.grid), l.block, [&] {
-    Kernels::weight_gradient(s(image), s(cells), f(partials), l.tiles, i(k.height), i(k.width),
-                             i(rows), i(columns), i(k.pad_y), i(k.pad_x));
+    Kernels::backward_weights(s(image), s(cells), f(partials), l.tiles, i(k.height), i(k.width),
+                              i(rows), i(columns), i(k.pad_y), i(k.pad_x));
   });
   launch({static_cast<unsigned>(ceil_div(conv.weights(), int64_t{32})), 1, 1}, 256,
          [&] { Kernels::add_partials(f(partials), i(l.grid[0]), f(gradient)); });
@@ -115,9 +115,9 @@ struct Kernels {
   static constexpr int64_t kStride = STRIDE;
   static constexpr int64_t kChannels = CHANNELS;
   static constexpr int64_t kCells = CELLS;
-  static constexpr auto gather = &bf16_5_2_1_32::gather;
-  static constexpr auto scatter = &bf16_5_2_1_32::scatter;
-  static constexpr auto weight_gradient = &bf16_5_2_1_32::weight_gradient;
+  static constexpr auto forward = &bf16_5_2_1_32::forward;
+  static constexpr auto backward_data = &bf16_5_2_1_32::backward_data;
+  static constexpr auto backward_weights = &bf16_5_2_1_32::backward_weights;
   static constexpr auto add_partials = &bf16_5_2_1_32::add_partials;
 };
 }  // namespace bf16_5_2_1_32
@@ -157,9 +157,9 @@ struct Kernels {
   static constexpr int64_t kStride = STRIDE;
   static constexpr int64_t kChannels = CHANNELS;
   static constexpr int64_t kCells = CELLS;
-  static constexpr auto gather = &fp32_5_2_1_32::gather;
-  static constexpr auto scatter = &fp32_5_2_1_32::scatter;
-  static constexpr auto weight_gradient = &fp32_5_2_1_32::weight_gradient;
+  static constexpr auto forward = &fp32_5_2_1_32::forward;
+  static constexpr auto backward_data = &fp32_5_2_1_32::backward_data;
+  static constexpr auto backward_weights = &fp32_5_2_1_32::backward_weights;
   static constexpr auto add_partials = &fp32_5_2_1_32::add_partials;
 };
 }  // namespace fp32_5_2_1_32
@@ -199,9 +199,9 @@ struct Kernels {
   static constexpr int64_t kStride = STRIDE;
   static constexpr int64_t kChannels = CHANNELS;
   static constexpr int64_t kCells = CELLS;
-  static constexpr auto gather = &bf16_4_2_3_16::gather;
-  static constexpr auto scatter = &bf16_4_2_3_16::scatter;
-  static constexpr auto weight_gradient = &bf16_4_2_3_16::weight_gradient;
+  static constexpr auto forward = &bf16_4_2_3_16::forward;
+  static constexpr auto backward_data = &bf16_4_2_3_16::backward_data;
+  static constexpr auto backward_weights = &bf16_4_2_3_16::backward_weights;
   static constexpr auto add_partials = &bf16_4_2_3_16::add_partials;
 };
 }  // namespace bf16_4_2_3_16
@@ -241,9 +241,9 @@ struct Kernels {
   static constexpr int64_t kStride = STRIDE;
   static constexpr int64_t kChannels = CHANNELS;
   static constexpr int64_t kCells = CELLS;
-  static constexpr auto gather = &fp32_3_1_3_8::gather;
-  static constexpr auto scatter = &fp32_3_1_3_8::scatter;
-  static constexpr auto weight_gradient = &fp32_3_1_3_8::weight_gradient;
+  static constexpr auto forward = &fp32_3_1_3_8::forward;
+  static constexpr auto backward_data = &fp32_3_1_3_8::backward_data;
+  static constexpr auto backward_weights = &fp32_3_1_3_8::backward_weights;
   static constexpr auto add_partials = &fp32_3_1_3_8::add_partials;
 };
 }  // namespace fp32_3_1_3_8
@@ -283,9 +283,9 @@ struct Kernels {
   static constexpr int64_t kStride = STRIDE;
   static constexpr int64_t kChannels = CHANNELS;
   static constexpr int64_t kCells = CELLS;
-  static constexpr auto gather = &bf16_7_4_1_32::gather;
-  static constexpr auto scatter = &bf16_7_4_1_32::scatter;
-  static constexpr auto weight_gradient = &bf16_7_4_1_32::weight_gradient;
+  static constexpr auto forward = &bf16_7_4_1_32::forward;
+  static constexpr auto backward_data = &bf16_7_4_1_32::backward_data;
+  static constexpr auto backward_weights = &bf16_7_4_1_32::backward_weights;
   static constexpr auto add_partials = &bf16_7_4_1_32::add_partials;
 };
 }  // namespace bf16_7_4_1_32

@@ -9,6 +9,7 @@
 
 #include "core/cuda/host_threads.h"
 #include "core/optim/optimizer.h"
+#include "test/core/gradients.h"
 
 // The kernels of loss.cu.h and optimizer.cu.h as plain C++.
 
@@ -132,7 +133,7 @@ TEST(PassKernels, OptimizersTakeTheStepsOfTheCpusLoops) {
     };
     for (int step = 0; step < 12; ++step) {
       const at::Tensor g = at::randn({777});
-      expected.step(std::vector<at::Tensor>{g});
+      expected.step(test::gradients({g}));
       const auto scalars = state.begin_step();
       float device_scalars[Optimizer::kScalars];
       for (size_t i = 0; i < scalars.size(); ++i) {

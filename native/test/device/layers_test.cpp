@@ -12,12 +12,14 @@
 #include "core/layers/conv.h"
 #include "core/layers/kinds.h"
 #include "core/layers/layer_list.h"
+#include "core/loss/bce.h"
 #include "core/loss/metrics.h"
 #include "core/optim/optimizer.h"
 #include "core/spec/layer_spec.h"
 #include "core/spec/model_config.h"
 #include "core/tensor/scale_images.h"
 #include "support.h"
+#include "test/core/gradients.h"
 
 namespace flexae {
 namespace {
@@ -71,7 +73,7 @@ struct Pair {
   }
 
   static at::Tensor forward(Chain& chain, at::Tensor x, PassContext& context) {
-    for (const auto& layer : chain) x = layer->forward(x, context).dense();
+    for (const auto& layer : chain) x = layer->forward(x, context).materialize();
     return x;
   }
   static at::Tensor backward(Chain& chain, at::Tensor grad) {
@@ -219,16 +221,17 @@ TEST_F(DeviceLayers, DropoutKeepsItsShareAndItsMaskForTheWayBack) {
   const auto options = at::TensorOptions().device(test_device()).dtype(at::kFloat);
   PassContext training{.training = true, .activity_penalty = {}};
   const at::Tensor x = at::ones({50, 4000}, options);
-  layer->draw(50, options, 1, 1);
-  const at::Tensor y = layer->forward(x, training).dense().clone();
+  layer->sample(50, options, 1, 1);
+  const at::Tensor y = layer->forward(x, training).materialize().clone();
   const double kept = y.ne(0).to(at::kDouble).mean().item<double>();
   EXPECT_NEAR(kept, 0.7, 0.01);
   EXPECT_NEAR(y.max().item<double>(), 1 / 0.7, 1e-5);
   EXPECT_TRUE(layer->backward(x, true).equal(y));
-  layer->draw(50, options, 1, 2);
-  EXPECT_FALSE(layer->forward(x, training).dense().equal(y)) << "another step, other masks";
-  layer->draw(50, options, 1, 1);
-  EXPECT_TRUE(layer->forward(x, training).dense().equal(y)) << "the same step, the same masks";
+  layer->sample(50, options, 1, 2);
+  EXPECT_FALSE(layer->forward(x, training).materialize().equal(y)) << "another step, other masks";
+  layer->sample(50, options, 1, 1);
+  EXPECT_TRUE(layer->forward(x, training).materialize().equal(y))
+      << "the same step, the same masks";
 }
 
 TEST_F(DeviceLayers, LossMetricsAndGradientAreFp64s) {
@@ -237,7 +240,9 @@ TEST_F(DeviceLayers, LossMetricsAndGradientAreFp64s) {
   const at::Tensor t = at::randint(256, {9, 17, 21, 3}, at::kByte);
   Metrics got(device);
   at::Tensor grad;
-  got.add(z.to(device), to_images(t.to(device)), {}, &grad);
+  got.accumulate(kBinaryCrossEntropy.sums(z.to(device), to_images(t.to(device)), &grad), z.size(0),
+                 {});
+  got.count(z.size(0), z.numel());
   const at::Tensor p = z.to(at::kDouble).sigmoid();
   const at::Tensor target = t.permute({0, 3, 1, 2}).to(at::kDouble) / 255;
   const double bce = at::binary_cross_entropy_with_logits(z.to(at::kDouble), target).item<double>();
@@ -267,8 +272,8 @@ TEST_F(DeviceLayers, OptimizersTakeTheStepsOfTheCpu) {
     for (int step = 0; step < 20; ++step) {
       const std::vector<at::Tensor> g{
           at::randn({40, 30}), at::randn({8, 3, 5, 5}).contiguous(at::MemoryFormat::ChannelsLast)};
-      expected.step(g);
-      got.step(std::vector<at::Tensor>{g[0].to(test_device()), g[1].to(test_device())});
+      expected.step(test::gradients(g));
+      got.step(test::gradients({g[0].to(test_device()), g[1].to(test_device())}));
     }
     EXPECT_LT(distance(there[0], here[0]), 1e-5);
     EXPECT_LT(distance(there[1], here[1]), 1e-5);

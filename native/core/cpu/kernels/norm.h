@@ -24,10 +24,10 @@ struct NormKernels {
                         const float* center, int64_t period, Activation activation, float* s1,
                         float* s2);
 
-  /// dx = k1·dz + k2·x + k3, with dz as above. dx may be dy.
+  /// dx = dx_scale·dz + dx_slope·x + dx_offset, with dz as above. dx may be dy.
   void (*backward_apply)(const T* x, const T* dy, T* dx, int64_t n, const float* scale,
-                         const float* shift, const float* k1, const float* k2, const float* k3,
-                         int64_t period, Activation activation);
+                         const float* shift, const float* dx_scale, const float* dx_slope,
+                         const float* dx_offset, int64_t period, Activation activation);
 
   /// The same three under a mean over 2×2 pixels: a and b are two rows of 2·width pixels of
   /// `channels`, a whole number of registers, which come from the beginning of the periodic arrays.
@@ -39,8 +39,8 @@ struct NormKernels {
                                  const float* center, Activation activation, float* s1, float* s2);
   void (*averaged_backward_apply)(const T* a, const T* b, const T* grad, T* da, T* db,
                                   int64_t width, int64_t channels, const float* scale,
-                                  const float* shift, const float* k1, const float* k2,
-                                  const float* k3, Activation activation);
+                                  const float* shift, const float* dx_scale, const float* dx_slope,
+                                  const float* dx_offset, Activation activation);
 
   /// Σ (x − center) and Σ (x − center)², added to s1 and s2.
   void (*moments)(const T* x, int64_t n, const float* center, int64_t period, float* s1, float* s2);

@@ -5,7 +5,8 @@
 //   KERNEL, STRIDE  taps a line, pixels from cell to cell
 //   CHANNELS        of the images
 //   CELLS           channels of the cells
-//   VECTOR          channels of cells a thread of `gather` computes; CELLS / VECTOR is a power of 2
+//   VECTOR          channels of cells a thread of `forward` computes; CELLS / VECTOR is a power of
+//   2
 //
 // Weights are fp32 in memory, in the order [CELLS][KERNEL][KERNEL][CHANNELS]; with bf16 storage
 // they are rounded to it, as factors of products are. Sums are fp32.
@@ -78,9 +79,9 @@ __device__ inline void load_patch(const storage* image, const Tile& t, int h, in
 
 /// cells[n, y, x, c] = Σ image·weight. Threads: GROUPS × (TILE_W / SIDE) × TILE_H.
 GLOBAL_KERNEL void __launch_bounds__(256)
-    gather(const storage* __restrict__ image, const float* __restrict__ weight,
-           storage* __restrict__ cells, long long tiles, int h, int w, int rows, int columns,
-           int pad_y, int pad_x) {
+    forward(const storage* __restrict__ image, const float* __restrict__ weight,
+            storage* __restrict__ cells, long long tiles, int h, int w, int rows, int columns,
+            int pad_y, int pad_x) {
   ALIGNED_SHARED float weights[TAPS * CELLS];
   __shared__ float patch[PATCH_H * PATCH_W * CHANNELS];
   load_weights(weight, weights);
@@ -132,16 +133,16 @@ GLOBAL_KERNEL void __launch_bounds__(256)
 #define BEFORE ((KERNEL + STRIDE - 1) / STRIDE - 1)
 /// Cells of a tile in shared memory, with a gap so that threads side by side meet other banks.
 #define CELL_PITCH (CELLS + 4)
-/// Lines of a tile of `scatter` for which there is room.
+/// Lines of a tile of `backward_data` for which there is room.
 #define SCATTER_H (STORAGE_BF16 ? 8 : 4)
 
 /// The image from the cells, each pixel once: pixels (b·STRIDE + phase − pad) stand under the cells
 /// b, b − 1, … A thread has the STRIDE×STRIDE pixels of several b. Threads: 8 × SCATTER_H; the tile
 /// is TILE_W×SCATTER_H.
 GLOBAL_KERNEL void __launch_bounds__(256)
-    scatter(const storage* __restrict__ cells, const float* __restrict__ weight,
-            storage* __restrict__ image, long long tiles, int h, int w, int rows, int columns,
-            int blocks_y, int blocks_x, int pad_y, int pad_x) {
+    backward_data(const storage* __restrict__ cells, const float* __restrict__ weight,
+                  storage* __restrict__ image, long long tiles, int h, int w, int rows, int columns,
+                  int blocks_y, int blocks_x, int pad_y, int pad_x) {
   ALIGNED_SHARED float weights[TAPS * CELLS];
   ALIGNED_SHARED storage near[(SCATTER_H + BEFORE) * (TILE_W + BEFORE) * CELL_PITCH];
   load_weights(weight, weights);
@@ -237,9 +238,9 @@ GLOBAL_KERNEL void __launch_bounds__(256)
 /// Σ image·cells over a block's tiles: partial sums [block][CELLS][KERNEL][KERNEL][CHANNELS].
 /// Threads: PARTS × STREAMS. A tile is TILE_W×GRADIENT_H cells.
 GLOBAL_KERNEL void __launch_bounds__(256)
-    weight_gradient(const storage* __restrict__ image, const storage* __restrict__ cells,
-                    float* __restrict__ partials, long long tiles, int h, int w, int rows,
-                    int columns, int pad_y, int pad_x) {
+    backward_weights(const storage* __restrict__ image, const storage* __restrict__ cells,
+                     float* __restrict__ partials, long long tiles, int h, int w, int rows,
+                     int columns, int pad_y, int pad_x) {
   __shared__ float patch[GRADIENT_PATCH_H * PATCH_W * CHANNELS];
   ALIGNED_SHARED storage tile[GRADIENT_H * TILE_W * CELLS];
   __shared__ float totals[STREAMS * TAPS * CELLS];

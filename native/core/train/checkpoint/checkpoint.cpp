@@ -194,7 +194,7 @@ Checkpoint assemble(TensorFile file) {
 }  // namespace
 
 void write_checkpoint(const std::string& path, const Checkpoint& checkpoint,
-                      const std::vector<std::string>& twins) {
+                      const std::vector<std::string>& links) {
   const Snapshot& snapshot = checkpoint.snapshot;
   TensorFile file;
   const auto add = [&file](std::string_view prefix, const NamedTensors& tensors) {
@@ -210,7 +210,7 @@ void write_checkpoint(const std::string& path, const Checkpoint& checkpoint,
     file.tensors.emplace_back(kMetrics, snapshot.state.progress.metrics);
   }
   file.metadata = to_fields(checkpoint);
-  write_tensor_file(path, file, twins);
+  write_tensor_file(path, file, links);
 }
 
 Checkpoint parse_checkpoint(std::string_view data, const std::string& name) {

@@ -16,9 +16,9 @@ struct Checkpoint {
   std::string settings_json;  ///< All settings of the run, for whoever resumes it.
 };
 
-/// Writes `path`, and the same under each of `twins` (see write_file_atomic). Throws Error(kIo).
+/// Writes `path`, and the same under each of `links` (see write_file_atomic). Throws Error(kIo).
 void write_checkpoint(const std::string& path, const Checkpoint& checkpoint,
-                      const std::vector<std::string>& twins = {});
+                      const std::vector<std::string>& links = {});
 
 /// Reads a file that anyone may have made: nothing in it is executed, and every size and count is
 /// checked before it is used. Throws Error(kModel) if a byte is not as it was written, Error(kIo)

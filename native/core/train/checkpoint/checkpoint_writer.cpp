@@ -19,12 +19,12 @@ CheckpointWriter::~CheckpointWriter() {
 }
 
 void CheckpointWriter::write(std::shared_ptr<const Checkpoint> checkpoint,
-                             const std::vector<std::string>& twins) {
+                             const std::vector<std::string>& links) {
   wait();
-  writing_ = std::async(std::launch::async, [this, checkpoint = std::move(checkpoint), twins] {
+  writing_ = std::async(std::launch::async, [this, checkpoint = std::move(checkpoint), links] {
     std::vector<std::string> paths;
-    paths.reserve(twins.size());
-    for (const std::string& name : twins) paths.push_back(run_dir_ + "/" + name);
+    paths.reserve(links.size());
+    for (const std::string& name : links) paths.push_back(run_dir_ + "/" + name);
     const std::string last = run_dir_ + "/last.ckpt";
     link_file_atomic(last, run_dir_ + "/previous.ckpt");
     write_checkpoint(last, *checkpoint, paths);

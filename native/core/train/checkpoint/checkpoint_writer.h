@@ -21,9 +21,9 @@ class CheckpointWriter {
   CheckpointWriter(const CheckpointWriter&) = delete;
   CheckpointWriter& operator=(const CheckpointWriter&) = delete;
 
-  /// Waits for the one before. `twins`: further names for the same checkpoint. Throws what a write
+  /// Waits for the one before. `links`: further names for the same checkpoint. Throws what a write
   /// before has failed with.
-  void write(std::shared_ptr<const Checkpoint> checkpoint, const std::vector<std::string>& twins);
+  void write(std::shared_ptr<const Checkpoint> checkpoint, const std::vector<std::string>& links);
   /// Throws what a write that has ended has failed with; does not wait.
   void check();
   /// Waits until all is on disk; throws what failed.

@@ -26,7 +26,7 @@ TEST_F(ShareOut, GivesEveryItemToOneThread) {
     for (const int64_t count : {0, 1, 2, 4, 7, 100}) {
       std::vector<std::atomic<int>> calls(static_cast<size_t>(count));
       std::atomic<bool> known{true};
-      share_out(count, [&](int64_t item, int thread) {
+      parallel_for(count, [&](int64_t item, int thread) {
         ++calls.at(static_cast<size_t>(item));
         if (thread < 0 || thread >= threads) known = false;
       });
@@ -41,7 +41,7 @@ TEST_F(ShareOut, LetsOthersTakeWhatASlowThreadHasLeft) {
   constexpr int64_t kItems = 16;
   std::atomic<int64_t> others{0};
   bool taken = false;
-  share_out(kItems, [&](int64_t item, int) {
+  parallel_for(kItems, [&](int64_t item, int) {
     if (item != 0) {
       ++others;
       return;
@@ -58,7 +58,7 @@ TEST_F(ShareOut, LetsOthersTakeWhatASlowThreadHasLeft) {
 
 TEST_F(ShareOut, PassesAnExceptionOn) {
   at::set_num_threads(2);
-  EXPECT_THROW(share_out(8, [](int64_t, int) { throw std::runtime_error("no"); }),
+  EXPECT_THROW(parallel_for(8, [](int64_t, int) { throw std::runtime_error("no"); }),
                std::runtime_error);
 }
 

@@ -12,7 +12,7 @@ namespace {
 TEST(Random, DropoutKeepsItsShareAndTheMean) {
   for (const double keep : {0.5, 0.9, 0.999}) {
     at::Tensor mask = at::empty({1 << 20});
-    draw_dropout(mask, keep, 42);
+    sample_dropout(mask, keep, 42);
     const at::Tensor kept = mask.gt(0);
     EXPECT_TRUE(mask.masked_select(kept).eq(static_cast<float>(1 / keep)).all().item<bool>());
     const double share = kept.to(at::kDouble).mean().item<double>();
@@ -30,11 +30,11 @@ TEST(Random, DropoutFollowsFromItsBitsAlone) {
   const int threads = at::get_num_threads();
   at::Tensor mask = at::empty({100'001});
   at::Tensor again = at::empty_like(mask);
-  draw_dropout(mask, 0.7, 1);
+  sample_dropout(mask, 0.7, 1);
   at::set_num_threads(1);
-  draw_dropout(again, 0.7, 1);
+  sample_dropout(again, 0.7, 1);
   EXPECT_TRUE(mask.equal(again));
-  draw_dropout(again, 0.7, 2);
+  sample_dropout(again, 0.7, 2);
   EXPECT_FALSE(mask.equal(again));
   at::set_num_threads(threads);
 }

@@ -29,7 +29,7 @@ TEST(ExporterTest, WritesTheAutoencoderAndTheEncoderByDefault) {
     const std::string path = folder.path(exporter->file());
     exporter->write(model, path, R"({"x":1})");
     // That config.json does not describe the network: its TorchScript must be trusted.
-    const ScriptModel loaded(path, at::kCPU, /*trust=*/true, /*native=*/false);
+    const LoadedModel loaded(path, at::kCPU, /*trust=*/true, /*native=*/false);
     EXPECT_EQ(loaded.is_autoencoder(), exporter->file() == "ae.pt");
     EXPECT_EQ(loaded.config_json(), R"({"x":1})");
     EXPECT_EQ(loaded.embedding_shape(), std::vector<int64_t>{5});

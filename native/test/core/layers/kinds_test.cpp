@@ -26,8 +26,8 @@ class ChannelScale : public Layer {
                                          spec.kind->weights(spec)[0].sizes, Initializer::kOnes, 0));
   }
 
-  Value forward(const Value& value, PassContext& context) override {
-    const at::Tensor x = value.dense();
+  Activations forward(const Activations& value, PassContext& context) override {
+    const at::Tensor x = value.materialize();
     if (context.training) input_ = x;
     return x * scale();
   }
@@ -86,7 +86,7 @@ TEST(Kinds, ANewOneIsItsDescriptionAlone) {
   layer->parameters()[0].value.fill_(2);
   PassContext training{.training = true, .activity_penalty = {}};
   const at::Tensor x = at::rand({2, 3, 4, 5});
-  EXPECT_TRUE(layer->forward(x, training).dense().equal(2 * x));
+  EXPECT_TRUE(layer->forward(x, training).materialize().equal(2 * x));
   EXPECT_TRUE(layer->backward(x, true).equal(2 * x));
   EXPECT_TRUE(at::allclose(layer->parameters()[0].grad.tensor, (x * x).sum({0, 2, 3})));
 }
@@ -133,7 +133,7 @@ struct Linked {
   Parameter& bias() { return layers[0]->parameters()[1]; }
   at::Tensor forward(bool training) {
     PassContext context{.training = training, .activity_penalty = {}};
-    return layers[0]->forward(x, context).dense();
+    return layers[0]->forward(x, context).materialize();
   }
   std::vector<std::unique_ptr<Layer>> layers;
   at::Tensor x;

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "core/loss/bce.h"
 #include "core/tensor/scale_images.h"
 
 namespace flexae {
@@ -15,10 +16,12 @@ struct Sums {
   at::Tensor loss, grad;
 };
 
-Sums sums(const Value& logits, const Value& target) {
+Sums sums(const Activations& logits, const Activations& target) {
   Metrics metrics(at::kCPU);
   Sums s;
-  s.loss = metrics.add(logits, target, {}, &s.grad);
+  const at::Tensor sums = kBinaryCrossEntropy.sums(logits, target, &s.grad);
+  s.loss = metrics.accumulate(sums, logits.stored().size(0), {});
+  metrics.count(logits.stored().size(0), logits.stored().numel());
   s.values = metrics.values();
   return s;
 }
@@ -31,22 +34,22 @@ class PendingLogits : public ::testing::TestWithParam<std::tuple<int64_t, at::Sc
     // More than one stretch of an image, and an odd end.
     raw_ = at::randn({3, 71, 97, channels}).to(type);
     bytes_ = at::randint(256, {3, 71, 97, channels}, at::kByte);
-    PendingNorm norm;
+    DeferredBatchNorm norm;
     for (int64_t i = 0; i < 32 * channels; ++i) {
       norm.scale.push_back(0.5F + 0.25F * static_cast<float>(i % channels));
       norm.shift.push_back(0.125F * static_cast<float>(i % channels));
     }
     norm.activation = Activation::kSelu;
-    logits_ = Value(raw_, std::make_shared<const PendingNorm>(norm));
+    logits_ = Activations(raw_, std::make_shared<const DeferredBatchNorm>(norm));
   }
 
   at::Tensor raw_, bytes_;
-  Value logits_;
+  Activations logits_;
 };
 
 TEST_P(PendingLogits, GiveTheSameAsFinishedOnes) {
   const Sums got = sums(logits_, bytes_);
-  const Sums expected = sums(logits_.dense(), to_images(bytes_));
+  const Sums expected = sums(logits_.materialize(), to_images(bytes_));
   EXPECT_TRUE(got.loss.equal(expected.loss));
   EXPECT_EQ(got.values.accuracy, expected.values.accuracy);
   EXPECT_EQ(got.values.mse, expected.values.mse);
@@ -59,7 +62,7 @@ TEST_P(PendingLogits, GiveTheSameAsFinishedOnes) {
 
 TEST_P(PendingLogits, GiveWhatAtenGives) {
   const Sums got = sums(logits_, bytes_);
-  const at::Tensor z = logits_.dense().to(at::kDouble).set_requires_grad(true);
+  const at::Tensor z = logits_.materialize().to(at::kDouble).set_requires_grad(true);
   const at::Tensor loss =
       at::binary_cross_entropy_with_logits(z, to_images(bytes_).to(at::kDouble));
   loss.backward();

@@ -1,4 +1,5 @@
 #include "core/optim/optimizer.h"
+#include "test/core/gradients.h"
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -18,30 +19,29 @@ std::vector<at::Tensor> drawn(double size) {
           at::randn({211}).mul_(size)};
 }
 
-TEST(Optimizer, TheHalvesComputeWhatTheLoopsCompute) {
+TEST(Optimizer, TheOperatorsComputeWhatTheLoopsCompute) {
   for (const OptimizerKind kind : kOptimizers) {
     SCOPED_TRACE(static_cast<int>(kind));
     at::manual_seed(23);
     const std::vector<at::Tensor> loops = drawn(1);
-    std::vector<at::Tensor> halves;
-    for (const at::Tensor& p : loops) halves.push_back(p.clone());
+    std::vector<at::Tensor> operators;
+    for (const at::Tensor& p : loops) operators.push_back(p.clone());
     Optimizer by_loops(kind, 0.01, loops);
-    Optimizer by_halves(kind, 0.01, halves);
+    Optimizer by_operators(kind, 0.01, operators, /*by_kernels=*/false);
     for (int step = 0; step < 30; ++step) {
       if (step == 15) {
         by_loops.set_learning_rate(0.002);
-        by_halves.set_learning_rate(0.002);
+        by_operators.set_learning_rate(0.002);
       }
-      const std::vector<at::Tensor> gradients = drawn(step % 7 == 0 ? 1e-6 : 0.1);
+      const auto gradients = test::gradients(drawn(step % 7 == 0 ? 1e-6 : 0.1));
       EXPECT_TRUE(by_loops.step(gradients));
-      const auto scalars = by_halves.begin_step();
-      by_halves.apply(gradients, at::tensor({scalars[0], scalars[1], scalars[2]}, at::kFloat));
+      EXPECT_TRUE(by_operators.step(gradients));
     }
-    EXPECT_EQ(by_loops.iterations(), by_halves.iterations());
+    EXPECT_EQ(by_loops.iterations(), by_operators.iterations());
     for (size_t i = 0; i < loops.size(); ++i) {
-      EXPECT_TRUE(at::allclose(halves[i], loops[i], /*rtol=*/1e-5, /*atol=*/1e-6)) << i;
+      EXPECT_TRUE(at::allclose(operators[i], loops[i], /*rtol=*/1e-5, /*atol=*/1e-6)) << i;
       for (size_t k = 0; k < by_loops.slots().size(); ++k) {
-        EXPECT_TRUE(at::allclose(by_halves.slots()[k][i], by_loops.slots()[k][i], 1e-5, 1e-7))
+        EXPECT_TRUE(at::allclose(by_operators.slots()[k][i], by_loops.slots()[k][i], 1e-5, 1e-7))
             << k << " " << i;
       }
     }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/loss/bce.h"
 #include "core/tensor/scale_images.h"
 #include "core/train/augment.h"
 #include "core/train/training_step.h"
@@ -63,15 +64,17 @@ TrainerConfig small() {
   return config;
 }
 
-/// Made of single layers, as on an accelerator.
+/// Made of single layers and operators, as on an accelerator.
 struct Parts {
   explicit Parts(const TrainerConfig& config)
       : model(config.model, config.seed, at::kCPU, Precision::kFp32, /*stages=*/false),
-        optimizer(config.optimizer, config.learning_rate, model.parameters()),
-        metrics(at::kCPU) {}
+        optimizer(config.optimizer, config.learning_rate, model.parameters(), /*by_kernels=*/false),
+        metrics(at::kCPU),
+        recipe(model, optimizer, metrics) {}
   Autoencoder model;
   Optimizer optimizer;
   Metrics metrics;
+  StepRecipe recipe;
 };
 
 struct Given {
@@ -96,17 +99,16 @@ std::vector<Given> epoch() {
 void plain_step(const TrainerConfig& config, Parts& parts, const Given& given, int64_t epoch,
                 int64_t batch) {
   const at::Tensor x =
-      to_images(turn_over(given.bytes, draw_flips(given.indices, config.seed, epoch,
-                                                  config.horizontal_flip, config.vertical_flip)));
-  const Value logits = parts.model.forward(
+      to_images(flip(given.bytes, sample_flips(given.indices, config.seed, epoch,
+                                               config.horizontal_flip, config.vertical_flip)));
+  const Activations logits = parts.model.forward(
       x, config.seed, (static_cast<uint64_t>(epoch) << 32) + static_cast<uint64_t>(batch));
   at::Tensor grad;
-  parts.metrics.add(logits, x, parts.model.penalties(), &grad);
+  const at::Tensor sums = kBinaryCrossEntropy.sums(logits, x, &grad);
+  parts.metrics.accumulate(sums, x.size(0), parts.model.penalties());
+  parts.metrics.count(x.size(0), x.numel());
   parts.model.backward(grad);
-  // Not step(), whose loops round differently: optimizer_test.cpp compares the two.
-  const auto scalars = parts.optimizer.begin_step();
-  parts.optimizer.apply(parts.model.gradients(),
-                        at::tensor({scalars[0], scalars[1], scalars[2]}, at::kFloat));
+  parts.optimizer.step(parts.model.gradients());
   parts.model.constrain();
 }
 
@@ -155,12 +157,12 @@ TEST_F(DeviceStepTest, ComputesWhatThePlainStepComputes) {
       plain_step(config, plain, given, epoch, batch);
     });
     Parts parts(config);
-    DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, nullptr);
+    DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, parts.recipe, nullptr);
     train_all(parts, [&](const Given& given, int64_t epoch, int64_t batch) {
       step.train(given.bytes, given.indices, epoch, batch);
     });
     expect_same(parts, plain);
-    EXPECT_FALSE(step.bad_number());
+    EXPECT_FALSE(parts.recipe.non_finite().found());
     EXPECT_EQ(step.take_warning(), "");
   }
 }
@@ -180,7 +182,7 @@ TEST_F(DeviceStepTest, WithoutFlipsDropoutPenalties) {
       plain_step(config, plain, given, epoch, batch);
     });
     Parts parts(config);
-    DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, nullptr);
+    DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, parts.recipe, nullptr);
     train_all(parts, [&](const Given& given, int64_t epoch, int64_t batch) {
       step.train(given.bytes, given.indices, epoch, batch);
     });
@@ -206,7 +208,7 @@ TEST_F(DeviceStepTest, RepeatsWhatItRecordedForWholeBatchesOnly) {
   TrainerConfig config = small();
   config.optimizer = OptimizerKind::kNadam;
   Parts sent(config);
-  DeviceStep one_by_one(config, sent.model, sent.optimizer, sent.metrics, nullptr);
+  DeviceStep one_by_one(config, sent.model, sent.optimizer, sent.metrics, sent.recipe, nullptr);
   train_all(sent, [&](const Given& given, int64_t epoch, int64_t batch) {
     one_by_one.train(given.bytes, given.indices, epoch, batch);
   });
@@ -214,7 +216,7 @@ TEST_F(DeviceStepTest, RepeatsWhatItRecordedForWholeBatchesOnly) {
   int recordings = 0;
   int replays = 0;
   Parts parts(config);
-  DeviceStep step(config, parts.model, parts.optimizer, parts.metrics,
+  DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, parts.recipe,
                   [&](at::Device, const std::function<void()>& body) {
                     ++recordings;
                     return std::make_unique<Replayed>(body, replays);
@@ -231,14 +233,14 @@ TEST_F(DeviceStepTest, RepeatsWhatItRecordedForWholeBatchesOnly) {
 TEST_F(DeviceStepTest, GoesOnWhereRecordingFailsAndSaysSoOnce) {
   const TrainerConfig config = small();
   Parts sent(config);
-  DeviceStep one_by_one(config, sent.model, sent.optimizer, sent.metrics, nullptr);
+  DeviceStep one_by_one(config, sent.model, sent.optimizer, sent.metrics, sent.recipe, nullptr);
   train_all(sent, [&](const Given& given, int64_t epoch, int64_t batch) {
     one_by_one.train(given.bytes, given.indices, epoch, batch);
   });
 
   int recordings = 0;
   Parts parts(config);
-  DeviceStep step(config, parts.model, parts.optimizer, parts.metrics,
+  DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, parts.recipe,
                   [&](at::Device, const std::function<void()>&) -> std::unique_ptr<DeviceGraph> {
                     ++recordings;
                     throw std::runtime_error("operation not permitted\nmore of it");
@@ -256,9 +258,9 @@ TEST_F(DeviceStepTest, GoesOnWhereRecordingFailsAndSaysSoOnce) {
 TEST_F(DeviceStepTest, ComputeTakesNothingButWhatWasPrepared) {
   const TrainerConfig config = small();
   Parts sent(config);
-  DeviceStep reference(config, sent.model, sent.optimizer, sent.metrics, nullptr);
+  DeviceStep reference(config, sent.model, sent.optimizer, sent.metrics, sent.recipe, nullptr);
   Parts parts(config);
-  DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, nullptr);
+  DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, parts.recipe, nullptr);
   std::vector<Given> batches = epoch();
   for (int64_t batch = 1; batch <= 3; ++batch) {
     Given& given = batches[static_cast<size_t>(batch)];
@@ -301,7 +303,7 @@ TEST_F(DeviceStepTest, NoOperationOfAStepReadsAValueBack) {
     TrainerConfig config = small();
     config.optimizer = kind;
     Parts parts(config);
-    DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, nullptr);
+    DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, parts.recipe, nullptr);
     const Operations operations;
     step.train(batches[0].bytes, batches[0].indices, 1, 1);
     const std::set<std::string>& seen = Operations::seen();
@@ -325,22 +327,22 @@ TEST_F(DeviceStepTest, KeepsTheFirstBadBatch) {
   const TrainerConfig config = small();
   const std::vector<Given> batches = epoch();
   Parts parts(config);
-  DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, nullptr);
+  DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, parts.recipe, nullptr);
   const auto train = [&](int64_t batch) {
     step.train(batches[0].bytes, batches[0].indices, 1, batch);
   };
   train(1);
-  EXPECT_FALSE(step.bad_number());
+  EXPECT_FALSE(parts.recipe.non_finite().found());
   weight(parts, "encoder.dense_0.weight").fill_(std::numeric_limits<float>::quiet_NaN());
   train(2);
   train(3);
-  ASSERT_TRUE(step.bad_number());
-  EXPECT_EQ(step.bad_number()->batch, 2);
-  EXPECT_FALSE(step.bad_number()->gradient);
-  step.reset_bad_number();
-  EXPECT_FALSE(step.bad_number());
+  ASSERT_TRUE(parts.recipe.non_finite().found());
+  EXPECT_EQ(parts.recipe.non_finite().found()->batch, 2);
+  EXPECT_FALSE(parts.recipe.non_finite().found()->gradient);
+  parts.recipe.non_finite().reset();
+  EXPECT_FALSE(parts.recipe.non_finite().found());
   train(400000001);
-  EXPECT_EQ(step.bad_number()->batch, 400000001);
+  EXPECT_EQ(parts.recipe.non_finite().found()->batch, 400000001);
 }
 
 TEST_F(DeviceStepTest, ABadGradientIsToldFromABadLoss) {
@@ -351,23 +353,23 @@ TEST_F(DeviceStepTest, ABadGradientIsToldFromABadLoss) {
   config.model.dims = {7};
   config.model.drop_rate = 0;
   Parts parts(config);
-  DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, nullptr);
-  // See BadNumber's test of the same.
+  DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, parts.recipe, nullptr);
+  // See NonFinite's test of the same.
   weight(parts, "encoder.dense_0.weight").mul_(1e37);
   weight(parts, "decoder.dense_0.weight").mul_(1e-37);
   weight(parts, "decoder.deconv_end_bn.weight").fill_(1e8);
   const Given given = epoch()[0];
   step.train(given.bytes, given.indices, 1, 9);
   EXPECT_TRUE(std::isfinite(parts.metrics.values().loss));
-  ASSERT_TRUE(step.bad_number());
-  EXPECT_EQ(step.bad_number()->batch, 9);
-  EXPECT_TRUE(step.bad_number()->gradient);
+  ASSERT_TRUE(parts.recipe.non_finite().found());
+  EXPECT_EQ(parts.recipe.non_finite().found()->batch, 9);
+  EXPECT_TRUE(parts.recipe.non_finite().found()->gradient);
 }
 
 TEST_F(DeviceStepTest, RefusesABatchLargerThanItsMemory) {
   const TrainerConfig config = small();
   Parts parts(config);
-  DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, nullptr);
+  DeviceStep step(config, parts.model, parts.optimizer, parts.metrics, parts.recipe, nullptr);
   EXPECT_THROW(step.train(at::zeros({kBatch + 1, 14, 11, 3}, at::kByte), {0, 1, 2, 3, 4, 5}, 1, 1),
                Error);
 }

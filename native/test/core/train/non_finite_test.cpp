@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/loss/bce.h"
 #include "core/loss/metrics.h"
 #include "core/optim/optimizer.h"
 #include "core/train/training_step.h"
+#include "test/core/gradients.h"
 
 namespace flexae {
 namespace {
@@ -33,10 +35,10 @@ bool finds_finite(OptimizerKind kind, float value, bool strange) {
   if (strange) gradients[1] = at::full({400, 300}, 0.25F).t();
   gradients[1][299][399] = value;
   Optimizer optimizer(kind, 0.01, parameters);
-  return optimizer.step(gradients);
+  return optimizer.step(test::gradients(gradients));
 }
 
-TEST(BadNumber, EveryOptimizerFindsAGradientThatIsNotFinite) {
+TEST(NonFinite, EveryOptimizerFindsAGradientThatIsNotFinite) {
   for (const OptimizerKind kind : kOptimizers) {
     for (const bool strange : {false, true}) {
       SCOPED_TRACE(static_cast<int>(kind) * 10 + static_cast<int>(strange));
@@ -88,7 +90,7 @@ class Steps {
   TrainingStep step;
 };
 
-TEST(BadNumber, OfALossIsReportedWithTheFirstSuchBatch) {
+TEST(NonFinite, OfALossIsReportedWithTheFirstSuchBatch) {
   for (const OptimizerKind kind : kOptimizers) {
     SCOPED_TRACE(static_cast<int>(kind));
     TrainerConfig config = small();
@@ -97,22 +99,22 @@ TEST(BadNumber, OfALossIsReportedWithTheFirstSuchBatch) {
     Steps steps(config);
     steps.train(1);
     steps.train(2);
-    EXPECT_FALSE(steps.step.bad_number());
+    EXPECT_FALSE(steps.step.non_finite().found());
     steps.weight("encoder.dense_0.weight")[0][0] = kNan;
     steps.train(3);
     steps.train(4);
-    ASSERT_TRUE(steps.step.bad_number());
-    EXPECT_EQ(steps.step.bad_number()->batch, 3);
-    EXPECT_FALSE(steps.step.bad_number()->gradient);
-    steps.step.reset_bad_number();
-    EXPECT_FALSE(steps.step.bad_number());
+    ASSERT_TRUE(steps.step.non_finite().found());
+    EXPECT_EQ(steps.step.non_finite().found()->batch, 3);
+    EXPECT_FALSE(steps.step.non_finite().found()->gradient);
+    steps.step.non_finite().reset();
+    EXPECT_FALSE(steps.step.non_finite().found());
     steps.train(5);
-    ASSERT_TRUE(steps.step.bad_number());
-    EXPECT_EQ(steps.step.bad_number()->batch, 5);
+    ASSERT_TRUE(steps.step.non_finite().found());
+    EXPECT_EQ(steps.step.non_finite().found()->batch, 5);
   }
 }
 
-TEST(BadNumber, OfAGradientIsReportedWhereTheLossIsFinite) {
+TEST(NonFinite, OfAGradientIsReportedWhereTheLossIsFinite) {
   TrainerConfig config = small();
   config.optimizer = OptimizerKind::kSgd;
   config.learning_rate = 1e-3;
@@ -125,18 +127,20 @@ TEST(BadNumber, OfAGradientIsReportedWhereTheLossIsFinite) {
   steps.weight("decoder.deconv_end_bn.weight").fill_(1e8);
   steps.train(1);
   EXPECT_TRUE(std::isfinite(steps.step.metrics().values().loss));
-  ASSERT_TRUE(steps.step.bad_number());
-  EXPECT_EQ(steps.step.bad_number()->batch, 1);
-  EXPECT_TRUE(steps.step.bad_number()->gradient);
+  ASSERT_TRUE(steps.step.non_finite().found());
+  EXPECT_EQ(steps.step.non_finite().found()->batch, 1);
+  EXPECT_TRUE(steps.step.non_finite().found()->gradient);
   steps.train(2);
-  EXPECT_EQ(steps.step.bad_number()->batch, 1);
+  EXPECT_EQ(steps.step.non_finite().found()->batch, 1);
 }
 
 TEST(Metrics, GoOnExactlyFromTheirState) {
   at::manual_seed(5);
   const auto batch = [](Metrics& metrics, int64_t n) {
     const at::Tensor logits = at::randn({n, 1, 5, 7});
-    metrics.add(logits, at::rand({n, 1, 5, 7}), at::rand({}), nullptr);
+    metrics.accumulate(kBinaryCrossEntropy.sums(logits, at::rand({n, 1, 5, 7}), nullptr), n,
+                       at::rand({}));
+    metrics.count(n, logits.numel());
   };
   Metrics whole(at::kCPU);
   batch(whole, 8);

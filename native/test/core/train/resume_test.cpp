@@ -268,7 +268,7 @@ TEST(ModelFile, FindsEveryFlippedByteAndRunsNothing) {
     damaged[i] = static_cast<char>(damaged[i] ^ 0x10);
     const std::string path = folder.path("damaged.pt");
     std::ofstream(path, std::ios::binary) << damaged;
-    EXPECT_THROW(ScriptModel(path, at::kCPU), Error) << "byte " << i;
+    EXPECT_THROW(LoadedModel(path, at::kCPU), Error) << "byte " << i;
   }
 }
 

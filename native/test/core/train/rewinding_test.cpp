@@ -10,7 +10,7 @@
 namespace flexae {
 namespace {
 
-const NotFinite kFound{"The loss is no longer a finite number in epoch 2"};
+const NonFiniteError kFound{"The loss is no longer a finite number in epoch 2"};
 
 std::string refusal(const Rewinding& rewinding, int64_t rewinds) {
   try {

@@ -98,8 +98,8 @@ TEST(Trainer, ScoresTheBestWeightsAndExportsThem) {
   EXPECT_EQ(outcome.epochs[static_cast<size_t>(outcome.result.best_epoch - 1)].valid.loss, best);
 
   // This test's config.json does not describe the network: its TorchScript must be trusted.
-  EXPECT_THROW(ScriptModel(folder.path("ae.pt"), at::kCPU), Error);
-  ScriptModel model(folder.path("ae.pt"), at::kCPU, /*trust=*/true, /*native=*/false);
+  EXPECT_THROW(LoadedModel(folder.path("ae.pt"), at::kCPU), Error);
+  LoadedModel model(folder.path("ae.pt"), at::kCPU, /*trust=*/true, /*native=*/false);
   EXPECT_FALSE(model.is_native());
   EXPECT_EQ(model.config_json(), config.config_json);
   EXPECT_EQ(model.embedding_shape(), std::vector<int64_t>{6});
@@ -114,7 +114,7 @@ TEST(Trainer, ScoresTheBestWeightsAndExportsThem) {
   // Bytes are scaled inside.
   const at::Tensor bytes = batch.images.permute({0, 3, 1, 2}).contiguous();
   EXPECT_TRUE(at::allclose(model.reconstruct(bytes), model.reconstruct(target), 0, 1e-6));
-  ScriptModel encoder(folder.path("en.pt"), at::kCPU, /*trust=*/true, /*native=*/false);
+  LoadedModel encoder(folder.path("en.pt"), at::kCPU, /*trust=*/true, /*native=*/false);
   EXPECT_FALSE(encoder.is_autoencoder());
   EXPECT_TRUE(at::equal(encoder.encode(target), model.encode(target)));
 }

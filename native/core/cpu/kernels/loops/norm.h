@@ -70,26 +70,26 @@ template <typename F>
 struct NormApply {
   F scale;
   F shift;
-  F k1;
-  F k2;
-  F k3;
+  F dx_scale;
+  F dx_slope;
+  F dx_offset;
 };
 
 template <typename T>
 void norm_backward_apply(const T* x, const T* dy, T* dx, int64_t n, const float* scale,
-                         const float* shift, const float* k1, const float* k2, const float* k3,
-                         int64_t period, Activation activation) {
+                         const float* shift, const float* dx_scale, const float* dx_slope,
+                         const float* dx_offset, int64_t period, Activation activation) {
   dispatch(activation, [&]<Activation kind>() {
     by_channel(
         n, period,
         [&]<typename F>(F, int64_t c) {
-          return NormApply<F>{get<F>(scale + c), get<F>(shift + c), get<F>(k1 + c), get<F>(k2 + c),
-                              get<F>(k3 + c)};
+          return NormApply<F>{get<F>(scale + c), get<F>(shift + c), get<F>(dx_scale + c),
+                              get<F>(dx_slope + c), get<F>(dx_offset + c)};
         },
         [&]<typename F>(int64_t i, const NormApply<F>& k) {
           const F value = get<F>(x + i);
           const F dz = get<F>(dy + i) * slope<kind, T>(value * k.scale + k.shift);
-          put(dx + i, k.k1 * dz + (k.k2 * value + k.k3));
+          put(dx + i, k.dx_scale * dz + (k.dx_slope * value + k.dx_offset));
         },
         [](int64_t, const auto&) {});
   });
@@ -150,18 +150,19 @@ void averaged_backward_sums(const T* a, const T* b, const T* grad, int64_t width
 template <typename T>
 void averaged_backward_apply(const T* a, const T* b, const T* grad, T* da, T* db, int64_t width,
                              int64_t channels, const float* scale, const float* shift,
-                             const float* k1, const float* k2, const float* k3,
+                             const float* dx_scale, const float* dx_slope, const float* dx_offset,
                              Activation activation) {
   dispatch(activation, [&]<Activation kind>() {
     for (int64_t c = 0; c < channels; c += kLanes) {
-      const NormApply<Lanes> k{get<Lanes>(scale + c), get<Lanes>(shift + c), get<Lanes>(k1 + c),
-                               get<Lanes>(k2 + c), get<Lanes>(k3 + c)};
+      const NormApply<Lanes> k{get<Lanes>(scale + c), get<Lanes>(shift + c),
+                               get<Lanes>(dx_scale + c), get<Lanes>(dx_slope + c),
+                               get<Lanes>(dx_offset + c)};
       under_means(c, width, channels, [&](int64_t i, int64_t mean) {
-        const Lanes dy = 0.25F * k.k1 * get<Lanes>(grad + mean);
+        const Lanes dy = 0.25F * k.dx_scale * get<Lanes>(grad + mean);
         const auto one = [&](const T* x, T* dx) {
           const Lanes value = get<Lanes>(x);
           const Lanes dz = dy * slope<kind, T>(value * k.scale + k.shift);
-          put(dx, dz + (k.k2 * value + k.k3));
+          put(dx, dz + (k.dx_slope * value + k.dx_offset));
         };
         one(a + i, da + i);
         one(a + i + channels, da + i + channels);
