@@ -62,9 +62,10 @@ const needs = {
     { packages: ["clang-tidy"], present: () => onPath("clang-tidy") },
   ],
   fuzz: [{ packages: ["clang"], present: () => onPath("clang++") }],
+  docs: [{ packages: ["doxygen"], present: () => onPath("doxygen") }],
 };
 
-/** The packages still missing for the given purposes ("build", "test", "lint", "fuzz"). */
+/** The packages still missing for the given purposes ("build", "test", "lint"…). */
 export function missingPackages(...purposes) {
   return purposes
     .flatMap((purpose) => needs[purpose])

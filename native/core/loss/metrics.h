@@ -34,6 +34,7 @@ class Metrics {
                         at::Tensor* grad);
   void count(int64_t images, int64_t values);
 
+  /// Means over all images that were added.
   struct Values {
     double loss;      ///< Mean binary cross-entropy plus mean penalties.
     double accuracy;  ///< Keras's binary accuracy: share of pixels whose rounded output equals the

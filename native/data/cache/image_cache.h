@@ -24,6 +24,7 @@ enum class CacheKind {
 [[nodiscard]] CacheKind cache_kind_from_name(const std::string& name);
 [[nodiscard]] const char* cache_kind_name(CacheKind kind);
 
+/// Where decoded images may be kept, and who is told of trouble.
 struct CacheOptions {
   CacheKind kind = CacheKind::kAuto;
   /// For the files on disk; "" when there is no place for them. See default_cache_folder().
@@ -34,6 +35,7 @@ struct CacheOptions {
   std::function<void(const std::string& message)> note = {};
 };
 
+/// Sets of images behind their caches.
 struct CachedStores {
   /// As given, each behind its cache.
   std::vector<std::unique_ptr<ImageStore>> stores;
