@@ -49,8 +49,9 @@ struct CachedStores {
 [[nodiscard]] CachedStores keep_decoded(std::vector<std::unique_ptr<ImageStore>> sources,
                                         const CacheOptions& options);
 
-/// Bytes of memory that this process may still take: what the system has available, or what is
-/// left of the limit of its control group. 0 if that cannot be told.
-[[nodiscard]] int64_t available_memory();
+/// Bytes of memory that this process may still take: what the system has available, or the least
+/// that its control group and those above it leave of their limits. 0 if that cannot be told.
+/// `root` stands before /proc and /sys, for tests.
+[[nodiscard]] int64_t available_memory(const std::string& root = "");
 
 }  // namespace flexae
