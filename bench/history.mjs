@@ -8,8 +8,8 @@ export const NOTABLE = 0.05;
 
 /**
  * @typedef {{ cpu: string, cores: number, kernels: string }} Machine
- * @typedef {{ machine: Machine, speeds: Record<string, number> }} SpeedRecord a record; it says more,
- *   such as when it was made. Speeds are images a second, by what was timed
+ * @typedef {{ machine: Machine, speeds: Record<string, number> }} SpeedRecord it says more, such as
+ *   when it was made; speeds are images a second, by what was timed
  */
 
 /** All records of a file; none if there is none. A line that was cut off is left out. */

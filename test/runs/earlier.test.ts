@@ -28,7 +28,7 @@ const images = {
   valid: makeImages(valid, side, 2),
 };
 
-/** Another processor's loops round otherwise; on the same, `npm run test:compat` asks for equality. */
+/** Another processor's loops round otherwise; `npm run test:compat` asks for equality on one. */
 const TOLERANCE = 1e-6;
 
 function expectClose(received: ArrayLike<number>, wanted: readonly number[]): void {

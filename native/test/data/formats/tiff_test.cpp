@@ -317,8 +317,7 @@ TEST(Tiff, TilesCountWhole) {
 // The fuzzer found that the bytes for a strip of sides near 2³¹ overflowed.
 TEST(Tiff, WhatHugeSidesTakeIsCounted) {
   const auto found = read_tiff_header(test::read_bytes(
-      std::string(FLEXAE_FIXTURES) +
-      "/../../native/fuzz/seeds/image/found-tiff-overflowing-size"));
+      std::string(FLEXAE_FIXTURES) + "/../../native/fuzz/seeds/image/found-tiff-overflowing-size"));
   ASSERT_TRUE(found.header) << found.reason;
   EXPECT_GE(found.header->working_bytes / found.header->width / found.header->height, 5);
 }
