@@ -21,6 +21,15 @@ if(FLEXAE_SANITIZE)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
+# Lines are counted as they stand in the source, however the code is optimized.
+if(FLEXAE_COVERAGE)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "FLEXAE_COVERAGE needs clang: -DCMAKE_CXX_COMPILER=clang++.")
+  endif()
+  add_compile_options(-O1 -fprofile-instr-generate -fcoverage-mapping)
+  add_link_options(-fprofile-instr-generate)
+endif()
+
 find_program(FLEXAE_CCACHE ccache)
 mark_as_advanced(FLEXAE_CCACHE)
 if(FLEXAE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)

@@ -80,7 +80,11 @@ add_library(flexae::torch ALIAS flexae_torch)
 target_include_directories(flexae_torch SYSTEM INTERFACE "${FLEXAE_LIBTORCH_DIR}/include" "${_api}")
 target_compile_definitions(flexae_torch INTERFACE
   FLEXAE_TORCH_BUILD_VERSION="${FLEXAE_TORCH_VERSION}")
-target_compile_options(flexae_torch INTERFACE -fopenmp)
+# Debian's clang has no header for OpenMP, and brings a runtime of its own, not libtorch's: what it
+# compiles for coverage runs on one thread.
+if(NOT FLEXAE_COVERAGE)
+  target_compile_options(flexae_torch INTERFACE -fopenmp)
+endif()
 target_link_options(flexae_torch INTERFACE ${_rpath_link})
 target_link_libraries(flexae_torch INTERFACE flexae::torch_cpu flexae::c10 "${_gomp}" dl pthread)
 

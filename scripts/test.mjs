@@ -1,8 +1,11 @@
 #!/usr/bin/env node
-// Runs every test, after making whatever they need: GoogleTest by ctest, vitest, pytest.
+// Runs every test, after making whatever they need: GoogleTest by ctest, vitest, pytest. With
+// --coverage, the last line says how much of ts/ they executed.
 
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { coverageLine } from "./coverage/line.mjs";
+import { countTypescript, runVitest } from "./coverage/typescript.mjs";
 import { addonStep, buildFolder, buildNative } from "./setup/addon.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
 import { opencvStep } from "./setup/opencv.mjs";
@@ -57,7 +60,9 @@ const suites = {
 async function main() {
   let values;
   try {
-    ({ values } = parseArgs({ options: { only: { type: "string" } } }));
+    ({ values } = parseArgs({
+      options: { only: { type: "string" }, coverage: { type: "boolean", default: false } },
+    }));
   } catch (error) {
     throw new SetupError(error.message);
   }
@@ -70,6 +75,7 @@ async function main() {
     ([name]) => values.only === undefined || values.only === name,
   );
   const needs = (name) => chosen.some(([key]) => key === name);
+  const counting = values.coverage && needs("ts");
 
   await runSteps([
     systemStep("build", "test"),
@@ -85,12 +91,12 @@ async function main() {
 
   // Every suite runs, so that one round tells all that is broken.
   const results = [];
-  for (const [, suite] of chosen) {
+  for (const [name, suite] of chosen) {
     process.stdout.write(`\n--- ${suite.title} ---\n`);
     const start = performance.now();
     let failure = null;
     try {
-      await suite.run();
+      await (counting && name === "ts" ? runVitest() : suite.run());
     } catch (error) {
       if (!(error instanceof SetupError)) throw error;
       failure = error.message;
@@ -104,6 +110,7 @@ async function main() {
     );
   }
   if (results.some(({ failure }) => failure !== null)) process.exitCode = 1;
+  else if (counting) process.stdout.write(coverageLine("ts", await countTypescript()));
 }
 
 await runMain(main);

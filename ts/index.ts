@@ -33,11 +33,13 @@ export { FlexaeError } from "./addon/errors.js";
 export type {
   AddonErrorCode,
   Cache,
+  EpochScores,
   Interpolation,
   Scores,
   Stopped,
   Summary,
   SummaryLayer,
+  TrainEvent,
 } from "./addon/types.js";
 export type { Constraint, Pooling, Regularizer } from "./config/choices.js";
 export type { Network } from "./config/network.js";
@@ -48,6 +50,7 @@ export {
   type EvaluateOverrides,
   type Evaluation,
   evaluateRun as evaluate,
+  type ScoredImages,
 } from "./runs/evaluate.js";
 export type { MemoryImages } from "./runs/plan.js";
 export type { ModelManifest } from "./runs/setting.js";

@@ -21,6 +21,7 @@ export interface Batch {
   shape: number[];
 }
 
+/** How a model is loaded, and how it takes image files. */
 export interface LoadModelOptions {
   /** auto, cpu, cuda or cuda:N; `auto` unless given. */
   device?: string;
@@ -57,7 +58,11 @@ export class Model {
   #maxPixels: number;
   #batchSize: number;
 
-  /** Use {@link load}. */
+  /**
+   * Use {@link load}.
+   *
+   * @internal
+   */
   constructor(handle: ModelHandle, path: string, options: LoadModelOptions) {
     this.#handle = handle;
     this.#path = path;
@@ -73,7 +78,7 @@ export class Model {
     return this.#handle.kind;
   }
 
-  /** [C, H, W]: what images are resized to, and what batches must have. */
+  /** `[C, H, W]`: what images are resized to, and what batches must have. */
   get inputShape(): number[] {
     return this.#handle.inputShape;
   }
@@ -83,6 +88,7 @@ export class Model {
     return this.#handle.embeddingShape;
   }
 
+  /** Where it computes: cpu or cuda:N. */
   get device(): string {
     return this.#handle.device;
   }
@@ -131,7 +137,12 @@ export class Model {
    *
    * @throws FlexaeError `FLEXAE_MODEL` for an encoder, `FLEXAE_DATA`, `FLEXAE_DISPOSED`.
    */
-  async evaluate(folder: string): Promise<Scores & { bad: number }> {
+  async evaluate(folder: string): Promise<
+    Scores & {
+      /** Images that could not be used. */
+      bad: number;
+    }
+  > {
     const { source } = await scanImages(folder, { name: "folder" });
     return await awaitAddon(() =>
       this.#handle.evaluate(source, this.#load("auto"), this.#batchSize),
@@ -143,6 +154,7 @@ export class Model {
     this.#handle.dispose();
   }
 
+  /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -7,8 +7,8 @@ namespace flexae {
 
 // The system takes any bytes but NUL for a path; people and JavaScript take Unicode.
 
-/// A path for messages: on one line and in UTF-8, whatever bytes it holds. A line feed becomes \n;
-/// other control characters, and bytes that are no UTF-8, become \xNN.
+/// A path for messages: on one line and in UTF-8, whatever bytes it holds. A line feed becomes
+/// `\n`; other control characters, and bytes that are no UTF-8, become `\xNN`.
 [[nodiscard]] std::string shown_path(std::string_view path);
 
 /// A path as UTF-16 from which the same bytes come back. Each byte that is no UTF-8 becomes a lone

@@ -7,6 +7,20 @@ import { done, SetupError } from "./steps.mjs";
 const onPath = (program) => output("which", [program]) !== null;
 const anyExists = (...files) => files.some((file) => existsSync(file));
 
+const clang = { packages: ["clang"], present: () => onPath("clang++") };
+
+/** Debian has what clang links for sanitizers, libFuzzer and counting in a package of its own. */
+function clangLinks({ flag, source }) {
+  const args = [flag, "-x", "c++", "-", "-o", "/dev/null"];
+  const stdio = ["pipe", "pipe", "ignore"];
+  return output("clang++", args, { input: source, stdio }) !== null;
+}
+const FUZZ_TARGET = {
+  flag: "-fsanitize=fuzzer,address,undefined",
+  source: 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }',
+};
+const COUNTED = { flag: "-fprofile-instr-generate", source: "int main() {}" };
+
 /** What is needed, and the Debian package that brings it. */
 const needs = {
   build: [
@@ -61,15 +75,22 @@ const needs = {
     { packages: ["clang-format"], present: () => onPath("clang-format") },
     { packages: ["clang-tidy"], present: () => onPath("clang-tidy") },
   ],
-  fuzz: [{ packages: ["clang"], present: () => onPath("clang++") }],
+  fuzz: [clang, { packages: ["libclang-rt-dev"], present: () => clangLinks(FUZZ_TARGET) }],
+  coverage: [
+    clang,
+    { packages: ["libclang-rt-dev"], present: () => clangLinks(COUNTED) },
+    { packages: ["llvm"], present: () => onPath("llvm-cov") && onPath("llvm-profdata") },
+  ],
+  docs: [{ packages: ["doxygen"], present: () => onPath("doxygen") }],
 };
 
-/** The packages still missing for the given purposes ("build", "test", "lint", "fuzz"). */
+/** The packages still missing for the given purposes ("build", "test", "lint"…). */
 export function missingPackages(...purposes) {
-  return purposes
+  const missing = purposes
     .flatMap((purpose) => needs[purpose])
     .filter((need) => !need.present())
     .flatMap((need) => need.packages);
+  return [...new Set(missing)];
 }
 
 /** The command prefix that gives apt-get the right to install, or null when there is none. */

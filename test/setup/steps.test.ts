@@ -68,6 +68,27 @@ test("without the right to install, the command to type is told", async () => {
   );
 });
 
+test("a clang that cannot link libFuzzer wants the package of its runtime", () => {
+  const bin = path.join(work, "bin");
+  mkdirSync(bin);
+  const which = spawnSync("which", ["which"], { encoding: "utf8" }).stdout.trim();
+  symlinkSync(which, path.join(bin, "which"));
+  const system = path.join(root, "scripts", "setup", "system.mjs");
+  const script = `
+    const { missingPackages } = await import(process.argv[1]);
+    console.log(missingPackages("fuzz").join());
+  `;
+  const missing = (clang: string | null) => {
+    if (clang !== null) writeFileSync(path.join(bin, "clang++"), clang, { mode: 0o755 });
+    const args = ["--input-type=module", "-e", script, system];
+    const env = { PATH: bin };
+    return spawnSync(process.execPath, args, { env, encoding: "utf8" }).stdout.trim();
+  };
+  expect(missing(null)).toBe("clang,libclang-rt-dev");
+  expect(missing("#!/bin/sh\nexit 1\n")).toBe("libclang-rt-dev");
+  expect(missing("#!/bin/sh\nexit 0\n")).toBe("");
+});
+
 test("quickstart without cmake and without apt stops with the command and a failing exit code", () => {
   // A PATH with what is needed to look around, and no cmake, apt-get or sudo on it.
   const bin = path.join(work, "bin");
@@ -138,7 +159,10 @@ test("a cache that cannot be written is told in one line", () => {
 
 test("a package that somebody else installed is told in one line", () => {
   const copy = path.join(work, "package");
-  cpSync(path.join(root, "scripts"), path.join(copy, "scripts"), { recursive: true });
+  cpSync(path.join(root, "scripts"), path.join(copy, "scripts"), {
+    recursive: true,
+    filter: (name) => path.basename(name) !== "node_modules",
+  });
   chmodSync(copy, 0o555);
   const script = path.join(copy, "scripts", "quickstart.mjs");
   const [command, ...args] = [...withoutPrivileges(), process.execPath, script];

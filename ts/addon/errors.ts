@@ -5,8 +5,10 @@ import type { AddonErrorCode } from "./types.js";
  * and a machine-readable {@link AddonErrorCode}.
  */
 export class FlexaeError extends Error {
+  /** What went wrong, for programs. */
   readonly code: AddonErrorCode;
 
+  /** Takes what `Error` takes, after the code. */
   constructor(code: AddonErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = "FlexaeError";

@@ -45,18 +45,35 @@ export interface SummaryLayer {
   fastPath: boolean;
 }
 
+/** What a network is made of and costs, before it is trained. */
 export interface Summary {
   /** [C, H, W]. */
   inputShape: number[];
+  /** In the order in which they compute. */
   layers: SummaryLayer[];
-  parameters: { total: number; trainable: number; nonTrainable: number };
-  encoder: { parameters: number; outputShape: number[] };
+  /** Counts of numbers. */
+  parameters: {
+    /** All that a model holds. */
+    total: number;
+    /** Those that the optimizer changes. */
+    trainable: number;
+    /** The moving statistics of batch normalizations. */
+    nonTrainable: number;
+  };
+  /** Of the layers up to the embedding. */
+  encoder: {
+    /** Trainable and not. */
+    parameters: number;
+    /** Of one embedding, without the batch. */
+    outputShape: number[];
+  };
   /** Multiply-accumulates for one image, forward. */
   macs: number;
   /** Estimated peak bytes of training at `batchSize`: weights, gradients, optimizer state, saved activations. */
   trainingBytes: number;
 }
 
+/** How images are resized: by OpenCV's method of that name. */
 export type Interpolation = "area" | "bilinear" | "nearest";
 
 /** Where decoded images are kept: `auto` takes memory when they fit, else the disk, else neither. */
@@ -129,22 +146,31 @@ export interface TrainRequest {
 
 /** Loss, binary accuracy, mean squared error and peak signal-to-noise ratio (dB) of a set of images. */
 export interface Scores {
+  /** Keras's binary cross-entropy, a mean over pixels in nats, plus the penalties, if any. */
   loss: number;
+  /** Keras's binary accuracy, 0…1: the share of pixels whose rounded output equals the original. */
   accuracy: number;
+  /** Mean squared error of pixels in [0, 1]. */
   mse: number;
+  /** Peak signal-to-noise ratio in dB, of all images together: -10·log₁₀(mse). */
   psnr: number;
 }
 
 /** What an epoch gave; `epoch` counts from 1. */
 export interface EpochScores {
+  /** From 1. */
   epoch: number;
+  /** Of the training images, while the weights changed. */
   train: Scores;
+  /** Of the validation images, at its end. */
   valid: Scores;
+  /** How long it took, validation included. */
   seconds: number;
   /** Training images per second, validation excluded. */
   imagesPerSecond: number;
   /** Whether this epoch has the best validation loss so far. */
   best: boolean;
+  /** Which one has, from 1. */
   bestEpoch: number;
 }
 
@@ -168,32 +194,46 @@ export interface FolderLock {
   release(): void;
 }
 
+/** What a training tells while it runs, as the native side does. */
 export type TrainEvent =
   /** Once, when the device is chosen and the model made. */
   | {
       type: "start";
+      /** cpu or cuda:N. */
       device: string;
+      /** What its maker calls it. */
       deviceName: string;
       /** What products are computed in. */
       precision: "fp32" | "bf16";
+      /** Threads that compute. */
       threads: number;
+      /** Images of the training set. */
       trainImages: number;
+      /** Images of the validation set. */
       validImages: number;
+      /** Batches an epoch. */
       batches: number;
       /** Where decoded images are kept; `none` also when nothing can be, or no images are files. */
       cache: Exclude<Cache, "auto">;
       /** Where a resumed training goes on: epochs completed, and batches of the next; else 0. */
       epochsDone: number;
+      /** Batches of the epoch after that are trained already. */
       batchesDone: number;
     }
-  /** Now and then inside an epoch; `batch` counts from 1; loss is the running mean. */
+  /** Now and then inside an epoch. */
   | {
       type: "batch";
+      /** Which set is under way. */
       phase: "train" | "validate";
+      /** From 1. */
       epoch: number;
+      /** From 1. */
       batch: number;
+      /** Of the set. */
       batches: number;
+      /** The mean of the epoch's batches so far. */
       loss: number;
+      /** Since the set's first batch. */
       imagesPerSecond: number;
     }
   /** At the end of each epoch (never dropped). */
@@ -202,13 +242,30 @@ export type TrainEvent =
       /** Name of its `ep….ckpt` in the run folder, or null. */
       checkpoint: string | null;
     })
-  /** An image that was skipped, once an image; `file` as in {@link FolderScan}. */
-  | { type: "bad"; set: "train" | "valid"; file: string; reason: string }
+  /** An image that was skipped, once an image. */
+  | {
+      type: "bad";
+      /** Whose image it is. */
+      set: "train" | "valid";
+      /** Its path; bytes that are no UTF-8 are lone surrogates, U+DC80…U+DCFF. */
+      file: string;
+      /** Why, in a few words. */
+      reason: string;
+    }
   /** What is allowed but worth saying, at any time. */
-  | { type: "warning"; message: string }
+  | {
+      type: "warning";
+      /** One or two lines. */
+      message: string;
+    }
   /** After the last epoch: best weights restored, scores being computed, models being written. */
-  | { type: "finishing"; stopped: Stopped };
+  | {
+      type: "finishing";
+      /** Why the training ends. */
+      stopped: Stopped;
+    };
 
+/** Why a training ended: all epochs done, none better for `patience` epochs, or asked to end. */
 export type Stopped = "finished" | "early" | "interrupted";
 
 export interface TrainResult {

@@ -47,21 +47,38 @@ export const POOLINGS = ["avg", "max", "no"] as const;
 export const INTERPOLATIONS = ["area", "bilinear", "nearest"] as const;
 export const CACHES = ["auto", "ram", "disk", "none"] as const;
 
+/** How a layer pools 2×2 cells: their mean, their maximum, or not at all. */
 export type Pooling = (typeof POOLINGS)[number];
 
 /** Keras's regularizer as two factors: `l1·Σ|w| + l2·Σw²`. */
 export interface Regularizer {
+  /** Factor of the sum of magnitudes, at least 0. */
   l1: number;
+  /** Factor of the sum of squares, at least 0. */
   l2: number;
 }
 
-/** Keras's constraint with its arguments resolved. The axis is Keras's default, 0. */
+/**
+ * Keras's constraint with its arguments resolved. The axis is Keras's default, 0.
+ */
 export type Constraint =
   | { name: "none" }
   | { name: "non_neg" }
   | { name: "unit_norm" }
-  | { name: "max_norm"; maxValue: number }
-  | { name: "min_max_norm"; minValue: number; maxValue: number; rate: number };
+  | {
+      name: "max_norm";
+      /** The largest norm. */
+      maxValue: number;
+    }
+  | {
+      name: "min_max_norm";
+      /** The smallest norm. */
+      minValue: number;
+      /** The largest norm. */
+      maxValue: number;
+      /** How far a norm outside goes towards the bound in a step, 0…1; 1 is all the way. */
+      rate: number;
+    };
 
 /** 268 million: 16384×16384, or 800 MB while an RGB image is decoded. */
 export const MAX_PIXELS = 2 ** 28;

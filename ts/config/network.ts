@@ -23,6 +23,8 @@ type EntryOf<R extends Row> = R extends { entries: unknown } ? number : Settings
 /**
  * The network, fully resolved, as exported models carry it: every list of the convolutions has the
  * length of `filters`. Its members are the parameters of the group "Model", in camel case.
+ *
+ * @interface
  */
 export type Network = { [R in NetworkRow as KeyOf<R>]: EntryOf<R> };
 

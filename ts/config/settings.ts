@@ -26,7 +26,11 @@ type ValueOf<R> =
                       ? Constraint
                       : string);
 
-/** Every parameter, resolved and checked, by the names of the table. */
+/**
+ * Every parameter, resolved and checked, by the names of the table.
+ *
+ * @interface
+ */
 export type Settings = { [R in Row as R["name"]]: ValueOf<R> };
 
 // A path with a NUL byte cannot exist; the system calls would report it without its name.

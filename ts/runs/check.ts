@@ -31,6 +31,7 @@ export type CheckSettings = Pick<
   "imageShape" | "channels" | "interpolation" | "workers" | "cache" | "max_bad" | "max_pixels"
 >;
 
+/** How a check is watched and ended. */
 export interface CheckOptions {
   /** Ends the check after the images under way; it then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
@@ -40,44 +41,77 @@ export interface CheckOptions {
 
 /** An image that is not like the others. Files are absolute paths. */
 export interface OddImage {
+  /** Its path. */
   file: string;
   /** In pixels, upright. */
   width: number;
+  /** In pixels, upright. */
   height: number;
   /**
-   * `aspect`: its width to height is more than {@link ODD_ASPECT} times the usual, or less than that part of it.
-   * `small`, `large`: {@link ODD_AREA} times fewer or more pixels than usual. `enlarged`: `imageShape` is more than
-   * {@link ODD_ENLARGEMENT} times as wide or high, while most images are not as small.
+   * `aspect`: its width to height is more than twice the usual, or less than half of it. `small`,
+   * `large`: 16 times fewer or more pixels than usual. `enlarged`: `imageShape` is more than twice
+   * as wide or high, while most images are not as small.
    */
   why: ("aspect" | "small" | "large" | "enlarged")[];
 }
 
 /** Counts of a class, or of all. An image may count more than once, but a bad one does not. */
 export interface CheckCounts {
+  /** All that were looked at. */
   images: number;
   /** Images that cannot be used. */
   bad: number;
   /** Images of the same pixels as an earlier one. */
   duplicate: number;
+  /** Images of another shape or size than usual, see {@link OddImage}. */
   odd: number;
+  /** Images whose pixels hardly differ. */
   blank: number;
 }
 
+/** What {@link checkImages} found. Files are absolute paths. */
 export interface CheckReport {
   /** Absolute. */
   folder: string;
   /** Whether a training could use it: some image is good, and no larger share bad than `max_bad`. */
   ok: boolean;
+  /** Of all images. */
   counts: CheckCounts;
   /** Empty for a flat folder. */
-  classes: (CheckCounts & { name: string })[];
+  classes: (CheckCounts & {
+    /** Its folder's. */
+    name: string;
+  })[];
   /** Medians of the good images; 0 without any. */
-  usual: { width: number; height: number };
-  bad: { file: string; reason: string }[];
+  usual: {
+    /** In pixels, upright. */
+    width: number;
+    /** In pixels, upright. */
+    height: number;
+  };
+  /** Images that cannot be used. */
+  bad: {
+    /** Its path. */
+    file: string;
+    /** Why, in a few words. */
+    reason: string;
+  }[];
   /** Groups of images with the same pixels, the earliest first. */
-  duplicates: { files: string[]; acrossClasses: boolean }[];
+  duplicates: {
+    /** Two paths or more. */
+    files: string[];
+    /** Whether they are of several classes. */
+    acrossClasses: boolean;
+  }[];
+  /** Images of another shape or size than usual. */
   odd: OddImage[];
-  blank: { file: string; deviation: number }[];
+  /** Images whose pixels hardly differ. */
+  blank: {
+    /** Its path. */
+    file: string;
+    /** Standard deviation of pixels in 0…255, of the channel where it is largest: below 2.55. */
+    deviation: number;
+  }[];
   /** Images beside the folders of the classes: left out. */
   loose: number;
   /** Files passed over because their names are not those of images. */

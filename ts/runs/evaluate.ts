@@ -17,15 +17,25 @@ export type EvaluateOverrides = Partial<Pick<Settings, TakenBy<"evaluate">>> & {
   trust?: boolean;
 };
 
+/** The scores of a set of images, and how many of them could be used. */
+export type ScoredImages = Scores & {
+  /** Without those that could not be used. */
+  images: number;
+};
+
+/** The scores of a run's model, computed anew. */
 export interface Evaluation {
   /** Absolute. */
   runDir: string;
+  /** Where they were computed: cpu or cuda:N. */
   device: string;
-  /** Null for a set whose folder is gone. */
-  train: (Scores & { images: number }) | null;
-  valid: (Scores & { images: number }) | null;
+  /** Of the training images; null if their folder is gone. */
+  train: ScoredImages | null;
+  /** Of the validation images; null if their folder is gone. */
+  valid: ScoredImages | null;
   /** Names of the pictures written, in the run folder. */
   pictures: string[];
+  /** What is worth saying, such as why a set was left out. */
   warnings: string[];
 }
 

@@ -34,7 +34,9 @@ export interface Plan {
 
 /** Images that are in memory already: bytes, N×C×H×W. */
 export interface MemoryImages {
+  /** In place of `train_dir`. */
   train?: Uint8Array | undefined;
+  /** In place of `valid_dir`. */
   valid?: Uint8Array | undefined;
 }
 

@@ -98,6 +98,7 @@ export interface ModelManifest {
   name: string;
   /** Of the package that trained it. */
   version: string;
+  /** What the layers follow from. */
   model: Network;
   /** How it was trained, by the names of `setting.yaml`. */
   settings: Record<string, unknown>;

@@ -32,13 +32,16 @@ export type TrainingEvent =
       runDir: string | null;
       /** Epochs asked for. */
       epochs: number;
+      /** Images a batch. */
       batchSize: number;
+      /** Of the network that is trained. */
       summary: Summary;
     })
   | Exclude<TrainEvent, { type: "start" }>;
 
 /** How a training ended. */
 export interface TrainingResult {
+  /** Why it ended. */
   stopped: Stopped;
   /** Epochs completed. */
   epochs: number;
@@ -48,8 +51,11 @@ export interface TrainingResult {
   train: Scores | null;
   /** Scores of the kept weights on the validation images; null when no epoch was completed. */
   valid: Scores | null;
+  /** How long it took. */
   seconds: number;
+  /** Where it computed: cpu or cuda:N. */
   device: string;
+  /** Images that could not be used, of both sets. */
   badImages: number;
   /** Absolute path of the run folder; null when nothing was saved. */
   runDir: string | null;
@@ -57,6 +63,7 @@ export interface TrainingResult {
   pictures: string[];
 }
 
+/** How a training is started, watched and ended; what it trains is in its settings. */
 export interface TrainingOptions {
   /** Ends the training after the batch under way; the result is then `interrupted`. */
   signal?: AbortSignal | undefined;
@@ -70,6 +77,7 @@ export interface TrainingOptions {
   resume?: string | undefined;
   /** Called with every event, besides the iteration. */
   onEvent?: ((event: TrainingEvent) => void) | undefined;
+  /** Images that are in memory, in place of folders. */
   images?: MemoryImages | undefined;
 }
 
@@ -97,6 +105,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
    * resumed.
    *
    * @throws FlexaeError `FLEXAE_CONFIG` naming the first setting that is unknown or wrong.
+   * @internal
    */
   constructor(given: readonly GivenSettings[], options: TrainingOptions = {}) {
     resolveSettings(given);

@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <sstream>
 #include <thread>
-#include <vector>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+
+#include "core/base/control_groups.h"
 
 namespace flexae {
 namespace {
@@ -32,36 +32,6 @@ CpuFeatures detect() {
   return features;
 }
 
-/// One hierarchy of control groups: where it is mounted, and this process's group in it.
-struct Hierarchy {
-  std::vector<std::string> mounts;
-  std::string group;
-  bool second_version = false;
-};
-
-// Lines of /proc/self/cgroup are number:controllers:group; version 2 has no controllers.
-std::vector<Hierarchy> hierarchies(const std::string& root) {
-  std::vector<Hierarchy> found;
-  std::ifstream file(root + "/proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
-    const size_t first = line.find(':');
-    const size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const std::string group = line.substr(second + 1);
-    if (controllers.empty()) {
-      found.push_back({{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}, group, true});
-      continue;
-    }
-    std::istringstream names(controllers);
-    for (std::string name; std::getline(names, name, ',');) {
-      if (name != "cpu") continue;
-      found.push_back({{"/sys/fs/cgroup/" + controllers, "/sys/fs/cgroup/cpu"}, group});
-    }
-  }
-  return found;
-}
-
 // The limit of one group, from "quota period" in microseconds; "max" and -1 stand for none.
 std::optional<double> quota_of(const std::string& folder, bool second_version) {
   double quota = -1;
@@ -80,16 +50,9 @@ std::optional<double> quota_of(const std::string& folder, bool second_version) {
 
 std::optional<double> cpu_quota(const std::string& root) {
   std::optional<double> tightest;
-  for (const Hierarchy& hierarchy : hierarchies(root)) {
-    for (const std::string& mount : hierarchy.mounts) {
-      // A container may see its own group as the root while its name is told from outside: folders
-      // that are not there limit nothing.
-      for (std::string group = hierarchy.group;; group.resize(group.rfind('/'))) {
-        const auto quota = quota_of(root + mount + group, hierarchy.second_version);
-        if (quota && (!tightest || *quota < *tightest)) tightest = quota;
-        if (group.find('/') == std::string::npos) break;
-      }
-    }
+  for (const ControlGroup& group : control_groups("cpu", root)) {
+    const auto quota = quota_of(group.folder, group.second_version);
+    if (quota && (!tightest || *quota < *tightest)) tightest = quota;
   }
   return tightest;
 }

@@ -59,6 +59,7 @@ class BatchStats {
   /// Zeros to add one image's sums to, in memory of the thread.
   [[nodiscard]] Sums zero_sums(ScratchBuffer<float>& sums) const;
   void add_sums(const Sums& sums, int64_t image);
+  /// Of scale and shift, fp32, one for each channel.
   struct Gradients {
     at::Tensor gamma;
     at::Tensor beta;

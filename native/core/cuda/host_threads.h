@@ -24,6 +24,7 @@
 
 namespace flexae::host_threads {
 
+/// A place in a grid or a block, or the size of one, as CUDA's dim3.
 struct Dim3 {
   unsigned x = 1;
   unsigned y = 1;

@@ -51,6 +51,7 @@ class Norm {
   /// rows are not read.
   [[nodiscard]] at::Tensor apply(const at::Tensor& x, const at::Tensor& stats) const;
 
+  /// Of what went in, of scale and of shift.
   struct Gradients {
     at::Tensor x;  ///< Of the larger images if x is a part of such, zero outside.
     at::Tensor gamma, beta;

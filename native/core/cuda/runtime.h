@@ -19,7 +19,9 @@ std::string kernel_source(std::string_view name);
 /// CUDA's compiler as a library, which comes with PyTorch's CUDA wheels, is looked for once.
 const std::string& problem();
 
-/// Compiles a kernel's source for compute capability `architecture`, e.g. 90, without a GPU.
+/// Compiles a kernel's source without a GPU.
+/// \param name as in kernel_source()
+/// \param architecture a compute capability, e.g. 90
 /// \param macros as in "STORAGE_BF16=1"
 /// \return the cubin. Throws Error(kInternal) with the compiler's first words.
 std::string compile(std::string_view name, const std::vector<std::string>& macros,

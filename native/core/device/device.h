@@ -8,6 +8,7 @@
 
 namespace flexae {
 
+/// A GPU that libtorch can use.
 struct CudaDevice {
   int index = 0;
   std::string name;

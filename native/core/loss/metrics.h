@@ -24,6 +24,7 @@ class Metrics {
   /// `values`: all the elements of the batch's logits.
   void count(int64_t images, int64_t values);
 
+  /// Means over all images that were added.
   struct Values {
     double loss;      ///< Mean loss plus mean penalties.
     double accuracy;  ///< Keras's binary accuracy: share of pixels whose rounded output equals the

@@ -10,6 +10,7 @@
 
 namespace flexae {
 
+/// One layer: its output without the batch, its numbers, its multiply-accumulates for one image.
 struct SummaryRow {
   std::string name;  ///< Full name, as in the exported models.
   std::string type;  ///< Keras's class name.
@@ -19,6 +20,7 @@ struct SummaryRow {
   bool fast_path = true;  ///< False where libtorch's operations compute it one by one.
 };
 
+/// What a network is made of and costs; shapes without the batch, counts of numbers.
 struct Summary {
   std::vector<int64_t> input;
   std::vector<SummaryRow> rows;

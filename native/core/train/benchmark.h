@@ -15,6 +15,7 @@ namespace flexae {
 /// written. Use one object from one thread.
 class Benchmark {
  public:
+  /// \param config the network and how it is trained
   /// \param images uint8 N×H×W×C on the CPU, at least a batch of them; undefined for synthetic
   ///   ones. They are moved to the device whole.
   /// Throws Error(kConfig).

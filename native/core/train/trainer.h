@@ -14,6 +14,7 @@ namespace flexae {
 
 enum class Stopped { kFinished, kEarly, kInterrupted };
 
+/// Where an epoch is; epochs and batches count from 1.
 struct ProgressReport {
   bool validating = false;
   int64_t epoch = 0;
@@ -37,6 +38,7 @@ class TrainingObserver {
   virtual void on_finishing(Stopped stopped) = 0;
 };
 
+/// How a training ended; epochs count from 1.
 struct TrainingResult {
   Stopped stopped = Stopped::kFinished;
   int64_t epochs = 0;

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "core/base/control_groups.h"
 #include "core/base/error.h"
 #include "data/cache/cache_folder.h"
 #include "data/cache/disk_store.h"
@@ -86,17 +87,17 @@ int64_t number_in(const std::string& path) {
   return file >> number ? number : -1;
 }
 
-/// What a control group still allows; kHuge without one.
-int64_t group_memory() {
-  for (const auto& [limit_path, used_path] :
-       {std::pair{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
-        std::pair{"/sys/fs/cgroup/memory/memory.limit_in_bytes",
-                  "/sys/fs/cgroup/memory/memory.usage_in_bytes"}}) {
-    const int64_t limit = number_in(limit_path);
-    const int64_t used = number_in(used_path);
-    if (limit >= 0 && used >= 0) return std::max<int64_t>(limit - used, 0);
+/// What the control groups still allow; kHuge without one that limits.
+int64_t group_memory(const std::string& root) {
+  int64_t least = kHuge;
+  for (const ControlGroup& group : control_groups("memory", root)) {
+    const bool second = group.second_version;
+    const std::string folder = group.folder + "/memory.";
+    const int64_t limit = number_in(folder + (second ? "max" : "limit_in_bytes"));
+    const int64_t used = number_in(folder + (second ? "current" : "usage_in_bytes"));
+    if (limit >= 0 && used >= 0) least = std::min(least, std::max<int64_t>(limit - used, 0));
   }
-  return kHuge;
+  return least;
 }
 
 /// The sets of a training often meet the same trouble.
@@ -163,12 +164,12 @@ CachedStores keep_decoded(Stores sources, const CacheOptions& given) {
   return on_disk(std::move(sources), options);
 }
 
-int64_t available_memory() {
-  std::ifstream file("/proc/meminfo");
+int64_t available_memory(const std::string& root) {
+  std::ifstream file(root + "/proc/meminfo");
   std::string name;
   int64_t kilobytes = 0;
   for (std::string line; file >> name >> kilobytes; std::getline(file, line)) {
-    if (name == "MemAvailable:") return std::min(kilobytes * 1024, group_memory());
+    if (name == "MemAvailable:") return std::min(kilobytes * 1024, group_memory(root));
   }
   return 0;
 }

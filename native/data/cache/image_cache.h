@@ -24,6 +24,7 @@ enum class CacheKind {
 [[nodiscard]] CacheKind cache_kind_from_name(const std::string& name);
 [[nodiscard]] const char* cache_kind_name(CacheKind kind);
 
+/// Where decoded images may be kept, and who is told of trouble.
 struct CacheOptions {
   CacheKind kind = CacheKind::kAuto;
   /// For the files on disk; "" when there is no place for them. See default_cache_folder().
@@ -34,6 +35,7 @@ struct CacheOptions {
   std::function<void(const std::string& message)> note = {};
 };
 
+/// Sets of images behind their caches.
 struct CachedStores {
   /// As given, each behind its cache.
   std::vector<std::unique_ptr<ImageStore>> stores;
@@ -47,8 +49,9 @@ struct CachedStores {
 [[nodiscard]] CachedStores keep_decoded(std::vector<std::unique_ptr<ImageStore>> sources,
                                         const CacheOptions& options);
 
-/// Bytes of memory that this process may still take: what the system has available, or what is
-/// left of the limit of its control group. 0 if that cannot be told.
-[[nodiscard]] int64_t available_memory();
+/// Bytes of memory that this process may still take: what the system has available, or the least
+/// that its control group and those above it leave of their limits. 0 if that cannot be told.
+/// `root` stands before /proc and /sys, for tests.
+[[nodiscard]] int64_t available_memory(const std::string& root = "");
 
 }  // namespace flexae

@@ -21,6 +21,7 @@ namespace flexae {
 /// Decoding threads used when none are asked for: one a core this process may use, 16 at most.
 [[nodiscard]] int default_workers();
 
+/// How batches are loaded.
 struct SourceOptions {
   /// Threads that load images, besides the consumer's while that has to wait; 0 chooses
   /// default_workers(). They run at a lower priority, and just one does when all images are kept.

@@ -22,11 +22,13 @@ inline float widened(Bf16 value) {
 /// What a product of values stored as T takes in one step.
 template <typename T>
 struct Factor;
+/// A value.
 template <>
 struct Factor<float> {
   using Item = float;
   static constexpr int64_t kValues = 1;
 };
+/// Two values, multiplied and added up by one instruction.
 template <>
 struct Factor<Bf16> {
   using Item = Bf16Pair;

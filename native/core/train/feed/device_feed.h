@@ -19,6 +19,7 @@ namespace flexae {
 /// to be no more than two batches ahead of it. On the CPU batches are passed on as they are.
 class DeviceFeed {
  public:
+  /// A batch on the device.
   struct Item {
     at::Tensor images;             ///< uint8 N×H×W×C on the device
     std::vector<int64_t> indices;  ///< as in Batch

@@ -112,5 +112,60 @@ TEST(Cache, HasFourNames) {
   EXPECT_GT(available_memory(), int64_t{1} << 20);
 }
 
+/// A system of files: /proc and /sys as a process sees them.
+class AvailableMemory : public ::testing::Test {
+ protected:
+  AvailableMemory() { write("/proc/meminfo", "MemTotal: 16 kB\nMemAvailable:    8 kB\n"); }
+  void write(const std::string& path, const std::string& text) {
+    test::write_bytes(root_.path().string() + path, {text.begin(), text.end()});
+  }
+  /// A group's files, in version 2.
+  void limit(const std::string& group, const std::string& max, const std::string& current) {
+    write("/sys/fs/cgroup" + group + "/memory.max", max + "\n");
+    write("/sys/fs/cgroup" + group + "/memory.current", current + "\n");
+  }
+  int64_t available() { return available_memory(root_.path().string()); }
+
+ private:
+  TempFolder root_;
+};
+
+TEST_F(AvailableMemory, IsTheLeastThatTheGroupsLeave) {
+  EXPECT_EQ(available(), 8192);
+  write("/proc/self/cgroup", "0::/jobs/night\n");
+  // Another's group limits nothing here, nor does one without a limit.
+  limit("/jobs/day", "10", "5");
+  limit("/jobs/night", "max", "3000");
+  EXPECT_EQ(available(), 8192);
+  limit("/jobs", "9000", "2000");
+  EXPECT_EQ(available(), 7000);
+  limit("/jobs/night", "4500", "3000");
+  EXPECT_EQ(available(), 1500);
+  limit("", "6000", "5000");
+  EXPECT_EQ(available(), 1000);
+  // A limit may be lowered below what is in use.
+  limit("/jobs", "1000", "2000");
+  EXPECT_EQ(available(), 0);
+}
+
+TEST_F(AvailableMemory, KnowsTheFirstVersion) {
+  write("/proc/self/cgroup", "9:memory:/docker/0123\n5:cpu,cpuacct:/other\n0::/\n");
+  // Without a limit, version 1 says the largest number of whole pages.
+  write("/sys/fs/cgroup/memory/docker/0123/memory.limit_in_bytes", "9223372036854771712\n");
+  write("/sys/fs/cgroup/memory/docker/0123/memory.usage_in_bytes", "500\n");
+  EXPECT_EQ(available(), 8192);
+  // A container's own view: its group is the root.
+  write("/sys/fs/cgroup/memory/memory.limit_in_bytes", "3000\n");
+  write("/sys/fs/cgroup/memory/memory.usage_in_bytes", "500\n");
+  EXPECT_EQ(available(), 2500);
+  write("/sys/fs/cgroup/memory/docker/0123/memory.limit_in_bytes", "700\n");
+  EXPECT_EQ(available(), 200);
+}
+
+TEST_F(AvailableMemory, IsNothingIfItCannotBeTold) {
+  write("/proc/meminfo", "MemTotal: 16 kB\n");
+  EXPECT_EQ(available(), 0);
+}
+
 }  // namespace
 }  // namespace flexae
