@@ -62,9 +62,13 @@ const needs = {
     { packages: ["clang-tidy"], present: () => onPath("clang-tidy") },
   ],
   fuzz: [{ packages: ["clang"], present: () => onPath("clang++") }],
+  bundle: [
+    { packages: ["xz-utils"], present: () => onPath("xz") },
+    { packages: ["binutils"], present: () => onPath("readelf") && onPath("strip") },
+  ],
 };
 
-/** The packages still missing for the given purposes ("build", "test", "lint", "fuzz"). */
+/** The packages still missing for the given purposes ("build", "test", "lint", "fuzz", "bundle"). */
 export function missingPackages(...purposes) {
   return purposes
     .flatMap((purpose) => needs[purpose])
