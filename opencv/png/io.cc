@@ -1,5 +1,5 @@
 // opencv4nodejs's `imencode` for PNG files, by libpng alone. It takes the place of io/io.cc where
-// the binary is to be carried elsewhere: OpenCV's imgcodecs, videoio and highgui load some 300
+// the binary is to be carried elsewhere: OpenCV's imgcodecs, videoio and highgui load some 250
 // libraries, GDAL, GTK and FFmpeg among them.
 
 #include "io/io.h"

@@ -158,6 +158,6 @@ export async function layOut(folder, { addons, opencvFolder, work }) {
     },
   });
   copyFileSync(path.join(root, "LICENSE"), inside("LICENSES", "flexible-autoencoder.txt"));
-  const said = `${libraries.size} libraries besides glibc's; a host's own serves from 2.${glibcMinor}`;
+  const said = `${libraries.size} libraries besides glibc's; a host's serves from 2.${glibcMinor}`;
   return said + (lacking.length > 0 ? `; NO LICENCE FOUND for ${lacking.join(", ")}` : "");
 }

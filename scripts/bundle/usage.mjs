@@ -10,9 +10,9 @@ Needs a Linux kernel, and PyTorch or libtorch ${versions.join(", ")}. Nothing is
   bin/flexae doctor
   bin/flexae run --help
 
-LIBTORCH is the \`torch\` folder of a Python, or an unpacked libtorch; with a CUDA build, training runs
-on the GPU. Without one, \`bin/flexae-setup\` fetches a libtorch, by pip or from its official archive,
-and notes it in this folder.
+LIBTORCH is the \`torch\` folder of a Python, or an unpacked libtorch; with a CUDA build, training
+runs on the GPU. Without one, \`bin/flexae-setup\` fetches a libtorch, by pip or from its official
+archive, and notes it in this folder.
 
 The C library of the system is used if it is new enough, else the one in lib/glibc.
 bin/node is the Node in here: for programs of your own that import app/dist/index.js.

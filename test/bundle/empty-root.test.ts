@@ -33,7 +33,8 @@ mount --bind "$libtorch" libtorch
 mount --bind "$images" images
 mount -t proc proc proc
 mount --rbind /dev dev
-exec env -i NO_COLOR=1 $FLEXAE_MORE LIBTORCH="$torch" "$(command -v chroot)" . "/bundle/bin/$program" "$@"`;
+exec env -i NO_COLOR=1 $FLEXAE_MORE LIBTORCH="$torch" "$(command -v chroot)" . \\
+  "/bundle/bin/$program" "$@"`;
 
 /** Why the tests below do not run; undefined if they do. */
 const reason = !given

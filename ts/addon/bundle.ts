@@ -9,7 +9,7 @@ import { packageRoot } from "./root.js";
 const ADDONS = join(packageRoot, "build");
 const FOLDER = /^torch-(\d+\.\d+)$/;
 
-/** The versions of libtorch, as 2.13, for which there is an addon; empty where this is no bundle. */
+/** The versions of libtorch, as 2.13, that have an addon; empty where this is no bundle. */
 export function bundledVersions(): string[] {
   if (!existsSync(join(packageRoot, "bundle.json"))) return [];
   return readdirSync(ADDONS)
@@ -46,8 +46,8 @@ export function bundledAddon(
   if (folder === undefined || folder === "") {
     return {
       problem:
-        `no libtorch: set LIBTORCH to the \`torch\` folder of a Python (PyTorch ${range}) or to an ` +
-        "unpacked libtorch, or run `flexae-setup`, which fetches one",
+        `no libtorch: set LIBTORCH to the \`torch\` folder of a Python (PyTorch ${range}) or to ` +
+        "an unpacked libtorch, or run `flexae-setup`, which fetches one",
     };
   }
   if (!existsSync(join(folder, "lib", "libtorch_cpu.so"))) {
