@@ -1,7 +1,7 @@
 // An addon for each minor version of libtorch, which keeps no binary compatibility between them.
 // They are linked without a path to their libtorch: the launcher gives it.
 
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { addonKey, buildNative, SAME_LIBTORCH } from "../setup/addon.mjs";
 import { digest, keepCompiled, restoreCompiled } from "../setup/cache.mjs";
@@ -62,12 +62,19 @@ export async function bundledAddon(libtorch) {
   if ((await restoreCompiled(KIND, key, file)) !== null && problem() === null) {
     return { file, how: "compiled earlier" };
   }
+  // The build would take it for finished.
+  rmSync(file, { force: true });
   const defines = { CMAKE_SKIP_RPATH: "ON" };
   await buildNative({ folder, libtorch: libtorch.folder, defines, log: `bundle-${minor}` });
   const reason = problem();
   if (reason !== null) {
     throw new SetupError(`The addon for libtorch ${minor} does not load: ${reason}`);
   }
-  await keepCompiled(KIND, key, file);
+  try {
+    await keepCompiled(KIND, key, file);
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    return { file, how: `compiled; not kept for later: ${error.message}` };
+  }
   return { file, how: "compiled" };
 }
