@@ -11,10 +11,14 @@ namespace {
 /// The format of libpng that lies in memory as the matrix does; throws if there is none.
 png_uint_32 format_of(const cv::Mat& image) {
   switch (image.type()) {
-    case CV_8UC1: return PNG_FORMAT_GRAY;
-    case CV_8UC3: return PNG_FORMAT_BGR;
-    case CV_8UC4: return PNG_FORMAT_BGRA;
-    default: throw std::runtime_error("only bytes of 1, 3 or 4 channels can be encoded");
+    case CV_8UC1:
+      return PNG_FORMAT_GRAY;
+    case CV_8UC3:
+      return PNG_FORMAT_BGR;
+    case CV_8UC4:
+      return PNG_FORMAT_BGRA;
+    default:
+      throw std::runtime_error("only bytes of 1, 3 or 4 channels can be encoded");
   }
 }
 
@@ -38,7 +42,9 @@ std::vector<uchar> encode(const std::string& extension, const cv::Mat& image) {
 
 }  // namespace
 
-NAN_MODULE_INIT(Io::Init) { Nan::SetMethod(target, "imencode", Imencode); }
+NAN_MODULE_INIT(Io::Init) {
+  Nan::SetMethod(target, "imencode", Imencode);
+}
 
 NAN_METHOD(Io::Imencode) {
   FF::TryCatch tryCatch("Io::Imencode");

@@ -2,7 +2,14 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { FlexaeError, translateError } from "./errors.js";
-import { addonCandidates, OTHER_LIBTORCH, REPAIR, SETUP_COMMAND, setupNotice } from "./setup.js";
+import {
+  addonCandidates,
+  IS_BUNDLE,
+  OTHER_LIBTORCH,
+  REPAIR,
+  SETUP_COMMAND,
+  setupNotice,
+} from "./setup.js";
 import type { Addon } from "./types.js";
 
 const require = createRequire(import.meta.url);
@@ -46,7 +53,7 @@ function open(path: string): Addon {
 
 function loadHint(reason: string): string {
   if (process.env.FLEXAE_ADDON) return buildHint();
-  if (/libopencv/.test(reason)) {
+  if (/libopencv/.test(reason) && !IS_BUNDLE) {
     return `The system's OpenCV is not the one it was built with: run \`${SETUP_COMMAND}\`.`;
   }
   if (/libtorch|libc10|libcud|libnv|undefined symbol/.test(reason)) {
