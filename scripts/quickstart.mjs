@@ -8,7 +8,7 @@ import { addonStep } from "./setup/addon.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
 import { opencvStep } from "./setup/opencv.mjs";
 import { packagesStep } from "./setup/packages.mjs";
-import { isClone, notes, root } from "./setup/paths.mjs";
+import { isBundle, isClone, notes, root } from "./setup/paths.mjs";
 import { sampleStep } from "./setup/sample.mjs";
 import { duration, runMain, runSteps, SetupError, systemReason } from "./setup/steps.mjs";
 import { systemStep } from "./setup/system.mjs";
@@ -32,7 +32,12 @@ Installs what is missing (system packages, libtorch), and builds opencv4nodejs a
   --only PART  do one part only: addon, libtorch or opencv
 `;
 
-const USAGE = `${isClone ? CLONE_USAGE : PACKAGE_USAGE}
+const BUNDLE_USAGE = `Usage: flexae-setup
+
+Notes the libtorch that LIBTORCH names, or fetches one: by pip, or its official archive.
+`;
+
+const USAGE = `${isClone ? CLONE_USAGE : isBundle ? BUNDLE_USAGE : PACKAGE_USAGE}
 Environment:
   LIBTORCH            use this libtorch, or this Python torch folder
   FLEXAE_CACHE        where downloads and what was compiled are kept
@@ -43,8 +48,7 @@ Environment:
 
 const parts = {
   libtorch: libtorchStep,
-  opencv: opencvStep,
-  addon: addonStep,
+  ...(isBundle ? {} : { opencv: opencvStep, addon: addonStep }),
   ...(isClone ? { ts: typescriptStep, sample: sampleStep } : {}),
 };
 
@@ -90,6 +94,12 @@ async function main() {
         `Expected one of ${Object.keys(parts).join(", ")} for --only but received ${values.only}`,
       );
     await runSteps([part()]);
+    return;
+  }
+
+  if (isBundle) {
+    await runSteps([libtorchStep()]);
+    process.stdout.write("Next:      flexae doctor\n");
     return;
   }
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Tries everything that needs a GPU, in one go: build, tests, speed beside PyTorch's, where the time
-# goes. Needs bash, CMake, ninja or make, a C++ compiler, GoogleTest (installed, or its source) and a
-# Python with torch >= 2.11 and CUDA; no Node, no OpenCV, no network. docs/performance.md says more.
+# goes, and the program itself, from a bundle. Needs bash, CMake, ninja or make, a C++ compiler,
+# GoogleTest (installed, or its source) and a Python with torch >= 2.11 and CUDA; no Node, no
+# OpenCV, no network. The bundle needs that Python alone. docs/performance.md says more.
 set -uo pipefail
 
 usage() {
   cat <<'TEXT'
 usage: scripts/gpu/check.sh [options]
 
-  --only STEP[,STEP]   of build, tests, speed, profile (all, in this order)
+  --only STEP[,STEP]   of build, tests, speed, profile, program (all, in this order)
   --device NAME        cuda, cuda:N, or cpu as a rehearsal (cuda)
   --python PROGRAM     the Python that has torch (python3)
   --out FOLDER         where results go (build-gpu/results)
@@ -16,21 +17,23 @@ usage: scripts/gpu/check.sh [options]
   --cases A,B          what speed measures, e.g. default-256-bf16,mnist (all)
   --ours               speed without PyTorch
   --limit SECONDS      of the speed step (240)
+  --bundle FILE        what program tries: what npm run bundle wrote (.gpu/bundle.tar.xz)
 
 The build folder, build-gpu, is kept: a second run compiles what has changed.
 TEXT
 }
 
 cd "$(dirname "$0")/../.." || exit 1
-steps=build,tests,speed,profile device=cuda python=python3 out=build-gpu/results gtest="" cases=""
-ours="" limit=240
+steps=build,tests,speed,profile,program device=cuda python=python3 out=build-gpu/results gtest=""
+cases="" ours="" limit=240 bundle=.gpu/bundle.tar.xz asked=""
 while (($#)); do
   case $1 in
-    --only | --device | --python | --out | --gtest | --cases | --limit)
+    --only | --device | --python | --out | --gtest | --cases | --limit | --bundle)
       (($# > 1)) || { echo "$1 needs a value" >&2; exit 2; }
       case $1 in
-        --only) steps=$2 ;; --device) device=$2 ;; --python) python=$2 ;; --out) out=$2 ;;
+        --only) steps=$2 asked=$2 ;; --device) device=$2 ;; --python) python=$2 ;; --out) out=$2 ;;
         --gtest) gtest=$2 ;; --cases) cases=$2 ;; --limit) limit=$2 ;;
+        --bundle) bundle=$2 asked=$asked,program ;;
       esac
       shift 2 ;;
     --ours) ours=--ours; shift ;;
@@ -39,10 +42,15 @@ while (($#)); do
   esac
 done
 for step in ${steps//,/ }; do
-  case $step in build | tests | speed | profile) ;; *)
-    echo "Unknown step $step: build, tests, speed or profile" >&2; exit 2 ;;
+  case $step in build | tests | speed | profile | program) ;; *)
+    echo "Unknown step $step: build, tests, speed, profile or program" >&2; exit 2 ;;
   esac
 done
+# Without a bundle the rest is tried all the same, unless the program was asked for.
+if [[ ! -f $bundle && ,$asked, == *,program,* ]]; then
+  echo "There is no bundle at $bundle. npm run bundle writes one, where Node is." >&2
+  exit 2
+fi
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 build=build-gpu
@@ -103,16 +111,29 @@ run_profile() {
     --horizontal-flip false --vertical-flip false --profile "$out/trace-graph.json" &&
     gzip -f "$out/trace-graph.json"
 }
+
+run_program() {
+  local arguments=()
+  [[ $device == cpu ]] && arguments=(--images 200 --side 64 --batch-size 32)
+  "$python" scripts/gpu/program.py --bundle "$bundle" --torch "$torch" --work $build/program \
+    --out "$out" --device "$device" "${arguments[@]}"
+}
 precision=bf16
 [[ $device == cpu ]] && precision=auto
 export build out gtest torch device programs python cases limit ours precision
-export -f build_all run_tests run_speed run_profile
+export bundle
+export -f build_all run_tests run_speed run_profile run_program
 
 step build 240 bash -c build_all || { printf '\n%s\n' "${summary[@]}"; exit 1; }
 failed=0
 step tests 120 bash -c run_tests || failed=1
 step speed $((limit + 30)) bash -c run_speed || failed=1
 step profile 90 bash -c run_profile || failed=1
+if [[ -f $bundle ]]; then
+  step program 300 bash -c run_program || failed=1
+elif [[ ,$steps, == *,program,* ]]; then
+  summary+=("program: left out, there is no bundle at $bundle (npm run bundle writes one)")
+fi
 printf '\n'
 printf '%s\n' "${summary[@]}"
 printf 'Results are in %s\n' "$out"

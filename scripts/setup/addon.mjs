@@ -70,7 +70,7 @@ const SOURCES = ["native", "cmake", "CMakeLists.txt"];
 const READ = /^(?!native\/(test|bench|fuzz)\/)(.*\.(cpp|h|hpp|inc|cmake)|.*CMakeLists\.txt)$/;
 
 /** What the addon follows from, besides the path that it remembers of libtorch. */
-function addonKey(libtorch, opencv, env = process.env) {
+export function addonKey(libtorch, opencv, env = process.env) {
   const { version } = require("./package.json");
   const headers = ["node-addon-api", "node-api-headers"].map(
     (name) => require(`${name}/package.json`).version,
@@ -83,7 +83,7 @@ function addonKey(libtorch, opencv, env = process.env) {
 }
 
 /** libtorch keeps no binary compatibility between minor versions. */
-const SAME_LIBTORCH = `
+export const SAME_LIBTORCH = `
   const { torch, torchBuild } = loaded.versions();
   const minor = (version) => version.split(".", 2).join(".");
   if (minor(torch) !== minor(torchBuild)) {

@@ -6,7 +6,7 @@ import path from "node:path";
 import { openCache } from "./cache.mjs";
 import { download } from "./download.mjs";
 import { hasGpu } from "./gpu.mjs";
-import { cacheDir, notes } from "./paths.mjs";
+import { cacheDir, isBundle, notes, root } from "./paths.mjs";
 import { output } from "./run.mjs";
 import { done, SetupError } from "./steps.mjs";
 import { aptPrefix, installPackages } from "./system.mjs";
@@ -138,7 +138,8 @@ const hasPip = (env) => output("python3", ["-m", "pip", "--version"], { env }) !
 /** Installs pip where it is missing and may be installed: nothing but libtorch needs it. */
 async function ensurePip(env) {
   if (hasPip(env)) return;
-  const prefix = aptPrefix();
+  // A bundle is for where nothing is installed.
+  const prefix = isBundle ? null : aptPrefix();
   if (prefix !== null) await installPackages(["python3-pip"], prefix).catch(() => {});
   if (prefix === null || !hasPip(env)) {
     throw new SetupError("python3 has no pip; to install it: sudo apt-get install -y python3-pip");
@@ -306,13 +307,20 @@ export async function resolveLibtorch(options = {}) {
   );
 }
 
+/** The version to fetch: in a bundle, one that it has an addon for. */
+function wantedVersion() {
+  if (!isBundle) return LIBTORCH_VERSION;
+  const { libtorch } = JSON.parse(readFileSync(path.join(root, "bundle.json"), "utf8"));
+  return libtorch.includes(LIBTORCH_VERSION) ? LIBTORCH_VERSION : libtorch.at(-1);
+}
+
 /** The step that chooses the libtorch and notes where it is. */
 export function libtorchStep() {
   return {
     name: "libtorch",
     hint: "about 200 MB the first time",
     async run() {
-      const found = await resolveLibtorch();
+      const found = await resolveLibtorch({ version: wantedVersion() });
       const previous = existsSync(recordFile) ? readFileSync(recordFile, "utf8") : "";
       if (previous !== found.folder) {
         await mkdir(notes, { recursive: true });

@@ -22,7 +22,7 @@ import { done, SetupError } from "./steps.mjs";
 
 /** What opencv4nodejs is compiled from, besides its own sources, which the lockfile names. */
 const sources = path.join(root, "opencv");
-const SOURCES = ["package.json", "package-lock.json", "binding.gyp", "include"];
+const SOURCES = ["package.json", "package-lock.json", "binding.gyp", "include", "png"];
 
 const KIND = "opencv4nodejs";
 const BINARY = "opencv4nodejs.node";
@@ -93,10 +93,17 @@ export async function locateOpenCV(env = process.env) {
   }
 }
 
+/**
+ * Who encodes a binary's PNG files: OpenCV, or libpng, which spares it the libraries of OpenCV that
+ * load hundreds of others.
+ * @typedef {"opencv" | "libpng"} Encoder
+ */
+
 /** What the binary follows from. */
-export function opencvKey(opencv, env = process.env) {
+export function opencvKey(opencv, env = process.env, encoder = "opencv") {
   return digest(
     ...contents(sources, SOURCES),
+    encoder,
     process.versions.modules,
     JSON.stringify(opencv),
     compilerIdentity(env),
@@ -115,14 +122,16 @@ export function gypEnvironment(env) {
 }
 
 /** Compiles it in a folder of its own. Returns the binary, which lies in that folder. */
-async function compile(work, opencv, env) {
+async function compile(work, opencv, env, encoder) {
   for (const name of SOURCES) {
     await cp(path.join(sources, name), path.join(work, name), { recursive: true });
   }
   const rpaths = new Set(opencv.libraries.map((file) => path.dirname(file)));
+  const plain = (file) => /libopencv_(core|imgproc)\./.test(file);
   const variables = {
+    encoder,
     opencv_includes: opencv.includes,
-    opencv_libraries: opencv.libraries,
+    opencv_libraries: encoder === "opencv" ? opencv.libraries : opencv.libraries.filter(plain),
     opencv_ldflags: [...rpaths]
       .filter((folder) => !/^(\/usr)?\/lib\b/.test(folder))
       .map((folder) => `-Wl,-rpath,${folder}`),
@@ -171,7 +180,8 @@ function readNote(folder) {
 /**
  * Makes sure that there is a binary for the running Node and that it draws: the one that is there,
  * one from the cache, or a new one.
- * @param {{ env?: NodeJS.ProcessEnv, folder?: string, build?: typeof compile }} [options]
+ * @param {{ env?: NodeJS.ProcessEnv, folder?: string, build?: typeof compile, encoder?: Encoder }}
+ *   [options]
  * @returns {Promise<{ how: "there" | "cache" | "compiled", what: string }>}
  * @throws {SetupError} with the reason if it cannot be built, or does not draw
  */
@@ -179,9 +189,10 @@ export async function resolveOpencv4nodejs({
   env = process.env,
   folder = builtFolder(),
   build = compile,
+  encoder = "opencv",
 } = {}) {
   const opencv = await locateOpenCV(env);
-  const key = opencvKey(opencv, env);
+  const key = opencvKey(opencv, env, encoder);
   const binary = path.join(folder, BINARY);
   const { version } = JSON.parse(readFileSync(path.join(sources, "package-lock.json"), "utf8"))
     .packages["node_modules/@u4/opencv4nodejs"];
@@ -215,7 +226,7 @@ export async function resolveOpencv4nodejs({
   await mkdir(folder, { recursive: true });
   const work = await mkdtemp(path.join(notes, "opencv-"));
   try {
-    const made = await build(work, opencv, env);
+    const made = await build(work, opencv, env, encoder);
     const problem = drawingProblem(made, env);
     if (problem !== null) {
       throw new SetupError(

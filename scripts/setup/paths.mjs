@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { SetupError } from "./steps.mjs";
 
 /** The folder of package.json. */
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -14,9 +15,22 @@ export const notes = path.join(root, ".setup");
 /** True in a clone; false where the package was installed from a registry or a tarball. */
 export const isClone = existsSync(path.join(root, "ts"));
 
+/** True in a bundle (`npm run bundle`), in which everything but a libtorch is compiled. */
+export const isBundle = existsSync(path.join(root, "bundle.json"));
+
+/** The user's folder, which a system without a list of users does not know. */
+function home() {
+  try {
+    return homedir();
+  } catch {
+    throw new SetupError(
+      "This user has no home folder for the cache: set FLEXAE_CACHE to a folder.",
+    );
+  }
+}
+
 /** Downloads shared between copies: `FLEXAE_CACHE`, else the user's cache folder. */
 export function cacheDir(env = process.env) {
   if (env.FLEXAE_CACHE) return path.resolve(env.FLEXAE_CACHE);
-  const base = env.XDG_CACHE_HOME || path.join(homedir(), ".cache");
-  return path.join(base, "flexible-autoencoder");
+  return path.join(env.XDG_CACHE_HOME || path.join(home(), ".cache"), "flexible-autoencoder");
 }

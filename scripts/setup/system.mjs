@@ -82,6 +82,10 @@ const needs = {
     { packages: ["llvm"], present: () => onPath("llvm-cov") && onPath("llvm-profdata") },
   ],
   docs: [{ packages: ["doxygen"], present: () => onPath("doxygen") }],
+  bundle: [
+    { packages: ["xz-utils"], present: () => onPath("xz") },
+    { packages: ["binutils"], present: () => onPath("readelf") && onPath("strip") },
+  ],
 };
 
 /** The packages still missing for the given purposes ("build", "test", "lint"…). */

@@ -2,7 +2,14 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { FlexaeError, translateError } from "./errors.js";
-import { addonCandidates, SETUP_COMMAND } from "./setup.js";
+import {
+  addonCandidates,
+  IS_BUNDLE,
+  OTHER_LIBTORCH,
+  REPAIR,
+  SETUP_COMMAND,
+  setupNotice,
+} from "./setup.js";
 import type { Addon } from "./types.js";
 
 const require = createRequire(import.meta.url);
@@ -12,7 +19,7 @@ function buildHint(): string {
   // Set-up builds this copy's own: it cures nothing while another is asked for.
   return process.env.FLEXAE_ADDON
     ? `Unset FLEXAE_ADDON, or set it to a flexae.node that loads; \`${SETUP_COMMAND}\` builds one.`
-    : `Run \`${SETUP_COMMAND}\`, which builds it, or set FLEXAE_ADDON to one that is built.`;
+    : `${REPAIR}, or set FLEXAE_ADDON to one that is built.`;
 }
 
 let loaded: { addon: Addon; path: string } | undefined;
@@ -46,11 +53,11 @@ function open(path: string): Addon {
 
 function loadHint(reason: string): string {
   if (process.env.FLEXAE_ADDON) return buildHint();
-  if (/libopencv/.test(reason)) {
+  if (/libopencv/.test(reason) && !IS_BUNDLE) {
     return `The system's OpenCV is not the one it was built with: run \`${SETUP_COMMAND}\`.`;
   }
   if (/libtorch|libc10|libcud|libnv|undefined symbol/.test(reason)) {
-    return `The libtorch it was built with has moved or changed: run \`${SETUP_COMMAND}\`.`;
+    return OTHER_LIBTORCH;
   }
   return buildHint();
 }
@@ -64,6 +71,8 @@ export function loadAddon(): Addon {
   if (loaded !== undefined) return loaded.addon;
   const candidates = addonCandidates();
   const path = candidates.find((candidate) => existsSync(candidate));
+  // Only a bundle has no candidates: what it lacks is a libtorch.
+  if (candidates.length === 0) throw new FlexaeError("FLEXAE_INTERNAL", setupNotice() ?? "");
   if (path === undefined) {
     throw new FlexaeError(
       "FLEXAE_INTERNAL",

@@ -33,14 +33,15 @@ function report(error: unknown, debug: boolean): void {
 }
 
 watchOutput();
-let told = false;
+let said = "";
 try {
   process.exitCode = await runProgram(process.argv.slice(2));
 } catch (error) {
   report(error, process.argv.includes("--debug"));
   process.exitCode = exitCodeOf(error);
-  told = error instanceof FlexaeError && error.message.includes(SETUP_COMMAND);
+  if (error instanceof FlexaeError) said = error.message;
 }
 // Whatever was asked for, whoever has just installed the package wants to know this.
 const notice = setupNotice();
+const told = said.includes(SETUP_COMMAND) || said === notice;
 if (notice !== null && !told) process.stderr.write(`flexae: ${notice}\n`);

@@ -3,7 +3,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { FlexaeError } from "../addon/errors.js";
-import { packageRoot, SETUP_COMMAND } from "../addon/setup.js";
+import { packageRoot } from "../addon/root.js";
+import { IS_BUNDLE, REPAIR, SETUP_COMMAND } from "../addon/setup.js";
 
 export interface Mat {
   readonly rows: number;
@@ -82,9 +83,11 @@ export function loadOpenCV(): OpenCV {
   } else {
     reason = missingReason();
   }
+  const remedy = IS_BUNDLE
+    ? `${REPAIR}.`
+    : `Run \`${SETUP_COMMAND}\` with this Node, which builds it.`;
   throw new FlexaeError(
     "FLEXAE_INTERNAL",
-    `opencv4nodejs, which draws the pictures, does not load: ${reason}\n` +
-      `Run \`${SETUP_COMMAND}\` with this Node, which builds it.`,
+    `opencv4nodejs, which draws the pictures, does not load: ${reason}\n${remedy}`,
   );
 }

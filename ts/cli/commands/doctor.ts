@@ -1,7 +1,7 @@
 /** `flexae doctor`: what works here, and what to do about what does not. */
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { addonCandidates, SETUP_COMMAND } from "../../addon/setup.js";
+import { addonCandidates, IS_BUNDLE, REPAIR, SETUP_COMMAND } from "../../addon/setup.js";
 import { VERSION } from "../../version.js";
 import type { CommandDescription } from "../command.js";
 import { bytes } from "../format.js";
@@ -47,7 +47,7 @@ async function probe<T>(what: "addon" | "opencv"): Promise<Outcome<T>> {
     const remedy =
       what === "addon" && process.env.FLEXAE_ADDON
         ? "Unset FLEXAE_ADDON, or set it to one that loads."
-        : `Run \`${SETUP_COMMAND}\`, which builds it again.`;
+        : `${REPAIR}.`;
     const how = `${ended}${detail === "" ? "" : `: ${detail}`}`;
     return { error: `loading it ended the process with ${how}\n${remedy}` };
   }
@@ -106,7 +106,9 @@ function addonChecks({ path, libtorch, versions, hardware }: AddonProbe): Check[
       name: "CUDA",
       state: "note",
       value: cuda.problem || "no CUDA device was found",
-      remedy: `Training runs on the CPU. With an NVIDIA GPU and its driver, run \`${SETUP_COMMAND}\`.`,
+      remedy:
+        "Training runs on the CPU. With an NVIDIA GPU and its driver, " +
+        (IS_BUNDLE ? "set LIBTORCH to one with CUDA." : `run \`${SETUP_COMMAND}\`.`),
     });
   }
   return checks;
