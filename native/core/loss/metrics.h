@@ -16,6 +16,7 @@ class Metrics {
   /// Adds a batch. Computes on the device without the host looking at anything, but does not
   /// count(): what the host knows it adds itself.
   /// \param sums what Loss::sums() gives.
+  /// \param images in the batch.
   /// \param penalties of regularizers, 0-dimensional; may be undefined. Weighted by `images`, as
   ///   Keras weights a batch's loss in an epoch's mean.
   /// \return the batch's part of the loss's sum: 0-dimensional fp64 on the device, finite if and
