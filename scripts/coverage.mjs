@@ -5,7 +5,6 @@
 //
 // The last lines have a number of each. `npm test -- --coverage` counts those of ts/ on its way.
 
-import { parseArgs } from "node:util";
 import { coverageLine } from "./coverage/line.mjs";
 import { buildNativeTests, countNative, runNativeTests } from "./coverage/native.mjs";
 import { countTypescript, runVitest } from "./coverage/typescript.mjs";
@@ -13,8 +12,9 @@ import { addonStep } from "./setup/addon.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
 import { opencvStep } from "./setup/opencv.mjs";
 import { packagesStep } from "./setup/packages.mjs";
+import { chosenParts } from "./setup/parts.mjs";
 import { sampleStep } from "./setup/sample.mjs";
-import { runMain, runSteps, SetupError } from "./setup/steps.mjs";
+import { runMain, runSteps } from "./setup/steps.mjs";
 import { systemStep } from "./setup/system.mjs";
 import { typescriptStep } from "./setup/typescript.mjs";
 
@@ -47,17 +47,7 @@ const parts = {
 };
 
 async function main() {
-  let chosen;
-  try {
-    chosen = parseArgs({ allowPositionals: true }).positionals;
-  } catch (error) {
-    throw new SetupError(error.message);
-  }
-  if (chosen.length === 0) chosen = Object.keys(parts);
-  for (const part of chosen) {
-    if (Object.hasOwn(parts, part)) continue;
-    throw new SetupError(`Expected one of ${Object.keys(parts).join(", ")} but received ${part}`);
-  }
+  const { chosen } = chosenParts(Object.keys(parts));
   await runSteps([
     systemStep("build", "test", ...(chosen.includes("native") ? ["coverage"] : [])),
     packagesStep(),

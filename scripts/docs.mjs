@@ -8,9 +8,9 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { npmCi } from "./setup/npm.mjs";
 import { outdatedPackages, packagesStep } from "./setup/packages.mjs";
+import { chosenParts } from "./setup/parts.mjs";
 import { root } from "./setup/paths.mjs";
 import { done, runMain, runSteps, SetupError } from "./setup/steps.mjs";
 import { systemStep } from "./setup/system.mjs";
@@ -85,17 +85,7 @@ const parts = {
 };
 
 async function main() {
-  let chosen;
-  try {
-    chosen = parseArgs({ allowPositionals: true }).positionals;
-  } catch (error) {
-    throw new SetupError(error.message);
-  }
-  if (chosen.length === 0) chosen = Object.keys(parts);
-  for (const part of chosen) {
-    if (Object.hasOwn(parts, part)) continue;
-    throw new SetupError(`Expected one of ${Object.keys(parts).join(", ")} but received ${part}`);
-  }
+  const { chosen } = chosenParts(Object.keys(parts));
   await runSteps(chosen.flatMap((part) => parts[part]()));
 }
 

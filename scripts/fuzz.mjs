@@ -8,10 +8,10 @@
 
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { buildNative } from "./setup/addon.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
 import { packagesStep } from "./setup/packages.mjs";
+import { chosenParts } from "./setup/parts.mjs";
 import { root } from "./setup/paths.mjs";
 import { runLogged } from "./setup/run.mjs";
 import { duration, runMain, runSteps, SetupError } from "./setup/steps.mjs";
@@ -85,27 +85,13 @@ function fuzzStep(target, seconds) {
 }
 
 async function main() {
-  let values;
-  let positionals;
-  try {
-    ({ values, positionals } = parseArgs({
-      options: { seconds: { type: "string", default: "20" } },
-      allowPositionals: true,
-    }));
-  } catch (error) {
-    throw new SetupError(error.message);
-  }
+  const { chosen, values } = chosenParts(Object.keys(targets), {
+    seconds: { type: "string", default: "20" },
+  });
   const seconds = Number(values.seconds);
   if (!Number.isInteger(seconds) || seconds < 1) {
     throw new SetupError(
       `Expected an integer of at least 1 for --seconds but received ${values.seconds}`,
-    );
-  }
-  const chosen = positionals.length > 0 ? positionals : Object.keys(targets);
-  for (const target of chosen) {
-    if (Object.hasOwn(targets, target)) continue;
-    throw new SetupError(
-      `Expected one of ${Object.keys(targets).join(", ")} but received ${target}`,
     );
   }
   await runSteps([

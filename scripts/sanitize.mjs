@@ -8,11 +8,11 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { parseArgs } from "node:util";
 import { buildNative } from "./setup/addon.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
 import { opencvStep } from "./setup/opencv.mjs";
 import { packagesStep } from "./setup/packages.mjs";
+import { chosenParts } from "./setup/parts.mjs";
 import { root } from "./setup/paths.mjs";
 import { output, runLogged } from "./setup/run.mjs";
 import { sampleStep } from "./setup/sample.mjs";
@@ -151,17 +151,7 @@ const parts = {
 };
 
 async function main() {
-  let chosen;
-  try {
-    chosen = parseArgs({ allowPositionals: true }).positionals;
-  } catch (error) {
-    throw new SetupError(error.message);
-  }
-  if (chosen.length === 0) chosen = Object.keys(parts);
-  for (const part of chosen) {
-    if (Object.hasOwn(parts, part)) continue;
-    throw new SetupError(`Expected one of ${Object.keys(parts).join(", ")} but received ${part}`);
-  }
+  const { chosen } = chosenParts(Object.keys(parts));
   await runSteps([
     systemStep("build", "test"),
     packagesStep(),

@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { addonKey, buildNative, SAME_LIBTORCH } from "../setup/addon.mjs";
-import { digest, keepCompiled, restoreCompiled } from "../setup/cache.mjs";
+import { digest, reasonNotKept, restoreCompiled } from "../setup/cache.mjs";
 import { inspectLibtorch, LIBTORCH_VERSION, resolveLibtorch } from "../setup/libtorch.mjs";
 import { loadProblem } from "../setup/native.mjs";
 import { locateOpenCV } from "../setup/opencv.mjs";
@@ -70,11 +70,6 @@ export async function bundledAddon(libtorch) {
   if (reason !== null) {
     throw new SetupError(`The addon for libtorch ${minor} does not load: ${reason}`);
   }
-  try {
-    await keepCompiled(KIND, key, file);
-  } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
-    return { file, how: `compiled; not kept for later: ${error.message}` };
-  }
-  return { file, how: "compiled" };
+  const unkept = await reasonNotKept(KIND, key, file);
+  return { file, how: unkept === null ? "compiled" : `compiled; not kept for later: ${unkept}` };
 }

@@ -8,7 +8,7 @@ import {
   digest,
   forgetCompiled,
   hasCompiled,
-  keepCompiled,
+  reasonNotKept,
   restoreCompiled,
 } from "./cache.mjs";
 import { contents } from "./files.mjs";
@@ -111,13 +111,8 @@ export function addonStep() {
       const note = () =>
         writeFileSync(noteFile, JSON.stringify({ key, time: statSync(addon).mtimeMs }));
       const keep = async () => {
-        try {
-          await keepCompiled(KIND, key, addon);
-          return "";
-        } catch (error) {
-          if (!(error instanceof SetupError)) throw error;
-          return `; not kept for other copies: ${error.message}`;
-        }
+        const reason = await reasonNotKept(KIND, key, addon);
+        return reason === null ? "" : `; not kept for other copies: ${reason}`;
       };
 
       const before = readNote();

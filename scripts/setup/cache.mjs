@@ -141,3 +141,17 @@ async function prune(store) {
   finished.sort((a, b) => b.mtimeMs - a.mtimeMs);
   for (const { name } of finished.slice(KEPT)) await remove(name);
 }
+
+/**
+ * {@link keepCompiled} for who can do without: a cache that cannot be written fails nothing.
+ * @returns {Promise<string | null>} why it was not kept; null if it was
+ */
+export async function reasonNotKept(...file) {
+  try {
+    await keepCompiled(...file);
+    return null;
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    return error.message;
+  }
+}

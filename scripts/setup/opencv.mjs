@@ -9,7 +9,7 @@ import {
   digest,
   forgetCompiled,
   hasCompiled,
-  keepCompiled,
+  reasonNotKept,
   restoreCompiled,
 } from "./cache.mjs";
 import { contents } from "./files.mjs";
@@ -202,13 +202,8 @@ export async function resolveOpencv4nodejs({
   const write = () => writeFile(path.join(folder, NOTE), `${JSON.stringify(note)}\n`);
 
   const keep = async () => {
-    try {
-      await keepCompiled(KIND, key, binary, {}, env);
-      return "";
-    } catch (error) {
-      if (!(error instanceof SetupError)) throw error;
-      return `; not kept for other copies: ${error.message}`;
-    }
+    const reason = await reasonNotKept(KIND, key, binary, {}, env);
+    return reason === null ? "" : `; not kept for other copies: ${reason}`;
   };
   if (readNote(folder)?.key === key && drawingProblem(binary, env) === null) {
     return { how: "there", what: what + (hasCompiled(KIND, key, env) ? "" : await keep()) };
