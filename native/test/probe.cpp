@@ -112,7 +112,7 @@ Tensors optimizer(const Input& input) {
     for (size_t i = 0; i < parameters.size(); ++i) {
       gradients.push_back(input.tensor(indexed(indexed("g", step) + "_", i)));
     }
-    optimizer.step(flexae::test::gradients(gradients));
+    flexae::test::step(optimizer, flexae::test::gradients(gradients));
     for (size_t i = 0; i < parameters.size(); ++i) {
       out[indexed(indexed("p", step) + "_", i)] = parameters[i].clone();
     }
@@ -196,8 +196,7 @@ Tensors train_step(const Input& input) {
     flexae::Metrics metrics(at::kCPU);
     flexae::StepRecipe recipe(model, optimizer, metrics);
     model.sample(images.stored().size(0), /*seed=*/1, static_cast<uint64_t>(step));
-    const auto s = optimizer.begin_step();
-    recipe.train({images, images}, {at::tensor({s[0], s[1], s[2]}, at::kFloat),
+    recipe.train({images, images}, {flexae::Optimizer::as_tensor(optimizer.begin_step()),
                                     at::scalar_tensor(step + 1, at::kDouble)});
     metrics.count(images.stored().size(0), images.stored().numel());
     out[indexed("loss", static_cast<size_t>(step))] = scalar(metrics.values().loss);

@@ -133,11 +133,6 @@ at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
   return logits;
 }
 
-Activations Autoencoder::forward(const Activations& images, uint64_t seed, uint64_t step) {
-  sample(images.stored().size(0), seed, step);
-  return forward(images);
-}
-
 void Autoencoder::sample(int64_t images, uint64_t seed, uint64_t step) {
   const auto options = at::TensorOptions().dtype(compute_type()).device(device_);
   for (const auto& layer : layers_) layer->sample(images, options, seed, step);

@@ -40,11 +40,9 @@ class Autoencoder {
   /// Logits, N×C×H×W, in evaluation mode; their sigmoid is the reconstruction.
   at::Tensor decode(const at::Tensor& embeddings);
 
-  /// A training pass: logits of `images`, floats as above or bytes. Dropout masks follow from
-  /// (seed, step).
-  Activations forward(const Activations& images, uint64_t seed, uint64_t step);
-  /// The same in two halves: sample() takes from chance what a batch of `images` images needs, then
-  /// forward() computes on the device without the host looking at anything.
+  /// A training pass in two halves: sample() takes from chance what a batch of `images` images
+  /// needs, dropout masks that follow from (seed, step); then forward() computes logits of images,
+  /// floats as above or bytes, on the device without the host looking at anything.
   void sample(int64_t images, uint64_t seed, uint64_t step);
   Activations forward(const Activations& images);
   /// Gradients of everything from d(loss)/d(logits), the regularizers' included.

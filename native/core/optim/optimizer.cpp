@@ -82,7 +82,7 @@ void Optimizer::restore(int64_t iterations, const std::vector<std::vector<at::Te
   iterations_ = iterations;
 }
 
-std::array<double, Optimizer::kScalars> Optimizer::begin_step() {
+Optimizer::Scalars Optimizer::begin_step() {
   ++iterations_;
   const auto t = static_cast<double>(iterations_);
   const double lr = learning_rate_;
@@ -104,13 +104,11 @@ std::array<double, Optimizer::kScalars> Optimizer::begin_step() {
   }
 }
 
-bool Optimizer::step(const std::vector<Gradient>& gradients) {
-  const auto scalars = begin_step();
-  at::Tensor given = at::empty({kScalars}, at::kFloat);
-  std::transform(scalars.begin(), scalars.end(), given.mutable_data_ptr<float>(),
+at::Tensor Optimizer::as_tensor(const Scalars& scalars) {
+  at::Tensor tensor = at::empty({kScalars}, at::kFloat);
+  std::transform(scalars.begin(), scalars.end(), tensor.mutable_data_ptr<float>(),
                  [](double value) { return static_cast<float>(value); });
-  if (!parameters_.empty()) given = given.to(parameters_.front().device());
-  return apply(gradients, given).item<bool>();
+  return tensor;
 }
 
 at::Tensor Optimizer::apply(const std::vector<Gradient>& given, const at::Tensor& scalars) {

@@ -24,15 +24,15 @@ class Optimizer {
 
   /// Counts a step and gives what its formulas take from its number and from the learning rate.
   static constexpr int64_t kScalars = 3;
-  std::array<double, kScalars> begin_step();
+  using Scalars = std::array<double, kScalars>;
+  Scalars begin_step();
+  /// As apply() takes them on a CPU.
+  static at::Tensor as_tensor(const Scalars& scalars);
   /// One update on the parameters' device, without the host looking at anything there.
   /// \param gradients as many as parameters, each of its parameter's shape
   /// \param scalars fp32 on that device: what begin_step() gave
   /// \return whether all gradients were finite, 0-dimensional
   at::Tensor apply(const std::vector<Gradient>& gradients, const at::Tensor& scalars);
-
-  /// The two together. \return whether all gradients were finite; waits for the device.
-  bool step(const std::vector<Gradient>& gradients);
 
   [[nodiscard]] double learning_rate() const { return learning_rate_; }
   void set_learning_rate(double learning_rate) { learning_rate_ = learning_rate; }

@@ -38,10 +38,8 @@ void TrainingStep::train(const at::Tensor& bytes, const std::vector<int64_t>& in
                                config_.vertical_flip))
           .contiguous();
   model_.sample(bytes.size(0), config_.seed, step_number(epoch, batch));
-  const auto s = optimizer_.begin_step();
-  const StepInputs inputs{at::tensor({s[0], s[1], s[2]}, at::kFloat),
-                          at::scalar_tensor(batch, at::kDouble)};
-  recipe_.train({images, images}, inputs);
+  recipe_.train({images, images}, {Optimizer::as_tensor(optimizer_.begin_step()),
+                                   at::scalar_tensor(batch, at::kDouble)});
   metrics_.count(bytes.size(0), bytes.numel());
 }
 

@@ -133,7 +133,7 @@ TEST(PassKernels, OptimizersTakeTheStepsOfTheCpusLoops) {
     };
     for (int step = 0; step < 12; ++step) {
       const at::Tensor g = at::randn({777});
-      expected.step(test::gradients({g}));
+      test::step(expected, test::gradients({g}));
       const auto scalars = state.begin_step();
       float device_scalars[Optimizer::kScalars];
       for (size_t i = 0; i < scalars.size(); ++i) {

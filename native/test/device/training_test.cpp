@@ -18,6 +18,7 @@
 #include "core/train/trainer.h"
 #include "core/train/training_step.h"
 #include "support.h"
+#include "test/core/training_pass.h"
 
 namespace flexae {
 namespace {
@@ -99,8 +100,8 @@ TEST_F(DeviceTraining, Bf16TrainsLikeFp32) {
   Autoencoder wide(config.model, 7, device, Precision::kFp32, /*stages=*/false);
   Autoencoder narrow(config.model, 7, device, Precision::kBf16, /*stages=*/false);
   const at::Tensor x = at::rand({9, 64, 64, 1}).permute({0, 3, 1, 2}).to(device);
-  const at::Tensor expected = wide.forward(x, 7, 1).materialize();
-  const at::Tensor got = narrow.forward(x, 7, 1).materialize();
+  const at::Tensor expected = test::training_pass(wide, x, 7, 1).materialize();
+  const at::Tensor got = test::training_pass(narrow, x, 7, 1).materialize();
   EXPECT_LT(distance(got, expected), 0.02);
   const at::Tensor grad = (at::rand_like(got) - 0.5) / static_cast<double>(got.numel());
   wide.backward(grad);

@@ -14,6 +14,7 @@
 
 #include "core/layers/activation.h"
 #include "core/model/autoencoder.h"
+#include "test/core/training_pass.h"
 
 namespace flexae {
 namespace {
@@ -46,8 +47,8 @@ void compare(const ModelConfig& config, int64_t images, uint64_t seed) {
   layers.load_state(stages.state());
   const at::Tensor x =
       at::rand({images, config.height, config.width, config.channels}).permute({0, 3, 1, 2});
-  const at::Tensor got = stages.forward(x, seed, 1).materialize();
-  const at::Tensor expected = layers.forward(x, seed, 1).materialize();
+  const at::Tensor got = test::training_pass(stages, x, seed, 1).materialize();
+  const at::Tensor expected = test::training_pass(layers, x, seed, 1).materialize();
   ASSERT_LT(difference(got, expected), 1e-4);
   const at::Tensor grad = (at::rand_like(got) - 0.5) / static_cast<double>(got.numel());
   stages.backward(grad);
@@ -112,8 +113,8 @@ TEST(ConvStage, ComputesInBf16WhatFp32ComputesButForRounding) {
     Autoencoder wide(config, 7, at::kCPU, Precision::kFp32);
     Autoencoder narrow(config, 7, at::kCPU, Precision::kBf16);
     const at::Tensor x = at::rand({9, 50, 71, 3}).permute({0, 3, 1, 2});
-    const at::Tensor expected = wide.forward(x, 7, 1).materialize();
-    const at::Tensor got = narrow.forward(x, 7, 1).materialize();
+    const at::Tensor expected = test::training_pass(wide, x, 7, 1).materialize();
+    const at::Tensor got = test::training_pass(narrow, x, 7, 1).materialize();
     EXPECT_LT(distance(got, expected), 0.02);
     const at::Tensor grad = (at::rand_like(got) - 0.5) / static_cast<double>(got.numel());
     wide.backward(grad);
@@ -202,7 +203,7 @@ TEST(ConvStage, ComputesTheSameBitsOnBusyCores) {
     const at::Tensor x =
         at::rand({32, config.height, config.width, config.channels}).permute({0, 3, 1, 2});
     const auto pass = [&] {
-      const at::Tensor y = model.forward(x, 5, 1).materialize();
+      const at::Tensor y = test::training_pass(model, x, 5, 1).materialize();
       model.backward((y - 0.5) / static_cast<double>(y.numel()));
       std::vector<at::Tensor> results = model.whole_gradients();
       results.push_back(y);

@@ -34,8 +34,8 @@ TEST(Optimizer, TheOperatorsComputeWhatTheLoopsCompute) {
         by_operators.set_learning_rate(0.002);
       }
       const auto gradients = test::gradients(drawn(step % 7 == 0 ? 1e-6 : 0.1));
-      EXPECT_TRUE(by_loops.step(gradients));
-      EXPECT_TRUE(by_operators.step(gradients));
+      EXPECT_TRUE(test::step(by_loops, gradients));
+      EXPECT_TRUE(test::step(by_operators, gradients));
     }
     EXPECT_EQ(by_loops.iterations(), by_operators.iterations());
     for (size_t i = 0; i < loops.size(); ++i) {

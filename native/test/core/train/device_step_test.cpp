@@ -20,6 +20,8 @@
 #include "core/tensor/scale_images.h"
 #include "core/train/augment.h"
 #include "core/train/training_step.h"
+#include "test/core/gradients.h"
+#include "test/core/training_pass.h"
 
 // A CPU runs here what is written for an accelerator: the same operations on the same fixed memory.
 
@@ -101,14 +103,15 @@ void plain_step(const TrainerConfig& config, Parts& parts, const Given& given, i
   const at::Tensor x =
       to_images(flip(given.bytes, sample_flips(given.indices, config.seed, epoch,
                                                config.horizontal_flip, config.vertical_flip)));
-  const Activations logits = parts.model.forward(
-      x, config.seed, (static_cast<uint64_t>(epoch) << 32) + static_cast<uint64_t>(batch));
+  const Activations logits =
+      test::training_pass(parts.model, x, config.seed,
+                          (static_cast<uint64_t>(epoch) << 32) + static_cast<uint64_t>(batch));
   at::Tensor grad;
   const at::Tensor sums = kBinaryCrossEntropy.sums(logits, x, &grad);
   parts.metrics.accumulate(sums, x.size(0), parts.model.penalties());
   parts.metrics.count(x.size(0), x.numel());
   parts.model.backward(grad);
-  parts.optimizer.step(parts.model.gradients());
+  test::step(parts.optimizer, parts.model.gradients());
   parts.model.constrain();
 }
 

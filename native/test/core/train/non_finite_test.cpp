@@ -35,7 +35,7 @@ bool finds_finite(OptimizerKind kind, float value, bool strange) {
   if (strange) gradients[1] = at::full({400, 300}, 0.25F).t();
   gradients[1][299][399] = value;
   Optimizer optimizer(kind, 0.01, parameters);
-  return optimizer.step(test::gradients(gradients));
+  return test::step(optimizer, test::gradients(gradients));
 }
 
 TEST(NonFinite, EveryOptimizerFindsAGradientThatIsNotFinite) {

@@ -4,34 +4,20 @@
 #include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
-#include "core/train/trainer_config.h"
+#include "test/core/train/training_support.h"
 
 namespace flexae {
 namespace {
-
-TrainerConfig small() {
-  TrainerConfig config;
-  config.model.height = config.model.width = 12;
-  config.model.filters = {3};
-  config.model.pooling = {Pooling::kAvg};
-  config.model.kernel_size = {3};
-  config.model.strides = {1};
-  config.model.dims = {5};
-  config.batch_size = 4;
-  config.device = "cpu";
-  config.precision = "fp32";
-  return config;
-}
 
 // The penalty used to be of the pass before: evaluated as an argument before the model had run.
 TEST(TrainingStep, AnEvaluationsPenaltyIsOfItsOwnActivations) {
   const c10::NoGradGuard no_grad;
   at::manual_seed(8);
-  TrainerConfig config = small();
+  TrainerConfig config = small_training();
   config.model.activity_regularizer = {.l1 = 0, .l2 = 0.1};
   TrainingStep step(config, at::kCPU);
-  const at::Tensor dark = at::randint(40, {4, 12, 12, 1}, at::kByte);
-  const at::Tensor light = at::randint(180, 256, {4, 12, 12, 1}, at::kByte);
+  const at::Tensor dark = at::randint(40, {4, 13, 13, 1}, at::kByte);
+  const at::Tensor light = at::randint(180, 256, {4, 13, 13, 1}, at::kByte);
   step.train(dark, {0, 1, 2, 3}, 1, 1);
   const auto loss = [&](const at::Tensor& bytes) {
     step.metrics().reset();
