@@ -65,8 +65,7 @@ const CASES = {
     optimizer: "adam",
     activation: "relu",
     lastActivation: "linear",
-    // No activity_regularizer: what validation adds for it there is of the pass before, and so
-    // another after a kill between training and validation, there as here.
+    // No activity_regularizer: what validation adds for it there is of the pass before.
     kernelRegularizer: "l1_l2(0.001)",
     kernelConstraint: "max_norm(2)",
   },

@@ -13,7 +13,7 @@ const counts = path.join(folder, "counts");
 const PARTS = ["core", "data", "cuda", "device"];
 
 /** Needs several threads, and what is compiled for coverage has one (cmake/Libtorch.cmake). */
-const LEFT_OUT = "ShareOut.LetsOthersTakeWhatASlowThreadHasLeft";
+const LEFT_OUT = "ParallelFor.LetsOthersTakeWhatASlowThreadHasLeft";
 
 export async function buildNativeTests() {
   const defines = {

@@ -12,7 +12,7 @@
 namespace flexae {
 namespace {
 
-class ShareOut : public ::testing::Test {
+class ParallelFor : public ::testing::Test {
  protected:
   void TearDown() override { at::set_num_threads(threads_); }
 
@@ -20,7 +20,7 @@ class ShareOut : public ::testing::Test {
   int threads_ = at::get_num_threads();
 };
 
-TEST_F(ShareOut, GivesEveryItemToOneThread) {
+TEST_F(ParallelFor, GivesEveryItemToOneThread) {
   for (const int threads : {1, 2, 3, 5}) {
     at::set_num_threads(threads);
     for (const int64_t count : {0, 1, 2, 4, 7, 100}) {
@@ -36,7 +36,7 @@ TEST_F(ShareOut, GivesEveryItemToOneThread) {
   }
 }
 
-TEST_F(ShareOut, LetsOthersTakeWhatASlowThreadHasLeft) {
+TEST_F(ParallelFor, LetsOthersTakeWhatASlowThreadHasLeft) {
   at::set_num_threads(2);
   constexpr int64_t kItems = 16;
   std::atomic<int64_t> others{0};
@@ -56,7 +56,7 @@ TEST_F(ShareOut, LetsOthersTakeWhatASlowThreadHasLeft) {
   EXPECT_TRUE(taken);
 }
 
-TEST_F(ShareOut, PassesAnExceptionOn) {
+TEST_F(ParallelFor, PassesAnExceptionOn) {
   at::set_num_threads(2);
   EXPECT_THROW(parallel_for(8, [](int64_t, int) { throw std::runtime_error("no"); }),
                std::runtime_error);
