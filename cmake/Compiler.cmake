@@ -54,7 +54,8 @@ function(flexae_set_isa)
     if(_source MATCHES "/isa/[^/]+$")
       set_property(SOURCE "${_source}" APPEND PROPERTY COMPILE_OPTIONS
         -fno-math-errno -fno-trapping-math -fopenmp-simd)
-      set_source_files_properties("${_source}" PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+      set_source_files_properties("${_source}" PROPERTIES SKIP_PRECOMPILE_HEADERS ON
+        SKIP_UNITY_BUILD_INCLUSION ON)
     endif()
     if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
       continue()
@@ -71,4 +72,12 @@ function(flexae_set_isa)
     endif()
     set_property(SOURCE "${_source}" APPEND PROPERTY COMPILE_OPTIONS ${_flags})
   endforeach()
+endfunction()
+
+# Reading libtorch's headers takes most of a small file's time: several files at once are compiled in
+# a third of it. So names are unique within a target, those in unnamed namespaces too.
+function(flexae_unity target)
+  if(FLEXAE_UNITY)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  endif()
 endfunction()

@@ -37,7 +37,11 @@ function compileCommandsStep() {
   return {
     name: "Compile commands",
     async run() {
-      const defines = { FLEXAE_TESTS: "OFF", CMAKE_DISABLE_PRECOMPILE_HEADERS: "ON" };
+      const defines = {
+        FLEXAE_TESTS: "OFF",
+        FLEXAE_UNITY: "OFF",
+        CMAKE_DISABLE_PRECOMPILE_HEADERS: "ON",
+      };
       await buildNative({ folder: lintFolder, target: null, defines, log: "lint" });
       return path.relative(root, tidyBuild);
     },

@@ -124,7 +124,7 @@ class BatchNorm : public Layer {
   cuda::Norm::Batch batch_;  ///< Defined if the kernels did the last training forward().
 };
 
-std::string to_script(const LayerSpec& spec) {
+std::string batch_norm_to_script(const LayerSpec& spec) {
   const std::string self = "self." + spec.name;
   return script::assign("torch.batch_norm(x, " + self + ".weight, " + self + ".bias, " + self +
                         ".running_mean, " + self + ".running_var, False, 0.0, " + self +
@@ -138,7 +138,7 @@ const LayerKind kinds::kBatchNorm{
     .keras_name = [](const LayerSpec&) -> std::string { return "BatchNormalization"; },
     .make = [](const LayerSpec& spec, const ModelConfig& config, uint64_t)
         -> std::unique_ptr<Layer> { return std::make_unique<BatchNorm>(spec, config, nullptr); },
-    .torchscript = to_script,
+    .torchscript = batch_norm_to_script,
     .weights =
         [](const LayerSpec& spec) {
           const std::vector<int64_t> sizes{spec.out.c};

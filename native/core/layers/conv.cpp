@@ -20,7 +20,7 @@ namespace {
 
 constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
 
-std::vector<WeightSpec> weights(const LayerSpec& spec) {
+std::vector<WeightSpec> conv_weights(const LayerSpec& spec) {
   const int64_t k = spec.kernel;
   const bool transposed = spec.is(kinds::kConvTranspose);
   return {{"weight", transposed ? std::vector<int64_t>{spec.in.c, spec.out.c, k, k}
@@ -44,7 +44,7 @@ bool has_gpu_kernels(const LayerSpec& spec, int64_t kernel, int64_t stride) {
   return channels > kFew || cuda::NarrowConv::takes(kernel, stride, channels, cells);
 }
 
-std::string to_script(const LayerSpec& layer) {
+std::string conv_to_script(const LayerSpec& layer) {
   const auto v = same_padding(layer.in.h, layer.kernel, layer.stride);
   const auto h = same_padding(layer.in.w, layer.kernel, layer.stride);
   std::vector<int64_t> padding{v[0], h[0]};
@@ -87,7 +87,7 @@ class Conv : public Layer {
     parameters_.push_back(
         make_parameter(spec.full_name() + ".weight",
                        transposed() ? WeightLayout::kConvTranspose : WeightLayout::kConv,
-                       weights(spec)[0].sizes, config.cnn_kernel_initializer, bits));
+                       conv_weights(spec)[0].sizes, config.cnn_kernel_initializer, bits));
     parameters_.back().regularizer = config.cnn_kernel_regularizer;
     parameters_.push_back(make_parameter(spec.full_name() + ".bias", WeightLayout::kBias,
                                          {spec.out.c}, config.cnn_bias_initializer,
@@ -246,8 +246,8 @@ std::unique_ptr<Layer> make(const LayerSpec& spec, const ModelConfig& config, ui
 const LayerKind kinds::kConv{
     .keras_name = [](const LayerSpec&) -> std::string { return "Conv2D"; },
     .make = make,
-    .torchscript = to_script,
-    .weights = weights,
+    .torchscript = conv_to_script,
+    .weights = conv_weights,
     .macs = [](const LayerSpec& spec) { return products(spec, spec.out, spec.in.c); },
     .kept = [](const LayerSpec& spec) { return spec.out.numel(); },
     .has_gpu_kernels =
@@ -257,7 +257,7 @@ const LayerKind kinds::kConvTranspose{
     .keras_name = [](const LayerSpec&) -> std::string { return "Conv2DTranspose"; },
     .make = make,
     .torchscript = to_transposed_script,
-    .weights = weights,
+    .weights = conv_weights,
     .macs = [](const LayerSpec& spec) { return products(spec, spec.in, spec.out.c); },
     .has_gpu_kernels =
         [](const LayerSpec& spec) { return has_gpu_kernels(spec, spec.kernel, spec.stride); }};

@@ -16,13 +16,13 @@
 namespace flexae {
 namespace {
 
-std::vector<WeightSpec> weights(const LayerSpec& spec) {
+std::vector<WeightSpec> dense_weights(const LayerSpec& spec) {
   std::vector<WeightSpec> all{{"weight", {spec.out.c, spec.in.c}}};
   if (spec.use_bias) all.push_back({"bias", {spec.out.c}});
   return all;
 }
 
-std::string to_script(const LayerSpec& spec) {
+std::string dense_to_script(const LayerSpec& spec) {
   const std::string self = "self." + spec.name;
   return script::assign("torch.linear(x, " + self + ".weight" +
                         (spec.use_bias ? ", " + self + ".bias" : "") + ")") +
@@ -36,8 +36,8 @@ const LayerKind kinds::kDense{.keras_name = [](const LayerSpec&) -> std::string 
                                          uint64_t bits) -> std::unique_ptr<Layer> {
                                 return std::make_unique<Dense>(spec, config, bits);
                               },
-                              .torchscript = to_script,
-                              .weights = weights,
+                              .torchscript = dense_to_script,
+                              .weights = dense_weights,
                               .macs =
                                   [](const LayerSpec& spec) {
                                     return static_cast<double>(spec.in.c) *

@@ -56,7 +56,7 @@ bool takes_means(const LayerSpec& spec) {
   return spec.pooling == Pooling::kAvg;
 }
 
-std::string to_script(const LayerSpec& spec) {
+std::string pool_to_script(const LayerSpec& spec) {
   return script::assign(takes_means(spec)
                             ? "torch.avg_pool2d(x, [2, 2], [2, 2], [0, 0], True, False)"
                             : "torch.max_pool2d(x, [2, 2], [2, 2], [0, 0], [1, 1], True)");
@@ -71,7 +71,7 @@ const LayerKind kinds::kPool{
     .make = [](const LayerSpec& spec, const ModelConfig&, uint64_t) -> std::unique_ptr<Layer> {
       return std::make_unique<Pool>(spec);
     },
-    .torchscript = to_script,
+    .torchscript = pool_to_script,
     .kept = [](const LayerSpec& spec) { return spec.out.numel(); }};
 
 }  // namespace flexae

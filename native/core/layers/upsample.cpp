@@ -28,7 +28,7 @@ class Upsample : public Layer {
   }
 };
 
-std::string to_script(const LayerSpec& spec) {
+std::string upsample_to_script(const LayerSpec& spec) {
   const int64_t h = spec.in.h * 2;
   const int64_t w = spec.in.w * 2;
   return script::assign("torch.upsample_nearest2d(x, " + script::list({h, w}) + ")") +
@@ -42,7 +42,7 @@ const LayerKind kinds::kUpsample{
     .make = [](const LayerSpec& spec, const ModelConfig&, uint64_t) -> std::unique_ptr<Layer> {
       return std::make_unique<Upsample>(spec);
     },
-    .torchscript = to_script,
+    .torchscript = upsample_to_script,
     .kept = [](const LayerSpec& spec) { return spec.out.numel(); }};
 
 }  // namespace flexae

@@ -74,27 +74,27 @@ void cmyk_to_bgr(const uint8_t* from, uint8_t* to, int pixels) {
   }
 }
 
-/// A decompressor that is destroyed with its owner.
-struct Decompressor {
+/// A reader that is destroyed with its owner.
+struct JpegReader {
   jpeg_decompress_struct info{};
   Complaints complaints;
 
-  Decompressor() {
+  JpegReader() {
     info.err = jpeg_std_error(&complaints.manager);
     complaints.manager.error_exit = on_error;
     complaints.manager.emit_message = on_message;
     complaints.manager.output_message = print_nothing;
   }
-  ~Decompressor() { jpeg_destroy_decompress(&info); }
-  Decompressor(const Decompressor&) = delete;
-  Decompressor& operator=(const Decompressor&) = delete;
+  ~JpegReader() { jpeg_destroy_decompress(&info); }
+  JpegReader(const JpegReader&) = delete;
+  JpegReader& operator=(const JpegReader&) = delete;
 };
 
 /// Everything that libjpeg may leave by a jump; nothing in here has a destructor to run.
-bool decode(Decompressor& decompressor, std::span<const uint8_t> bytes, bool gray, int reduction,
+bool decode(JpegReader& reader, std::span<const uint8_t> bytes, bool gray, int reduction,
             cv::Mat& pixels, cv::Mat& inks) {
-  jpeg_decompress_struct& info = decompressor.info;
-  if (setjmp(decompressor.complaints.way_out) != 0) return false;  // NOLINT(cert-err52-cpp)
+  jpeg_decompress_struct& info = reader.info;
+  if (setjmp(reader.complaints.way_out) != 0) return false;  // NOLINT(cert-err52-cpp)
   jpeg_create_decompress(&info);
   jpeg_mem_src(&info, bytes.data(), bytes.size());
   jpeg_read_header(&info, TRUE);
@@ -179,10 +179,10 @@ HeaderResult read_jpeg_header(std::span<const uint8_t> bytes) {
 
 std::optional<std::string> decode_jpeg(std::span<const uint8_t> bytes, bool gray, int reduction,
                                        cv::Mat& pixels) {
-  Decompressor decompressor;
+  JpegReader reader;
   cv::Mat inks;
-  if (decode(decompressor, bytes, gray, reduction, pixels, inks)) return std::nullopt;
-  const Complaints& complaints = decompressor.complaints;
+  if (decode(reader, bytes, gray, reduction, pixels, inks)) return std::nullopt;
+  const Complaints& complaints = reader.complaints;
   if (complaints.code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
   std::string_view words = complaints.text.data();
   for (const std::string_view said : {"Corrupt JPEG data: ", "Not a JPEG file: "}) {

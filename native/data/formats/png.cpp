@@ -82,25 +82,25 @@ void read(png_structp png, png_bytep to, size_t size) {
 }
 
 /// A reader that is destroyed with its owner.
-struct Decompressor {
+struct PngReader {
   Reading stream;
   png_structp png = nullptr;
   png_infop info = nullptr;
 
-  Decompressor(std::span<const uint8_t> bytes, const ImageHeader& header) {
+  PngReader(std::span<const uint8_t> bytes, const ImageHeader& header) {
     stream.file = bytes;
     stream.ranges = header.keep;
     png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &stream, on_error, on_warning);
     info = png == nullptr ? nullptr : png_create_info_struct(png);
   }
-  ~Decompressor() { png_destroy_read_struct(&png, &info, nullptr); }
-  Decompressor(const Decompressor&) = delete;
-  Decompressor& operator=(const Decompressor&) = delete;
+  ~PngReader() { png_destroy_read_struct(&png, &info, nullptr); }
+  PngReader(const PngReader&) = delete;
+  PngReader& operator=(const PngReader&) = delete;
 };
 
 /// Everything that libpng may leave by a jump; nothing in here has a destructor to run.
-bool decode(Decompressor& decompressor, cv::Mat& pixels) {
-  auto& [stream, png, info] = decompressor;
+bool decode(PngReader& reader, cv::Mat& pixels) {
+  auto& [stream, png, info] = reader;
   if (setjmp(stream.way_out) != 0) return false;  // NOLINT(cert-err52-cpp)
   png_set_read_fn(png, &stream, read);
   png_set_crc_action(png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
@@ -184,10 +184,10 @@ HeaderResult read_png_header(std::span<const uint8_t> bytes) {
 
 std::optional<std::string> decode_png(std::span<const uint8_t> bytes, const ImageHeader& header,
                                       cv::Mat& pixels) {
-  Decompressor decompressor(bytes, header);
-  if (decompressor.info == nullptr) throw std::bad_alloc();
-  if (decode(decompressor, pixels)) return std::nullopt;
-  const std::string text = decompressor.stream.text.data();
+  PngReader reader(bytes, header);
+  if (reader.info == nullptr) throw std::bad_alloc();
+  if (decode(reader, pixels)) return std::nullopt;
+  const std::string text = reader.stream.text.data();
   if (text.find("memory") != std::string::npos) throw std::bad_alloc();
   return "corrupt PNG (" + text + ")";
 }
