@@ -3,35 +3,26 @@
 
 #include <cmath>
 #include <limits>
-#include <string>
 #include <type_traits>
 #include <vector>
 
-#include "core/cpu/kernels/kernels.h"
 #include "core/tensor/scratch_buffer.h"
+#include "test/core/cpu/kernels/kernels_support.h"
 
 namespace flexae {
 namespace {
 
-constexpr int64_t kPeriod = 64;
+using namespace test;  // NOLINT(google-build-using-namespace)
 
-/// Each set that this processor can run, against the normal distribution in fp64.
-class GeluTest : public testing::TestWithParam<std::string> {
+/// Against the normal distribution in fp64.
+class GeluKernelsTest : public KernelsTest {
  protected:
-  void SetUp() override {
-    const std::string name = GetParam();
-    if (name == "baseline") set_ = baseline_kernels();
-    if (name == "avx2") set_ = avx2_kernels();
-    if (name == "avx512") set_ = avx512_kernels();
-    if (name == "avx512bf16") set_ = avx512bf16_kernels();
-    if (set_ == nullptr) GTEST_SKIP() << "this processor has no " << name;
-  }
   template <typename T>
   const ValueKernels<T>& loops() {
     if constexpr (std::is_same_v<T, float>) {
-      return set_->fp32;
+      return k().fp32;
     } else {
-      return set_->bf16;
+      return k().bf16;
     }
   }
 
@@ -56,7 +47,6 @@ class GeluTest : public testing::TestWithParam<std::string> {
   }
 
  private:
-  const Kernels* set_ = nullptr;
   std::vector<float> one_ = std::vector<float>(kPeriod, 1.0F);
   std::vector<float> zero_ = std::vector<float>(kPeriod, 0.0F);
 };
@@ -79,29 +69,29 @@ double largest(const at::Tensor& t) {
   return t.abs().max().item<double>();
 }
 
-TEST_P(GeluTest, IsTheNormalDistributionsInFp32) {
+TEST_P(GeluKernelsTest, IsTheNormalDistributionsInFp32) {
   const at::Tensor z = points();
   const at::Tensor wide = z.to(at::kDouble);
   const at::Tensor expected = wide * cdf(wide);
   // Near zero and above, a few units in the last place; below, of what cancels at zero.
-  const at::Tensor error = forward<float>(z) - expected;
-  EXPECT_LT(largest(error / expected.abs().clamp_min(1.0)), 2e-7);
+  const at::Tensor off = forward<float>(z) - expected;
+  EXPECT_LT(largest(off / expected.abs().clamp_min(1.0)), 2e-7);
   const at::Tensor near = wide.abs() < 1;
-  EXPECT_LT(largest((error / wide).masked_select(near.logical_and(wide != 0))), 2e-7);
+  EXPECT_LT(largest((off / wide).masked_select(near.logical_and(wide != 0))), 2e-7);
   EXPECT_LT(largest(slope<float>(z) - cdf(wide) - wide * density(wide)), 3e-7);
 }
 
-TEST_P(GeluTest, IsAsFineAsBf16Needs) {
+TEST_P(GeluKernelsTest, IsAsFineAsBf16Needs) {
   const at::Tensor z = points().to(at::kBFloat16);
   const at::Tensor wide = z.to(at::kDouble);
   const at::Tensor expected = wide * cdf(wide);
   EXPECT_LT(largest((forward<Bf16>(z) - expected) / expected.abs().clamp_min(1.0)), 0x1p-13);
   const at::Tensor steep = cdf(wide) + wide * density(wide);
-  const at::Tensor error = (slope<Bf16>(z) - steep).abs() - steep.abs() * 0x1p-8;
-  EXPECT_LT(error.max().item<double>(), 0x1p-13);
+  const at::Tensor beyond = (slope<Bf16>(z) - steep).abs() - steep.abs() * 0x1p-8;
+  EXPECT_LT(beyond.max().item<double>(), 0x1p-13);
 }
 
-TEST_P(GeluTest, IsAsItsLimitsAtInfinity) {
+TEST_P(GeluKernelsTest, IsAsItsLimitsAtInfinity) {
   constexpr float kInf = std::numeric_limits<float>::infinity();
   constexpr float kMax = std::numeric_limits<float>::max();
   // All in whole registers.
@@ -114,9 +104,7 @@ TEST_P(GeluTest, IsAsItsLimitsAtInfinity) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Sets, GeluTest,
-                         testing::Values("baseline", "avx2", "avx512", "avx512bf16"),
-                         [](const auto& set) { return set.param; });
+INSTANTIATE_TEST_SUITE_P(Sets, GeluKernelsTest, sets(), set_name);
 
 }  // namespace
 }  // namespace flexae
