@@ -79,6 +79,15 @@ export function defaultLines() {
   );
 }
 
+/** The lines of --sweep: this program, and PyTorch as it is fastest on most networks. */
+export function sweepLines(precision) {
+  return trainingLines([precision]).filter(
+    ({ peer, job }) =>
+      peer === "ours" ||
+      (peer === "pytorch" && job.layout === "channels_last" && job.compile === false),
+  );
+}
+
 /** Lines of embedding with an exported encoder, in one precision. */
 export function encodingLines(precision) {
   const lines = [{ name: `${OURS} ${precision}`, peer: "ours", precision, start: node, job: {} }];

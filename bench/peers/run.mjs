@@ -14,8 +14,15 @@ import { output } from "../../scripts/setup/run.mjs";
 import { duration, runMain, runSteps, SetupError } from "../../scripts/setup/steps.mjs";
 import { typescriptStep } from "../../scripts/setup/typescript.mjs";
 import { venvPython, venvStep } from "../../scripts/setup/venv.mjs";
-import { defaultLines, ENVIRONMENTS, encodingLines, OURS, trainingLines } from "./lines.mjs";
-import { NETWORKS } from "./networks.mjs";
+import {
+  defaultLines,
+  ENVIRONMENTS,
+  encodingLines,
+  OURS,
+  sweepLines,
+  trainingLines,
+} from "./lines.mjs";
+import { NETWORKS, SWEEP } from "./networks.mjs";
 import { compare, fastest, spread } from "./statistics.mjs";
 import { Worker } from "./worker.mjs";
 
@@ -28,6 +35,14 @@ const TUNING_ROUNDS = 3;
 const USAGE = `usage: npm run bench:peers -- [options]
 
   --networks a,b       of ${NETWORKS.map(({ name }) => name).join(", ")} (all)
+  --sweep              odd networks instead, training alone, against PyTorch eager channels_last
+                       alone, with one table at the end; then --networks are of
+                       ${SWEEP.slice(0, 7)
+                         .map(({ name }) => name)
+                         .join(", ")},
+                       ${SWEEP.slice(7)
+                         .map(({ name }) => name)
+                         .join(", ")}
   --peers a,b          of ${PEERS.join(", ")} (all)
   --precision a,b      fp32, bf16 (fp32; bf16 too where the CPU computes it natively)
   --rounds N           rounds, in each of which every line has its turn (7)
@@ -60,6 +75,7 @@ function readOptions() {
     ({ values } = parseArgs({
       options: {
         networks: { type: "string" },
+        sweep: { type: "boolean", default: false },
         peers: { type: "string" },
         precision: { type: "string" },
         rounds: { type: "string", default: "7" },
@@ -76,11 +92,13 @@ function readOptions() {
   } catch (error) {
     throw new SetupError(`${error.message}\n\n${USAGE}`);
   }
-  const names = NETWORKS.map(({ name }) => name);
+  const known = values.sweep ? SWEEP : NETWORKS;
+  const names = known.map(({ name }) => name);
   const networks = listOf(values.networks ?? names.join(","), names, "--networks");
   return {
     help: values.help,
-    networks: NETWORKS.filter(({ name }) => networks.includes(name)),
+    sweep: values.sweep,
+    networks: known.filter(({ name }) => networks.includes(name)),
     peers: listOf(values.peers ?? PEERS.join(","), PEERS, "--peers"),
     precisions: values.precision
       ? listOf(values.precision, ["fp32", "bf16"], "--precision")
@@ -91,7 +109,7 @@ function readOptions() {
     flips: values.flips,
     compile: !values["no-compile"],
     training: !values["no-training"],
-    encoding: !values["no-encoding"],
+    encoding: !values["no-encoding"] && !values.sweep,
     output: path.resolve(process.env.INIT_CWD ?? ".", values.output),
   };
 }
@@ -155,7 +173,7 @@ async function tune(spec, job, context) {
 async function race(specs, job, context) {
   const lines = [];
   const lost = [];
-  const environments = new Map();
+  const environments = context.environments ?? new Map();
   try {
     for (const spec of specs) {
       const started = performance.now();
@@ -213,6 +231,20 @@ async function race(specs, job, context) {
 
 const digits = (value) => value.toFixed(value >= 1000 ? 0 : value >= 100 ? 1 : 2);
 
+/** Rows of texts, the first column to the left. */
+function showTable(title, rows) {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+  say(title);
+  for (const row of rows) {
+    say(
+      `  ${row
+        .map((text, i) => (i === 0 ? text.padEnd(widths[i]) : text.padStart(widths[i])))
+        .join("  ")
+        .trimEnd()}`,
+    );
+  }
+}
+
 function show(title, lines) {
   const rows = [["", "images/s", "(spread)", "ours is", "(spread)"]];
   for (const { name, imagesPerSecond: speed, ratio } of lines) {
@@ -224,16 +256,28 @@ function show(title, lines) {
       ratio === null ? "" : `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}`,
     ]);
   }
-  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
-  say(title);
-  for (const row of rows) {
-    say(
-      `  ${row
-        .map((text, i) => (i === 0 ? text.padEnd(widths[i]) : text.padStart(widths[i])))
-        .join("  ")
-        .trimEnd()}`,
-    );
+  showTable(title, rows);
+}
+
+/** All networks of a sweep, a row each: both speeds and their ratio in each precision. */
+function showSweep(networks, precisions) {
+  const head = (precision) => [`ours ${precision}`, "PyTorch", "ours is", "(spread)"];
+  const rows = [["images/s", ...precisions.flatMap(head)]];
+  for (const { name, training } of networks) {
+    const cells = training.flatMap(({ lines: [ours, peer] }) => [
+      digits(ours.imagesPerSecond.median),
+      ...(peer === undefined
+        ? ["", "", ""]
+        : [
+            digits(peer.imagesPerSecond.median),
+            `${peer.ratio.median.toFixed(2)}×`,
+            `${peer.ratio.min.toFixed(2)}–${peer.ratio.max.toFixed(2)}`,
+          ]),
+    ]);
+    rows.push([name, ...cells]);
   }
+  showTable("training, against PyTorch eager channels_last", rows);
+  say();
 }
 
 /** Trains for a moment, for the models that the peers are compared with. */
@@ -283,10 +327,11 @@ async function compareNetwork(network, flexae, context) {
       result.training = [];
       for (const precision of context.precisions) {
         note(`${network.title}: training, ${precision}`);
-        const specs = [
-          ...trainingLines([precision]),
-          ...(precision === "bf16" ? defaultLines() : []),
-        ]
+        const specs = (
+          context.sweep
+            ? sweepLines(precision)
+            : [...trainingLines([precision]), ...(precision === "bf16" ? defaultLines() : [])]
+        )
           .filter(wanted)
           .filter(({ job: own }) => context.compile || own.compile !== true || own.backend);
         const { encoder: _, ...training } = job;
@@ -339,7 +384,10 @@ async function main() {
     // Set, it names an addon that is to be measured as it is.
     ...(process.env.FLEXAE_ADDON ? [] : [libtorchStep(), addonStep()]),
     typescriptStep(),
-    venvStep(requirements, "torch, keras and tensorflow, a few minutes the first time"),
+    // A sweep needs torch alone, which the tests' environment has in the same version.
+    options.sweep
+      ? venvStep()
+      : venvStep(requirements, "torch, keras and tensorflow, a few minutes the first time"),
   ]);
   const flexae = {
     ...(await import("../../dist/index.js")),
@@ -347,7 +395,7 @@ async function main() {
     ...(await import("../../dist/config/training.js")),
     ...(await import("../../dist/addon/loader.js")),
   };
-  const python = venvPython(requirements);
+  const python = options.sweep ? venvPython() : venvPython(requirements);
   const { cpu } = flexae.loadAddon().hardware();
   const native = cpu.avx512Bf16 || cpu.amxBf16;
   const precisions = options.precisions ?? (native ? ["fp32", "bf16"] : ["fp32"]);
@@ -356,6 +404,8 @@ async function main() {
     python,
     precisions,
     threads: options.threads ?? cpu.cores,
+    // What a peer's first network was faster with, for all of a sweep: there are many.
+    environments: options.sweep ? new Map() : undefined,
   };
   const result = {
     date: new Date().toISOString(),
@@ -363,7 +413,7 @@ async function main() {
     node: process.versions.node,
     versions: flexae.loadAddon().versions(),
     python: output(python, ["--version"])?.trim() ?? null,
-    requirements: (await readFile(requirements, "utf8")).trim().split("\n"),
+    requirements: options.sweep ? null : (await readFile(requirements, "utf8")).trim().split("\n"),
     threads: context.threads,
     rounds: options.rounds,
     blockSeconds: options.blockSeconds,
@@ -381,6 +431,7 @@ async function main() {
     // After each network: what was measured stays when a later one fails.
     await writeFile(options.output, `${JSON.stringify(result, null, 2)}\n`);
   }
+  if (options.sweep && options.training) showSweep(result.networks, precisions);
   say(`Written to ${options.output}`);
 }
 

@@ -13,6 +13,10 @@ namespace {
 
 constexpr int kAllSums = WinogradTiles::kAllSums;
 
+/// Combinations of a block of tiles, of windows with more than three taps in a phase: with more of
+/// them, what is multiplied less is lost to the memory that they come from.
+constexpr int64_t kMostCombinations = int64_t{1} << 20;
+
 /// rows (count × line) · panels: count × channels. One row after the other, on both sides.
 template <typename T>
 void multiply(const T* rows, int64_t count, int64_t line, const PackedWeight<T>& panels, float* out,
@@ -37,7 +41,7 @@ template <typename T>
 bool Winograd<T>::supports(const ConvGeometry& geometry) {
   const int64_t lanes = kernels().lanes;
   return kernels_of<T>().products.convolve != nullptr && geometry.channels % lanes == 0 &&
-         geometry.grid_channels % lanes == 0 && !WinogradTiles::make_terms(geometry).empty();
+         geometry.grid_channels % lanes == 0;
 }
 
 template <typename T>
@@ -47,7 +51,12 @@ bool Winograd<T>::is_profitable(const ConvGeometry& geometry) {
   const int64_t channels = geometry.channels;
   const int64_t grid_channels = geometry.grid_channels;
   const auto terms = static_cast<int64_t>(WinogradTiles::make_terms(geometry).size());
-  const int64_t tiles = ceil_div(geometry.grid_h, 2) * ceil_div(geometry.grid_w, 2);
+  const int64_t across = ceil_div(geometry.grid_w, 2);
+  if (geometry.kernel > 3 * geometry.stride &&
+      std::max<int64_t>(across, 24) * terms * terms * channels > kMostCombinations) {
+    return false;
+  }
+  const int64_t tiles = ceil_div(geometry.grid_h, 2) * across;
   // In registers: a combination takes about six instructions, and so does a sum.
   const int64_t product = channels * grid_channels / (lanes * Factor<T>::kValues);
   const int64_t direct = geometry.cells() * geometry.kernel * geometry.kernel * product;

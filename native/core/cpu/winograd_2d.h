@@ -15,9 +15,10 @@ namespace flexae {
 /// minimal filtering (Lavin and Gray, 2016): a tile of 2×2 cells is made of 16 sums over
 /// combinations of pixels times combinations of weights, F(2, 3) of them in each direction where
 /// three taps of a window lie a stride apart, F(2, 2) where two do. A stride splits windows into
-/// phases of fewer taps, and all phases share the 16 sums. A 5×5 window at a stride of 2 takes 49
-/// multiplications a tile instead of 100. Results differ from the direct way's by rounding:
-/// combinations of up to four values are rounded to T.
+/// phases of fewer taps, and more than three taps of a phase are taken by threes and twos; all of
+/// them share the 16 sums. A 5×5 window at a stride of 2 takes 49 multiplications a tile instead of
+/// 100, a 15×15 window at a stride of 1 takes 400 instead of 900. Results differ from the direct
+/// way's by rounding: combinations of up to four values are rounded to T.
 template <typename T>
 class Winograd {
  public:
@@ -25,7 +26,7 @@ class Winograd {
   /// Gives the image the border that its last tiles touch. Only of what it supports().
   explicit Winograd(ConvGeometry& geometry) : tiles_(geometry) {}
 
-  /// Whether channels fill whole registers and a window has at most three taps in each phase.
+  /// Whether channels fill whole registers.
   [[nodiscard]] static bool supports(const ConvGeometry& geometry);
   /// Whether that is faster than multiplying directly: with many channels.
   [[nodiscard]] static bool is_profitable(const ConvGeometry& geometry);

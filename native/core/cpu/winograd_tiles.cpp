@@ -4,30 +4,42 @@
 
 namespace flexae {
 
+namespace {
+
+/// How many of the taps that are left of a phase are taken together: three where that leaves no
+/// single one behind, which would take two products for two cells where 2 + 2 take the same and
+/// lose fewer digits.
+int64_t taps_together(int64_t left) {
+  return left == 4 ? 2 : std::min<int64_t>(left, 3);
+}
+
+}  // namespace
+
 /// Of two cells a stride apart, y₀ and y₁, in one direction: y₀ = s₀ + s₁ + s₂ and
-/// y₁ = s₁ − s₂ − s₃.
+/// y₁ = s₁ − s₂ − s₃. The taps of a phase are taken by threes and twos.
 std::vector<WinogradTiles::Term> WinogradTiles::make_terms(const ConvGeometry& geometry) {
   const int64_t s = geometry.stride;
   std::vector<Term> terms;
-  for (int64_t p = 0; p < std::min(s, geometry.kernel); ++p) {
-    switch (ceil_div(geometry.kernel - p, s)) {
-      case 1:
-        terms.push_back({0, p, p, 0, p, {1}});
-        terms.push_back({3, p + s, p + s, 0, p, {-1}});
-        break;
-      case 2:
-        terms.push_back({0, p, p + s, -1, p, {1}});
-        terms.push_back({1, p + s, p + s, 0, p, {1, 1}});
-        terms.push_back({3, p + s, p + 2 * s, -1, p, {0, 1}});
-        break;
-      case 3:
-        terms.push_back({0, p, p + 2 * s, -1, p, {1}});
-        terms.push_back({1, p + s, p + 2 * s, 1, p, {0.5F, 0.5F, 0.5F}});
-        terms.push_back({2, p + 2 * s, p + s, -1, p, {0.5F, -0.5F, 0.5F}});
-        terms.push_back({3, p + s, p + 3 * s, -1, p, {0, 0, 1}});
-        break;
-      default:
-        return {};
+  const auto add = [&](int64_t p, int64_t taps) {
+    if (taps == 1) {
+      terms.push_back({0, p, p, 0, p, {1}});
+      terms.push_back({3, p + s, p + s, 0, p, {-1}});
+    } else if (taps == 2) {
+      terms.push_back({0, p, p + s, -1, p, {1}});
+      terms.push_back({1, p + s, p + s, 0, p, {1, 1}});
+      terms.push_back({3, p + s, p + 2 * s, -1, p, {0, 1}});
+    } else {
+      terms.push_back({0, p, p + 2 * s, -1, p, {1}});
+      terms.push_back({1, p + s, p + 2 * s, 1, p, {0.5F, 0.5F, 0.5F}});
+      terms.push_back({2, p + 2 * s, p + s, -1, p, {0.5F, -0.5F, 0.5F}});
+      terms.push_back({3, p + s, p + 3 * s, -1, p, {0, 0, 1}});
+    }
+  };
+  for (int64_t phase = 0; phase < std::min(s, geometry.kernel); ++phase) {
+    for (int64_t tap = phase; tap < geometry.kernel;) {
+      const int64_t taps = taps_together(ceil_div(geometry.kernel - tap, s));
+      add(tap, taps);
+      tap += taps * s;
     }
   }
   std::stable_sort(terms.begin(), terms.end(),

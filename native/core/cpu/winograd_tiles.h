@@ -28,7 +28,7 @@ class WinogradTiles {
     int64_t first = 0;
     int64_t second = 0;  ///< is added with `sign`
     float sign = 0;
-    int64_t phase = 0;            ///< the first tap; the others follow a stride apart
+    int64_t tap = 0;              ///< the first tap; the others follow a stride apart
     std::array<float, 3> taps{};  ///< what they are multiplied by
   };
 
@@ -36,7 +36,7 @@ class WinogradTiles {
   /// Gives the image the border that its last tiles touch, and the grid none.
   explicit WinogradTiles(ConvGeometry& geometry);
 
-  /// By sum; none if a window has more than three taps in a phase.
+  /// By sum.
   static std::vector<Term> make_terms(const ConvGeometry& geometry);
 
   [[nodiscard]] const ConvGeometry& geometry() const { return geometry_; }
@@ -69,8 +69,8 @@ class WinogradTiles {
       for (size_t x = 0; x < across.taps.size(); ++x) {
         const float factor = down.taps[y] * across.taps[x];
         if (factor == 0) continue;
-        const int64_t tap_y = down.phase + static_cast<int64_t>(y) * geometry_.stride;
-        const int64_t tap_x = across.phase + static_cast<int64_t>(x) * geometry_.stride;
+        const int64_t tap_y = down.tap + static_cast<int64_t>(y) * geometry_.stride;
+        const int64_t tap_x = across.tap + static_cast<int64_t>(x) * geometry_.stride;
         body(tap_y * geometry_.kernel + tap_x, factor);
       }
     }
@@ -78,9 +78,11 @@ class WinogradTiles {
   /// Calls body(begin, end) for the rows of tiles of `count` images in blocks.
   template <typename Body>
   void for_each_block(int64_t count, Body body) const {
-    // Their combinations and sums stay in a second-level cache, with the weight.
-    constexpr int64_t kTiles = 48;
-    const int64_t step = std::max<int64_t>(kTiles / across(), 1);
+    // Their combinations and sums stay in a second-level cache, with the weight; of large windows
+    // they do not, but fewer tiles than these would read the weight too often.
+    constexpr int64_t kValues = int64_t{640} << 10;
+    const int64_t tiles = std::clamp<int64_t>(kValues / combinations(), 24, 48);
+    const int64_t step = std::max<int64_t>(tiles / across(), 1);
     const int64_t rows = count * down();
     for (int64_t begin = 0; begin < rows; begin += step) body(begin, std::min(begin + step, rows));
   }

@@ -2,6 +2,7 @@
 
 // Activations and their derivatives.
 
+#include "core/cpu/kernels/loops/gelu.h"
 #include "core/cpu/kernels/loops/math.h"
 
 namespace flexae {
@@ -23,7 +24,7 @@ inline F apply(F z) {
   if constexpr (kind == A::kSelu) {
     return kSeluScaleF * (z < 0.0F ? kSeluAlphaF * expm1_for<T>(z) : z);
   }
-  if constexpr (kind == A::kGelu) return 0.5F * z * (1.0F + erf_of(z * 0.70710678118654752F));
+  if constexpr (kind == A::kGelu) return gelu<T>(z);
   if constexpr (kind == A::kTanh) return fast_tanh(z);
   if constexpr (kind == A::kSigmoid) return fast_sigmoid(z);
   if constexpr (kind == A::kHardSigmoid) {
@@ -53,10 +54,7 @@ inline F slope(F z) {
   if constexpr (kind == A::kSelu) {
     return z > 0.0F ? F{} + kSeluScaleF : kSeluScaleF * kSeluAlphaF * exp_for<T>(z);
   }
-  if constexpr (kind == A::kGelu) {
-    const F cdf = 0.5F * (1.0F + erf_of(z * 0.70710678118654752F));
-    return cdf + z * 0.39894228040143268F * fast_exp_not_large(-0.5F * z * z);
-  }
+  if constexpr (kind == A::kGelu) return gelu_slope<T>(z);
   if constexpr (kind == A::kTanh) {
     const F y = fast_tanh(z);
     return 1.0F - y * y;

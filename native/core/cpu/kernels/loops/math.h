@@ -179,13 +179,5 @@ inline F fast_tanh(F x) {
   return from_bits((to_bits(size) & 0x7fffffff) | (to_bits(x) & ~0x7fffffff));
 }
 
-inline float erf_of(float x) {
-  return __builtin_erff(x);
-}
-inline Lanes erf_of(Lanes x) {
-  for (int i = 0; i < kLanes; ++i) x[i] = __builtin_erff(x[i]);
-  return x;
-}
-
 }  // namespace
 }  // namespace flexae
