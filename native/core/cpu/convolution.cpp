@@ -34,7 +34,7 @@ template <typename T>
 bool Convolution<T>::multiplies_in_place() {
   if (kernels_of<T>().products.convolve == nullptr) return false;
   // AMX multiplies whole tiles, which the BLAS does.
-  return std::is_same_v<T, float> || !cpu_features().amx_bf16;
+  return std::is_same_v<T, float> || kernels_are_named() || !cpu_features().amx_bf16;
 }
 
 template <typename T>

@@ -57,12 +57,26 @@ const Kernels& choose_kernels(const char* name) {
                                       "; without FLEXAE_KERNELS the best of them is taken.");
 }
 
-const Kernels& kernels() {
-  static const Kernels& chosen = []() -> const Kernels& {
-    const char* asked = std::getenv("FLEXAE_KERNELS");
-    return choose_kernels(asked != nullptr ? asked : "");
+namespace {
+
+const std::string& asked_kernels() {
+  static const std::string asked = [] {
+    const char* value = std::getenv("FLEXAE_KERNELS");
+    return std::string(value != nullptr ? value : "");
   }();
+  return asked;
+}
+
+}  // namespace
+
+const Kernels& kernels() {
+  static const Kernels& chosen = choose_kernels(asked_kernels().c_str());
   return chosen;
+}
+
+bool kernels_are_named() {
+  static const bool are_named = !asked_kernels().empty();
+  return are_named;
 }
 
 }  // namespace flexae

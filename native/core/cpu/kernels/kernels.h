@@ -46,6 +46,8 @@ struct Kernels {
 /// the environment names. Throws Error(kConfig) where it names none that this processor has. What a
 /// user begins asks first: from many threads at once is no place to throw.
 const Kernels& kernels();
+/// Whether FLEXAE_KERNELS names the set. What is in no set, AMX by the BLAS, is then left out too.
+bool kernels_are_named();
 template <typename T>
 const ValueKernels<T>& kernels_of();
 template <>
