@@ -114,7 +114,7 @@ function numberText(value: number): string {
 
 /** What `Setting` of `setting.h` says of a member. */
 function settingText({ parameter, key }: Member): string {
-  const { name, bounds, among, mostEntries, perLayer } = parameter;
+  const { name, bounds, among, mostEntries, perLayer, later } = parameter;
   const fields: string[] = [];
   if (among !== undefined) fields.push(`.among = {${Object.keys(among).join(", ")}}`);
   if (bounds !== undefined) {
@@ -124,6 +124,7 @@ function settingText({ parameter, key }: Member): string {
     if (bounds.below) fields.push(".below_most = true");
   }
   if (perLayer) fields.push(".per_layer = true");
+  if (later) fields.push(".later = true");
   if (mostEntries !== undefined) fields.push(`.most_entries = ${mostEntries}`);
   const lines = [`.key = "${key}", .name = "${name}"`];
   if (fields.length > 0) lines.push(fields.join(", "));

@@ -64,6 +64,11 @@ export interface Parameter {
    * go along with the images.
    */
   readonly part?: "network" | "training";
+  /**
+   * Of the network: models were written before it was. Theirs is the default, which therefore stays
+   * what it is.
+   */
+  readonly later?: true;
   /** It concerns one machine or one run, so models do not carry it. */
   readonly local?: true;
   /** Of a number or of each of several. */

@@ -17,7 +17,6 @@
 #include "core/base/error.h"
 #include "core/device/device.h"
 #include "core/device/precision.h"
-#include "core/loss/bce.h"
 #include "core/loss/metrics.h"
 #include "core/model/loaded_model.h"
 #include "core/model/summary.h"
@@ -44,7 +43,7 @@ Metrics::Values score(LoadedModel& model, BatchSource& source, int64_t batch_siz
   DeviceFeed::Item item;
   while (feed.next(item)) {
     const at::Tensor images = to_images(item.images);
-    const at::Tensor sums = kBinaryCrossEntropy.sums(model.logits(images), images, nullptr);
+    const at::Tensor sums = model.loss().sums(model.logits(images), images, nullptr);
     metrics.accumulate(sums, images.size(0), {});
     metrics.count(images.size(0), images.numel());
   }

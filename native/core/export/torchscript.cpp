@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "core/files/atomic_file.h"
+#include "core/layers/activation.h"
 #include "core/layers/layer_list.h"
 #include "core/model/model_file.h"
 
@@ -43,8 +44,9 @@ def encode(self, x: Tensor) -> Tensor:
 def logits(self, x: Tensor) -> Tensor:
     return self.decoder.forward(self.encoder.forward(x))
 def forward(self, x: Tensor) -> Tensor:
-    return torch.sigmoid(self.logits(x))
-)");
+    x = self.logits(x)
+    return )" + activation_source(layers_.back().activation) +
+                "\n");
     return root;
   }
 
@@ -84,7 +86,7 @@ def forward(self, x: Tensor) -> Tensor:
     for (const LayerSpec& layer : layers_) {
       if (layer.part != part) continue;
       if (layer.parameters() > 0) module.register_module(layer.name, leaf(layer));
-      // The last sigmoid is the root's, so that logits() has what it names.
+      // The last activation is the root's, so that logits() has what it names.
       LayerSpec plain = layer;
       if (&layer == &layers_.back()) plain.activation = Activation::kLinear;
       code += plain.kind->torchscript(plain);

@@ -13,6 +13,7 @@
 #include "core/base/error.h"
 #include "core/cpu/kernels/kernels.h"
 #include "core/files/atomic_file.h"
+#include "core/layers/activation.h"
 #include "core/layers/layer_list.h"
 #include "core/model/model_file.h"
 
@@ -136,6 +137,9 @@ const std::vector<int64_t>& LoadedModel::embedding_shape() const {
 at::Device LoadedModel::device() const {
   return impl_->device;
 }
+const Loss& LoadedModel::loss() const {
+  return loss_of(impl_->native ? impl_->native->config() : ModelConfig());
+}
 bool LoadedModel::is_native() const {
   return impl_->native.has_value();
 }
@@ -146,7 +150,7 @@ at::Tensor LoadedModel::encode(const at::Tensor& images) {
 }
 
 at::Tensor LoadedModel::reconstruct(const at::Tensor& images) {
-  if (impl_->native) return at::sigmoid(logits(images));
+  if (impl_->native) return activate(logits(images), loss().output);
   return impl_->call("forward", images);
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/loss/loss.h"
 #include "core/model/autoencoder.h"
 
 namespace flexae {
@@ -33,6 +34,8 @@ class LoadedModel {
   /// Without the batch.
   [[nodiscard]] const std::vector<int64_t>& embedding_shape() const;
   [[nodiscard]] at::Device device() const;
+  /// What it was trained with; of TorchScript that is run, what a network has by default.
+  [[nodiscard]] const Loss& loss() const;
   /// Whether the core's own layers run it.
   [[nodiscard]] bool is_native() const;
 

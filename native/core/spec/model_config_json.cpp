@@ -60,6 +60,7 @@ class Reader {
 
   template <typename T>
   void operator()(const Setting& setting, T& value) const {
+    if (setting.later && !json_.has(setting.key)) return;
     const Json& member = json_.at(setting.key);
     try {
       read(member, value);

@@ -6,7 +6,8 @@
 namespace flexae {
 
 /// The network from JSON, as config.json has it under `model`. Throws Error(kModel) naming a member
-/// that is missing or of another type, Error(kConfig) for one out of range.
+/// that is missing (and not `later`, see Setting) or of another type, Error(kConfig) for one out of
+/// range.
 ModelConfig model_config_from_json(const Json& json);
 
 /// The same the other way round.

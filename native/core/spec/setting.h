@@ -18,6 +18,7 @@ struct Setting {
   bool above_least = false;  ///< `least` itself is too little,
   bool below_most = false;   ///< `most` itself too much.
   bool per_layer = false;    ///< A list of an entry for each convolution.
+  bool later = false;        ///< Earlier models do not have it: theirs is the default.
   size_t most_entries = std::numeric_limits<size_t>::max();
   const char* expected = "";  ///< Completes "Expected … for name", where there are bounds.
 
