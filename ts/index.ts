@@ -44,6 +44,7 @@ export type {
 export type { Constraint, Pooling, Regularizer } from "./config/choices.js";
 export type { Network } from "./config/network.js";
 export type { Settings } from "./config/settings.js";
+export { type Embedding, type EmbedOptions, embed } from "./embeddings/embed.js";
 export { type Batch, type ImageInput, type LoadModelOptions, load, Model } from "./model.js";
 export type { CheckCounts, CheckOptions, CheckReport, OddImage } from "./runs/check.js";
 export {

@@ -29,6 +29,8 @@ namespace {
 
 using Reason = std::optional<std::string>;
 
+constexpr const char* kTooLarge = "file too large";
+
 // No picture has longer sides; numbers of bytes in a row stay far from what an int holds.
 constexpr int64_t kMaxSide = int64_t{1} << 20;
 
@@ -172,7 +174,7 @@ MemoryGate& gate() {
   return gate;
 }
 
-// Decodes bytes and hands the pixels and the orientation to `use`. With
+// Decodes bytes and hands the pixels and their header to `use`. With
 // `whole`, at their full size; else perhaps reduced, but not below that of `spec`.
 template <typename Use>
 Reason decode_for(std::span<const uint8_t> bytes, const DecodeSpec& spec, bool whole, Use use) {
@@ -189,7 +191,7 @@ Reason decode_for(std::span<const uint8_t> bytes, const DecodeSpec& spec, bool w
   try {
     cv::Mat decoded;
     reason = decode_pixels(bytes, header, spec, reduction, scratch, decoded);
-    if (!reason) use(decoded, header.orientation);
+    if (!reason) use(decoded, header);
   } catch (const cv::Exception& error) {
     reason = error.code == cv::Error::StsNoMem
                  ? "not enough memory to decode it (" + size_text(header) + ")"
@@ -235,9 +237,9 @@ ImageFacts facts_of(const cv::Mat& stored, int orientation) {
 
 std::optional<std::string> decode_bytes(std::span<const uint8_t> bytes, const DecodeSpec& spec,
                                         uint8_t* out) {
-  if (bytes.size() > INT_MAX) return "file too large";
-  return decode_for(bytes, spec, false, [&](const cv::Mat& pixels, int orientation) {
-    write_resized(pixels, orientation, spec, out);
+  if (bytes.size() > INT_MAX) return kTooLarge;
+  return decode_for(bytes, spec, false, [&](const cv::Mat& pixels, const ImageHeader& header) {
+    write_resized(pixels, header.orientation, spec, out);
   });
 }
 
@@ -248,6 +250,23 @@ std::optional<std::string> decode_file(const std::string& path, const DecodeSpec
   return decode_bytes(bytes, spec, out);
 }
 
+std::optional<std::string> decode_file(const std::string& path, const DecodeSpec& spec,
+                                       uint8_t* out, FileFacts& facts) {
+  std::span<const uint8_t> bytes;
+  if (Reason reason = read_image_file(path, Scratch::of_this_thread().file, bytes)) return reason;
+  if (bytes.size() > INT_MAX) return kTooLarge;
+  return decode_for(bytes, spec, false, [&](const cv::Mat& pixels, const ImageHeader& header) {
+    write_resized(pixels, header.orientation, spec, out);
+    // A TIFF's header may speak of its tiles; it is never reduced, and turned by its decoder.
+    const bool as_decoded = header.format == ImageFormat::kTiff;
+    const int64_t width = as_decoded ? pixels.cols : header.width;
+    const int64_t height = as_decoded ? pixels.rows : header.height;
+    const bool lies = header.orientation >= 5;
+    facts = {static_cast<int32_t>(lies ? height : width),
+             static_cast<int32_t>(lies ? width : height), static_cast<int64_t>(bytes.size())};
+  });
+}
+
 std::optional<std::string> examine_file(const std::string& path, int channels, int64_t max_pixels,
                                         ImageFacts& facts) {
   std::span<const uint8_t> bytes;
@@ -255,8 +274,8 @@ std::optional<std::string> examine_file(const std::string& path, int channels, i
   DecodeSpec spec;
   spec.channels = channels;
   spec.max_pixels = max_pixels;
-  return decode_for(bytes, spec, true, [&](const cv::Mat& pixels, int orientation) {
-    facts = facts_of(pixels, orientation);
+  return decode_for(bytes, spec, true, [&](const cv::Mat& pixels, const ImageHeader& header) {
+    facts = facts_of(pixels, header.orientation);
   });
 }
 

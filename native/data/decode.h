@@ -57,6 +57,20 @@ struct DecodeSpec {
 [[nodiscard]] std::optional<std::string> decode_file(const std::string& path,
                                                      const DecodeSpec& spec, uint8_t* out);
 
+/// What a file tells of itself while it is decoded.
+struct FileFacts {
+  /// In pixels, after turning by its EXIF orientation.
+  int32_t width = 0;
+  int32_t height = 0;
+  /// The file's length.
+  int64_t bytes = 0;
+};
+
+/// Same; `facts` is written only on success.
+[[nodiscard]] std::optional<std::string> decode_file(const std::string& path,
+                                                     const DecodeSpec& spec, uint8_t* out,
+                                                     FileFacts& facts);
+
 /// What can be told of an image without training on it.
 struct ImageFacts {
   /// In pixels, after turning by its EXIF orientation.

@@ -61,6 +61,7 @@ const PARTS = [
       "files",
       ["config", "imaging"],
       "runs",
+      "embeddings",
       "model.ts",
       ["index.ts", "cli"],
     ],

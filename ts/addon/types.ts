@@ -290,6 +290,37 @@ export interface TrainingHandle {
   cancel(): void;
 }
 
+/** The embeddings of some of the files, in their order. */
+export interface EmbeddingStretch {
+  /** Positions among the files; bad ones are left out. The arrays below have an entry for each. */
+  indices: Int32Array;
+  /** N × (embedding length). */
+  embeddings: Float32Array;
+  /** Mean loss of each image's reconstruction; null unless asked for. */
+  losses: Float32Array | null;
+  /** In pixels, after turning by EXIF orientation. */
+  widths: Int32Array;
+  heights: Int32Array;
+  /** Lengths of the files. */
+  bytes: Float64Array;
+  /** Files that could not be used, and why. */
+  bad: { file: string; reason: string }[];
+  /** What decoding has taken one core so far, all decoding threads together. */
+  decodeSeconds: number;
+  /** What encoding has taken so far, on all compute threads at once. */
+  encodeSeconds: number;
+  /** Whether no file is left. */
+  last: boolean;
+}
+
+/** Files being embedded: images are decoded ahead while others are encoded. */
+export interface EmbeddingHandle {
+  /** The next stretch: some thousand images, or what a quarter of a second gives. It may be empty. */
+  next(): Promise<EmbeddingStretch>;
+  /** Abandons what is left. */
+  close(): Promise<void>;
+}
+
 /** A loaded `ae.pt` or `en.pt`. */
 export interface ModelHandle {
   readonly kind: "autoencoder" | "encoder";
@@ -314,6 +345,12 @@ export interface ModelHandle {
     load: LoadOptions,
     batchSize: number,
   ): Promise<Scores & { bad: number }>;
+  /** Begins to embed files. `loss` is an autoencoder's alone. */
+  embed(
+    files: string[],
+    load: LoadOptions,
+    options: { batchSize: number; loss: boolean },
+  ): EmbeddingHandle;
   /** Frees the weights. Idempotent; later calls fail with FLEXAE_DISPOSED. */
   dispose(): void;
 }

@@ -12,6 +12,8 @@ export interface CommandDescription {
   readonly description: string;
   /** As `<run>`, and what it is. */
   readonly argument?: readonly [name: string, description: string];
+  /** More arguments behind it, at least one: as `<set...>`, and what they are. */
+  readonly more?: readonly [name: string, description: string];
   /** Options besides the parameters: `--steps <n>`, and what it does. */
   readonly options?: readonly (readonly [flags: string, description: string])[];
   /** Takes a config file; its parameters that mean nothing to the command are left alone. */

@@ -3,6 +3,7 @@ import type { CommandDescription } from "./command.js";
 import { bench } from "./commands/bench.js";
 import { check } from "./commands/check.js";
 import { doctor } from "./commands/doctor.js";
+import { embed } from "./commands/embed.js";
 import { evaluate } from "./commands/evaluate.js";
 import { run } from "./commands/run.js";
 import { summary } from "./commands/summary.js";
@@ -12,6 +13,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   summary,
   bench,
   evaluate,
+  embed,
   check,
   doctor,
 ];

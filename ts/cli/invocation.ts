@@ -14,6 +14,8 @@ export interface Invocation {
   debug: boolean;
   /** Of a command that takes one; "" otherwise. */
   argument: string;
+  /** Those behind it, of a command that takes them. */
+  more: readonly string[];
   /** The command's own options: text where they take a value, else true; undefined if not given. */
   options: Readonly<Record<string, string | boolean | undefined>>;
 }

@@ -100,15 +100,16 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     .configureOutput({ writeErr: () => {} });
 
   const add = (description: CommandDescription): void => {
-    const { name, alias, argument, options = [] } = description;
+    const { name, alias, argument, more, options = [] } = description;
     const command = program
       .command(name)
       .description(description.description)
       .configureHelp(helpWith((parameter) => concerns(parameter, description)));
     if (alias !== undefined) command.alias(alias);
     if (argument !== undefined) command.argument(...argument);
+    if (more !== undefined) command.argument(...more);
     for (const option of options) command.option(...option);
-    command.action(async (first: unknown) => {
+    command.action(async (first: unknown, second: unknown) => {
       const given = program.opts<{ config?: string; json?: boolean; debug?: boolean }>();
       requireTaken(description, flags, given.config);
       exitCode = await description.run({
@@ -117,6 +118,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
         json: given.json ?? false,
         debug: given.debug ?? false,
         argument: typeof first === "string" ? first : "",
+        more: Array.isArray(second) ? (second as string[]) : [],
         options: command.opts(),
       });
     });

@@ -8,7 +8,7 @@ import { basename, dirname, join } from "node:path";
 import { ioError, systemReason } from "../addon/errors.js";
 
 /** Makes a folder's entries durable. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, constants.O_RDONLY);
   try {
     await handle.sync();

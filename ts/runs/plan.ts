@@ -15,6 +15,8 @@ export interface ImageSet {
   images: number;
   /** Sub-folders that hold images; none for a flat folder or images in memory. */
   classes: string[];
+  /** For each image, its position in `classes`; empty where there are none. */
+  labels: Int32Array;
   /** Images beside the folders of the classes: left out. */
   loose: number;
   /** Absolute; null for images in memory. */
@@ -116,6 +118,7 @@ export async function scanImages(
     source: { files: scan.files },
     images: scan.files.length,
     classes: scan.classes,
+    labels: scan.labels,
     loose: scan.loose,
     folder: resolve(folder),
   };
@@ -132,7 +135,14 @@ function memorySet(name: string, images: Uint8Array, network: Network): ImageSet
       `Expected N×${network.channels}×${network.height}×${network.width} bytes for ${name} but received ${images.length} bytes`,
     );
   }
-  return { source: { images }, images: images.length / size, classes: [], loose: 0, folder: null };
+  return {
+    source: { images },
+    images: images.length / size,
+    classes: [],
+    labels: new Int32Array(),
+    loose: 0,
+    folder: null,
+  };
 }
 
 /**

@@ -31,7 +31,7 @@ Examined examine(const std::vector<std::string>& files, int channels, int64_t ma
   return result;
 }
 
-Napi::Value to_js(Napi::Env env, const Examined& examined) {
+Napi::Value examined_to_js(Napi::Env env, const Examined& examined) {
   const size_t count = examined.facts.size();
   Napi::Array reasons = Napi::Array::New(env, count);
   Napi::Int32Array widths = Napi::Int32Array::New(env, count);
@@ -73,7 +73,7 @@ Napi::Value examine_images(const Napi::CallbackInfo& info) {
         [files = std::move(files), load] {
           return examine(files, load.spec.channels, load.spec.max_pixels, load.workers);
         },
-        [](Napi::Env env, Examined& examined) { return to_js(env, examined); });
+        [](Napi::Env env, Examined& examined) { return examined_to_js(env, examined); });
   });
 }
 

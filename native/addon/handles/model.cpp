@@ -14,6 +14,7 @@
 #include "addon/async/threaded.h"
 #include "addon/convert/arguments.h"
 #include "addon/convert/values.h"
+#include "addon/handles/embedding.h"
 #include "core/base/error.h"
 #include "core/device/device.h"
 #include "core/device/precision.h"
@@ -157,6 +158,22 @@ Napi::Object make_handle(Napi::Env env, const Loaded& loaded, at::Device device)
               });
         });
       }));
+  handle.Set("embed", Napi::Function::New(env, [=](const Napi::CallbackInfo& info) -> Napi::Value {
+               return guarded(info.Env(), [&]() -> Napi::Value {
+                 const Napi::Object options = to_object(info[2], "options");
+                 EmbeddingRequest request;
+                 request.files = to_paths(info[0], "files");
+                 request.load = to_load(to_object(info[1], "load"), shape[0], shape[1], shape[2]);
+                 request.batch_size = get_integer(options, "batchSize");
+                 request.with_loss = get_boolean(options, "loss");
+                 request.device = device;
+                 if (request.batch_size < 1) {
+                   throw Error(ErrorCode::kConfig, "Expected a positive integer for batchSize");
+                 }
+                 if (request.with_loss) require_autoencoder(autoencoder, "loss");
+                 return make_embedding(info.Env(), model, std::move(request));
+               });
+             }));
   handle.Set("dispose", Napi::Function::New(env, [model](const Napi::CallbackInfo& /*info*/) {
                model->dispose();
              }));

@@ -153,8 +153,15 @@ at::Tensor sums(const Activations& logits, const Activations& target, at::Tensor
   return sums.defined() ? sums : sums_by_aten(z, images.stored(), grad);
 }
 
+at::Tensor bce_of_images(const at::Tensor& logits, const at::Tensor& target) {
+  const at::Tensor bce =
+      at::binary_cross_entropy_with_logits(logits, target, {}, {}, at::Reduction::None);
+  return bce.flatten(1).mean(1, /*keepdim=*/false, at::kDouble);
+}
+
 }  // namespace
 
-const Loss kBinaryCrossEntropy{.output = Activation::kSigmoid, .sums = sums};
+const Loss kBinaryCrossEntropy{
+    .output = Activation::kSigmoid, .sums = sums, .of_images = bce_of_images};
 
 }  // namespace flexae

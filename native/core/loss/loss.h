@@ -20,6 +20,8 @@ struct Loss {
   /// \param grad if not null, receives d(mean loss)/d(logits), in the type in which the logits are
   ///   stored.
   at::Tensor (*sums)(const Activations& logits, const Activations& target, at::Tensor* grad);
+  /// The mean loss of each image, N fp64 values on the device. Both N×C×H×W and fp32.
+  at::Tensor (*of_images)(const at::Tensor& logits, const at::Tensor& target);
 };
 
 /// The loss with which such a network is trained.

@@ -149,6 +149,14 @@ at::Tensor LoadedModel::encode(const at::Tensor& images) {
   return impl_->call(impl_->autoencoder ? "encode" : "forward", images);
 }
 
+std::pair<at::Tensor, at::Tensor> LoadedModel::encode_and_score(const at::Tensor& images) {
+  const at::Tensor target = as_float(images);
+  at::Tensor embedding = encode(images);
+  const at::Tensor logits =
+      impl_->native ? impl_->native->decode(embedding) : impl_->call("logits", images);
+  return {std::move(embedding), loss().of_images(logits.to(at::kFloat), target)};
+}
+
 at::Tensor LoadedModel::reconstruct(const at::Tensor& images) {
   if (impl_->native) return activate(logits(images), loss().output);
   return impl_->call("forward", images);

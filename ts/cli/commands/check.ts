@@ -1,10 +1,11 @@
 /** `flexae check`: what is wrong with a folder of images, before training on it. */
-import { constants } from "node:os";
 import { join, relative } from "node:path";
 import { shownPath } from "../../files/paths.js";
 import type { CheckCounts, CheckReport, OddImage } from "../../runs/check.js";
 import type { CommandDescription } from "../command.js";
-import { grouped, rate, table } from "../format.js";
+import { Counter } from "../counter.js";
+import { grouped, table } from "../format.js";
+import { interruptible } from "../interrupt.js";
 import type { Invocation } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
 import { invokedSettings } from "../settings.js";
@@ -121,50 +122,20 @@ class TextReport {
   }
 }
 
-/** How far it has come, on stderr, where that is a terminal. */
-class Counter {
-  #began = Date.now();
-  #shown = 0;
-
-  update(done: number, total: number): void {
-    const now = Date.now();
-    if (now - this.#shown < 100) return;
-    this.#shown = now;
-    const speed = rate((1000 * done) / Math.max(now - this.#began, 1));
-    process.stderr.write(
-      `\r\u001b[Kchecked ${grouped(done)} of ${grouped(total)} images, ${speed} images/s`,
-    );
-  }
-
-  clear(): void {
-    if (this.#shown > 0) process.stderr.write("\r\u001b[K");
-  }
-}
-
 async function examine(invocation: Invocation): Promise<number> {
   const { checkFolder } = await import("../../runs/check.js");
   const folder = invocation.argument;
   const settings = await invokedSettings(invocation);
-  const counter = process.stderr.isTTY === true && !invocation.json ? new Counter() : undefined;
-  const abort = new AbortController();
-  // A second signal ends the process by itself.
-  const onSignal = (signal: NodeJS.Signals) => abort.abort(signal);
-  process.once("SIGINT", onSignal);
-  process.once("SIGTERM", onSignal);
-  let report: CheckReport;
-  try {
-    report = await checkFolder(folder, settings, {
-      signal: abort.signal,
+  const counter =
+    process.stderr.isTTY === true && !invocation.json ? new Counter("checked") : undefined;
+  const ended = await interruptible((signal) =>
+    checkFolder(folder, settings, {
+      signal,
       onProgress: (done, total) => counter?.update(done, total),
-    });
-  } catch (error) {
-    if (!abort.signal.aborted) throw error;
-    return 128 + constants.signals[abort.signal.reason as NodeJS.Signals];
-  } finally {
-    counter?.clear();
-    process.off("SIGINT", onSignal);
-    process.off("SIGTERM", onSignal);
-  }
+    }),
+  ).finally(() => counter?.clear());
+  if ("exitCode" in ended) return ended.exitCode;
+  const report = ended.result;
   if (invocation.json) printJson(report);
   else new TextReport(report, folder, invocation.options.all === true).print();
   if (report.ok) return 0;

@@ -1,0 +1,328 @@
+/** Sets of images through a model, into a table. */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join, relative, resolve, sep } from "node:path";
+import { configError, dataError, ioError, systemReason, translateError } from "../addon/errors.js";
+import { awaitAddon, callAddon } from "../addon/loader.js";
+import type { EmbeddingHandle, EmbeddingStretch, Interpolation } from "../addon/types.js";
+import { toLoadOptions } from "../config/data.js";
+import { MAX_PIXELS } from "../config/parameters.js";
+import { makeFolders } from "../files/folders.js";
+import { unicodePath } from "../files/paths.js";
+import { findRun } from "../runs/folder.js";
+import { checkDevice, scanImages } from "../runs/plan.js";
+import type { ModelManifest } from "../runs/setting.js";
+import { VERSION } from "../version.js";
+import { PartsTable, readShard, type Shard } from "./parts.js";
+import type { EmbeddingRows, TableOrigin, TableWriter } from "./table.js";
+import { createTable, isFolderName } from "./writer.js";
+
+/** What is embedded, how, and where to. */
+export interface EmbedOptions {
+  /** Folders of images: one folder a class, or flat. */
+  sets: string | readonly string[];
+  /**
+   * A file whose ending says its kind (`.parquet`, `.csv`, `.npy`, `.jsonl`), which is replaced if it is
+   * there; or a folder, which gets `part-00000.parquet`, … and is gone on with where it was left.
+   */
+  out: string;
+  /** Adds each image's reconstruction loss. Takes an autoencoder. */
+  loss?: boolean | undefined;
+  /** Adds the SHA-256 of each file, which is read once more for it. */
+  sha256?: boolean | undefined;
+  /** `l2`: embeddings of length 1. */
+  normalize?: "l2" | undefined;
+  /** Of a folder that is finished: adds images that are new, and those that have changed anew. */
+  append?: boolean | undefined;
+  /** Only this share of the images: `2/4`, or `slurm` for the place in a job array. */
+  shard?: string | undefined;
+  /** auto, cpu, cuda or cuda:N; `auto` unless given. */
+  device?: string | undefined;
+  /** What products are computed in; `auto` unless given: bf16 where the hardware computes it. */
+  precision?: "auto" | "fp32" | "bf16" | undefined;
+  /** Images run at once; 64 unless given. */
+  batchSize?: number | undefined;
+  /** Decoding threads; 0, the default, chooses by cores. */
+  workers?: number | undefined;
+  /** How images are resized; as in training unless given. */
+  interpolation?: Interpolation | undefined;
+  /** Images of more pixels are bad; 268435456 unless given. */
+  maxPixels?: number | undefined;
+  /** Takes a model that this program did not write, too, and runs what is in it. */
+  trust?: boolean | undefined;
+  /** Ends it after the images under way: a file is given up, of a folder whole parts are kept. */
+  signal?: AbortSignal | undefined;
+  /** Called now and then. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Called once for each image that cannot be used. */
+  onBad?: ((file: string, reason: string) => void) | undefined;
+}
+
+/** What came of it. */
+export interface Embedding {
+  /** Where the table is. */
+  out: string;
+  /** Rows that were written. */
+  images: number;
+  /** Images that were in the table already. */
+  kept: number;
+  /** Images that could not be used, and were left out. */
+  bad: number;
+  /** Numbers an embedding has. */
+  dims: number;
+  /** How long it took, loading of the model excluded. */
+  seconds: number;
+  /** Images a second, bad ones included. */
+  imagesPerSecond: number;
+  /** What decoding alone would reach on all cores. */
+  decodeImagesPerSecond: number;
+  /** What encoding alone would reach. */
+  encodeImagesPerSecond: number;
+  /** Where it was computed: cpu or cuda:N. */
+  device: string;
+  /** What products were computed in. */
+  precision: "fp32" | "bf16";
+  /** What is worth saying. */
+  warnings: string[];
+}
+
+interface Image {
+  file: string;
+  /** Relative to its set. */
+  path: string;
+  set: string;
+  class: string | null;
+}
+
+/** A model's file: what was named, or of a run its encoder, or its autoencoder where losses are asked for. */
+async function modelFile(model: string, loss: boolean): Promise<string> {
+  if (/\.pt$/i.test(model)) return model;
+  return join(await findRun(model), loss ? "ae.pt" : "en.pt");
+}
+
+async function checksum(path: string): Promise<string> {
+  try {
+    return createHash("sha256")
+      .update(await readFile(path))
+      .digest("hex");
+  } catch (error) {
+    throw ioError(`${path} cannot be read: ${systemReason(error)}`, error);
+  }
+}
+
+async function findImages(sets: readonly string[], warnings: string[]): Promise<Image[]> {
+  const images: Image[] = [];
+  for (const set of sets) {
+    const { source, classes, labels, loose, folder } = await scanImages(set, { name: "set" });
+    const files = (source as { files: string[] }).files;
+    for (const [i, file] of files.entries()) {
+      const path = unicodePath(relative(folder as string, file))
+        .split(sep)
+        .join("/");
+      images.push({ file, path, set, class: classes[labels[i] as number] ?? null });
+    }
+    if (loose > 0) {
+      warnings.push(`${loose} images lie directly in ${set}, beside its classes, and are left out`);
+    }
+  }
+  return images;
+}
+
+/** Divides each row by its length, in place; rows of zeros stay. */
+function normalizeRows(values: Float32Array, dims: number): void {
+  for (let from = 0; from < values.length; from += dims) {
+    let sum = 0;
+    for (let i = from; i < from + dims; i++) sum += (values[i] as number) ** 2;
+    const scale = sum > 0 ? 1 / Math.sqrt(sum) : 0;
+    for (let i = from; i < from + dims; i++) values[i] = (values[i] as number) * scale;
+  }
+}
+
+async function rowsOf(
+  stretch: EmbeddingStretch,
+  images: readonly Image[],
+  { normalize, sha256, dims }: TableOrigin,
+): Promise<EmbeddingRows> {
+  const { embeddings, losses, widths, heights } = stretch;
+  if (normalize === "l2") normalizeRows(embeddings, dims);
+  const mine = Array.from(stretch.indices, (i) => images[i] as Image);
+  return {
+    paths: mine.map((image) => image.path),
+    sets: mine.map((image) => image.set),
+    classes: mine.map((image) => image.class),
+    embeddings,
+    losses,
+    widths,
+    heights,
+    // Longer files are refused by the decoder.
+    bytes: Int32Array.from(stretch.bytes),
+    sha256: sha256 ? await Promise.all(mine.map(({ file }) => checksum(file))) : null,
+  };
+}
+
+/** Totals of a pass. */
+interface Pass {
+  rows: number;
+  bad: number;
+  decodeSeconds: number;
+  encodeSeconds: number;
+}
+
+async function run(
+  handle: EmbeddingHandle,
+  images: readonly Image[],
+  table: TableWriter,
+  origin: TableOrigin,
+  { signal, onProgress, onBad }: EmbedOptions,
+): Promise<Pass> {
+  const pass: Pass = { rows: 0, bad: 0, decodeSeconds: 0, encodeSeconds: 0 };
+  const next = (): Promise<EmbeddingStretch> => {
+    const stretch = handle.next();
+    // Whoever stops before it is awaited has a reason of his own.
+    stretch.catch(() => {});
+    return stretch;
+  };
+  // One stretch is written while the next is computed.
+  let coming = next();
+  for (;;) {
+    const stretch = await coming;
+    signal?.throwIfAborted();
+    if (!stretch.last) coming = next();
+    await table.write(await rowsOf(stretch, images, origin));
+    pass.rows += stretch.indices.length;
+    pass.bad += stretch.bad.length;
+    pass.decodeSeconds = stretch.decodeSeconds;
+    pass.encodeSeconds = stretch.encodeSeconds;
+    for (const { file, reason } of stretch.bad) onBad?.(file, reason);
+    onProgress?.(pass.rows + pass.bad, images.length);
+    if (stretch.last) return pass;
+  }
+}
+
+/**
+ * Embeds sets of images and writes a table with a row for each image that can be used, in the order
+ * of the sets and of their folders.
+ *
+ * ```js
+ * await embed("logs/ae_20250101_120000", { sets: "data/digits", out: "digits.parquet" });
+ * ```
+ *
+ * @param model - A run's folder, `last` for the newest in `logs/`, or an `en.pt` or `ae.pt`.
+ * @throws FlexaeError `FLEXAE_CONFIG` for an option that cannot be, `FLEXAE_DATA` if there are no
+ *   images or none can be used, `FLEXAE_MODEL`, `FLEXAE_IO`. Rejects with the reason of an aborted
+ *   signal.
+ */
+export async function embed(model: string, options: EmbedOptions): Promise<Embedding> {
+  const { loss = false, sha256 = false, append = false, batchSize = 64 } = options;
+  const sets = typeof options.sets === "string" ? [options.sets] : options.sets;
+  if (sets.length === 0) throw configError("Expected a set of images: a folder");
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    throw configError(`Expected an integer of at least 1 for batchSize but received ${batchSize}`);
+  }
+  if (options.normalize !== undefined && options.normalize !== "l2") {
+    throw configError(`Expected l2 for normalize but received ${String(options.normalize)}`);
+  }
+  const isFolder = isFolderName(options.out);
+  if (append && !isFolder) {
+    throw configError(
+      `append adds to a folder of parts, and ${options.out} is a file: leave append out, or name a folder`,
+    );
+  }
+  const shard: Shard | null = options.shard === undefined ? null : readShard(options.shard);
+  const device = options.device ?? "auto";
+  checkDevice(device);
+  const path = await modelFile(model, loss);
+  const warnings: string[] = [];
+  const all = await findImages(sets, warnings);
+  const images =
+    shard === null
+      ? all
+      : all.slice(
+          Math.floor(((shard.index - 1) * all.length) / shard.of),
+          Math.floor((shard.index * all.length) / shard.of),
+        );
+
+  const { trust = false, precision = "auto" } = options;
+  const loaded = await awaitAddon((addon) => addon.loadModel(path, device, { trust, precision }));
+  try {
+    const manifest = manifestOf(loaded.configJson);
+    const origin: TableOrigin = {
+      version: VERSION,
+      model: resolve(path),
+      modelSha256: await checksum(path),
+      dims: loaded.embeddingShape.reduce((a, b) => a * b, 1),
+      precision: loaded.precision,
+      normalize: options.normalize ?? null,
+      loss,
+      sha256,
+      settings: manifest === null ? null : { ...manifest.model, ...manifest.settings },
+    };
+    const trained = manifest?.settings.interpolation as Interpolation | undefined;
+    const load = toLoadOptions({
+      interpolation: options.interpolation ?? trained ?? "area",
+      workers: options.workers ?? 0,
+      cache: "none",
+      max_pixels: options.maxPixels ?? MAX_PIXELS,
+    });
+    const out = resolve(options.out);
+    let table: TableWriter;
+    let left = images;
+    if (isFolder) {
+      const parts = await PartsTable.open(out, origin, shard, append);
+      left = (await parts.missing(images, append)).map((i) => images[i] as Image);
+      table = parts;
+    } else {
+      await makeFolders(resolve(out, ".."));
+      table = await createTable(out, origin);
+    }
+    const files = left.map(({ file }) => file);
+    const began = performance.now();
+    let handle: EmbeddingHandle | undefined;
+    try {
+      handle = loaded.embed(files, load, { batchSize, loss });
+      const pass =
+        files.length === 0
+          ? { rows: 0, bad: 0, decodeSeconds: 0, encodeSeconds: 0 }
+          : await run(handle, left, table, origin, options);
+      if (pass.rows === 0 && images.length === pass.bad) {
+        throw dataError(
+          `None of the ${pass.bad} images can be used; \`flexae check\` tells why of a folder`,
+        );
+      }
+      await table.finish();
+      const seconds = (performance.now() - began) / 1000;
+      const { cores } = callAddon((addon) => addon.hardware()).cpu;
+      const count = pass.rows + pass.bad;
+      return {
+        out,
+        images: pass.rows,
+        kept: images.length - left.length,
+        bad: pass.bad,
+        dims: origin.dims,
+        seconds,
+        imagesPerSecond: count / seconds,
+        decodeImagesPerSecond: (cores * count) / pass.decodeSeconds,
+        encodeImagesPerSecond: pass.rows / pass.encodeSeconds,
+        device: loaded.device,
+        precision: loaded.precision,
+        warnings,
+      };
+    } catch (error) {
+      await table.abandon();
+      throw translateError(error);
+    } finally {
+      await handle?.close();
+    }
+  } finally {
+    loaded.dispose();
+  }
+}
+
+/** What a model says of itself; null if it says nothing. */
+function manifestOf(configJson: string): ModelManifest | null {
+  try {
+    return JSON.parse(configJson) as ModelManifest;
+  } catch {
+    return null;
+  }
+}

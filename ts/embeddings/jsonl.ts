@@ -1,0 +1,44 @@
+/** Tables as JSON Lines: an object a row. */
+import { StagedFile } from "../files/staged.js";
+import type { EmbeddingRows, TableOrigin, TableWriter } from "./table.js";
+
+export class JsonlTable implements TableWriter {
+  #file: StagedFile;
+  #dims: number;
+
+  private constructor(file: StagedFile, dims: number) {
+    this.#file = file;
+    this.#dims = dims;
+  }
+
+  static async create(path: string, { dims }: TableOrigin): Promise<JsonlTable> {
+    return new JsonlTable(await StagedFile.create(path), dims);
+  }
+
+  async write(rows: EmbeddingRows): Promise<void> {
+    let lines = "";
+    for (const [i, path] of rows.paths.entries()) {
+      const row = {
+        path,
+        set: rows.sets[i],
+        class: rows.classes[i],
+        embedding: Array.from(rows.embeddings.subarray(i * this.#dims, (i + 1) * this.#dims)),
+        ...(rows.losses === null ? {} : { loss: rows.losses[i] }),
+        width: rows.widths[i],
+        height: rows.heights[i],
+        bytes: rows.bytes[i],
+        ...(rows.sha256 === null ? {} : { sha256: rows.sha256[i] }),
+      };
+      lines += `${JSON.stringify(row)}\n`;
+    }
+    await this.#file.append(lines);
+  }
+
+  async finish(): Promise<void> {
+    await this.#file.finish();
+  }
+
+  async abandon(): Promise<void> {
+    await this.#file.abandon();
+  }
+}
