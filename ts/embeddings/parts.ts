@@ -100,6 +100,11 @@ export class PartsTable implements TableWriter {
         `${folder} holds a finished table already: --append adds images that are new or have changed, or name another folder`,
       );
     }
+    // What a process that was killed left of the part it was at.
+    const leftover = new RegExp(`^\\.${prefix}\\d{5,}\\.parquet\\.[0-9a-f]+\\.tmp$`);
+    for (const name of names) {
+      if (leftover.test(name)) await rm(join(folder, name), { force: true });
+    }
     const kept = new Map<string, Kept>();
     let next = 0;
     for (const name of mine) {
