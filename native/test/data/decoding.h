@@ -64,4 +64,18 @@ inline std::vector<uint8_t> rgb_bytes(const cv::Mat& image) {
   return bytes;
 }
 
+/// `jpeg` with an EXIF segment that says no more than its orientation.
+inline std::vector<uint8_t> with_orientation(const std::vector<uint8_t>& jpeg,
+                                             uint8_t orientation) {
+  const std::vector<uint8_t> exif{
+      0xFF, 0xE1, 0,    34,   'E', 'x', 'i', 'f', 0, 0,  // APP1
+      'I',  'I',  42,   0,    8,   0,   0,   0,          // TIFF, directory at 8
+      1,    0,    0x12, 0x01, 3,   0,   1,   0,   0, 0, orientation, 0, 0, 0,  // one entry, a short
+      0,    0,    0,    0};
+  std::vector<uint8_t> turned(jpeg.begin(), jpeg.begin() + 2);
+  turned.insert(turned.end(), exif.begin(), exif.end());
+  turned.insert(turned.end(), jpeg.begin() + 2, jpeg.end());
+  return turned;
+}
+
 }  // namespace flexae::test

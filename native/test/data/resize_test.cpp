@@ -145,19 +145,6 @@ TEST(Decode, ReducedJpegDecodingChangesLittle) {
   }
 }
 
-// `jpeg` with an EXIF segment that says no more than its orientation.
-std::vector<uint8_t> with_orientation(const std::vector<uint8_t>& jpeg, uint8_t orientation) {
-  const std::vector<uint8_t> exif{
-      0xFF, 0xE1, 0,    34,   'E', 'x', 'i', 'f', 0, 0,  // APP1
-      'I',  'I',  42,   0,    8,   0,   0,   0,          // TIFF, directory at 8
-      1,    0,    0x12, 0x01, 3,   0,   1,   0,   0, 0, orientation, 0, 0, 0,  // one entry, a short
-      0,    0,    0,    0};
-  std::vector<uint8_t> turned(jpeg.begin(), jpeg.begin() + 2);
-  turned.insert(turned.end(), exif.begin(), exif.end());
-  turned.insert(turned.end(), jpeg.begin() + 2, jpeg.end());
-  return turned;
-}
-
 // The target's sides are the turned picture's, so the scale is chosen by the sides as they end up.
 TEST(Decode, ReducedJpegsAreTurned) {
   const auto jpeg = test::encode(".jpg", smooth(512, 1024), {cv::IMWRITE_JPEG_QUALITY, 95});
@@ -174,7 +161,7 @@ TEST(Decode, ReducedJpegsAreTurned) {
     for (const auto& [height, width] :
          {std::pair{128, 64}, std::pair{64, 128}, std::pair{60, 60}}) {
       const DecodeSpec spec{height, width, 3, Interpolation::kArea};
-      const Decoded decoded = decode(with_orientation(jpeg, orientation), spec);
+      const Decoded decoded = decode(test::with_orientation(jpeg, orientation), spec);
       ASSERT_FALSE(decoded.reason) << *decoded.reason;
       const Decoded expected = decode(test::encode(".png", upright), spec);
       EXPECT_LE(largest_difference(decoded.pixels, expected.pixels), 3)

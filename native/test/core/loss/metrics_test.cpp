@@ -86,5 +86,18 @@ TEST(Loss, OfBytesAndFinishedLogitsIsThatOfImages) {
   EXPECT_TRUE(got.grad.equal(expected.grad));
 }
 
+TEST(BinaryCrossEntropy, OfImagesHasTheSameMeanAsOfTheBatch) {
+  at::manual_seed(32);
+  const at::Tensor logits = 4 * at::randn({5, 2, 9, 7});
+  const at::Tensor target = at::rand({5, 2, 9, 7});
+  const at::Tensor losses = kBinaryCrossEntropy.of_images(logits, target);
+  ASSERT_EQ(losses.sizes(), at::IntArrayRef({5}));
+  EXPECT_EQ(losses.scalar_type(), at::kDouble);
+  for (int64_t i = 0; i < 5; ++i) {
+    const Sums one = sums(logits.narrow(0, i, 1), target.narrow(0, i, 1));
+    EXPECT_NEAR(losses[i].item<double>(), one.values.loss, 1e-6) << i;
+  }
+}
+
 }  // namespace
 }  // namespace flexae
