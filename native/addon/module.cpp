@@ -1,6 +1,7 @@
 #include <napi.h>
 
 #include "addon/handles/benchmark.h"
+#include "addon/handles/clustering.h"
 #include "addon/handles/examine_images.h"
 #include "addon/handles/images.h"
 #include "addon/handles/info.h"
@@ -24,6 +25,12 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("lockFolder", Napi::Function::New(env, lock_folder));
   exports.Set("loadModel", Napi::Function::New(env, load_model));
   exports.Set("benchmark", Napi::Function::New(env, benchmark));
+  exports.Set("kmeans", Napi::Function::New(env, kmeans));
+  exports.Set("assign", Napi::Function::New(env, assign));
+  exports.Set("fitMixture", Napi::Function::New(env, fit_mixture));
+  exports.Set("predictMixture", Napi::Function::New(env, predict_mixture));
+  exports.Set("silhouette", Napi::Function::New(env, silhouette));
+  exports.Set("clusteringScores", Napi::Function::New(env, clustering_scores));
   watch_exit(env);
   return exports;
 }

@@ -383,6 +383,108 @@ export interface BenchmarkHandle {
   dispose(): void;
 }
 
+/** Something that takes a while, and may be ended. */
+export interface Job<T> {
+  /** Null where it was ended before it was done. */
+  readonly result: Promise<T | null>;
+  /** Asks it to end soon. Idempotent. */
+  cancel(): void;
+}
+
+/** How k-means is computed; see native/analysis/kmeans.h. */
+export interface KmeansRequest {
+  clusters: number;
+  /** Of which the one with the least inertia is taken. */
+  restarts: number;
+  maxIterations: number;
+  /** As scikit-learn's `tol`. */
+  tolerance: number;
+  /** Embeddings count by their directions alone. */
+  spherical: boolean;
+  /** Points of a batch; 0 takes all in each iteration. */
+  batchSize: number;
+  seed: number;
+}
+
+export interface KmeansAnswer {
+  /** k × D. */
+  centres: Float32Array;
+  /** N: the nearest centre. */
+  labels: Int32Array;
+  /** N, to that centre. */
+  squaredDistances: Float32Array;
+  /** Their sum. */
+  inertia: number;
+  iterations: number;
+  converged: boolean;
+}
+
+/** What the covariances of a mixture are: a matrix each, a variance a column, one matrix for all. */
+export type Covariance = "full" | "diag" | "tied";
+
+/** How a mixture of Gaussians is fitted; see native/analysis/mixture.h. */
+export interface MixtureRequest {
+  components: number;
+  covariance: Covariance;
+  /** Of which the one with the greatest lower bound is taken. */
+  restarts: number;
+  maxIterations: number;
+  seed: number;
+}
+
+/** A mixture of k Gaussians in D dimensions, row-major. */
+export interface MixtureModel {
+  covariance: Covariance;
+  /** k, whose sum is 1. */
+  weights: Float64Array;
+  /** k × D. */
+  means: Float64Array;
+  /** k × D × D, k × D or D × D, by `covariance`. */
+  covariances: Float64Array;
+  /** As scikit-learn's `precisions_cholesky_`; the same shape. */
+  precisionsCholesky: Float64Array;
+}
+
+/** What a mixture says of N embeddings. */
+export interface MixturePrediction {
+  /** The most probable component. */
+  labels: Int32Array;
+  /** Its probability. */
+  confidences: Float32Array;
+  /** Logarithms of the mixture's density, in nats. */
+  logLikelihoods: Float64Array;
+}
+
+export interface MixtureAnswer extends MixturePrediction {
+  mixture: MixtureModel;
+  /** Mean log-likelihood that convergence was judged by. */
+  lowerBound: number;
+  iterations: number;
+  converged: boolean;
+}
+
+/** How well points lie in their clusters (Rousseeuw, 1987). */
+export interface SilhouetteAnswer {
+  /** From -1 to 1. */
+  mean: number;
+  /** Which of the embeddings were looked at, ascending. */
+  points: Int32Array;
+  /** Of each of those. */
+  values: Float64Array;
+}
+
+/** How far clusters are the classes, each 1 at best. */
+export interface ClusteringScores {
+  /** Of the best matching of clusters and classes, one to one. */
+  accuracy: number;
+  /** Normalized mutual information, by the mean of both entropies. */
+  nmi: number;
+  /** Adjusted Rand index. */
+  ari: number;
+  /** The share of points in the commonest class of their cluster. */
+  purity: number;
+}
+
 export interface AddonVersions {
   addon: string;
   /** Of the libtorch that is loaded. */
@@ -460,4 +562,27 @@ export interface Addon {
   ): Promise<ModelHandle>;
   /** Makes a model and its images and times nothing yet. Throws or rejects with FLEXAE_CONFIG. */
   benchmark(request: BenchmarkRequest): Promise<BenchmarkHandle>;
+  /** Clusters N × `dims` embeddings, which must not be changed until the result is there. */
+  kmeans(embeddings: Float32Array, dims: number, options: KmeansRequest): Job<KmeansAnswer>;
+  /** The nearest of k × `dims` centres for each of N embeddings. */
+  assign(
+    embeddings: Float32Array,
+    dims: number,
+    centres: Float32Array,
+    spherical: boolean,
+  ): Promise<Pick<KmeansAnswer, "labels" | "squaredDistances">>;
+  fitMixture(embeddings: Float32Array, dims: number, options: MixtureRequest): Job<MixtureAnswer>;
+  predictMixture(
+    embeddings: Float32Array,
+    dims: number,
+    mixture: MixtureModel,
+  ): Promise<MixturePrediction>;
+  /** Of at most `samples` points, drawn at random; 0 takes all, N² distances. */
+  silhouette(
+    embeddings: Float32Array,
+    dims: number,
+    labels: Int32Array,
+    options: { samples: number; seed: number },
+  ): Job<SilhouetteAnswer>;
+  clusteringScores(labels: Int32Array, classes: Int32Array): ClusteringScores;
 }

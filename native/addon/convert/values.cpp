@@ -57,6 +57,8 @@ Napi::Value to_typed_array(Napi::Env env, const at::Tensor& tensor) {
   if (host.nbytes() > 0) std::memcpy(buffer.Data(), host.const_data_ptr(), host.nbytes());
   const auto length = static_cast<size_t>(host.numel());
   if (host.scalar_type() == at::kByte) return Napi::Uint8Array::New(env, length, buffer, 0);
+  if (host.scalar_type() == at::kInt) return Napi::Int32Array::New(env, length, buffer, 0);
+  if (host.scalar_type() == at::kDouble) return Napi::Float64Array::New(env, length, buffer, 0);
   return Napi::Float32Array::New(env, length, buffer, 0);
 }
 

@@ -1,0 +1,246 @@
+#include "addon/handles/clustering.h"
+
+#include <ATen/ATen.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "addon/async/job.h"
+#include "addon/async/task.h"
+#include "addon/convert/arguments.h"
+#include "addon/convert/values.h"
+#include "analysis/clustering_scores.h"
+#include "analysis/kmeans.h"
+#include "analysis/mixture.h"
+#include "analysis/silhouette.h"
+#include "core/base/error.h"
+
+namespace flexae::addon {
+namespace {
+
+/// An array of JavaScript's as a tensor that reads its memory, and what keeps that there: it must
+/// be let go on JavaScript's thread.
+struct Viewed {
+  at::Tensor tensor;
+  std::shared_ptr<void> kept;
+};
+
+Viewed view(const Napi::Value& value, napi_typedarray_type kind, at::ScalarType type,
+            const char* name) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != kind) {
+    throw Error(ErrorCode::kConfig,
+                std::string("Expected a ") + at::toString(type) + " array for " + name);
+  }
+  const auto array = value.As<Napi::TypedArray>();
+  auto* data = static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
+  return {at::from_blob(data, {static_cast<int64_t>(array.ElementLength())}, type),
+          std::make_shared<Napi::ObjectReference>(Napi::Persistent(value.As<Napi::Object>()))};
+}
+
+Viewed view_floats(const Napi::Value& value, const Napi::Value& columns, const char* name) {
+  Viewed viewed = view(value, napi_float32_array, at::kFloat, name);
+  const int64_t dims = columns.IsNumber() ? columns.As<Napi::Number>().Int64Value() : 0;
+  if (dims < 1 || viewed.tensor.numel() % dims != 0) {
+    throw Error(ErrorCode::kConfig, std::string("Expected N×dims numbers for ") + name);
+  }
+  viewed.tensor = viewed.tensor.view({-1, dims});
+  return viewed;
+}
+
+Viewed view_labels(const Napi::Value& value, const char* name) {
+  return view(value, napi_int32_array, at::kInt, name);
+}
+
+uint64_t get_seed(const Napi::Object& options) {
+  return static_cast<uint64_t>(get_integer(options, "seed"));
+}
+
+Covariance to_covariance(const std::string& name) {
+  if (name == "full") return Covariance::kFull;
+  if (name == "diag") return Covariance::kDiagonal;
+  if (name == "tied") return Covariance::kTied;
+  throw Error(ErrorCode::kConfig,
+              "Expected full, diag or tied for covariance but received " + name);
+}
+
+const char* covariance_name(Covariance covariance) {
+  if (covariance == Covariance::kFull) return "full";
+  return covariance == Covariance::kDiagonal ? "diag" : "tied";
+}
+
+Napi::Object prediction_to_js(Napi::Env env, const MixturePrediction& prediction) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("labels", to_typed_array(env, prediction.labels));
+  object.Set("confidences", to_typed_array(env, prediction.confidences));
+  object.Set("logLikelihoods", to_typed_array(env, prediction.log_likelihoods));
+  return object;
+}
+
+at::Tensor copy_doubles(const Napi::Object& object, const char* name,
+                        const std::vector<int64_t>& shape) {
+  return view(object.Get(name), napi_float64_array, at::kDouble, name).tensor.view(shape).clone();
+}
+
+/// A mixture as mixture_to_js() makes it.
+Mixture to_mixture(const Napi::Object& object, int64_t dims) {
+  Mixture mixture;
+  mixture.covariance = to_covariance(get_string(object, "covariance"));
+  mixture.weights =
+      view(object.Get("weights"), napi_float64_array, at::kDouble, "weights").tensor.clone();
+  const int64_t k = mixture.weights.numel();
+  std::vector<int64_t> shape{k, dims, dims};
+  if (mixture.covariance == Covariance::kDiagonal) shape = {k, dims};
+  if (mixture.covariance == Covariance::kTied) shape = {dims, dims};
+  int64_t numbers = 1;
+  for (const int64_t size : shape) numbers *= size;
+  const auto length = [&](const char* name) {
+    const Napi::Value value = object.Get(name);
+    return value.IsTypedArray() ? static_cast<int64_t>(value.As<Napi::TypedArray>().ElementLength())
+                                : 0;
+  };
+  if (k < 1 || length("means") != k * dims || length("covariances") != numbers ||
+      length("precisionsCholesky") != numbers) {
+    throw Error(ErrorCode::kData, "The mixture is of embeddings of another length.");
+  }
+  mixture.means = copy_doubles(object, "means", {k, dims});
+  mixture.covariances = copy_doubles(object, "covariances", shape);
+  mixture.precisions_cholesky = copy_doubles(object, "precisionsCholesky", shape);
+  return mixture;
+}
+
+}  // namespace
+
+Napi::Value kmeans(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Viewed points = view_floats(info[0], info[1], "embeddings");
+    const Napi::Object given = to_object(info[2], "options");
+    KmeansOptions options;
+    options.clusters = get_integer(given, "clusters");
+    options.restarts = get_integer(given, "restarts");
+    options.max_iterations = get_integer(given, "maxIterations");
+    options.tolerance = get_number(given, "tolerance");
+    options.spherical = get_boolean(given, "spherical");
+    options.batch_size = get_integer(given, "batchSize");
+    options.seed = get_seed(given);
+    return run_job<KmeansResult>(
+        info.Env(),
+        [tensor = points.tensor, options](const std::atomic<bool>& cancelled) {
+          return flexae::kmeans(tensor, options, [&](const KmeansProgress&) { return !cancelled; });
+        },
+        [kept = points.kept](Napi::Env env, KmeansResult& result) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("centres", to_typed_array(env, result.centres));
+          object.Set("labels", to_typed_array(env, result.labels));
+          object.Set("squaredDistances", to_typed_array(env, result.squared_distances));
+          object.Set("inertia", result.inertia);
+          object.Set("iterations", static_cast<double>(result.iterations));
+          object.Set("converged", result.converged);
+          return object;
+        });
+  });
+}
+
+Napi::Value assign(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Viewed points = view_floats(info[0], info[1], "embeddings");
+    const at::Tensor centres = view_floats(info[2], info[1], "centres").tensor.clone();
+    const bool spherical = info[3].ToBoolean();
+    return Task<Assignment>::run(
+        info.Env(),
+        [tensor = points.tensor, centres, spherical] {
+          return flexae::assign(tensor, centres, spherical);
+        },
+        [kept = points.kept](Napi::Env env, Assignment& result) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("labels", to_typed_array(env, result.labels));
+          object.Set("squaredDistances", to_typed_array(env, result.squared_distances));
+          return object;
+        });
+  });
+}
+
+Napi::Value fit_mixture(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Viewed points = view_floats(info[0], info[1], "embeddings");
+    const Napi::Object given = to_object(info[2], "options");
+    MixtureOptions options;
+    options.components = get_integer(given, "components");
+    options.covariance = to_covariance(get_string(given, "covariance"));
+    options.restarts = get_integer(given, "restarts");
+    options.max_iterations = get_integer(given, "maxIterations");
+    options.seed = get_seed(given);
+    return run_job<MixtureResult>(
+        info.Env(),
+        [tensor = points.tensor, options](const std::atomic<bool>& cancelled) {
+          return flexae::fit_mixture(tensor, options,
+                                     [&](const MixtureProgress&) { return !cancelled; });
+        },
+        [kept = points.kept](Napi::Env env, MixtureResult& result) -> Napi::Value {
+          Napi::Object object = prediction_to_js(env, result.prediction);
+          const Mixture& fitted = result.mixture;
+          Napi::Object mixture = Napi::Object::New(env);
+          mixture.Set("covariance", covariance_name(fitted.covariance));
+          mixture.Set("weights", to_typed_array(env, fitted.weights));
+          mixture.Set("means", to_typed_array(env, fitted.means));
+          mixture.Set("covariances", to_typed_array(env, fitted.covariances));
+          mixture.Set("precisionsCholesky", to_typed_array(env, fitted.precisions_cholesky));
+          object.Set("mixture", mixture);
+          object.Set("lowerBound", result.lower_bound);
+          object.Set("iterations", static_cast<double>(result.iterations));
+          object.Set("converged", result.converged);
+          return object;
+        });
+  });
+}
+
+Napi::Value predict_mixture(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Viewed points = view_floats(info[0], info[1], "embeddings");
+    const Mixture mixture = to_mixture(to_object(info[2], "mixture"), points.tensor.size(1));
+    return Task<MixturePrediction>::run(
+        info.Env(), [tensor = points.tensor, mixture] { return flexae::predict(tensor, mixture); },
+        [kept = points.kept](Napi::Env env, MixturePrediction& result) -> Napi::Value {
+          return prediction_to_js(env, result);
+        });
+  });
+}
+
+Napi::Value silhouette(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Viewed points = view_floats(info[0], info[1], "embeddings");
+    const Viewed labels = view_labels(info[2], "labels");
+    const Napi::Object given = to_object(info[3], "options");
+    const int64_t samples = get_integer(given, "samples");
+    const uint64_t seed = get_seed(given);
+    return run_job<Silhouette>(
+        info.Env(),
+        [tensor = points.tensor, of = labels.tensor, samples,
+         seed](const std::atomic<bool>& cancelled) {
+          return flexae::silhouette(tensor, of, samples, seed, [&](double) { return !cancelled; });
+        },
+        [kept = points.kept, also = labels.kept](Napi::Env env, Silhouette& result) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("mean", result.mean);
+          object.Set("points", to_typed_array(env, result.points.to(at::kInt)));
+          object.Set("values", to_typed_array(env, result.values));
+          return object;
+        });
+  });
+}
+
+Napi::Value clustering_scores(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const ClusteringScores scores = flexae::clustering_scores(
+        view_labels(info[0], "labels").tensor, view_labels(info[1], "classes").tensor);
+    Napi::Object object = Napi::Object::New(info.Env());
+    object.Set("accuracy", scores.accuracy);
+    object.Set("nmi", scores.nmi);
+    object.Set("ari", scores.ari);
+    object.Set("purity", scores.purity);
+    return object;
+  });
+}
+
+}  // namespace flexae::addon
