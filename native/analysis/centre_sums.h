@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "analysis/point_set.h"
+
+namespace flexae {
+
+/// A point that changes its centre; `from` is −1 where it had none.
+struct CentreChange {
+  int64_t point;
+  int32_t from;
+  int32_t to;
+};
+
+/// Sums of the points of each centre in fp64, kept up to date by what changes. They are added up in
+/// the order of the points, whatever the number of threads.
+class CentreSums {
+ public:
+  CentreSums(int64_t centres, int64_t width);
+
+  /// `changes` in ascending order of points.
+  void apply(const PointSet& points, const std::vector<CentreChange>& changes);
+
+  [[nodiscard]] int64_t count(size_t centre) const { return counts_[centre]; }
+  [[nodiscard]] const double* sum(size_t centre) const {
+    return sums_.data() + centre * static_cast<size_t>(width_);
+  }
+
+ private:
+  int64_t width_;
+  std::vector<int64_t> counts_;
+  std::vector<double> sums_;
+};
+
+}  // namespace flexae

@@ -1,0 +1,324 @@
+#include "analysis/lloyd.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "analysis/kernels/point_kernels.h"
+#include "core/base/math.h"
+#include "core/base/parallel.h"
+
+namespace flexae {
+namespace {
+
+/// Bounds give way by this share, so that rounding cannot make them wrong.
+constexpr float kUp = 1.0F + 2e-6F;
+constexpr float kDown = 1.0F - 2e-6F;
+
+/// Centres of a group: one register tile on any processor.
+constexpr int64_t kGroupSize = 32;
+
+float root_of(float squared) {
+  return std::sqrt(std::max(squared, 0.0F));
+}
+
+}  // namespace
+
+/// A point that is looked at.
+struct LookedAt {
+  int64_t point;
+  int32_t centre;  ///< the nearest so far
+  float upper;     ///< it is at most that far,
+  float lower;     ///< and at least that
+};
+
+struct Lloyd::Scratch {
+  CentreGroups::Block block;
+  std::vector<LookedAt> points;
+  std::vector<const float*> rows;
+  std::vector<int32_t> which;
+  std::vector<NearestCentre> found;
+};
+
+void Lloyd::reset(const std::vector<float>& centres) {
+  k_ = static_cast<int64_t>(centres.size()) / points_.width;
+  // Bounds by groups take no more memory than half of the points, or 8 numbers a point.
+  const int64_t most = std::max<int64_t>(points_.width / 2, 8);
+  const int64_t count = std::min(ceil_div(k_, kGroupSize), most);
+  const int64_t size = round_up(ceil_div(k_, count), std::min(kGroupSize, k_));
+  groups_.emplace(groups_of_near(centres.data(), k_, points_.width, size), points_.width,
+                  points_.shift);
+  sums_.emplace(k_, points_.width);
+  const auto k = static_cast<size_t>(k_);
+  const auto n = static_cast<size_t>(points_.count);
+  group_of_.resize(k);
+  for (size_t g = 0; g < groups_->size(); ++g) {
+    for (const int32_t c : groups_->members(g)) {
+      group_of_[static_cast<size_t>(c)] = static_cast<int32_t>(g);
+    }
+  }
+  labels_.assign(n, -1);
+  upper_.resize(n);
+  lower_.resize(n);
+  if (groups_->size() > 1) {
+    group_lower_ = std::make_unique_for_overwrite<float[]>(n * groups_->size());
+  }
+  group_way_.assign(groups_->size(), 0.0);
+  moves_.assign(k, 0.0F);
+  gaps_.assign(k, 0.0F);
+}
+
+std::optional<Lloyd::Outcome> Lloyd::run(
+    std::vector<float> centres, const Settings& settings,
+    const std::function<bool(int64_t iteration, double shift)>& goes_on) {
+  reset(centres);
+  for (int64_t iteration = 1; iteration <= settings.max_iterations; ++iteration) {
+    const bool first_time = iteration == 1;
+    groups_->set(centres.data());
+    if (!first_time) measure_gaps(centres);
+    const std::vector<CentreChange> changes = search(centres, first_time);
+    if (changes.empty()) return Outcome{std::move(centres), iteration, true};
+    sums_->apply(points_, changes);
+    fill_empty(centres);
+    std::vector<float> moved = means(centres, settings.unit);
+    const double shift = note_moves(centres, moved);
+    centres = std::move(moved);
+    if (!goes_on(iteration, shift)) return std::nullopt;
+    if (shift <= settings.tolerance) return Outcome{std::move(centres), iteration, true};
+  }
+  return Outcome{std::move(centres), settings.max_iterations, false};
+}
+
+void Lloyd::measure_gaps(const std::vector<float>& centres) {
+  // Where it takes more than a small part of an iteration it does not pay.
+  constexpr int64_t kShare = 32;
+  if (k_ < 2 || k_ > points_.count / kShare) return;
+  const int64_t at_once = points_at_once(points_.width);
+  std::vector<Scratch> scratch(static_cast<size_t>(at::get_num_threads()));
+  parallel_for(ceil_div(k_, at_once), [&](int64_t item, int thread) {
+    Scratch& s = scratch[static_cast<size_t>(thread)];
+    const int64_t begin = item * at_once;
+    const auto rows = static_cast<size_t>(std::min(at_once, k_ - begin));
+    s.rows.resize(rows);
+    for (size_t j = 0; j < rows; ++j) {
+      s.rows[j] = centres.data() + (begin + static_cast<int64_t>(j)) * points_.width;
+    }
+    s.block.take(s.rows, points_.width, points_.shift);
+    s.which.resize(rows);
+    std::iota(s.which.begin(), s.which.end(), 0);
+    s.found.resize(rows);
+    std::vector<float> nearest(rows, std::numeric_limits<float>::infinity());
+    for (size_t g = 0; g < groups_->size(); ++g) {
+      groups_->search(g, s.block, s.which, s.found.data());
+      for (size_t j = 0; j < rows; ++j) {
+        const bool itself = s.found[j].centre == begin + static_cast<int64_t>(j);
+        nearest[j] = std::min(nearest[j], itself ? s.found[j].second : s.found[j].distance);
+      }
+    }
+    for (size_t j = 0; j < rows; ++j) {
+      const float least = nearest[j] - groups_->error(s.block.norm(j));
+      gaps_[static_cast<size_t>(begin) + j] = 0.5F * kDown * root_of(least);
+    }
+  });
+}
+
+std::vector<CentreChange> Lloyd::search(const std::vector<float>& centres, bool first_time) {
+  const int64_t at_once = points_at_once(points_.width);
+  const int64_t blocks = ceil_div(points_.count, at_once);
+  std::vector<std::vector<CentreChange>> changes(static_cast<size_t>(blocks));
+  std::vector<Scratch> scratch(static_cast<size_t>(at::get_num_threads()));
+  parallel_for(blocks, [&](int64_t block, int thread) {
+    search_block(block * at_once, std::min((block + 1) * at_once, points_.count), centres,
+                 first_time, scratch[static_cast<size_t>(thread)],
+                 changes[static_cast<size_t>(block)]);
+  });
+  std::vector<CentreChange> all;
+  for (const auto& some : changes) all.insert(all.end(), some.begin(), some.end());
+  return all;
+}
+
+void Lloyd::search_block(int64_t begin, int64_t end, const std::vector<float>& centres,
+                         bool first_time, Scratch& s, std::vector<CentreChange>& changes) {
+  const auto width = static_cast<size_t>(points_.width);
+  s.points.clear();
+  for (int64_t i = begin; i < end; ++i) {
+    const auto at = static_cast<size_t>(i);
+    const int32_t own = labels_[at];
+    if (first_time) {
+      s.points.push_back({i, own, std::numeric_limits<float>::infinity(), 0});
+      continue;
+    }
+    const auto centre = static_cast<size_t>(own);
+    upper_[at] += moves_[centre];
+    lower_[at] -= own == farthest_ ? second_move_ : greatest_move_;
+    const float bound = std::max(lower_[at], gaps_[centre]);
+    if (upper_[at] <= bound) continue;
+    // How far it is indeed: often that is enough.
+    const float distance = root_of(point_kernels().squared_distance(
+        points_.row(i), centres.data() + centre * width, points_.width));
+    upper_[at] = kUp * distance;
+    if (upper_[at] <= bound) continue;
+    s.points.push_back({i, own, upper_[at], kDown * distance});
+  }
+  if (s.points.empty()) return;
+  s.rows.resize(s.points.size());
+  s.found.resize(s.points.size());
+  for (size_t j = 0; j < s.points.size(); ++j) s.rows[j] = points_.row(s.points[j].point);
+  s.block.take(s.rows, points_.width, points_.shift);
+  search_groups(first_time, s);
+  for (const LookedAt& p : s.points) {
+    const auto at = static_cast<size_t>(p.point);
+    upper_[at] = p.upper;
+    if (groups_->size() > 1) {
+      float least = std::numeric_limits<float>::infinity();
+      for (size_t g = 0; g < groups_->size(); ++g) {
+        least = std::min(least, kept(p.point, g) - static_cast<float>(group_way_[g]));
+      }
+      lower_[at] = least;
+    }
+    if (labels_[at] == p.centre) continue;
+    changes.push_back({p.point, labels_[at], p.centre});
+    labels_[at] = p.centre;
+  }
+}
+
+void Lloyd::search_groups(bool first_time, Scratch& s) {
+  const bool several = groups_->size() > 1;
+  for (size_t g = 0; g < groups_->size(); ++g) {
+    const auto way = static_cast<float>(group_way_[g]);
+    s.which.clear();
+    for (size_t j = 0; j < s.points.size(); ++j) {
+      if (first_time || !several || kept(s.points[j].point, g) - way < s.points[j].upper) {
+        s.which.push_back(static_cast<int32_t>(j));
+      }
+    }
+    if (s.which.empty()) continue;
+    groups_->search(g, s.block, s.which, s.found.data());
+    for (size_t w = 0; w < s.which.size(); ++w) {
+      const auto j = static_cast<size_t>(s.which[w]);
+      const NearestCentre& found = s.found[w];
+      LookedAt& p = s.points[j];
+      const float error = groups_->error(s.block.norm(j));
+      const float upper = root_of(found.distance + error);
+      float others = root_of(found.distance - error);
+      if (found.centre == p.centre) {
+        others = root_of(found.second - error);
+      } else if (upper < p.upper) {
+        // Not for less than rounding: a point must not go back and forth.
+        if (several && p.centre >= 0) {
+          const auto left = static_cast<size_t>(group_of_[static_cast<size_t>(p.centre)]);
+          float& bound = kept(p.point, left);
+          bound = std::min(bound, p.lower + static_cast<float>(group_way_[left]));
+        }
+        p.lower = others;
+        p.upper = upper;
+        p.centre = found.centre;
+        others = root_of(found.second - error);
+      }
+      if (several) {
+        kept(p.point, g) = others + way;
+      } else {
+        lower_[static_cast<size_t>(p.point)] = others;
+      }
+    }
+  }
+}
+
+void Lloyd::fill_empty(const std::vector<float>& centres) {
+  std::vector<int32_t> empty;
+  for (int32_t c = 0; c < k_; ++c) {
+    if (sums_->count(static_cast<size_t>(c)) == 0) empty.push_back(c);
+  }
+  if (empty.empty()) return;
+  std::vector<float> squared(static_cast<size_t>(points_.count));
+  constexpr int64_t kPoints = 1024;
+  parallel_for(ceil_div(points_.count, kPoints), [&](int64_t block, int) {
+    for (int64_t i = block * kPoints; i < std::min((block + 1) * kPoints, points_.count); ++i) {
+      const auto at = static_cast<size_t>(i);
+      squared[at] = point_kernels().squared_distance(
+          points_.row(i), centres.data() + labels_[at] * points_.width, points_.width);
+    }
+  });
+  std::vector<int64_t> farthest(squared.size());
+  std::iota(farthest.begin(), farthest.end(), 0);
+  const auto taken = std::min(empty.size(), farthest.size());
+  std::partial_sort(farthest.begin(), farthest.begin() + static_cast<int64_t>(taken),
+                    farthest.end(), [&](int64_t a, int64_t b) {
+                      const float x = squared[static_cast<size_t>(a)];
+                      const float y = squared[static_cast<size_t>(b)];
+                      return x > y || (x == y && a < b);
+                    });
+  std::vector<CentreChange> changes;
+  for (size_t e = 0; e < taken; ++e) {
+    const auto at = static_cast<size_t>(farthest[e]);
+    // More centres than different points.
+    if (squared[at] == 0) break;
+    changes.push_back({farthest[e], labels_[at], empty[e]});
+    labels_[at] = empty[e];
+    upper_[at] = 0;
+    // Nothing is known of the others.
+    lower_[at] = -1;
+    for (size_t g = 0; groups_->size() > 1 && g < groups_->size(); ++g) kept(farthest[e], g) = -1;
+  }
+  std::sort(changes.begin(), changes.end(),
+            [](const CentreChange& a, const CentreChange& b) { return a.point < b.point; });
+  sums_->apply(points_, changes);
+}
+
+std::vector<float> Lloyd::means(const std::vector<float>& old, bool unit) const {
+  const auto width = static_cast<size_t>(points_.width);
+  const auto k = static_cast<size_t>(k_);
+  size_t largest = 0;
+  for (size_t c = 1; c < k; ++c) {
+    if (sums_->count(c) > sums_->count(largest)) largest = c;
+  }
+  std::vector<float> centres(old.size());
+  for (size_t c = 0; c < k; ++c) {
+    // One that has no point, even so, goes where most are.
+    const size_t from = sums_->count(c) > 0 ? c : largest;
+    const double* sum = sums_->sum(from);
+    double scale = 1 / static_cast<double>(sums_->count(from));
+    if (unit) {
+      const double length = std::sqrt(std::inner_product(sum, sum + width, sum, 0.0));
+      scale = length > 0 ? 1 / length : 0;
+    }
+    for (size_t d = 0; d < width; ++d) {
+      // Of vectors that cancel out there is no direction.
+      centres[c * width + d] =
+          scale > 0 ? static_cast<float>(sum[d] * scale) : old[from * width + d];
+    }
+  }
+  return centres;
+}
+
+double Lloyd::note_moves(const std::vector<float>& from, const std::vector<float>& to) {
+  const auto width = static_cast<size_t>(points_.width);
+  double shift = 0;
+  greatest_move_ = second_move_ = 0;
+  std::vector<float> ways(groups_->size());
+  for (size_t c = 0; c < moves_.size(); ++c) {
+    double squared = 0;
+    for (size_t d = 0; d < width; ++d) {
+      const double move = static_cast<double>(to[c * width + d]) - from[c * width + d];
+      squared += move * move;
+    }
+    shift += squared;
+    moves_[c] = kUp * static_cast<float>(std::sqrt(squared));
+    if (moves_[c] > greatest_move_) {
+      second_move_ = std::exchange(greatest_move_, moves_[c]);
+      farthest_ = static_cast<int32_t>(c);
+    } else {
+      second_move_ = std::max(second_move_, moves_[c]);
+    }
+    float& way = ways[static_cast<size_t>(group_of_[c])];
+    way = std::max(way, moves_[c]);
+  }
+  for (size_t g = 0; g < ways.size(); ++g) group_way_[g] += ways[g];
+  return shift;
+}
+
+}  // namespace flexae

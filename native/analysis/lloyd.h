@@ -1,0 +1,82 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "analysis/centre_groups.h"
+#include "analysis/centre_sums.h"
+#include "analysis/point_set.h"
+
+namespace flexae {
+
+/// Lloyd's algorithm with bounds. Of each point it is known how far its centre is at most, and how
+/// far all others are at least (Hamerly, 2010), by groups of near centres if there are many (Ding
+/// et al., 2015, Yinyang). What centres move is added to one and taken from the other; while the
+/// first is less, the point keeps its centre and is not looked at. Results are those without
+/// bounds, but for distances that differ by rounding.
+class Lloyd {
+ public:
+  struct Settings {
+    int64_t max_iterations;
+    double tolerance;  ///< the sum of squared moves at which it ends
+    bool unit;         ///< whether centres are unit vectors
+  };
+  struct Outcome {
+    std::vector<float> centres;  ///< k×D
+    int64_t iterations;
+    bool converged;
+  };
+
+  explicit Lloyd(const PointSet& points) : points_(points) {}
+
+  /// From `centres`, k×D. `goes_on` is asked after each iteration, with its number and the sum of
+  /// squared moves. \return nothing if it returned false.
+  std::optional<Outcome> run(std::vector<float> centres, const Settings& settings,
+                             const std::function<bool(int64_t iteration, double shift)>& goes_on);
+
+ private:
+  struct Scratch;
+
+  void reset(const std::vector<float>& centres);
+  /// Half of what each centre has to its nearest neighbour: a point nearer to it has no nearer one.
+  void measure_gaps(const std::vector<float>& centres);
+  /// The nearest centre of all points.
+  std::vector<CentreChange> search(const std::vector<float>& centres, bool first_time);
+  void search_block(int64_t begin, int64_t end, const std::vector<float>& centres, bool first_time,
+                    Scratch& s, std::vector<CentreChange>& changes);
+  /// Looks in those groups that may hold a nearer centre.
+  void search_groups(bool first_time, Scratch& s);
+  /// Gives centres without points the points that are farthest from theirs.
+  void fill_empty(const std::vector<float>& centres);
+  /// The means of the centres' points.
+  std::vector<float> means(const std::vector<float>& old, bool unit) const;
+  /// Notes how far centres move. \return the sum of squares
+  double note_moves(const std::vector<float>& from, const std::vector<float>& to);
+
+  /// A lower bound as it is kept: what the group has moved since then is taken from it.
+  float& kept(int64_t point, size_t group) {
+    return group_lower_.get()[static_cast<size_t>(point) * groups_->size() + group];
+  }
+
+  const PointSet& points_;
+  int64_t k_ = 0;
+  std::optional<CentreGroups> groups_;
+  std::optional<CentreSums> sums_;
+  std::vector<int32_t> group_of_;  ///< of a centre
+  std::vector<int32_t> labels_;
+  std::vector<float> upper_;  ///< the distance to the point's centre is at most that
+  std::vector<float> lower_;  ///< to any other at least that
+  /// The same by groups, if there are several: N×groups, never zeroed.
+  std::unique_ptr<float[]> group_lower_;
+  std::vector<double> group_way_;  ///< what the farthest centre of the group has moved, all in all
+  std::vector<float> moves_;       ///< of a centre, in the last iteration
+  int32_t farthest_ = 0;           ///< the centre that moved most, how far, and the next one
+  float greatest_move_ = 0;
+  float second_move_ = 0;
+  std::vector<float> gaps_;
+};
+
+}  // namespace flexae
