@@ -64,7 +64,7 @@ async function runTidy() {
 
   mkdirSync(tidyNotes, { recursive: true });
   const known = new Set(readdirSync(tidyNotes));
-  const sources = nativeFiles(/^native\/(core|data|addon)\/.+\.cpp$/);
+  const sources = nativeFiles(/^native\/(core|analysis|data|addon)\/.+\.cpp$/);
   const queue = sources.filter((name) => !known.has(key(name)));
   const clean = new Set(sources.filter((name) => known.has(key(name))).map(key));
   const dirty = [];

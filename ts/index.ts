@@ -44,7 +44,10 @@ export type {
 export type { Constraint, Pooling, Regularizer } from "./config/choices.js";
 export type { Network } from "./config/network.js";
 export type { Settings } from "./config/settings.js";
+export { type Clustering, type ClusterOptions, cluster } from "./embeddings/cluster.js";
 export { type Embedding, type EmbedOptions, embed } from "./embeddings/embed.js";
+export { type EmbeddingTable, readTable } from "./embeddings/read_table.js";
+export type { TableOrigin } from "./embeddings/table.js";
 export { type Batch, type ImageInput, type LoadModelOptions, load, Model } from "./model.js";
 export type { CheckCounts, CheckOptions, CheckReport, OddImage } from "./runs/check.js";
 export {

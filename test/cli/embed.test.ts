@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
 import { readRows } from "../../ts/embeddings/read.ts";
 import type { EmbeddingRows } from "../../ts/embeddings/table.ts";
-import { load } from "../../ts/index.ts";
+import { embed as embedSets, load } from "../../ts/index.ts";
 import { type Ended, flexae, jsonLines, smallRun, temporaryFolder } from "../support/cli.ts";
 
 const train = join(inject("digits"), "train");
@@ -85,6 +85,14 @@ describe("flexae embed", () => {
     expect(rows.sha256?.[25]).toBe(createHash("sha256").update(file).digest("hex"));
     using encoder = await load(join(run, "en.pt"));
     expectOf(rows, (await encoder.encode(rows.paths.map((path) => join(train, path)))).data);
+  });
+
+  it("gives a file up when the library's signal says so", async () => {
+    const reason = new Error("enough");
+    const signal = AbortSignal.abort(reason);
+    const out = join(cwd, "t.parquet");
+    await expect(embedSets(run, { sets: train, out, signal })).rejects.toBe(reason);
+    expect(readdirSync(cwd)).toEqual([]);
   });
 
   it("leaves out what cannot be used, and names it once", async () => {

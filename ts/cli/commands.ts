@@ -2,6 +2,7 @@
 import type { CommandDescription } from "./command.js";
 import { bench } from "./commands/bench.js";
 import { check } from "./commands/check.js";
+import { cluster } from "./commands/cluster.js";
 import { doctor } from "./commands/doctor.js";
 import { embed } from "./commands/embed.js";
 import { evaluate } from "./commands/evaluate.js";
@@ -14,6 +15,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   bench,
   evaluate,
   embed,
+  cluster,
   check,
   doctor,
 ];

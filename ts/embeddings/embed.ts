@@ -100,7 +100,7 @@ async function modelFile(model: string, loss: boolean): Promise<string> {
   return join(await findRun(model), loss ? "ae.pt" : "en.pt");
 }
 
-async function checksum(path: string): Promise<string> {
+export async function checksum(path: string): Promise<string> {
   try {
     return createHash("sha256")
       .update(await readFile(path))
@@ -309,7 +309,7 @@ export async function embed(model: string, options: EmbedOptions): Promise<Embed
       };
     } catch (error) {
       await table.abandon();
-      throw translateError(error);
+      throw options.signal?.aborted ? error : translateError(error);
     } finally {
       await handle?.close();
     }

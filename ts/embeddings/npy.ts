@@ -17,6 +17,13 @@ function header(rows: number, dims: number): Uint8Array {
   return bytes;
 }
 
+/** A whole array as the content of an `.npy` file. */
+export function npyBytes(values: Float32Array, dims: number): Uint8Array {
+  const { buffer, byteOffset, byteLength } = values;
+  const data = new Uint8Array(buffer, byteOffset, byteLength);
+  return Buffer.concat([header(values.length / dims, dims), data]);
+}
+
 export class NpyTable implements TableWriter {
   #file: StagedFile;
   #names: NamesTable;

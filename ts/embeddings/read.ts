@@ -21,7 +21,7 @@ async function open(path: string) {
   }
 }
 
-function originIn(metadata: FileMetaData): TableOrigin | null {
+export function originIn(metadata: FileMetaData): TableOrigin | null {
   const entry = metadata.key_value_metadata?.find(({ key }) => key === ORIGIN_KEY);
   if (entry?.value === undefined) return null;
   try {

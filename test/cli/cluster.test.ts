@@ -1,0 +1,175 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parse } from "csv-parse/sync";
+import { parquetReadObjects } from "hyparquet";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { npyBytes } from "../../ts/embeddings/npy.ts";
+import { cluster, readTable } from "../../ts/index.ts";
+import { type Ended, flexae, jsonLines, smallRun, temporaryFolder } from "../support/cli.ts";
+
+let folder: string;
+let run: string;
+let cwd: string;
+
+beforeAll(async () => {
+  // Trained once, for all tests.
+  folder = mkdtempSync(join(tmpdir(), "flexae-cluster-"));
+  run = join(folder, "run");
+  const { code, stderr } = await flexae(smallRun("--train-epochs=2", `--save-dir=${run}`));
+  expect(code, stderr).toBe(0);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+beforeEach(() => {
+  cwd = temporaryFolder();
+});
+
+function start(...args: string[]): Promise<Ended> {
+  return flexae(["cluster", ...args], { cwd });
+}
+
+async function found(...args: string[]): Promise<Record<string, unknown>> {
+  const { code, stdout, stderr } = await start(...args, "--json");
+  expect(code, stderr).toBe(0);
+  expect(jsonLines(stdout)).toHaveLength(1);
+  return jsonLines(stdout)[0] as Record<string, unknown>;
+}
+
+function read(name: string): Record<string, string>[] {
+  return parse(readFileSync(join(cwd, name)), { columns: true });
+}
+
+/** Three heaps of ten points each, far from each other, as a table; with their heaps as classes. */
+function writeHeaps(name: string): void {
+  const rows = Array.from({ length: 30 }, (_, i) => {
+    const heap = i % 3;
+    const embedding = [heap * 50 + (i % 7) / 7, heap * -30 + (i % 5) / 5, 1];
+    return JSON.stringify({ path: `${i}.png`, class: `heap ${heap}`, embedding });
+  });
+  writeFileSync(join(cwd, name), `${rows.join("\n")}\n`);
+}
+
+describe("flexae cluster", () => {
+  it("clusters the images of a run, and keeps their embeddings", async () => {
+    const end = await found(run, "-k", "10", "-o", "out.csv");
+    expect(end).toMatchObject({ event: "end", out: join(cwd, "out.csv"), k: 10, method: "kmeans" });
+    expect((end.sizes as number[]).reduce((a, b) => a + b, 0)).toBe(200);
+    for (const score of ["acc", "nmi", "purity"]) {
+      expect(end[score], score).toBeGreaterThan(0.15);
+      expect(end[score], score).toBeLessThanOrEqual(1);
+    }
+    const rows = read("out.csv");
+    expect(rows).toHaveLength(200);
+    expect(Object.keys(rows[0] as object)).toEqual([
+      "path",
+      "class",
+      "cluster",
+      "distance",
+      "silhouette",
+    ]);
+    expect(rows[25]).toMatchObject({ path: "digit_1/005.png", class: "digit_1" });
+    // The largest first.
+    const sizes = Array.from({ length: 10 }, (_, k) => rows.filter((r) => Number(r.cluster) === k));
+    expect(sizes.map(({ length }) => length)).toEqual(end.sizes);
+    expect(end.sizes).toEqual([...(end.sizes as number[])].sort((a, b) => b - a));
+    const inertia = rows.reduce((sum, row) => sum + Number(row.distance) ** 2, 0);
+    expect(inertia / (end.inertia as number)).toBeCloseTo(1, 4);
+    const mean = rows.reduce((sum, row) => sum + Number(row.silhouette), 0) / 200;
+    expect(mean).toBeCloseTo(end.silhouette as number, 9);
+    expect(existsSync(join(run, "embeddings.parquet"))).toBe(true);
+    expect(await found(run, "-k", "10", "-o", "again.csv")).toMatchObject({ sizes: end.sizes });
+    expect(readFileSync(join(cwd, "again.csv"))).toEqual(readFileSync(join(cwd, "out.csv")));
+  });
+
+  it.each(["kmeans", "gmm"])("assigns by the clusters that %s found", async (method) => {
+    const more = method === "gmm" ? ["--covariance=diag"] : [];
+    const end = await found(run, "-k", "4", "-o", "out.csv", "--method", method, ...more);
+    const again = await found(run, "--predict", "out.clusters.json", "-o", "again.csv");
+    expect(again).toMatchObject({ k: 4, method, sizes: end.sizes, acc: end.acc, ari: end.ari });
+    const labels = (name: string) => read(name).map((row) => row.cluster);
+    expect(labels("again.csv")).toEqual(labels("out.csv"));
+    const { centroids, dims } = JSON.parse(readFileSync(join(cwd, "out.clusters.json"), "utf8"));
+    expect(centroids).toHaveLength(4);
+    expect(readFileSync(join(cwd, "out.clusters.npy"))).toEqual(
+      npyBytes(Float32Array.from(centroids.flat()), dims),
+    );
+  });
+
+  it("takes any table that has embeddings, and finds what is there", async () => {
+    writeHeaps("heaps.jsonl");
+    const best = { k: 3, acc: 1, nmi: 1, ari: 1, purity: 1, sizes: [10, 10, 10] };
+    expect(await found("heaps.jsonl", "-k", "2..5", "-o", "out.parquet")).toMatchObject(best);
+    const bytes = readFileSync(join(cwd, "out.parquet"));
+    const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
+    const rows = await parquetReadObjects({ file });
+    expect(rows).toHaveLength(30);
+    expect(rows[4]).toMatchObject({ path: "4.png", class: "heap 1" });
+    expect(await found("heaps.jsonl", "-k3", "--method=gmm", "-o", "g.csv")).toMatchObject(best);
+
+    const table = await readTable(join(cwd, "heaps.jsonl"));
+    writeFileSync(join(cwd, "heaps.npy"), npyBytes(table.embeddings, table.dims));
+    const lines = table.paths.map((path, i) => [
+      `${table.classes[i]}/${path}`,
+      ...table.embeddings.subarray(3 * i, 3 * i + 3),
+    ]);
+    const header = ["filename", "embedding_0", "embedding_1", "embedding_2"];
+    writeFileSync(join(cwd, "t.csv"), `${[header, ...lines].map((l) => l.join(",")).join("\n")}\n`);
+    expect(await found("t.csv", "-k", "3")).toMatchObject(best);
+    expect(await found("heaps.npy", "-k", "3")).toMatchObject({ sizes: [10, 10, 10], acc: null });
+  });
+
+  it("ends when the library's signal says so", async () => {
+    const table = {
+      path: "made",
+      dims: 16,
+      embeddings: Float32Array.from({ length: 16 * 50_000 }, (_, i) => (i * 7919) % 1013),
+      paths: Array(50_000).fill("x"),
+      sets: Array(50_000).fill(null),
+      classes: Array(50_000).fill(null),
+      origin: null,
+    };
+    const reason = new Error("enough");
+    const signal = AbortSignal.abort(reason);
+    await expect(cluster(table, { clusters: 100, signal })).rejects.toBe(reason);
+    const abort = new AbortController();
+    setTimeout(() => abort.abort(reason), 50);
+    const running = cluster(table, { clusters: 500, restarts: 100, signal: abort.signal });
+    await expect(running).rejects.toBe(reason);
+  });
+
+  it.each([
+    [[], /Missing required argument 'table'/],
+    [["T"], /Expected -k with a number of clusters, or --predict/],
+    [["T", "-k", "0"], /Expected a number of clusters.*for k but received 0/],
+    [["T", "-k", "5..2"], /for k but received 5\.\.2/],
+    [["T", "-k", "31"], /31 clusters cannot be found among 30 embeddings/],
+    [["T", "-k", "3", "-o", "x.txt"], /ends in \.csv or \.parquet for out but received x\.txt/],
+    [["T", "-k", "3", "--method", "dbscan"], /Expected kmeans, gmm for method/],
+    [["T", "-k", "3", "--method=gmm", "--spherical"], /--spherical means nothing to a mixture/],
+    [["T", "-k", "3", "--covariance=full"], /--covariance means nothing to k-means/],
+    [["T", "--predict", "no.json"], /no\.json cannot be read: no such file/],
+    [["T", "--predict", "T"], /cannot be read: it is no JSON/],
+    [["gone.parquet", "-k", "3"], /gone\.parquet cannot be read: no such file/],
+    [["nan.jsonl", "-k", "1"], /nan\.jsonl cannot be used: the embedding of row 2 holds null/],
+    [["short.jsonl", "-k", "1"], /row 2 has 1 numbers, and that of row 1 has 2/],
+    [["none.csv", "-k", "1"], /none\.csv has no columns of embeddings/],
+    [["broken.parquet", "-k", "1"], /broken\.parquet cannot be read: /],
+  ])("%j is refused", async (args, pattern) => {
+    writeHeaps("heaps.jsonl");
+    const put = (name: string, text: string) => writeFileSync(join(cwd, name), text);
+    put("nan.jsonl", '{"embedding":[1,2]}\n{"embedding":[1,null]}\n');
+    put("short.jsonl", '{"embedding":[1,2]}\n{"embedding":[1]}\n');
+    put("none.csv", "name,value\na,1\n");
+    put("broken.parquet", "PAR1 and nothing else");
+    const before = readdirSync(cwd);
+    const { code, stdout, stderr } = await start(
+      ...args.map((arg) => (arg === "T" ? "heaps.jsonl" : arg)),
+    );
+    expect(stderr).toMatch(pattern);
+    expect(stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
+    expect(code).toBeGreaterThan(0);
+    expect(stdout).toBe("");
+    expect(readdirSync(cwd)).toEqual(before);
+  });
+});

@@ -1,0 +1,181 @@
+/** `flexae cluster TABLE|RUN -k 10`: which images belong together. */
+import { relative, resolve } from "node:path";
+import type { Covariance } from "../../addon/types.js";
+import type { ClusterOptions } from "../../embeddings/cluster.js";
+import { shownPath } from "../../files/paths.js";
+import type { CommandDescription } from "../command.js";
+import { Counter } from "../counter.js";
+import { table as columns, duration, grouped } from "../format.js";
+import { interruptible } from "../interrupt.js";
+import type { Invocation } from "../invocation.js";
+import { print, printJson, warn } from "../output.js";
+import { invokedSettings } from "../settings.js";
+
+/** Sizes shown to a person. */
+const SHOWN = 20;
+
+type Fail = (message: string) => Error;
+
+/** `10`, `2..20` or `5,10,20`. */
+function readNumbers(text: string, fail: Fail): number[] {
+  const wrong = () =>
+    fail(
+      `Expected a number of clusters (10), several (5,10,20) or 2..20 for k but received ${text}`,
+    );
+  const range = /^(\d+)\.\.(\d+)$/.exec(text);
+  if (range !== null) {
+    const [from, to] = [Number(range[1]), Number(range[2])];
+    if (from < 1 || from > to || to - from > 1000) throw wrong();
+    return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+  }
+  const numbers = text.split(",").map(Number);
+  if (numbers.some((number) => !Number.isInteger(number) || number < 1)) throw wrong();
+  return numbers;
+}
+
+function readCount(text: string | undefined, name: string, fail: Fail): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1) {
+    throw fail(`Expected an integer of at least 1 for ${name} but received ${text}`);
+  }
+  return value;
+}
+
+function oneOf<T extends string>(
+  text: string | undefined,
+  known: readonly T[],
+  name: string,
+  fail: Fail,
+): T | undefined {
+  if (text === undefined || (known as readonly string[]).includes(text)) return text as T;
+  throw fail(`Expected ${known.join(", ")} for ${name} but received ${text}`);
+}
+
+async function find(invocation: Invocation): Promise<number> {
+  const { configError } = await import("../../addon/errors.js");
+  const { cluster } = await import("../../embeddings/cluster.js");
+  const files = await import("../../embeddings/cluster_files.js");
+  const { tableOf } = await import("../../embeddings/run_table.js");
+  const { argument, options, json } = invocation;
+  const text = (name: string) => {
+    const value = options[name];
+    return typeof value === "string" ? value : undefined;
+  };
+  const out = text("out") ?? "clusters.csv";
+  files.checkAssignmentsName(out);
+  const predict = text("predict");
+  const k = text("clusters");
+  if ((k === undefined) === (predict === undefined)) {
+    throw configError(
+      "Expected -k with a number of clusters, or --predict with clusters found before",
+    );
+  }
+  const settings = await invokedSettings(invocation);
+  const how: Omit<ClusterOptions, "clusters"> = {
+    method: oneOf(text("method"), ["kmeans", "gmm"], "method", configError),
+    covariance: oneOf<Covariance>(
+      text("covariance"),
+      ["full", "diag", "tied"],
+      "covariance",
+      configError,
+    ),
+    restarts: readCount(text("restarts"), "restarts", configError),
+    spherical: options.spherical === true,
+    seed: settings.seed,
+  };
+  if (how.spherical && how.method === "gmm") {
+    throw configError("--spherical means nothing to a mixture: leave it out, or take kmeans");
+  }
+  if (how.covariance !== undefined && how.method !== "gmm") {
+    throw configError("--covariance means nothing to k-means: leave it out, or take --method gmm");
+  }
+  const numbers = k === undefined ? [] : readNumbers(k, configError);
+  const tty = process.stderr.isTTY === true && !json;
+  const counter = tty ? new Counter("embedded") : undefined;
+  const say = (step: string) => tty && process.stderr.write(`\r\u001b[K${step} …`);
+  const began = performance.now();
+  const ended = await interruptible(async (signal) => {
+    const table = await tableOf(argument, {
+      signal,
+      onProgress: (done, total) => counter?.update(done, total),
+    });
+    counter?.clear();
+    const found =
+      predict === undefined
+        ? await cluster(table, { ...how, clusters: numbers, signal, onProgress: say })
+        : { ...(await files.predictClusters(predict, table)), silhouette: null, curve: [] };
+    signal.throwIfAborted();
+    await files.writeAssignments(out, table, found);
+    if ("centroids" in found) {
+      await files.writeClusters(out, table, found, how.spherical === true);
+    }
+    return found;
+  }).finally(() => tty && process.stderr.write("\r\u001b[K"));
+  if ("exitCode" in ended) return ended.exitCode;
+  const { method, sizes, inertia, silhouette, scores, curve } = ended.result;
+  const seconds = (performance.now() - began) / 1000;
+  if (json) {
+    printJson({
+      event: "end",
+      out: resolve(out),
+      k: ended.result.k,
+      method,
+      inertia,
+      silhouette,
+      sizes,
+      acc: scores?.accuracy ?? null,
+      nmi: scores?.nmi ?? null,
+      ari: scores?.ari ?? null,
+      purity: scores?.purity ?? null,
+      curve,
+      seconds,
+    });
+    return 0;
+  }
+  const rows = sizes.reduce((a, b) => a + b, 0);
+  const name = shownPath(relative(process.cwd(), resolve(out)));
+  print(
+    `${name}: ${grouped(rows)} images in ${grouped(sizes.length)} clusters, ${duration(seconds)}`,
+  );
+  const number = (value: number) => value.toFixed(4);
+  if (silhouette !== null)
+    print(`silhouette ${number(silhouette)}  inertia ${inertia.toPrecision(6)}`);
+  if (scores !== null) {
+    const { accuracy, nmi, ari, purity } = scores;
+    print(
+      `against the classes: ACC ${number(accuracy)}  NMI ${number(nmi)}  ARI ${number(ari)}  purity ${number(purity)}`,
+    );
+  }
+  if (curve.length > 0) {
+    const lines = curve.map((entry) => [String(entry.k), number(entry.silhouette)]);
+    for (const line of columns([["k", "silhouette"], ...lines], [0, 1])) print(line);
+  }
+  const shown = sizes.slice(0, SHOWN).map(grouped).join(", ");
+  print(`sizes ${shown}${sizes.length > SHOWN ? ", …" : ""}`);
+  if (sizes.includes(0)) warn("some clusters are empty: ask for fewer");
+  return 0;
+}
+
+export const cluster: CommandDescription = {
+  name: "cluster",
+  description: "find which images belong together, by their embeddings",
+  argument: [
+    "<table>",
+    "a table of embeddings (see embed), or a run folder or `last`, whose training images are embedded first",
+  ],
+  options: [
+    ["-k, --clusters <n>", "how many: 10, or the best of 5,10,20 or of 2..20 by silhouette"],
+    [
+      "-o, --out <file>",
+      "path, class, cluster, distance, silhouette; .csv or .parquet (clusters.csv)",
+    ],
+    ["--method <name>", "kmeans, or gmm: a mixture of Gaussians (kmeans)"],
+    ["--restarts <n>", "starts, of which the best is taken (10, and 4 of a mixture)"],
+    ["--spherical", "kmeans by the directions of embeddings alone"],
+    ["--covariance <name>", "of a mixture: full, diag or tied (full)"],
+    ["--predict <file>", "assign to the clusters of a ….clusters.json instead"],
+  ],
+  takes: ["seed"],
+  run: find,
+};

@@ -1,0 +1,282 @@
+/** Clusters of embeddings. */
+import { configError, translateError } from "../addon/errors.js";
+import { callAddon } from "../addon/loader.js";
+import type {
+  ClusteringScores,
+  Covariance,
+  Job,
+  KmeansAnswer,
+  MixtureAnswer,
+  MixtureModel,
+} from "../addon/types.js";
+import type { EmbeddingTable } from "./read_table.js";
+
+/** How embeddings are clustered. */
+export interface ClusterOptions {
+  /** How many clusters; of several numbers, the one with the greatest silhouette is taken. */
+  clusters: number | readonly number[];
+  /** `kmeans` unless given; `gmm`: a mixture of Gaussians. */
+  method?: "kmeans" | "gmm" | undefined;
+  /** Starts, of which the best is taken; 10 unless given, 4 of a mixture. */
+  restarts?: number | undefined;
+  /** Of k-means: embeddings count by their directions alone. */
+  spherical?: boolean | undefined;
+  /**
+   * Of k-means: points of a batch; 0 takes all in each iteration. Unless given, 0 up to a million embeddings,
+   * else 4096.
+   */
+  batchSize?: number | undefined;
+  /** Of a mixture; `full` unless given. */
+  covariance?: Covariance | undefined;
+  /** 0 unless given. */
+  seed?: number | undefined;
+  /** Ends it soon; it then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /** Called before each step, with what it is. */
+  onProgress?: ((step: string) => void) | undefined;
+}
+
+/** Clusters of a table's rows. */
+export interface Clustering {
+  /** kmeans or gmm. */
+  method: "kmeans" | "gmm";
+  /** How many clusters. */
+  k: number;
+  /** k × D. */
+  centroids: Float32Array;
+  /** Of each row, from 0; the largest cluster is 0. */
+  labels: Int32Array;
+  /** Of each row, to its centroid; with `spherical`, of the directions. */
+  distances: Float32Array;
+  /** Of the rows that were looked at (all, up to 20,000), from -1 to 1; NaN of the others. */
+  silhouettes: Float64Array;
+  /** Their mean; null for one cluster. */
+  silhouette: number | null;
+  /** Sum of squared distances. */
+  inertia: number;
+  /** Rows of each cluster. */
+  sizes: number[];
+  /** Against the classes of the rows that have one; null where there are none. */
+  scores: ClusteringScores | null;
+  /** Of a mixture, its model; null otherwise. */
+  mixture: MixtureModel | null;
+  /** Of several numbers of clusters, the silhouette of each. */
+  curve: { k: number; silhouette: number }[];
+}
+
+/** More distances are not computed for silhouettes. */
+const SILHOUETTE_ROWS = 20_000;
+const WHOLE_ROWS = 1_000_000;
+
+async function finish<T>(job: Job<T>, signal: AbortSignal | undefined): Promise<T> {
+  const stop = () => job.cancel();
+  signal?.addEventListener("abort", stop);
+  let answer: T | null;
+  try {
+    signal?.throwIfAborted();
+    answer = await job.result;
+  } catch (error) {
+    job.cancel();
+    throw signal?.aborted ? error : translateError(error);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+  signal?.throwIfAborted();
+  return answer as T;
+}
+
+/** Clusters in the order of their sizes: what a start happened to number them is of no use. */
+function bySize(labels: Int32Array, k: number): { order: Int32Array; sizes: number[] } {
+  const sizes = new Array<number>(k).fill(0);
+  for (const label of labels) sizes[label] = (sizes[label] as number) + 1;
+  const old = sizes.map((_, i) => i).sort((a, b) => (sizes[b] as number) - (sizes[a] as number));
+  const order = new Int32Array(k);
+  for (const [now, before] of old.entries()) order[before] = now;
+  return { order, sizes: old.map((i) => sizes[i] as number) };
+}
+
+function reorder<T extends Float32Array | Float64Array>(rows: T, order: Int32Array): T {
+  const sorted = rows.slice() as T;
+  const width = rows.length / order.length;
+  for (const [before, now] of order.entries()) {
+    sorted.set(rows.subarray(before * width, (before + 1) * width) as never, now * width);
+  }
+  return sorted;
+}
+
+function sortedMixture(mixture: MixtureModel, order: Int32Array): MixtureModel {
+  const each = <T extends Float64Array>(rows: T) => reorder(rows, order);
+  const shared = mixture.covariance === "tied";
+  return {
+    covariance: mixture.covariance,
+    weights: each(mixture.weights),
+    means: each(mixture.means),
+    covariances: shared ? mixture.covariances : each(mixture.covariances),
+    precisionsCholesky: shared ? mixture.precisionsCholesky : each(mixture.precisionsCholesky),
+  };
+}
+
+/** Distances of embeddings to the centroids of their clusters. */
+export function distancesTo(
+  embeddings: Float32Array,
+  centroids: Float32Array,
+  labels: Int32Array,
+  dims: number,
+): { distances: Float32Array; inertia: number } {
+  const distances = new Float32Array(labels.length);
+  let inertia = 0;
+  for (const [i, label] of labels.entries()) {
+    let sum = 0;
+    for (let d = 0; d < dims; d++) {
+      sum += ((embeddings[i * dims + d] as number) - (centroids[label * dims + d] as number)) ** 2;
+    }
+    distances[i] = Math.sqrt(sum);
+    inertia += sum;
+  }
+  return { distances, inertia };
+}
+
+/** How far labels are the classes of the rows that have one; null if none has. */
+export function scoreLabels(
+  labels: Int32Array,
+  classes: readonly (string | null)[],
+): ClusteringScores | null {
+  const numbers = new Map<string, number>();
+  const [mine, theirs]: [number[], number[]] = [[], []];
+  for (const [i, name] of classes.entries()) {
+    if (name === null) continue;
+    const number = numbers.get(name) ?? numbers.size;
+    numbers.set(name, number);
+    mine.push(labels[i] as number);
+    theirs.push(number);
+  }
+  if (numbers.size < 1) return null;
+  return callAddon((addon) =>
+    addon.clusteringScores(Int32Array.from(mine), Int32Array.from(theirs)),
+  );
+}
+
+interface Found {
+  k: number;
+  labels: Int32Array;
+  centroids: Float32Array;
+  kmeans: KmeansAnswer | null;
+  mixture: MixtureModel | null;
+}
+
+async function fitClusters(table: EmbeddingTable, k: number, options: ClusterOptions): Promise<Found> {
+  const { method = "kmeans", seed = 0, signal, spherical = false } = options;
+  const { embeddings, dims } = table;
+  if (method === "gmm") {
+    const answer: MixtureAnswer = await finish(
+      callAddon((addon) =>
+        addon.fitMixture(embeddings, dims, {
+          components: k,
+          covariance: options.covariance ?? "full",
+          restarts: options.restarts ?? 4,
+          maxIterations: 100,
+          seed,
+        }),
+      ),
+      signal,
+    );
+    const { labels, mixture } = answer;
+    return { k, labels, centroids: Float32Array.from(mixture.means), kmeans: null, mixture };
+  }
+  const large = embeddings.length / dims > WHOLE_ROWS;
+  const answer: KmeansAnswer = await finish(
+    callAddon((addon) =>
+      addon.kmeans(embeddings, dims, {
+        clusters: k,
+        restarts: options.restarts ?? 10,
+        maxIterations: 300,
+        tolerance: 1e-4,
+        spherical,
+        batchSize: options.batchSize ?? (large ? 4096 : 0),
+        seed,
+      }),
+    ),
+    signal,
+  );
+  return { k, labels: answer.labels, centroids: answer.centres, kmeans: answer, mixture: null };
+}
+
+/**
+ * Clusters the rows of a table.
+ *
+ * ```js
+ * const table = await readTable("digits.parquet");
+ * const { labels, scores } = await cluster(table, { clusters: 10 });
+ * ```
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG` for options that cannot be, such as more clusters than rows.
+ *   Rejects with the reason of an aborted signal.
+ */
+export async function cluster(table: EmbeddingTable, options: ClusterOptions): Promise<Clustering> {
+  const { method = "kmeans", seed = 0, signal, onProgress } = options;
+  const numbers = typeof options.clusters === "number" ? [options.clusters] : options.clusters;
+  const { embeddings, dims, classes } = table;
+  const rows = embeddings.length / dims;
+  for (const k of numbers) {
+    if (!Number.isInteger(k) || k < 1) {
+      throw configError(`Expected an integer of at least 1 for clusters but received ${k}`);
+    }
+    if (k > rows) {
+      throw configError(`${k} clusters cannot be found among ${rows} embeddings: ask for fewer`);
+    }
+  }
+  if (numbers.length === 0) throw configError("Expected a number of clusters");
+  const judge = async (labels: Int32Array) => {
+    const used = new Set(labels).size;
+    if (used < 2 || used >= rows) return null;
+    onProgress?.("silhouettes");
+    const samples = rows > SILHOUETTE_ROWS ? SILHOUETTE_ROWS : 0;
+    return await finish(
+      callAddon((addon) => addon.silhouette(embeddings, dims, labels, { samples, seed })),
+      signal,
+    );
+  };
+
+  let best: { found: Found; judged: Awaited<ReturnType<typeof judge>> } | undefined;
+  const curve: Clustering["curve"] = [];
+  for (const k of numbers) {
+    onProgress?.(method === "gmm" ? `mixture of ${k}` : `${k} clusters`);
+    const found = await fitClusters(table, k, options);
+    const judged = await judge(found.labels);
+    if (numbers.length > 1) curve.push({ k, silhouette: judged?.mean ?? Number.NaN });
+    if (best === undefined || (judged?.mean ?? -2) > (best.judged?.mean ?? -2)) {
+      best = { found, judged };
+    }
+  }
+  const { found, judged } = best as NonNullable<typeof best>;
+  const { order, sizes } = bySize(found.labels, found.k);
+  const labels = found.labels.map((label) => order[label] as number);
+  const centroids = reorder(found.centroids, order);
+  const silhouettes = new Float64Array(rows).fill(Number.NaN);
+  if (judged !== null) {
+    for (const [i, point] of judged.points.entries())
+      silhouettes[point] = judged.values[i] as number;
+  }
+  const { kmeans } = found;
+  const { distances, inertia } =
+    kmeans === null
+      ? distancesTo(embeddings, centroids, labels, dims)
+      : {
+          distances: Float32Array.from(kmeans.squaredDistances, Math.sqrt),
+          inertia: kmeans.inertia,
+        };
+  return {
+    method,
+    k: found.k,
+    centroids,
+    labels,
+    distances,
+    silhouettes,
+    silhouette: judged?.mean ?? null,
+    inertia,
+    sizes,
+    scores: scoreLabels(labels, classes),
+    mixture: found.mixture === null ? null : sortedMixture(found.mixture, order),
+    curve,
+  };
+}

@@ -1,0 +1,203 @@
+/** What `flexae cluster` leaves: rows' clusters, and what assigns further rows to them. */
+import { readFile } from "node:fs/promises";
+import { basename, dirname, extname, join } from "node:path";
+import { stringify } from "csv-stringify/sync";
+import { ByteWriter, parquetWrite } from "hyparquet-writer";
+import { configError, dataError, systemReason, translateError } from "../addon/errors.js";
+import { awaitAddon } from "../addon/loader.js";
+import type { ClusteringScores, MixtureModel } from "../addon/types.js";
+import { writeFileAtomic } from "../files/atomic.js";
+import { VERSION } from "../version.js";
+import { type Clustering, distancesTo, scoreLabels } from "./cluster.js";
+import { npyBytes } from "./npy.js";
+import type { EmbeddingTable } from "./read_table.js";
+
+/** `clusters.json`: a clustering without its rows. */
+interface ClustersFile {
+  format: 1;
+  version: string;
+  method: "kmeans" | "gmm";
+  k: number;
+  dims: number;
+  /** Of the model whose embeddings were clustered; null if their table did not say. */
+  modelSha256: string | null;
+  spherical: boolean;
+  sizes: number[];
+  inertia: number;
+  silhouette: number | null;
+  scores: ClusteringScores | null;
+  curve: { k: number; silhouette: number }[];
+  centroids: number[][];
+  mixture: Record<string, unknown> | null;
+}
+
+/** The rows' clusters. */
+export interface Assignments {
+  labels: Int32Array;
+  distances: Float32Array;
+  /** NaN where none was computed. */
+  silhouettes: Float64Array | null;
+}
+
+/** Names of what lies beside the assignments `out`. */
+export function clusterFiles(out: string): { json: string; npy: string } {
+  const stem = join(dirname(out), basename(out, extname(out)));
+  return { json: `${stem}.clusters.json`, npy: `${stem}.clusters.npy` };
+}
+
+/** @throws FlexaeError `FLEXAE_CONFIG` unless it ends in .csv or .parquet. */
+export function checkAssignmentsName(out: string): void {
+  if (![".csv", ".parquet"].includes(extname(out).toLowerCase())) {
+    throw configError(`Expected a name that ends in .csv or .parquet for out but received ${out}`);
+  }
+}
+
+const known = (value: number | undefined) =>
+  value === undefined || Number.isNaN(value) ? null : value;
+
+/** Writes `path,class,cluster,distance,silhouette`, a row each, as CSV or Parquet by the name's ending. */
+export async function writeAssignments(
+  out: string,
+  table: EmbeddingTable,
+  { labels, distances, silhouettes }: Assignments,
+): Promise<void> {
+  const { paths, classes } = table;
+  if (extname(out).toLowerCase() === ".csv") {
+    const records = paths.map((path, i) => [
+      path,
+      classes[i],
+      labels[i],
+      distances[i],
+      known(silhouettes?.[i]),
+    ]);
+    const header = ["path", "class", "cluster", "distance", "silhouette"];
+    await writeFileAtomic(out, stringify([header, ...records]));
+    return;
+  }
+  const writer = new ByteWriter();
+  parquetWrite({
+    writer,
+    codec: "UNCOMPRESSED",
+    columnData: [
+      { name: "path", type: "STRING", nullable: false, data: paths },
+      { name: "class", type: "STRING", data: classes },
+      { name: "cluster", type: "INT32", nullable: false, data: labels },
+      { name: "distance", type: "FLOAT", nullable: false, data: distances },
+      {
+        name: "silhouette",
+        type: "DOUBLE",
+        data: paths.map((_, i) => known(silhouettes?.[i])),
+      },
+    ],
+  });
+  await writeFileAtomic(out, writer.getBytes());
+}
+
+const MIXTURE_ARRAYS = ["weights", "means", "covariances", "precisionsCholesky"] as const;
+
+/** Writes `….clusters.json` and `….clusters.npy`, the centroids. */
+export async function writeClusters(
+  out: string,
+  table: EmbeddingTable,
+  clustering: Clustering,
+  spherical: boolean,
+): Promise<void> {
+  const { dims, origin } = table;
+  const { method, k, centroids, sizes, inertia, silhouette, scores, curve, mixture } = clustering;
+  const content: ClustersFile = {
+    format: 1,
+    version: VERSION,
+    method,
+    k,
+    dims,
+    modelSha256: origin?.modelSha256 ?? null,
+    spherical,
+    sizes,
+    inertia,
+    silhouette,
+    scores,
+    curve,
+    centroids: Array.from({ length: k }, (_, i) =>
+      Array.from(centroids.subarray(i * dims, (i + 1) * dims)),
+    ),
+    mixture:
+      mixture === null
+        ? null
+        : {
+            covariance: mixture.covariance,
+            ...Object.fromEntries(MIXTURE_ARRAYS.map((name) => [name, Array.from(mixture[name])])),
+          },
+  };
+  const { json, npy } = clusterFiles(out);
+  await writeFileAtomic(npy, npyBytes(centroids, dims));
+  await writeFileAtomic(json, `${JSON.stringify(content, null, 1)}\n`);
+}
+
+/** What was found of further rows. */
+export interface Prediction extends Assignments {
+  k: number;
+  method: "kmeans" | "gmm";
+  inertia: number;
+  sizes: number[];
+  scores: ClusteringScores | null;
+}
+
+/**
+ * Assigns a table's rows to clusters found earlier.
+ *
+ * @param file - A `….clusters.json`.
+ * @throws FlexaeError `FLEXAE_DATA` if it is none, or of another model's embeddings.
+ */
+export async function predictClusters(file: string, table: EmbeddingTable): Promise<Prediction> {
+  let clusters: ClustersFile;
+  try {
+    clusters = JSON.parse(await readFile(file, "utf8")) as ClustersFile;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw dataError(
+      `${file} cannot be read: ${code === undefined ? "it is no JSON" : systemReason(error)}`,
+      error,
+    );
+  }
+  const { k, dims, method, spherical, modelSha256 } = clusters;
+  if (clusters.format !== 1 || !Array.isArray(clusters.centroids)) {
+    throw dataError(`${file} holds no clusters that flexae cluster wrote`);
+  }
+  const theirs = table.origin?.modelSha256 ?? null;
+  if (dims !== table.dims || (modelSha256 !== null && theirs !== null && modelSha256 !== theirs)) {
+    throw dataError(
+      `${table.path} is of another model than the clusters in ${file}: embed its images with the same model`,
+    );
+  }
+  const centroids = Float32Array.from(clusters.centroids.flat());
+  const { embeddings, classes } = table;
+  try {
+    let labels: Int32Array;
+    let distances: Float32Array;
+    let inertia: number;
+    if (method === "gmm") {
+      const stored = clusters.mixture as Record<string, unknown>;
+      const mixture = {
+        covariance: stored.covariance,
+        ...Object.fromEntries(
+          MIXTURE_ARRAYS.map((name) => [name, Float64Array.from(stored[name] as number[])]),
+        ),
+      } as unknown as MixtureModel;
+      ({ labels } = await awaitAddon((addon) => addon.predictMixture(embeddings, dims, mixture)));
+      ({ distances, inertia } = distancesTo(embeddings, centroids, labels, dims));
+    } else {
+      const answer = await awaitAddon((addon) =>
+        addon.assign(embeddings, dims, centroids, spherical),
+      );
+      labels = answer.labels;
+      distances = Float32Array.from(answer.squaredDistances, Math.sqrt);
+      inertia = answer.squaredDistances.reduce((sum, value) => sum + value, 0);
+    }
+    const sizes = new Array<number>(k).fill(0);
+    for (const label of labels) sizes[label] = (sizes[label] as number) + 1;
+    const scores = scoreLabels(labels, classes);
+    return { k, method, labels, distances, silhouettes: null, inertia, sizes, scores };
+  } catch (error) {
+    throw translateError(error);
+  }
+}
