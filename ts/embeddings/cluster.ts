@@ -164,7 +164,11 @@ interface Found {
   mixture: MixtureModel | null;
 }
 
-async function fitClusters(table: EmbeddingTable, k: number, options: ClusterOptions): Promise<Found> {
+async function fitClusters(
+  table: EmbeddingTable,
+  k: number,
+  options: ClusterOptions,
+): Promise<Found> {
   const { method = "kmeans", seed = 0, signal, spherical = false } = options;
   const { embeddings, dims } = table;
   if (method === "gmm") {
