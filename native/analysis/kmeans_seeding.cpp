@@ -186,6 +186,12 @@ class Seeding {
       const float* products = s.products.data() + j * width;
       const auto at = static_cast<size_t>(s.indices[j]);
       const float old = closest_[at];
+      // Most points are nearer to none of them.
+      float least = std::numeric_limits<float>::infinity();
+      for (size_t t = 0; t < count; ++t) {
+        least = std::min(least, candidate_norms_[t] - 2 * products[t]);
+      }
+      if (points_.norms[at] + least >= old) continue;
       for (size_t t = 0; t < count; ++t) {
         const float norms = points_.norms[at] + candidate_norms_[t];
         float squared = norms - 2 * products[t];
