@@ -82,27 +82,31 @@ std::vector<float> shift_of(const float* centres, int64_t count, int64_t width) 
 
 }  // namespace
 
-void CentreGroups::Block::take(const std::vector<const float*>& points, int64_t width,
-                               const std::vector<float>& shift) {
-  const size_t count = points.size();
-  norms_.resize(count);
+void CentreGroups::Block::take(const std::vector<const float*>& points, std::vector<float> norms,
+                               int64_t width, const std::vector<float>& shift) {
+  norms_ = std::move(norms);
   if (shift.empty()) {
     rows_ = points;
-    shifted_.resize(static_cast<size_t>(width));
-    std::fill(shifted_.begin(), shifted_.end(), 0.0F);
-    for (size_t j = 0; j < count; ++j) {
-      norms_[j] = point_kernels().squared_distance(points[j], shifted_.data(), width);
-    }
     return;
   }
-  rows_.resize(count);
-  shifted_.resize(count * static_cast<size_t>(width));
-  for (size_t j = 0; j < count; ++j) {
+  rows_.resize(points.size());
+  shifted_.resize(points.size() * static_cast<size_t>(width));
+  for (size_t j = 0; j < points.size(); ++j) {
     float* to = shifted_.data() + j * static_cast<size_t>(width);
     for (int64_t d = 0; d < width; ++d) to[d] = points[j][d] - shift[static_cast<size_t>(d)];
     rows_[j] = to;
-    norms_[j] = point_kernels().squared_distance(points[j], shift.data(), width);
   }
+}
+
+void CentreGroups::Block::take(const std::vector<const float*>& points, int64_t width,
+                               const std::vector<float>& shift) {
+  std::vector<float> origin = shift;
+  origin.resize(static_cast<size_t>(width));
+  std::vector<float> norms;
+  for (const float* point : points) {
+    norms.push_back(point_kernels().squared_distance(point, origin.data(), width));
+  }
+  take(points, std::move(norms), width, shift);
 }
 
 CentreGroups::CentreGroups(std::vector<std::vector<int32_t>> groups, int64_t width,
@@ -124,8 +128,8 @@ CentreGroups::CentreGroups(std::vector<std::vector<int32_t>> groups, int64_t wid
 
 void CentreGroups::set(const float* centres) {
   std::vector<float> norms(groups_.size());
-  parallel_for(static_cast<int64_t>(groups_.size()), [&](int64_t g, int) {
-    Group& group = groups_[static_cast<size_t>(g)];
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    Group& group = groups_[g];
     const auto count = static_cast<int64_t>(group.members.size());
     std::vector<float> rows(static_cast<size_t>(count * width_));
     float greatest = 0;
@@ -141,8 +145,8 @@ void CentreGroups::set(const float* centres) {
       greatest = std::max(greatest, static_cast<float>(norm));
     }
     group.packed.set_all(rows.data(), count);
-    norms[static_cast<size_t>(g)] = greatest;
-  });
+    norms[g] = greatest;
+  }
   greatest_norm_ = *std::max_element(norms.begin(), norms.end());
 }
 

@@ -23,7 +23,10 @@ class CentreGroups {
   /// block.
   class Block {
    public:
-    /// The points at `points`, which must stay where they are.
+    /// The points at `points`, which must stay where they are. `norms`: |x − shift|² of each.
+    void take(const std::vector<const float*>& points, std::vector<float> norms, int64_t width,
+              const std::vector<float>& shift);
+    /// The same, of which nobody knows the norms.
     void take(const std::vector<const float*>& points, int64_t width,
               const std::vector<float>& shift);
     [[nodiscard]] int64_t size() const { return static_cast<int64_t>(rows_.size()); }

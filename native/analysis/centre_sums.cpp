@@ -7,15 +7,10 @@
 namespace flexae {
 namespace {
 
-/// Points of one centre that a thread adds up before another may take over.
-constexpr int64_t kEntriesAThread = 2048;
-
-/// Entries of one centre that are added up together.
-struct EntryRun {
-  size_t centre;
-  int64_t begin;
-  int64_t end;
-};
+/// Stripes of the changes that are added up apart, so that threads share them. Each needs sums of
+/// its own, so there are few where there are few changes; their number never depends on threads.
+constexpr int64_t kMostStripes = 64;
+constexpr int64_t kChangesACentre = 8;
 
 }  // namespace
 
@@ -25,55 +20,42 @@ CentreSums::CentreSums(int64_t centres, int64_t width)
       sums_(static_cast<size_t>(centres * width)) {}
 
 void CentreSums::apply(const PointSet& points, const std::vector<CentreChange>& changes) {
-  // By centre, each point in its order; ~point where it leaves.
-  const size_t centres = counts_.size();
-  std::vector<int64_t> begins(centres + 1);
+  const auto centres = static_cast<int64_t>(counts_.size());
+  const auto count = static_cast<int64_t>(changes.size());
   for (const CentreChange& change : changes) {
-    if (change.from >= 0) ++begins[static_cast<size_t>(change.from) + 1];
-    ++begins[static_cast<size_t>(change.to) + 1];
+    if (change.from >= 0) --counts_[static_cast<size_t>(change.from)];
+    ++counts_[static_cast<size_t>(change.to)];
   }
-  for (size_t c = 0; c < centres; ++c) begins[c + 1] += begins[c];
-  std::vector<int64_t> entries(static_cast<size_t>(begins.back()));
-  std::vector<int64_t> next(begins.begin(), begins.end() - 1);
-  for (const CentreChange& change : changes) {
-    if (change.from >= 0) {
-      const auto from = static_cast<size_t>(change.from);
-      entries[static_cast<size_t>(next[from]++)] = ~change.point;
-      --counts_[from];
+  const int64_t stripes = std::clamp<int64_t>(count / (kChangesACentre * centres), 1, kMostStripes);
+  if (stripes == 1) {
+    add(points, changes.data(), count, sums_.data());
+  } else {
+    std::vector<std::vector<double>> parts(static_cast<size_t>(stripes));
+    parallel_for(stripes, [&](int64_t stripe, int) {
+      auto& part = parts[static_cast<size_t>(stripe)];
+      part.resize(sums_.size());
+      const int64_t begin = stripe * count / stripes;
+      add(points, changes.data() + begin, (stripe + 1) * count / stripes - begin, part.data());
+    });
+    for (const auto& part : parts) {
+      for (size_t i = 0; i < part.size(); ++i) sums_[i] += part[i];
     }
-    const auto to = static_cast<size_t>(change.to);
-    entries[static_cast<size_t>(next[to]++)] = change.point;
-    ++counts_[to];
-  }
-  std::vector<EntryRun> runs;
-  for (size_t c = 0; c < centres; ++c) {
-    for (int64_t begin = begins[c]; begin < begins[c + 1]; begin += kEntriesAThread) {
-      runs.push_back({c, begin, std::min(begin + kEntriesAThread, begins[c + 1])});
-    }
-  }
-  const auto width = static_cast<size_t>(width_);
-  std::vector<double> parts(runs.size() * width);
-  parallel_for(static_cast<int64_t>(runs.size()), [&](int64_t r, int) {
-    const EntryRun& run = runs[static_cast<size_t>(r)];
-    double* part = parts.data() + static_cast<size_t>(r) * width;
-    for (int64_t e = run.begin; e < run.end; ++e) {
-      const int64_t entry = entries[static_cast<size_t>(e)];
-      if (entry >= 0) {
-        const float* row = points.row(entry);
-        for (size_t d = 0; d < width; ++d) part[d] += row[d];
-      } else {
-        const float* row = points.row(~entry);
-        for (size_t d = 0; d < width; ++d) part[d] -= row[d];
-      }
-    }
-  });
-  for (size_t r = 0; r < runs.size(); ++r) {
-    double* sum = sums_.data() + runs[r].centre * width;
-    for (size_t d = 0; d < width; ++d) sum[d] += parts[r * width + d];
   }
   // What rounding has left of sums that are taken away again.
-  for (size_t c = 0; c < centres; ++c) {
-    if (counts_[c] == 0) std::fill_n(sums_.data() + c * width, width, 0.0);
+  for (size_t c = 0; c < counts_.size(); ++c) {
+    if (counts_[c] == 0) std::fill_n(sums_.begin() + static_cast<int64_t>(c) * width_, width_, 0.0);
+  }
+}
+
+void CentreSums::add(const PointSet& points, const CentreChange* changes, int64_t count,
+                     double* sums) const {
+  for (const CentreChange* change = changes; change < changes + count; ++change) {
+    const float* row = points.row(change->point);
+    double* to = sums + change->to * width_;
+    for (int64_t d = 0; d < width_; ++d) to[d] += row[d];
+    if (change->from < 0) continue;
+    double* from = sums + change->from * width_;
+    for (int64_t d = 0; d < width_; ++d) from[d] -= row[d];
   }
 }
 

@@ -29,6 +29,8 @@ class CentreSums {
   }
 
  private:
+  void add(const PointSet& points, const CentreChange* changes, int64_t count, double* sums) const;
+
   int64_t width_;
   std::vector<int64_t> counts_;
   std::vector<double> sums_;

@@ -37,7 +37,6 @@ struct SeedBlock {
 struct SeedScratch {
   std::vector<int64_t> indices;
   std::vector<const float*> rows;
-  std::vector<float> norms;
   std::vector<float> shifted;
   std::vector<float*> out;
   std::vector<float> products;
@@ -156,8 +155,7 @@ class Seeding {
   /// and a candidate is no nearer to the candidate. limits_: the least such quarter of each centre.
   void limit(const std::vector<int64_t>& candidates) {
     limits_.assign(std::max<size_t>(chosen_.size(), 1), chosen_.empty() ? 0.0F : HUGE_VALF);
-    parallel_for(static_cast<int64_t>(chosen_.size()), [&](int64_t c, int) {
-      const auto centre = static_cast<size_t>(c);
+    for (size_t centre = 0; centre < chosen_.size(); ++centre) {
       for (const int64_t candidate : candidates) {
         // A little less, for rounding.
         const float quarter =
@@ -165,7 +163,7 @@ class Seeding {
                            points_.row(candidate), points_.row(chosen_[centre]), points_.width);
         limits_[centre] = std::min(limits_[centre], quarter);
       }
-    });
+    }
   }
 
   /// Finds the points of block b that are nearer to a candidate than to a centre.
@@ -186,9 +184,16 @@ class Seeding {
     const auto width = static_cast<size_t>(packed_.channels());
     for (size_t j = 0; j < s.indices.size(); ++j) {
       const float* products = s.products.data() + j * width;
-      const float old = closest_[static_cast<size_t>(s.indices[j])];
+      const auto at = static_cast<size_t>(s.indices[j]);
+      const float old = closest_[at];
+      // Most points are nearer to none of them.
+      float least = std::numeric_limits<float>::infinity();
       for (size_t t = 0; t < count; ++t) {
-        const float norms = s.norms[j] + candidate_norms_[t];
+        least = std::min(least, candidate_norms_[t] - 2 * products[t]);
+      }
+      if (points_.norms[at] + least >= old) continue;
+      for (size_t t = 0; t < count; ++t) {
+        const float norms = points_.norms[at] + candidate_norms_[t];
         float squared = norms - 2 * products[t];
         if (squared >= old) continue;
         if (squared < kNear * norms) {
@@ -209,13 +214,11 @@ class Seeding {
     const auto width = static_cast<size_t>(points_.width);
     const auto channels = static_cast<size_t>(packed_.channels());
     s.rows.resize(count);
-    s.norms.resize(count);
     s.out.resize(count);
     s.products.resize(count * channels);
     if (!points_.shift.empty()) s.shifted.resize(count * width);
     for (size_t j = 0; j < count; ++j) {
       const float* row = points_.row(s.indices[j]);
-      s.norms[j] = point_kernels().squared_distance(row, origin_.data(), points_.width);
       s.out[j] = s.products.data() + j * channels;
       s.rows[j] = row;
       if (points_.shift.empty()) continue;

@@ -19,6 +19,9 @@ namespace {
 constexpr float kUp = 1.0F + 2e-6F;
 constexpr float kDown = 1.0F - 2e-6F;
 
+/// So few centres are compared at once: before that, the distance to the own one saves nothing.
+constexpr int64_t kFewCentres = 16;
+
 /// Centres of a group: one register tile on any processor.
 constexpr int64_t kGroupSize = 32;
 
@@ -39,7 +42,9 @@ struct LookedAt {
 struct Lloyd::Scratch {
   CentreGroups::Block block;
   std::vector<LookedAt> points;
+  std::vector<int64_t> places;
   std::vector<const float*> rows;
+  std::vector<float> norms;
   std::vector<int32_t> which;
   std::vector<NearestCentre> found;
 };
@@ -68,8 +73,7 @@ void Lloyd::reset(const std::vector<float>& centres) {
     group_lower_ = std::make_unique_for_overwrite<float[]>(n * groups_->size());
   }
   group_way_.assign(groups_->size(), 0.0);
-  moves_.assign(k, 0.0F);
-  gaps_.assign(k, 0.0F);
+  moved_.assign(k, {});
 }
 
 std::optional<Lloyd::Outcome> Lloyd::run(
@@ -121,7 +125,7 @@ void Lloyd::measure_gaps(const std::vector<float>& centres) {
     }
     for (size_t j = 0; j < rows; ++j) {
       const float least = nearest[j] - groups_->error(s.block.norm(j));
-      gaps_[static_cast<size_t>(begin) + j] = 0.5F * kDown * root_of(least);
+      moved_[static_cast<size_t>(begin) + j].gap = 0.5F * kDown * root_of(least);
     }
   });
 }
@@ -143,33 +147,24 @@ std::vector<CentreChange> Lloyd::search(const std::vector<float>& centres, bool 
 
 void Lloyd::search_block(int64_t begin, int64_t end, const std::vector<float>& centres,
                          bool first_time, Scratch& s, std::vector<CentreChange>& changes) {
-  const auto width = static_cast<size_t>(points_.width);
-  s.points.clear();
-  for (int64_t i = begin; i < end; ++i) {
-    const auto at = static_cast<size_t>(i);
-    const int32_t own = labels_[at];
-    if (first_time) {
-      s.points.push_back({i, own, std::numeric_limits<float>::infinity(), 0});
-      continue;
+  if (first_time) {
+    s.points.clear();
+    for (int64_t i = begin; i < end; ++i) {
+      s.points.push_back({i, -1, std::numeric_limits<float>::infinity(), 0});
     }
-    const auto centre = static_cast<size_t>(own);
-    upper_[at] += moves_[centre];
-    lower_[at] -= own == farthest_ ? second_move_ : greatest_move_;
-    const float bound = std::max(lower_[at], gaps_[centre]);
-    if (upper_[at] <= bound) continue;
-    // How far it is indeed: often that is enough.
-    const float distance = root_of(point_kernels().squared_distance(
-        points_.row(i), centres.data() + centre * width, points_.width));
-    upper_[at] = kUp * distance;
-    if (upper_[at] <= bound) continue;
-    s.points.push_back({i, own, upper_[at], kDown * distance});
+  } else {
+    doubt(begin, end, centres, s);
   }
   if (s.points.empty()) return;
   s.rows.resize(s.points.size());
+  s.norms.resize(s.points.size());
   s.found.resize(s.points.size());
-  for (size_t j = 0; j < s.points.size(); ++j) s.rows[j] = points_.row(s.points[j].point);
-  s.block.take(s.rows, points_.width, points_.shift);
-  search_groups(first_time, s);
+  for (size_t j = 0; j < s.points.size(); ++j) {
+    s.rows[j] = points_.row(s.points[j].point);
+    s.norms[j] = points_.norms[static_cast<size_t>(s.points[j].point)];
+  }
+  s.block.take(s.rows, s.norms, points_.width, points_.shift);
+  search_groups(centres, first_time, s);
   for (const LookedAt& p : s.points) {
     const auto at = static_cast<size_t>(p.point);
     upper_[at] = p.upper;
@@ -186,7 +181,45 @@ void Lloyd::search_block(int64_t begin, int64_t end, const std::vector<float>& c
   }
 }
 
-void Lloyd::search_groups(bool first_time, Scratch& s) {
+void Lloyd::doubt(int64_t begin, int64_t end, const std::vector<float>& centres, Scratch& s) {
+  // Without branches, which nobody could foretell.
+  s.places.resize(static_cast<size_t>(end - begin));
+  size_t count = 0;
+  for (int64_t i = begin; i < end; ++i) {
+    const auto at = static_cast<size_t>(i);
+    const Moved& moved = moved_[static_cast<size_t>(labels_[at])];
+    const float upper = upper_[at] + moved.own;
+    const float lower = lower_[at] - moved.others;
+    upper_[at] = upper;
+    lower_[at] = lower;
+    s.places[count] = i;
+    count += upper > std::max(lower, moved.gap) ? 1 : 0;
+  }
+  s.points.resize(count);
+  count = 0;
+  for (size_t p = 0; p < s.points.size(); ++p) {
+    const int64_t i = s.places[p];
+    const auto at = static_cast<size_t>(i);
+    if (k_ <= kFewCentres) {
+      s.points[count++] = {i, labels_[at], upper_[at], 0};
+      continue;
+    }
+    // How far it is indeed: often that is enough.
+    const float distance = distance_to(i, labels_[at], centres);
+    upper_[at] = kUp * distance;
+    s.points[count] = {i, labels_[at], upper_[at], kDown * distance};
+    const float gap = moved_[static_cast<size_t>(labels_[at])].gap;
+    count += upper_[at] > std::max(lower_[at], gap) ? 1 : 0;
+  }
+  s.points.resize(count);
+}
+
+float Lloyd::distance_to(int64_t point, int32_t centre, const std::vector<float>& centres) const {
+  return root_of(point_kernels().squared_distance(
+      points_.row(point), centres.data() + centre * points_.width, points_.width));
+}
+
+void Lloyd::search_groups(const std::vector<float>& centres, bool first_time, Scratch& s) {
   const bool several = groups_->size() > 1;
   for (size_t g = 0; g < groups_->size(); ++g) {
     const auto way = static_cast<float>(group_way_[g]);
@@ -205,7 +238,12 @@ void Lloyd::search_groups(bool first_time, Scratch& s) {
       const float error = groups_->error(s.block.norm(j));
       const float upper = root_of(found.distance + error);
       float others = root_of(found.distance - error);
+      if (found.centre != p.centre && k_ <= kFewCentres && !first_time) {
+        // This has not been done yet.
+        p.upper = kUp * distance_to(p.point, p.centre, centres);
+      }
       if (found.centre == p.centre) {
+        p.upper = std::min(p.upper, upper);
         others = root_of(found.second - error);
       } else if (upper < p.upper) {
         // Not for less than rounding: a point must not go back and forth.
@@ -298,25 +336,28 @@ std::vector<float> Lloyd::means(const std::vector<float>& old, bool unit) const 
 double Lloyd::note_moves(const std::vector<float>& from, const std::vector<float>& to) {
   const auto width = static_cast<size_t>(points_.width);
   double shift = 0;
-  greatest_move_ = second_move_ = 0;
+  size_t farthest = 0;
+  float greatest = 0;
+  float second = 0;
   std::vector<float> ways(groups_->size());
-  for (size_t c = 0; c < moves_.size(); ++c) {
+  for (size_t c = 0; c < moved_.size(); ++c) {
     double squared = 0;
     for (size_t d = 0; d < width; ++d) {
       const double move = static_cast<double>(to[c * width + d]) - from[c * width + d];
       squared += move * move;
     }
     shift += squared;
-    moves_[c] = kUp * static_cast<float>(std::sqrt(squared));
-    if (moves_[c] > greatest_move_) {
-      second_move_ = std::exchange(greatest_move_, moves_[c]);
-      farthest_ = static_cast<int32_t>(c);
+    const float move = moved_[c].own = kUp * static_cast<float>(std::sqrt(squared));
+    if (move > greatest) {
+      second = std::exchange(greatest, move);
+      farthest = c;
     } else {
-      second_move_ = std::max(second_move_, moves_[c]);
+      second = std::max(second, move);
     }
     float& way = ways[static_cast<size_t>(group_of_[c])];
-    way = std::max(way, moves_[c]);
+    way = std::max(way, move);
   }
+  for (size_t c = 0; c < moved_.size(); ++c) moved_[c].others = c == farthest ? second : greatest;
   for (size_t g = 0; g < ways.size(); ++g) group_way_[g] += ways[g];
   return shift;
 }

@@ -47,8 +47,12 @@ class Lloyd {
   std::vector<CentreChange> search(const std::vector<float>& centres, bool first_time);
   void search_block(int64_t begin, int64_t end, const std::vector<float>& centres, bool first_time,
                     Scratch& s, std::vector<CentreChange>& changes);
+  /// Finds the points whose bounds no longer tell that they keep their centre.
+  void doubt(int64_t begin, int64_t end, const std::vector<float>& centres, Scratch& s);
   /// Looks in those groups that may hold a nearer centre.
-  void search_groups(bool first_time, Scratch& s);
+  void search_groups(const std::vector<float>& centres, bool first_time, Scratch& s);
+  [[nodiscard]] float distance_to(int64_t point, int32_t centre,
+                                  const std::vector<float>& centres) const;
   /// Gives centres without points the points that are farthest from theirs.
   void fill_empty(const std::vector<float>& centres);
   /// The means of the centres' points.
@@ -72,11 +76,13 @@ class Lloyd {
   /// The same by groups, if there are several: N×groups, never zeroed.
   std::unique_ptr<float[]> group_lower_;
   std::vector<double> group_way_;  ///< what the farthest centre of the group has moved, all in all
-  std::vector<float> moves_;       ///< of a centre, in the last iteration
-  int32_t farthest_ = 0;           ///< the centre that moved most, how far, and the next one
-  float greatest_move_ = 0;
-  float second_move_ = 0;
-  std::vector<float> gaps_;
+  /// What happened to a centre in the last iteration, as its points need it.
+  struct Moved {
+    float own = 0;     ///< how far it moved
+    float others = 0;  ///< how far that other centre did that moved most
+    float gap = 0;     ///< half of the distance to its nearest neighbour
+  };
+  std::vector<Moved> moved_;
 };
 
 }  // namespace flexae

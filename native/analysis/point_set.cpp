@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "analysis/kernels/point_kernels.h"
 #include "core/base/error.h"
 #include "core/base/math.h"
 #include "core/base/parallel.h"
@@ -65,7 +66,22 @@ std::vector<Moments> all_moments(const PointSet& points) {
   return parts;
 }
 
-/// The points' shift and variance.
+/// Squared lengths of what the shift leaves of the points.
+std::vector<float> norms_of(const PointSet& points) {
+  std::vector<float> origin = points.shift;
+  origin.resize(static_cast<size_t>(points.width));
+  std::vector<float> norms(static_cast<size_t>(points.count));
+  parallel_for(ceil_div(points.count, kMomentRows), [&](int64_t block, int) {
+    const int64_t last = std::min((block + 1) * kMomentRows, points.count);
+    for (int64_t i = block * kMomentRows; i < last; ++i) {
+      norms[static_cast<size_t>(i)] =
+          point_kernels().squared_distance(points.row(i), origin.data(), points.width);
+    }
+  });
+  return norms;
+}
+
+/// The points' shift, variance and norms.
 void measure(const std::vector<Moments>& parts, PointSet& points) {
   const auto n = static_cast<double>(points.count);
   double far = 0;
@@ -85,6 +101,7 @@ void measure(const std::vector<Moments>& parts, PointSet& points) {
   }
   points.variance = spread / static_cast<double>(points.width);
   if (far > spread) points.shift = std::move(means);
+  points.norms = norms_of(points);
 }
 
 at::Tensor unit_vectors(const at::Tensor& points) {
@@ -140,6 +157,7 @@ PointSet gather_points(const PointSet& points, const std::vector<int64_t>& indic
   auto* to = gathered.tensor.mutable_data_ptr<float>();
   for (const int64_t index : indices) {
     to = std::copy_n(points.row(index), points.width, to);
+    gathered.norms.push_back(points.norms[static_cast<size_t>(index)]);
   }
   gathered.shift = points.shift;
   gathered.variance = points.variance;

@@ -15,7 +15,8 @@ struct PointSet {
   /// What is subtracted before points and centres are multiplied: their mean, if it is so far from
   /// zero that differences would drown in rounding. Else empty.
   std::vector<float> shift;
-  double variance = 0;  ///< the mean of the columns' variances
+  double variance = 0;       ///< the mean of the columns' variances
+  std::vector<float> norms;  ///< N: squared lengths, of what the shift leaves
 
   [[nodiscard]] const float* row(int64_t i) const { return values_ + i * width; }
 

@@ -26,31 +26,53 @@ struct BestTwo {
   typename Register<N>::Ints place;
 };
 
-/// Halves of a register, merged until two lanes are left. Of equal scores the first is taken.
-template <int N>
-inline BestTwo<2> fold(const BestTwo<N>& all) {
-  if constexpr (N == 2) {
-    return all;
+/// The lower half of a register's lanes, and the upper half.
+template <int N, typename V>
+inline auto lower_half(V all) {
+  if constexpr (N == 16) {
+    return __builtin_shufflevector(all, all, 0, 1, 2, 3, 4, 5, 6, 7);
   } else {
-    constexpr int kHalf = N / 2;
-    BestTwo<kHalf> a;
-    BestTwo<kHalf> b;
-    __builtin_memcpy(&a.best, &all.best, sizeof a.best);
-    __builtin_memcpy(&b.best, reinterpret_cast<const float*>(&all.best) + kHalf, sizeof b.best);
-    __builtin_memcpy(&a.second, &all.second, sizeof a.second);
-    __builtin_memcpy(&b.second, reinterpret_cast<const float*>(&all.second) + kHalf,
-                     sizeof b.second);
-    __builtin_memcpy(&a.place, &all.place, sizeof a.place);
-    __builtin_memcpy(&b.place, reinterpret_cast<const int32_t*>(&all.place) + kHalf,
-                     sizeof b.place);
-    const auto takes_b = (b.best > a.best) | ((b.best == a.best) & (b.place < a.place));
-    const auto lesser = takes_b ? a.best : b.best;
-    const auto seconds = a.second > b.second ? a.second : b.second;
-    BestTwo<kHalf> merged;
-    merged.best = takes_b ? b.best : a.best;
-    merged.place = takes_b ? b.place : a.place;
-    merged.second = lesser > seconds ? lesser : seconds;
-    return fold<kHalf>(merged);
+    return __builtin_shufflevector(all, all, 0, 1, 2, 3);
+  }
+}
+template <int N, typename V>
+inline auto upper_half(V all) {
+  if constexpr (N == 16) {
+    return __builtin_shufflevector(all, all, 8, 9, 10, 11, 12, 13, 14, 15);
+  } else {
+    return __builtin_shufflevector(all, all, 4, 5, 6, 7);
+  }
+}
+
+/// Lane by lane the better of both. Of equal scores the first is taken.
+template <int N>
+inline BestTwo<N> merge(const BestTwo<N>& a, const BestTwo<N>& b) {
+  const auto takes_b = (b.best > a.best) | ((b.best == a.best) & (b.place < a.place));
+  const auto lesser = takes_b ? a.best : b.best;
+  const auto seconds = a.second > b.second ? a.second : b.second;
+  return {.best = takes_b ? b.best : a.best,
+          .second = lesser > seconds ? lesser : seconds,
+          .place = takes_b ? b.place : a.place};
+}
+
+/// The best of all lanes, in lane 0. Without branches, which nobody could foretell.
+template <int N>
+inline BestTwo<4> fold(const BestTwo<N>& all) {
+  if constexpr (N == 4) {
+    const BestTwo<4> crossed{.best = __builtin_shufflevector(all.best, all.best, 2, 3, 0, 1),
+                             .second = __builtin_shufflevector(all.second, all.second, 2, 3, 0, 1),
+                             .place = __builtin_shufflevector(all.place, all.place, 2, 3, 0, 1)};
+    const BestTwo<4> two = merge<4>(all, crossed);
+    return merge<4>(two, {.best = __builtin_shufflevector(two.best, two.best, 1, 0, 3, 2),
+                          .second = __builtin_shufflevector(two.second, two.second, 1, 0, 3, 2),
+                          .place = __builtin_shufflevector(two.place, two.place, 1, 0, 3, 2)});
+  } else {
+    return fold<N / 2>(merge<N / 2>({.best = lower_half<N>(all.best),
+                                     .second = lower_half<N>(all.second),
+                                     .place = lower_half<N>(all.place)},
+                                    {.best = upper_half<N>(all.best),
+                                     .second = upper_half<N>(all.second),
+                                     .place = upper_half<N>(all.place)}));
   }
 }
 
@@ -73,14 +95,20 @@ void best_two(const float* products, int64_t rows, int64_t width, const float* h
       seen.best = better ? scores : seen.best;
       seen.place = better ? lanes + static_cast<int32_t>(c) : seen.place;
     }
-    const BestTwo<2> two = fold<kLanes>(seen);
-    const bool takes_last =
-        two.best[1] > two.best[0] || (two.best[1] == two.best[0] && two.place[1] < two.place[0]);
-    const float lesser = takes_last ? two.best[0] : two.best[1];
-    const float seconds = two.second[0] > two.second[1] ? two.second[0] : two.second[1];
-    best[r] = takes_last ? two.best[1] : two.best[0];
-    place[r] = takes_last ? two.place[1] : two.place[0];
-    second[r] = lesser > seconds ? lesser : seconds;
+    const BestTwo<4> first = fold<kLanes>(seen);
+    best[r] = first.best[0];
+    place[r] = first.place[0];
+    second[r] = first.second[0];
+  }
+}
+
+/// The sum of a register's lanes, halves first.
+template <int N>
+inline float sum_lanes(typename Register<N>::Floats all) {
+  if constexpr (N == 4) {
+    return (all[0] + all[2]) + (all[1] + all[3]);
+  } else {
+    return sum_lanes<N / 2>(lower_half<N>(all) + upper_half<N>(all));
   }
 }
 
@@ -98,11 +126,15 @@ float squared_distance(const float* a, const float* b, int64_t n) {
     const Lanes difference = get<Lanes>(a + i) - get<Lanes>(b + i);
     sums[0] += difference * difference;
   }
-  sums[0] += sums[1];
-  float sum = 0;
+  using Four = Register<4>::Floats;
+  Four rest{};
+  for (; i + 4 <= n; i += 4) {
+    const Four difference = get<Four>(a + i) - get<Four>(b + i);
+    rest += difference * difference;
+  }
+  float sum = sum_lanes<4>(rest);
   for (; i < n; ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
-  for (int lane = 0; lane < kLanes; ++lane) sum += sums[0][lane];
-  return sum;
+  return n < kLanes ? sum : sum + sum_lanes<kLanes>(sums[0] + sums[1]);
 }
 
 double sum_of_distances(const double* products, const double* norms, double norm, double rounding,
