@@ -26,7 +26,7 @@ parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--iterations", type=int, default=300)
 parser.add_argument("--spread", type=float, default=0.5)
 parser.add_argument("--threads", type=int, default=2)
-parser.add_argument("--seeding", action="store_true", help="with k-means++; not faiss, which has none")
+parser.add_argument("--seeding", action="store_true", help="with k-means++; without faiss")
 given = parser.parse_args()
 n, d, k = given.points, given.width, given.clusters
 
