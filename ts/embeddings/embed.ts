@@ -284,7 +284,7 @@ export async function embed(model: string, options: EmbedOptions): Promise<Embed
         files.length === 0
           ? { rows: 0, bad: 0, decodeSeconds: 0, encodeSeconds: 0 }
           : await run(handle, left, table, origin, options);
-      if (pass.rows === 0 && images.length === pass.bad) {
+      if (pass.bad > 0 && images.length === pass.bad) {
         throw dataError(
           `None of the ${pass.bad} images can be used; \`flexae check\` tells why of a folder`,
         );
