@@ -19,11 +19,13 @@ namespace flexae {
 /// bounds, but for distances that differ by rounding.
 class Lloyd {
  public:
+  /// When it ends, and what centres are.
   struct Settings {
     int64_t max_iterations;
     double tolerance;  ///< the sum of squared moves at which it ends
     bool unit;         ///< whether centres are unit vectors
   };
+  /// What it ends with.
   struct Outcome {
     std::vector<float> centres;  ///< k×D
     int64_t iterations;

@@ -15,12 +15,14 @@ namespace flexae {
 /// distance of the batches' points has not become less ten times in a row.
 class MiniBatch {
  public:
+  /// When it ends, and what centres are.
   struct Settings {
     int64_t batch_size;
     int64_t max_passes;  ///< over as many points as there are
     bool unit;           ///< whether centres are unit vectors
     uint64_t seed;
   };
+  /// What it ends with.
   struct Outcome {
     std::vector<float> centres;  ///< k×D
     int64_t iterations;          ///< batches

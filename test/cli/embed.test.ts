@@ -191,7 +191,9 @@ describe("flexae embed", () => {
     cpSync(join(train, "digit_0/000.png"), join(cwd, "set/a.png"));
     expect(await written(run, "set", "-o", "out", "--shard=1/2")).toMatchObject({ images: 0 });
     expect(await written(run, "set", "-o", "out", "--shard=2/2")).toMatchObject({ images: 1 });
-    expect(await written(run, "set", "-o", "none.parquet", "--shard=1/2")).toMatchObject({ bad: 0 });
+    expect(await written(run, "set", "-o", "none.parquet", "--shard=1/2")).toMatchObject({
+      bad: 0,
+    });
     expect((await readRows(join(cwd, "none.parquet"))).paths).toEqual([]);
   });
 
