@@ -43,7 +43,8 @@ class LoadedModel {
   /// Each takes N×C×H×W, uint8 or float, on the model's device. reconstruct() and logits() are an
   /// autoencoder's alone.
   at::Tensor encode(const at::Tensor& images);
-  /// Embeddings, and the loss of each image's reconstruction, N fp64 values. An autoencoder's alone.
+  /// Embeddings, and the loss of each image's reconstruction, N fp64 values. An autoencoder's
+  /// alone.
   std::pair<at::Tensor, at::Tensor> encode_and_score(const at::Tensor& images);
   at::Tensor reconstruct(const at::Tensor& images);
   at::Tensor logits(const at::Tensor& images);
