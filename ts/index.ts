@@ -33,8 +33,11 @@ export { FlexaeError } from "./addon/errors.js";
 export type {
   AddonErrorCode,
   Cache,
+  ClusteringScores,
+  Covariance,
   EpochScores,
   Interpolation,
+  MixtureModel,
   Scores,
   Stopped,
   Summary,

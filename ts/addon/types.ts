@@ -434,6 +434,7 @@ export interface MixtureRequest {
 
 /** A mixture of k Gaussians in D dimensions, row-major. */
 export interface MixtureModel {
+  /** What the covariances are. */
   covariance: Covariance;
   /** k, whose sum is 1. */
   weights: Float64Array;

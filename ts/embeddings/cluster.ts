@@ -61,7 +61,12 @@ export interface Clustering {
   /** Of a mixture, its model; null otherwise. */
   mixture: MixtureModel | null;
   /** Of several numbers of clusters, the silhouette of each. */
-  curve: { k: number; silhouette: number }[];
+  curve: {
+    /** The number of clusters. */
+    k: number;
+    /** Their mean silhouette. */
+    silhouette: number;
+  }[];
 }
 
 /** More distances are not computed for silhouettes. */
