@@ -28,7 +28,7 @@ const parts = {
     },
   },
   native: {
-    what: "native/core and native/data",
+    what: "native/core, native/analysis and native/data",
     needs: () => [
       {
         name: "Native tests",

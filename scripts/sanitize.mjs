@@ -140,7 +140,10 @@ function addonStep() {
 }
 
 const parts = {
-  native: () => [buildStep("Native tests", "flexae_tests"), testsStep("core"), testsStep("data")],
+  native: () => [
+    buildStep("Native tests", "flexae_tests"),
+    ...["core", "analysis", "data"].map(testsStep),
+  ],
   addon: () => [
     opencvStep(),
     typescriptStep(),

@@ -24,6 +24,8 @@ import type { CamelCase, Network } from "./config/network.js";
 import type { ParameterName } from "./config/parameters.js";
 import { type GivenSettings, resolveSettings } from "./config/resolve.js";
 import type { Settings } from "./config/settings.js";
+import type { Embedding, EmbedOptions } from "./embeddings/embed.js";
+import type { EmbeddingTable } from "./embeddings/read_table.js";
 import { type CheckOptions, type CheckReport, checkFolder } from "./runs/check.js";
 import { summarize } from "./runs/plan.js";
 import type { ModelManifest } from "./runs/setting.js";
@@ -48,8 +50,8 @@ export type { Constraint, Pooling, Regularizer } from "./config/choices.js";
 export type { Network } from "./config/network.js";
 export type { Settings } from "./config/settings.js";
 export { type Clustering, type ClusterOptions, cluster } from "./embeddings/cluster.js";
-export { type Embedding, type EmbedOptions, embed } from "./embeddings/embed.js";
-export { type EmbeddingTable, readTable } from "./embeddings/read_table.js";
+export type { Embedding, EmbedOptions } from "./embeddings/embed.js";
+export type { EmbeddingTable } from "./embeddings/read_table.js";
 export type { TableOrigin } from "./embeddings/table.js";
 export { type Batch, type ImageInput, type LoadModelOptions, load, Model } from "./model.js";
 export type { CheckCounts, CheckOptions, CheckReport, OddImage } from "./runs/check.js";
@@ -156,4 +158,35 @@ export async function checkImages(
   options: CheckOptions = {},
 ): Promise<CheckReport> {
   return await checkFolder(folder, resolveConfig(config), options);
+}
+
+/**
+ * Embeds sets of images and writes a table with a row for each image that can be used, in the order
+ * of the sets and of their folders.
+ *
+ * ```js
+ * await embed("logs/ae_20250101_120000", { sets: "data/digits", out: "digits.parquet" });
+ * ```
+ *
+ * @param model - A run's folder, `last` for the newest in `logs/`, or an `en.pt` or `ae.pt`.
+ * @throws FlexaeError `FLEXAE_CONFIG` for an option that cannot be, `FLEXAE_DATA` if there are no
+ *   images or none can be used, `FLEXAE_MODEL`, `FLEXAE_IO`. Rejects with the reason of an aborted
+ *   signal.
+ */
+export async function embed(model: string, options: EmbedOptions): Promise<Embedding> {
+  // What reads and writes Parquet takes a while to load, and most who import this need none of it.
+  const { embed } = await import("./embeddings/embed.js");
+  return await embed(model, options);
+}
+
+/**
+ * A table: a `.parquet`, `.csv`, `.npy` or `.jsonl` file, or a folder of Parquet files, which are taken in
+ * the order of their names.
+ *
+ * @throws FlexaeError `FLEXAE_DATA` if it cannot be read, has no embeddings, or one that is not as long
+ *   as the others or not finite; `FLEXAE_CONFIG` for another kind of file.
+ */
+export async function readTable(path: string): Promise<EmbeddingTable> {
+  const { readTable } = await import("./embeddings/read_table.js");
+  return await readTable(path);
 }

@@ -4,7 +4,7 @@ import { awaitAddon } from "./addon/loader.js";
 import type { Cache, Interpolation, LoadOptions, ModelHandle, Scores } from "./addon/types.js";
 import { MAX_PIXELS } from "./config/parameters.js";
 import { scanImages } from "./runs/plan.js";
-import type { ModelManifest } from "./runs/setting.js";
+import { type ModelManifest, readManifest } from "./runs/setting.js";
 
 /**
  * Images to run a model on: a path or a list of paths; encoded files (PNG, JPEG, …) as Buffers or
@@ -100,11 +100,7 @@ export class Model {
 
   /** What the model was trained with; null for a file that does not say. */
   get config(): ModelManifest | null {
-    try {
-      return JSON.parse(this.#handle.configJson) as ModelManifest;
-    } catch {
-      return null;
-    }
+    return readManifest(this.#handle.configJson);
   }
 
   /**

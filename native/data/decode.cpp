@@ -245,9 +245,8 @@ std::optional<std::string> decode_bytes(std::span<const uint8_t> bytes, const De
 
 std::optional<std::string> decode_file(const std::string& path, const DecodeSpec& spec,
                                        uint8_t* out) {
-  std::span<const uint8_t> bytes;
-  if (Reason reason = read_image_file(path, Scratch::of_this_thread().file, bytes)) return reason;
-  return decode_bytes(bytes, spec, out);
+  FileFacts facts;
+  return decode_file(path, spec, out, facts);
 }
 
 std::optional<std::string> decode_file(const std::string& path, const DecodeSpec& spec,

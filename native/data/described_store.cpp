@@ -7,13 +7,13 @@
 namespace flexae {
 
 DescribedStore::DescribedStore(std::vector<std::string> files, const DecodeSpec& spec)
-    : files_(std::move(files)), spec_(spec), facts_(files_.size()) {}
+    : FileStore(std::move(files), spec), facts_(static_cast<size_t>(FileStore::size())) {}
 
 std::optional<std::string> DescribedStore::load(int64_t index, uint8_t* out) {
   constexpr int64_t kEvery = 8;
   const bool is_timed = loaded_.fetch_add(1) % kEvery == 0;
   const int64_t began = is_timed ? thread_nanoseconds() : 0;
-  auto reason = decode_file(name(index), spec_, out, facts_[static_cast<size_t>(index)]);
+  auto reason = decode_file(name(index), spec(), out, facts_[static_cast<size_t>(index)]);
   if (is_timed) {
     nanoseconds_ += thread_nanoseconds() - began;
     ++timed_;

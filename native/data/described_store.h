@@ -11,15 +11,10 @@
 namespace flexae {
 
 /// Decodes image files anew at each load, and keeps what each told of itself.
-class DescribedStore : public ImageStore {
+class DescribedStore : public FileStore {
  public:
   DescribedStore(std::vector<std::string> files, const DecodeSpec& spec);
 
-  [[nodiscard]] int64_t size() const override { return static_cast<int64_t>(files_.size()); }
-  [[nodiscard]] const DecodeSpec& spec() const override { return spec_; }
-  [[nodiscard]] const std::string& name(int64_t index) const override {
-    return files_[static_cast<size_t>(index)];
-  }
   [[nodiscard]] std::optional<std::string> load(int64_t index, uint8_t* out) override;
 
   /// Of an image that was loaded.
@@ -31,8 +26,6 @@ class DescribedStore : public ImageStore {
   [[nodiscard]] double seconds() const;
 
  private:
-  std::vector<std::string> files_;
-  DecodeSpec spec_;
   std::vector<FileFacts> facts_;
   std::atomic<int64_t> loaded_ = 0;
   std::atomic<int64_t> timed_ = 0;

@@ -1,4 +1,4 @@
-// Which lines of native/core and native/data the native tests execute, by clang and llvm-cov.
+// Which lines of native/core, native/analysis and native/data the native tests execute, by clang and llvm-cov.
 
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -10,7 +10,7 @@ import { SetupError } from "../setup/steps.mjs";
 const folder = path.join(root, "build-coverage");
 const program = (part) => path.join(folder, "Release", `flexae_${part}_tests`);
 const counts = path.join(folder, "counts");
-const PARTS = ["core", "data", "cuda", "device"];
+const PARTS = ["core", "analysis", "data", "cuda", "device"];
 
 /** Needs several threads, and what is compiled for coverage has one (cmake/Libtorch.cmake). */
 const LEFT_OUT = "ParallelFor.LetsOthersTakeWhatASlowThreadHasLeft";

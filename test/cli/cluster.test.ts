@@ -1,27 +1,18 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "csv-parse/sync";
 import { parquetReadObjects } from "hyparquet";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { npyBytes } from "../../ts/embeddings/npy.ts";
 import { cluster, readTable } from "../../ts/index.ts";
-import { type Ended, flexae, jsonLines, smallRun, temporaryFolder } from "../support/cli.ts";
+import { type Ended, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
 
-let folder: string;
+const trained = trainedRun("--train-epochs=2");
 let run: string;
 let cwd: string;
 
-beforeAll(async () => {
-  // Trained once, for all tests.
-  folder = mkdtempSync(join(tmpdir(), "flexae-cluster-"));
-  run = join(folder, "run");
-  const { code, stderr } = await flexae(smallRun("--train-epochs=2", `--save-dir=${run}`));
-  expect(code, stderr).toBe(0);
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
 beforeEach(() => {
+  run = trained();
   cwd = temporaryFolder();
 });
 

@@ -3,37 +3,35 @@ import {
   copyFileSync,
   cpSync,
   existsSync,
-  mkdtempSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
+import { beforeEach, describe, expect, inject, it } from "vitest";
 import { readRows } from "../../ts/embeddings/read.ts";
 import type { EmbeddingRows } from "../../ts/embeddings/table.ts";
 import { embed as embedSets, load } from "../../ts/index.ts";
-import { type Ended, flexae, jsonLines, smallRun, temporaryFolder } from "../support/cli.ts";
+import {
+  type Ended,
+  flexae,
+  jsonLines,
+  main,
+  start,
+  temporaryFolder,
+  trainedRun,
+} from "../support/cli.ts";
 
 const train = join(inject("digits"), "train");
-let folder: string;
+const trained = trainedRun("--train-epochs=1");
 let run: string;
 let cwd: string;
 
-beforeAll(async () => {
-  // Trained once, for all tests.
-  folder = mkdtempSync(join(tmpdir(), "flexae-embed-"));
-  run = join(folder, "run");
-  const { code, stderr } = await flexae(smallRun("--train-epochs=1", `--save-dir=${run}`));
-  expect(code, stderr).toBe(0);
-});
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
 beforeEach(() => {
+  run = trained();
   cwd = temporaryFolder();
 });
 
@@ -93,6 +91,21 @@ describe("flexae embed", () => {
     const out = join(cwd, "t.parquet");
     await expect(embedSets(run, { sets: train, out, signal })).rejects.toBe(reason);
     expect(readdirSync(cwd)).toEqual([]);
+  });
+
+  it("has few files open at a time", async () => {
+    const limited = ["bash", "-c", 'ulimit -n 128; exec "$@"', "--"];
+    const args = [main, "embed", run, train, "-o", "t.jsonl", "--sha256"];
+    const { code, stderr } = await start(args, { cwd, before: limited }).ended;
+    expect(code, stderr).toBe(0);
+  });
+
+  it("leaves nothing when its file cannot take its name", async () => {
+    mkdirSync(join(cwd, "t.csv"));
+    const { code, stderr } = await embed(run, train, "-o", "t.npy");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/t\.csv cannot be written: /);
+    expect(readdirSync(cwd)).toEqual(["t.csv"]);
   });
 
   it("leaves out what cannot be used, and names it once", async () => {

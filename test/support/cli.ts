@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { inject, onTestFinished } from "vitest";
+import { afterAll, beforeAll, expect, inject, onTestFinished } from "vitest";
 
 export const root = resolve(import.meta.dirname, "../..");
 export const main = join(root, "scripts/flexae.mjs");
@@ -103,6 +103,23 @@ export function smallRun(...more: string[]): string[] {
     "--no-vertical-flip",
     ...more,
   ];
+}
+
+/**
+ * A run that is trained once for all tests of a file.
+ *
+ * @returns Gives its folder, inside tests.
+ */
+export function trainedRun(...more: string[]): () => string {
+  let folder: string;
+  const run = () => join(folder, "run");
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "flexae-run-"));
+    const { code, stderr } = await flexae(smallRun(`--save-dir=${run()}`, ...more));
+    expect(code, stderr).toBe(0);
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  return run;
 }
 
 /** JSON Lines, each parsed. */

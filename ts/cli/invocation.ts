@@ -5,6 +5,12 @@ export interface Flag {
   value: string;
 }
 
+/** The value of one of a command's own options; undefined if it was not given. */
+export function optionText({ options }: Invocation, name: string): string | undefined {
+  const value = options[name];
+  return typeof value === "string" ? value : undefined;
+}
+
 /** What a command is given. */
 export interface Invocation {
   flags: ReadonlyMap<string, Flag>;

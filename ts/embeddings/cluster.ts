@@ -90,10 +90,16 @@ async function finish<T>(job: Job<T>, signal: AbortSignal | undefined): Promise<
   return answer as T;
 }
 
-/** Clusters in the order of their sizes: what a start happened to number them is of no use. */
-function bySize(labels: Int32Array, k: number): { order: Int32Array; sizes: number[] } {
+/** How many rows each of k clusters has. */
+export function countLabels(labels: Int32Array, k: number): number[] {
   const sizes = new Array<number>(k).fill(0);
   for (const label of labels) sizes[label] = (sizes[label] as number) + 1;
+  return sizes;
+}
+
+/** Clusters in the order of their sizes: what a start happened to number them is of no use. */
+function bySize(labels: Int32Array, k: number): { order: Int32Array; sizes: number[] } {
+  const sizes = countLabels(labels, k);
   const old = sizes.map((_, i) => i).sort((a, b) => (sizes[b] as number) - (sizes[a] as number));
   const order = new Int32Array(k);
   for (const [now, before] of old.entries()) order[before] = now;

@@ -8,7 +8,7 @@ import { awaitAddon } from "../addon/loader.js";
 import type { ClusteringScores, MixtureModel } from "../addon/types.js";
 import { writeFileAtomic } from "../files/atomic.js";
 import { VERSION } from "../version.js";
-import { type Clustering, distancesTo, scoreLabels } from "./cluster.js";
+import { type Clustering, countLabels, distancesTo, scoreLabels } from "./cluster.js";
 import { npyBytes } from "./npy.js";
 import type { EmbeddingTable } from "./read_table.js";
 
@@ -193,8 +193,7 @@ export async function predictClusters(file: string, table: EmbeddingTable): Prom
       distances = Float32Array.from(answer.squaredDistances, Math.sqrt);
       inertia = answer.squaredDistances.reduce((sum, value) => sum + value, 0);
     }
-    const sizes = new Array<number>(k).fill(0);
-    for (const label of labels) sizes[label] = (sizes[label] as number) + 1;
+    const sizes = countLabels(labels, k);
     const scores = scoreLabels(labels, classes);
     return { k, method, labels, distances, silhouettes: null, inertia, sizes, scores };
   } catch (error) {

@@ -1,86 +1,61 @@
 /** Tables as CSV files. */
 import { stringify } from "csv-stringify/sync";
 import { StagedFile } from "../files/staged.js";
-import type { EmbeddingRows, TableOrigin, TableWriter } from "./table.js";
+import { FileTable } from "./file_table.js";
+import type { EmbeddingRows, TableOrigin } from "./table.js";
 
-/** As lightly-train writes them: `filename`, `embedding_0`, …; behind them what was asked for besides. */
-export class CsvTable implements TableWriter {
-  #file: StagedFile;
-  #origin: TableOrigin;
-
-  private constructor(file: StagedFile, origin: TableOrigin) {
-    this.#file = file;
-    this.#origin = origin;
-  }
-
-  static async create(path: string, origin: TableOrigin): Promise<CsvTable> {
-    const file = await StagedFile.create(path);
-    const names = Array.from({ length: origin.dims }, (_, i) => `embedding_${i}`);
-    const header = ["filename", ...names];
-    if (origin.loss) header.push("loss");
-    if (origin.sha256) header.push("sha256");
-    await file.append(stringify([header]));
-    return new CsvTable(file, origin);
-  }
-
-  async write(rows: EmbeddingRows): Promise<void> {
-    const { dims } = this.#origin;
-    const records = rows.paths.map((path, i) => {
-      const record: (string | number)[] = [path];
-      for (let j = i * dims; j < (i + 1) * dims; ++j) record.push(rows.embeddings[j] as number);
-      if (rows.losses !== null) record.push(rows.losses[i] as number);
-      if (rows.sha256 !== null) record.push(rows.sha256[i] as string);
-      return record;
-    });
-    await this.#file.append(stringify(records));
-  }
-
-  async finish(): Promise<void> {
-    await this.#file.finish();
-  }
-
-  async abandon(): Promise<void> {
-    await this.#file.abandon();
-  }
+interface Column {
+  name: string;
+  /** Its value in row i. */
+  of: (rows: EmbeddingRows, i: number) => string | number | null | undefined;
 }
 
-/** All of a row but its embedding: what lies beside an `.npy` file. */
-export class NamesTable implements TableWriter {
-  #file: StagedFile;
+const LOSS: Column = { name: "loss", of: ({ losses }, i) => losses?.[i] };
+const SHA256: Column = { name: "sha256", of: ({ sha256 }, i) => sha256?.[i] };
 
-  private constructor(file: StagedFile) {
-    this.#file = file;
+export class CsvTable extends FileTable {
+  #columns: readonly Column[];
+
+  private constructor(file: StagedFile, columns: readonly Column[]) {
+    super(file);
+    this.#columns = columns;
   }
 
-  static async create(path: string, origin: TableOrigin): Promise<NamesTable> {
+  /** As lightly-train writes it: `filename`, `embedding_0`, …; behind them what was asked for besides. */
+  static async create(path: string, { dims, loss, sha256 }: TableOrigin): Promise<CsvTable> {
+    return await CsvTable.#open(path, [
+      { name: "filename", of: ({ paths }, i) => paths[i] },
+      ...Array.from({ length: dims }, (_, d) => ({
+        name: `embedding_${d}`,
+        of: ({ embeddings }: EmbeddingRows, i: number) => embeddings[i * dims + d],
+      })),
+      ...(loss ? [LOSS] : []),
+      ...(sha256 ? [SHA256] : []),
+    ]);
+  }
+
+  /** All of a row but its embedding: what lies beside an `.npy` file. */
+  static async ofNames(path: string, { loss, sha256 }: TableOrigin): Promise<CsvTable> {
+    return await CsvTable.#open(path, [
+      { name: "path", of: ({ paths }, i) => paths[i] },
+      { name: "set", of: ({ sets }, i) => sets[i] },
+      { name: "class", of: ({ classes }, i) => classes[i] },
+      ...(loss ? [LOSS] : []),
+      { name: "width", of: ({ widths }, i) => widths[i] },
+      { name: "height", of: ({ heights }, i) => heights[i] },
+      { name: "bytes", of: ({ bytes }, i) => bytes[i] },
+      ...(sha256 ? [SHA256] : []),
+    ]);
+  }
+
+  static async #open(path: string, columns: readonly Column[]): Promise<CsvTable> {
     const file = await StagedFile.create(path);
-    const header = ["path", "set", "class"];
-    if (origin.loss) header.push("loss");
-    header.push("width", "height", "bytes");
-    if (origin.sha256) header.push("sha256");
-    await file.append(stringify([header]));
-    return new NamesTable(file);
+    await file.append(stringify([columns.map(({ name }) => name)]));
+    return new CsvTable(file, columns);
   }
 
   async write(rows: EmbeddingRows): Promise<void> {
-    const records = rows.paths.map((path, i) => [
-      path,
-      rows.sets[i],
-      rows.classes[i],
-      ...(rows.losses === null ? [] : [rows.losses[i]]),
-      rows.widths[i],
-      rows.heights[i],
-      rows.bytes[i],
-      ...(rows.sha256 === null ? [] : [rows.sha256[i]]),
-    ]);
-    await this.#file.append(stringify(records));
-  }
-
-  async finish(): Promise<void> {
-    await this.#file.finish();
-  }
-
-  async abandon(): Promise<void> {
-    await this.#file.abandon();
+    const records = rows.paths.map((_, i) => this.#columns.map(({ of }) => of(rows, i)));
+    await this.file.append(stringify(records));
   }
 }

@@ -11,7 +11,7 @@ import { makeFolders } from "../files/folders.js";
 import { unicodePath } from "../files/paths.js";
 import { findRun } from "../runs/folder.js";
 import { checkDevice, scanImages } from "../runs/plan.js";
-import type { ModelManifest } from "../runs/setting.js";
+import { readManifest } from "../runs/setting.js";
 import { VERSION } from "../version.js";
 import { PartsTable, readShard, type Shard } from "./parts.js";
 import type { EmbeddingRows, TableOrigin, TableWriter } from "./table.js";
@@ -100,6 +100,7 @@ async function modelFile(model: string, loss: boolean): Promise<string> {
   return join(await findRun(model), loss ? "ae.pt" : "en.pt");
 }
 
+/** SHA-256 of a file, in hexadecimal digits. */
 export async function checksum(path: string): Promise<string> {
   try {
     return createHash("sha256")
@@ -108,6 +109,18 @@ export async function checksum(path: string): Promise<string> {
   } catch (error) {
     throw ioError(`${path} cannot be read: ${systemReason(error)}`, error);
   }
+}
+
+/** Files are read by so many threads of Node's. */
+const CHECKSUMS_AT_ONCE = 4;
+
+async function checksums(paths: readonly string[]): Promise<string[]> {
+  const sums: string[] = [];
+  // Not all at once: each has its file open.
+  for (let from = 0; from < paths.length; from += CHECKSUMS_AT_ONCE) {
+    sums.push(...(await Promise.all(paths.slice(from, from + CHECKSUMS_AT_ONCE).map(checksum))));
+  }
+  return sums;
 }
 
 async function findImages(sets: readonly string[], warnings: string[]): Promise<Image[]> {
@@ -156,7 +169,7 @@ async function rowsOf(
     heights,
     // Longer files are refused by the decoder.
     bytes: Int32Array.from(stretch.bytes),
-    sha256: sha256 ? await Promise.all(mine.map(({ file }) => checksum(file))) : null,
+    sha256: sha256 ? await checksums(mine.map(({ file }) => file)) : null,
   };
 }
 
@@ -199,19 +212,7 @@ async function run(
   }
 }
 
-/**
- * Embeds sets of images and writes a table with a row for each image that can be used, in the order
- * of the sets and of their folders.
- *
- * ```js
- * await embed("logs/ae_20250101_120000", { sets: "data/digits", out: "digits.parquet" });
- * ```
- *
- * @param model - A run's folder, `last` for the newest in `logs/`, or an `en.pt` or `ae.pt`.
- * @throws FlexaeError `FLEXAE_CONFIG` for an option that cannot be, `FLEXAE_DATA` if there are no
- *   images or none can be used, `FLEXAE_MODEL`, `FLEXAE_IO`. Rejects with the reason of an aborted
- *   signal.
- */
+/** What `embed` of `ts/index.ts` does. */
 export async function embed(model: string, options: EmbedOptions): Promise<Embedding> {
   const { loss = false, sha256 = false, append = false, batchSize = 64 } = options;
   const sets = typeof options.sets === "string" ? [options.sets] : options.sets;
@@ -245,7 +246,7 @@ export async function embed(model: string, options: EmbedOptions): Promise<Embed
   const { trust = false, precision = "auto" } = options;
   const loaded = await awaitAddon((addon) => addon.loadModel(path, device, { trust, precision }));
   try {
-    const manifest = manifestOf(loaded.configJson);
+    const manifest = readManifest(loaded.configJson);
     const origin: TableOrigin = {
       version: VERSION,
       model: resolve(path),
@@ -315,14 +316,5 @@ export async function embed(model: string, options: EmbedOptions): Promise<Embed
     }
   } finally {
     loaded.dispose();
-  }
-}
-
-/** What a model says of itself; null if it says nothing. */
-function manifestOf(configJson: string): ModelManifest | null {
-  try {
-    return JSON.parse(configJson) as ModelManifest;
-  } catch {
-    return null;
   }
 }

@@ -1,13 +1,13 @@
 /** Tables as JSON Lines: an object a row. */
 import { StagedFile } from "../files/staged.js";
-import type { EmbeddingRows, TableOrigin, TableWriter } from "./table.js";
+import { FileTable } from "./file_table.js";
+import type { EmbeddingRows, TableOrigin } from "./table.js";
 
-export class JsonlTable implements TableWriter {
-  #file: StagedFile;
+export class JsonlTable extends FileTable {
   #dims: number;
 
   private constructor(file: StagedFile, dims: number) {
-    this.#file = file;
+    super(file);
     this.#dims = dims;
   }
 
@@ -31,14 +31,6 @@ export class JsonlTable implements TableWriter {
       };
       lines += `${JSON.stringify(row)}\n`;
     }
-    await this.#file.append(lines);
-  }
-
-  async finish(): Promise<void> {
-    await this.#file.finish();
-  }
-
-  async abandon(): Promise<void> {
-    await this.#file.abandon();
+    await this.file.append(lines);
   }
 }

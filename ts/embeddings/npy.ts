@@ -1,7 +1,8 @@
 /** Tables as NumPy arrays: N×D fp32 in an `.npy` file, and the rows' names in a `.csv` beside it. */
 import { StagedFile } from "../files/staged.js";
-import { NamesTable } from "./csv.js";
-import type { EmbeddingRows, TableOrigin, TableWriter } from "./table.js";
+import { CsvTable } from "./csv.js";
+import { FileTable } from "./file_table.js";
+import type { EmbeddingRows, TableOrigin } from "./table.js";
 
 /** With room for any number of rows: it is written first, and again when their number is known. */
 const HEADER_BYTES = 128;
@@ -17,21 +18,22 @@ function header(rows: number, dims: number): Uint8Array {
   return bytes;
 }
 
-/** A whole array as the content of an `.npy` file. */
-export function npyBytes(values: Float32Array, dims: number): Uint8Array {
-  const { buffer, byteOffset, byteLength } = values;
-  const data = new Uint8Array(buffer, byteOffset, byteLength);
-  return Buffer.concat([header(values.length / dims, dims), data]);
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-export class NpyTable implements TableWriter {
-  #file: StagedFile;
-  #names: NamesTable;
+/** A whole array as the content of an `.npy` file. */
+export function npyBytes(values: Float32Array, dims: number): Uint8Array {
+  return Buffer.concat([header(values.length / dims, dims), bytesOf(values)]);
+}
+
+export class NpyTable extends FileTable {
+  #names: CsvTable;
   #dims: number;
   #rows = 0;
 
-  private constructor(file: StagedFile, names: NamesTable, dims: number) {
-    this.#file = file;
+  private constructor(file: StagedFile, names: CsvTable, dims: number) {
+    super(file);
     this.#names = names;
     this.#dims = dims;
   }
@@ -40,7 +42,7 @@ export class NpyTable implements TableWriter {
     const file = await StagedFile.create(path);
     try {
       await file.append(header(0, origin.dims));
-      const names = await NamesTable.create(path.replace(/\.npy$/i, ".csv"), origin);
+      const names = await CsvTable.ofNames(path.replace(/\.npy$/i, ".csv"), origin);
       return new NpyTable(file, names, origin.dims);
     } catch (error) {
       await file.abandon();
@@ -49,21 +51,20 @@ export class NpyTable implements TableWriter {
   }
 
   async write(rows: EmbeddingRows): Promise<void> {
-    const { buffer, byteOffset, byteLength } = rows.embeddings;
-    await this.#file.append(new Uint8Array(buffer, byteOffset, byteLength));
+    await this.file.append(bytesOf(rows.embeddings));
     await this.#names.write(rows);
     this.#rows += rows.paths.length;
   }
 
-  async finish(): Promise<void> {
-    await this.#file.replace(header(this.#rows, this.#dims), 0);
+  override async finish(): Promise<void> {
+    await this.file.replace(header(this.#rows, this.#dims), 0);
     // The names first: an array without them says nothing.
     await this.#names.finish();
-    await this.#file.finish();
+    await super.finish();
   }
 
-  async abandon(): Promise<void> {
-    await this.#file.abandon();
+  override async abandon(): Promise<void> {
+    await super.abandon();
     await this.#names.abandon();
   }
 }

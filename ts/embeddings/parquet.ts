@@ -4,7 +4,8 @@ import { ByteWriter } from "hyparquet-writer";
 import { writeColumn } from "hyparquet-writer/src/column.js";
 import { writeMetadata } from "hyparquet-writer/src/metadata.js";
 import { StagedFile } from "../files/staged.js";
-import { type EmbeddingRows, joinRows, type TableOrigin, type TableWriter } from "./table.js";
+import { FileTable } from "./file_table.js";
+import { type EmbeddingRows, joinRows, type TableOrigin } from "./table.js";
 
 /** Under which a file's metadata holds its {@link TableOrigin}. */
 export const ORIGIN_KEY = "flexible-autoencoder";
@@ -111,8 +112,7 @@ function columnsOf({ dims, loss, sha256 }: TableOrigin): Column[] {
  * Writes a row group at a time. `ParquetWriter` of the library takes lists as arrays of arrays, and half a
  * microsecond a number; its own parts below that take typed arrays as they are.
  */
-export class ParquetTable implements TableWriter {
-  #file: StagedFile;
+export class ParquetTable extends FileTable {
   #origin: TableOrigin;
   #columns: Column[];
   #schema: SchemaElement[];
@@ -124,7 +124,7 @@ export class ParquetTable implements TableWriter {
   #groups: RowGroup[] = [];
 
   private constructor(file: StagedFile, origin: TableOrigin) {
-    this.#file = file;
+    super(file);
     this.#origin = origin;
     this.#columns = columnsOf(origin);
     this.#root = { name: "root", num_children: this.#columns.length };
@@ -145,7 +145,7 @@ export class ParquetTable implements TableWriter {
     }
   }
 
-  async finish(): Promise<void> {
+  override async finish(): Promise<void> {
     if (this.#waitingRows > 0) await this.#writeGroup();
     writeMetadata(this.#bytes, {
       version: 2,
@@ -157,11 +157,7 @@ export class ParquetTable implements TableWriter {
     } as unknown as FileMetaData);
     this.#bytes.appendUint32(MAGIC);
     await this.#flush();
-    await this.#file.finish();
-  }
-
-  async abandon(): Promise<void> {
-    await this.#file.abandon();
+    await super.finish();
   }
 
   async #writeGroup(): Promise<void> {
@@ -204,7 +200,7 @@ export class ParquetTable implements TableWriter {
 
   /** Offsets go on counting from the file's beginning. */
   async #flush(): Promise<void> {
-    await this.#file.append(this.#bytes.getBytes());
+    await this.file.append(this.#bytes.getBytes());
     this.#bytes.index = 0;
   }
 }

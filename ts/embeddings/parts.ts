@@ -2,7 +2,7 @@
  * Tables as folders of Parquet files of bounded size: `part-00000.parquet`, … A part is whole or not
  * there, so what a process that was killed has written is kept, and the next one goes on behind it.
  */
-import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { configError, ioError, systemReason } from "../addon/errors.js";
 import { writeFileAtomic } from "../files/atomic.js";
@@ -85,7 +85,7 @@ export class PartsTable implements TableWriter {
   ): Promise<PartsTable> {
     const of = shard === null ? "" : `${shard.index}of${shard.of}`;
     const prefix = of === "" ? "part-" : `part-${of}-`;
-    const marker = join(folder, of === "" ? "table.json" : `table-${of}.json`);
+    const marker = of === "" ? "table.json" : `table-${of}.json`;
     let names: string[];
     try {
       await makeFolders(folder);
@@ -95,7 +95,7 @@ export class PartsTable implements TableWriter {
     }
     const pattern = new RegExp(`^${prefix}(\\d{5,})\\.parquet$`);
     const mine = names.filter((name) => pattern.test(name)).sort();
-    if (!append && (await readFile(marker).catch(() => null)) !== null) {
+    if (!append && names.includes(marker)) {
       throw configError(
         `${folder} holds a finished table already: --append adds images that are new or have changed, or name another folder`,
       );
@@ -122,7 +122,7 @@ export class PartsTable implements TableWriter {
       }
       next = Math.max(next, Number((pattern.exec(name) as RegExpExecArray)[1]) + 1);
     }
-    return new PartsTable(folder, origin, prefix, marker, next, kept);
+    return new PartsTable(folder, origin, prefix, join(folder, marker), next, kept);
   }
 
   /** How many rows there are already. */

@@ -5,22 +5,26 @@ import {
   parquetMetadataAsync,
   parquetReadObjects,
 } from "hyparquet";
-import { FlexaeError } from "../addon/errors.js";
+import { dataError } from "../addon/errors.js";
 import { ORIGIN_KEY } from "./parquet.js";
 import type { EmbeddingRows, TableOrigin } from "./table.js";
 
-async function open(path: string) {
+/** A Parquet file and its metadata. */
+export async function openParquet(path: string) {
+  const file = await asyncBufferFromFile(path);
+  return { file, metadata: await parquetMetadataAsync(file) };
+}
+
+async function openPart(path: string) {
   try {
-    const file = await asyncBufferFromFile(path);
-    return { file, metadata: await parquetMetadataAsync(file) };
+    return await openParquet(path);
   } catch (error) {
     const reason = (error as Error).message.split("\n", 1)[0];
-    throw new FlexaeError("FLEXAE_DATA", `${path} is no Parquet file that can be read: ${reason}`, {
-      cause: error,
-    });
+    throw dataError(`${path} is no Parquet file that can be read: ${reason}`, error);
   }
 }
 
+/** What the metadata say of where the table comes from; null if this program did not write it. */
 export function originIn(metadata: FileMetaData): TableOrigin | null {
   const entry = metadata.key_value_metadata?.find(({ key }) => key === ORIGIN_KEY);
   if (entry?.value === undefined) return null;
@@ -39,7 +43,7 @@ export interface PartContent {
 
 /** @throws FlexaeError `FLEXAE_DATA` if it is damaged. */
 export async function readPart(path: string): Promise<PartContent> {
-  const { file, metadata } = await open(path);
+  const { file, metadata } = await openPart(path);
   const origin = originIn(metadata);
   if (origin === null) return { origin, images: [] };
   const rows = await parquetReadObjects({ file, metadata, columns: ["path", "set", "bytes"] });
@@ -60,7 +64,7 @@ type Row = {
 
 /** All rows of a file that {@link ParquetTable} has written. */
 export async function readRows(path: string): Promise<EmbeddingRows> {
-  const { file, metadata } = await open(path);
+  const { file, metadata } = await openPart(path);
   const rows = (await parquetReadObjects({ file, metadata })) as Row[];
   const dims = rows[0]?.embedding.length ?? 0;
   const embeddings = new Float32Array(rows.length * dims);

@@ -4,9 +4,9 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { parse } from "csv-parse";
-import { asyncBufferFromFile, parquetMetadataAsync, parquetRead } from "hyparquet";
+import { parquetRead } from "hyparquet";
 import { configError, dataError, FlexaeError, systemReason } from "../addon/errors.js";
-import { originIn } from "./read.js";
+import { openParquet, originIn } from "./read.js";
 import type { TableOrigin } from "./table.js";
 
 /** A table in memory; entry i of each column is of the same image. */
@@ -109,8 +109,7 @@ function folderOf(path: unknown): string | null {
 }
 
 async function addParquet(builder: Builder, path: string): Promise<TableOrigin | null> {
-  const file = await asyncBufferFromFile(path);
-  const metadata = await parquetMetadataAsync(file);
+  const { file, metadata } = await openParquet(path);
   const names = metadata.schema.map(({ name }) => name);
   const columns = { embedding: pick(names, EMBEDDING_NAMES), path: pick(names, PATH_NAMES) };
   if (columns.embedding === undefined) {
@@ -219,13 +218,7 @@ const READERS: Readonly<
   Record<string, (builder: Builder, path: string) => Promise<TableOrigin | null>>
 > = { ".parquet": addParquet, ".csv": addCsv, ".npy": addNpy, ".jsonl": addJsonl };
 
-/**
- * A table: a `.parquet`, `.csv`, `.npy` or `.jsonl` file, or a folder of Parquet files, which are taken in
- * the order of their names.
- *
- * @throws FlexaeError `FLEXAE_DATA` if it cannot be read, has no embeddings, or one that is not as long
- *   as the others or not finite; `FLEXAE_CONFIG` for another kind of file.
- */
+/** What `readTable` of `ts/index.ts` does. */
 export async function readTable(path: string): Promise<EmbeddingTable> {
   const builder = new Builder(path);
   try {

@@ -1,15 +1,32 @@
-/** A file that is written piece by piece beside its target, and takes its name when it is whole. */
 import { randomBytes } from "node:crypto";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { constants, type FileHandle, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { ioError, systemReason } from "../addon/errors.js";
-import { syncFolder } from "./atomic.js";
 
+/** Makes a folder's entries durable. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY);
+  try {
+    await handle.sync();
+  } catch (error) {
+    // Some network file systems do not sync folders; their renames are as durable as they get.
+    if (!["EINVAL", "ENOTSUP"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * A file that is whole or not there: written beside its target, piece by piece, synced, renamed, and
+ * the folder synced, so a reader, a crash or a full disk never meets a half-written one. Whatever
+ * fails removes it again, and says so with a FlexaeError `FLEXAE_IO` that names the file; what stood
+ * there before is then untouched.
+ */
 export class StagedFile {
   #path: string;
   #temporary: string;
+  /** Undefined once it is finished or abandoned. */
   #handle: FileHandle | undefined;
-  #length = 0;
 
   private constructor(path: string, temporary: string, handle: FileHandle) {
     this.#path = path;
@@ -17,7 +34,6 @@ export class StagedFile {
     this.#handle = handle;
   }
 
-  /** @throws FlexaeError `FLEXAE_IO` naming the file, as all that follows. */
   static async create(path: string): Promise<StagedFile> {
     const name = `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`;
     const temporary = join(dirname(path), name);
@@ -28,17 +44,8 @@ export class StagedFile {
     }
   }
 
-  /** Bytes appended so far. */
-  get length(): number {
-    return this.#length;
-  }
-
   async append(data: Uint8Array | string): Promise<void> {
-    const bytes = typeof data === "string" ? Buffer.from(data) : data;
-    await this.#try(async (handle) => {
-      await handle.writeFile(bytes);
-    });
-    this.#length += bytes.length;
+    await this.#try((handle) => handle.writeFile(data));
   }
 
   /** Overwrites what was appended. */
@@ -53,17 +60,18 @@ export class StagedFile {
     await this.#try(async (handle) => {
       await handle.sync();
       await handle.close();
-      this.#handle = undefined;
       await rename(this.#temporary, this.#path);
       await syncFolder(dirname(this.#path));
     });
+    this.#handle = undefined;
   }
 
   /** Leaves nothing behind. Idempotent, and nothing after {@link finish}. */
   async abandon(): Promise<void> {
-    if (this.#handle === undefined) return;
-    await this.#handle.close().catch(() => {});
+    const handle = this.#handle;
+    if (handle === undefined) return;
     this.#handle = undefined;
+    await handle.close().catch(() => {});
     await rm(this.#temporary, { force: true }).catch(() => {});
   }
 

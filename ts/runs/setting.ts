@@ -104,6 +104,15 @@ export interface ModelManifest {
   settings: Record<string, unknown>;
 }
 
+/** What a model carries, from the text of its `config.json`; null if it carries nothing. */
+export function readManifest(configJson: string): ModelManifest | null {
+  try {
+    return JSON.parse(configJson) as ModelManifest;
+  } catch {
+    return null;
+  }
+}
+
 export function modelManifest(settings: Settings, network: Network): ModelManifest {
   const plain = plainSettings(settings);
   const carried = PARAMETERS.filter(({ part, local }) => part !== "network" && !local);

@@ -12,15 +12,13 @@
 
 namespace flexae::addon {
 
-/// Whether JavaScript has asked a job to end; polled by the job.
-using Cancelled = std::shared_ptr<std::atomic<bool>>;
-
-/// Runs `work` on a thread of the pool. Gives {result, cancel()}, Job of ts/addon/types.ts: the
-/// promise has what `convert` makes of what it gave, or null where it gave nothing.
+/// Runs `work` on a thread of the pool; it polls whether JavaScript has asked it to end. Gives
+/// {result, cancel()}, Job of ts/addon/types.ts: the promise has what `convert` makes of what it
+/// gave, or null where it gave nothing.
 template <typename T>
 Napi::Object run_job(Napi::Env env, std::function<std::optional<T>(const std::atomic<bool>&)> work,
                      std::function<Napi::Value(Napi::Env, T&)> convert) {
-  const Cancelled cancelled = std::make_shared<std::atomic<bool>>(false);
+  const auto cancelled = std::make_shared<std::atomic<bool>>(false);
   Napi::Object job = Napi::Object::New(env);
   job.Set("result", Task<std::optional<T>>::run(
                         env, [work = std::move(work), cancelled] { return work(*cancelled); },

@@ -8,6 +8,10 @@
 
 namespace flexae::addon {
 
+std::shared_ptr<void> keep(const Napi::Value& value) {
+  return std::make_shared<Napi::ObjectReference>(Napi::Persistent(value.As<Napi::Object>()));
+}
+
 Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& values) {
   Napi::Array array = Napi::Array::New(env, values.size());
   for (uint32_t i = 0; i < values.size(); ++i) array.Set(i, static_cast<double>(values[i]));

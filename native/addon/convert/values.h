@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 #include <napi.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,9 @@
 #include "core/train/checkpoint/training_state.h"
 
 namespace flexae::addon {
+
+/// Keeps a JavaScript object from being collected. To be let go on JavaScript's thread.
+std::shared_ptr<void> keep(const Napi::Value& value);
 
 /// Makers of JavaScript values.
 Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& values);

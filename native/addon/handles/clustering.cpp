@@ -20,8 +20,7 @@
 namespace flexae::addon {
 namespace {
 
-/// An array of JavaScript's as a tensor that reads its memory, and what keeps that there: it must
-/// be let go on JavaScript's thread.
+/// An array of JavaScript's as a tensor that reads its memory, and what keeps that there.
 struct Viewed {
   at::Tensor tensor;
   std::shared_ptr<void> kept;
@@ -35,8 +34,7 @@ Viewed view(const Napi::Value& value, napi_typedarray_type kind, at::ScalarType 
   }
   const auto array = value.As<Napi::TypedArray>();
   auto* data = static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-  return {at::from_blob(data, {static_cast<int64_t>(array.ElementLength())}, type),
-          std::make_shared<Napi::ObjectReference>(Napi::Persistent(value.As<Napi::Object>()))};
+  return {at::from_blob(data, {static_cast<int64_t>(array.ElementLength())}, type), keep(value)};
 }
 
 Viewed view_floats(const Napi::Value& value, const Napi::Value& columns, const char* name) {
@@ -80,30 +78,24 @@ Napi::Object prediction_to_js(Napi::Env env, const MixturePrediction& prediction
 
 at::Tensor copy_doubles(const Napi::Object& object, const char* name,
                         const std::vector<int64_t>& shape) {
-  return view(object.Get(name), napi_float64_array, at::kDouble, name).tensor.view(shape).clone();
+  const at::Tensor values = view(object.Get(name), napi_float64_array, at::kDouble, name).tensor;
+  if (values.numel() != c10::multiply_integers(shape)) {
+    throw Error(ErrorCode::kData, "The mixture is of embeddings of another length.");
+  }
+  return values.view(shape).clone();
 }
 
-/// A mixture as mixture_to_js() makes it.
+/// MixtureModel of ts/addon/types.ts.
 Mixture to_mixture(const Napi::Object& object, int64_t dims) {
   Mixture mixture;
   mixture.covariance = to_covariance(get_string(object, "covariance"));
   mixture.weights =
       view(object.Get("weights"), napi_float64_array, at::kDouble, "weights").tensor.clone();
   const int64_t k = mixture.weights.numel();
+  if (k < 1) throw Error(ErrorCode::kData, "The mixture has no components.");
   std::vector<int64_t> shape{k, dims, dims};
   if (mixture.covariance == Covariance::kDiagonal) shape = {k, dims};
   if (mixture.covariance == Covariance::kTied) shape = {dims, dims};
-  int64_t numbers = 1;
-  for (const int64_t size : shape) numbers *= size;
-  const auto length = [&](const char* name) {
-    const Napi::Value value = object.Get(name);
-    return value.IsTypedArray() ? static_cast<int64_t>(value.As<Napi::TypedArray>().ElementLength())
-                                : 0;
-  };
-  if (k < 1 || length("means") != k * dims || length("covariances") != numbers ||
-      length("precisionsCholesky") != numbers) {
-    throw Error(ErrorCode::kData, "The mixture is of embeddings of another length.");
-  }
   mixture.means = copy_doubles(object, "means", {k, dims});
   mixture.covariances = copy_doubles(object, "covariances", shape);
   mixture.precisions_cholesky = copy_doubles(object, "precisionsCholesky", shape);

@@ -58,11 +58,6 @@ void require_autoencoder(bool autoencoder, const char* what) {
                   " needs an autoencoder, but this is an encoder.\nLoad ae.pt instead of en.pt.");
 }
 
-/// Keeps a JavaScript object from being collected.
-std::shared_ptr<void> keep(const Napi::Value& value) {
-  return std::make_shared<Napi::ObjectReference>(Napi::Persistent(value.As<Napi::Object>()));
-}
-
 /// A model, and what of it does not change.
 struct Loaded {
   std::shared_ptr<SharedModel> model;

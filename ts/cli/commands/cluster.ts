@@ -7,7 +7,7 @@ import type { CommandDescription } from "../command.js";
 import { Counter } from "../counter.js";
 import { table as columns, duration, grouped } from "../format.js";
 import { interruptible } from "../interrupt.js";
-import type { Invocation } from "../invocation.js";
+import { type Invocation, optionText } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
 import { invokedSettings } from "../settings.js";
 
@@ -58,10 +58,7 @@ async function find(invocation: Invocation): Promise<number> {
   const files = await import("../../embeddings/cluster_files.js");
   const { tableOf } = await import("../../embeddings/run_table.js");
   const { argument, options, json } = invocation;
-  const text = (name: string) => {
-    const value = options[name];
-    return typeof value === "string" ? value : undefined;
-  };
+  const text = (name: string) => optionText(invocation, name);
   const out = text("out") ?? "clusters.csv";
   files.checkAssignmentsName(out);
   const predict = text("predict");

@@ -6,7 +6,7 @@ import type { CommandDescription } from "../command.js";
 import { Counter } from "../counter.js";
 import { duration, grouped, rate } from "../format.js";
 import { interruptible } from "../interrupt.js";
-import type { Invocation } from "../invocation.js";
+import { type Invocation, optionText } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
 import { invokedSettings } from "../settings.js";
 
@@ -17,10 +17,7 @@ async function write(invocation: Invocation): Promise<number> {
   const { embed } = await import("../../embeddings/embed.js");
   const { configError } = await import("../../addon/errors.js");
   const { argument, more, options, flags, json } = invocation;
-  const text = (name: string) => {
-    const value = options[name];
-    return typeof value === "string" ? value : undefined;
-  };
+  const text = (name: string) => optionText(invocation, name);
   const out = text("out");
   if (out === undefined) {
     throw configError("Expected a file or a folder for the table: -o embeddings.parquet");

@@ -30,6 +30,15 @@ std::string listed(const std::vector<std::string>& names, const char* last) {
   return text;
 }
 
+/// The value of FLEXAE_KERNELS, as it was when first asked; "" without it.
+const std::string& asked_kernels() {
+  static const std::string asked = [] {
+    const char* value = std::getenv("FLEXAE_KERNELS");
+    return std::string(value != nullptr ? value : "");
+  }();
+  return asked;
+}
+
 }  // namespace
 
 const Kernels& choose_kernels(const char* name) {
@@ -57,26 +66,13 @@ const Kernels& choose_kernels(const char* name) {
                                       "; without FLEXAE_KERNELS the best of them is taken.");
 }
 
-namespace {
-
-const std::string& asked_kernels() {
-  static const std::string asked = [] {
-    const char* value = std::getenv("FLEXAE_KERNELS");
-    return std::string(value != nullptr ? value : "");
-  }();
-  return asked;
-}
-
-}  // namespace
-
 const Kernels& kernels() {
   static const Kernels& chosen = choose_kernels(asked_kernels().c_str());
   return chosen;
 }
 
 bool kernels_are_named() {
-  static const bool are_named = !asked_kernels().empty();
-  return are_named;
+  return !asked_kernels().empty();
 }
 
 }  // namespace flexae
