@@ -13,8 +13,13 @@ inline Quad all_of(float value) {
   return Quad{value, value, value, value};
 }
 
+/// Whether a comparison holds for any of the four.
+inline bool any_of(IntQuad mask) {
+  return (mask[0] | mask[1] | mask[2] | mask[3]) != 0;
+}
+
 /// {Σa, Σb, Σc, Σd}
-inline Quad sums_of(Quad a, Quad b, Quad c, Quad d) {
+[[gnu::always_inline]] inline Quad sums_of(Quad a, Quad b, Quad c, Quad d) {
 #ifdef __clang__
   const Quad ab =
       __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
@@ -31,33 +36,42 @@ inline Quad sums_of(Quad a, Quad b, Quad c, Quad d) {
 #endif
 }
 
-/// x^exponent to six digits, of x from 1e-30 to 1e30, if that is within [2^-126, 2^126]; at that
-/// bound if it is beyond.
-inline Quad power_of(Quad x, float exponent) {
+/// Replaces each x of N quads by x^exponent to six digits, of x from 1e-30 to 1e30, if that is
+/// within [2^-126, 2^126]; by that bound if it is beyond. All N step by step, for one step waits
+/// for another.
+template <int N>
+[[gnu::always_inline]] inline void raise_to(float exponent, Quad* values) {
   // x = 2^whole · part, part in [√½, √2)
   const IntQuad root_half = IntQuad{} + 0x3f3504f3;
-  const IntQuad above = (IntQuad)x - root_half;
-  const Quad part = (Quad)((above & 0x007fffff) + root_half);
-  const Quad whole = __builtin_convertvector(above >> 23, Quad);
-  // log₂(part) = 2/ln 2 · artanh((part − 1) / (part + 1))
-  const Quad s = (part - 1.0F) / (part + 1.0F);
-  const Quad s2 = s * s;
-  const Quad log =
-      whole + s * (2.88539008F + s2 * (0.96179669F + s2 * (0.57707802F + s2 * 0.41219858F)));
-  Quad y = log * exponent;
-  y = y > 126.0F ? all_of(126.0F) : y;
-  y = y < -126.0F ? all_of(-126.0F) : y;
-  // 2^y = 2^n · 2^f, f in [−½, ½]: a number this large has no room for a fraction.
+  Quad s[N];
+  Quad whole[N];
+  for (int i = 0; i < N; ++i) {
+    const IntQuad above = (IntQuad)values[i] - root_half;
+    const Quad part = (Quad)((above & 0x007fffff) + root_half);
+    whole[i] = __builtin_convertvector(above >> 23, Quad);
+    s[i] = (part - 1.0F) / (part + 1.0F);
+  }
+  // log₂(part) = 2/ln 2 · artanh(s), and y = exponent · log₂(x)
+  Quad y[N];
+  for (int i = 0; i < N; ++i) {
+    const Quad s2 = s[i] * s[i];
+    const Quad low = 2.88539008F + s2 * 0.96179669F;
+    const Quad high = 0.57707802F + s2 * 0.41219858F;
+    y[i] = (whole[i] + s[i] * (low + s2 * s2 * high)) * exponent;
+    y[i] = y[i] > 126.0F ? all_of(126.0F) : y[i];
+    y[i] = y[i] < -126.0F ? all_of(-126.0F) : y[i];
+  }
+  // 2^y = 2^n · 2^f, f in [−½, ½]: a number as large as this has no room for a fraction.
   constexpr float kNoFraction = 12582912.0F;
-  const Quad shifted = y + kNoFraction;
-  const IntQuad n = (IntQuad)shifted - (IntQuad)all_of(kNoFraction);
-  const Quad f = y - (shifted - kNoFraction);
-  const Quad fraction =
-      1.0F +
-      f * (0.69314718F +
-           f * (0.24022651F +
-                f * (0.05550411F + f * (0.00961813F + f * (0.00133336F + f * 0.00015404F)))));
-  return (Quad)((IntQuad)fraction + (n << 23));
+  for (int i = 0; i < N; ++i) {
+    const Quad shifted = y[i] + kNoFraction;
+    const IntQuad n = (IntQuad)shifted - (IntQuad)all_of(kNoFraction);
+    const Quad f = y[i] - (shifted - kNoFraction);
+    const Quad f2 = f * f;
+    const Quad low = (1.0F + f * 0.69314718F) + f2 * (0.24022651F + f * 0.05550411F);
+    const Quad high = (0.00961813F + f * 0.00133336F) + f2 * 0.00015404F;
+    values[i] = (Quad)((IntQuad)(low + f2 * f2 * high) + (n << 23));
+  }
 }
 
 }  // namespace flexae

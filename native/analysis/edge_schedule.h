@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "analysis/fuzzy_graph.h"
+
+namespace flexae {
+
+/// In which epochs each edge of a graph is drawn, the strongest in every one, others in proportion;
+/// and in which of an epoch's turns. An edge is drawn from both its ends, in a turn for each.
+class EdgeSchedule {
+ public:
+  explicit EdgeSchedule(const FuzzyGraph& graph);
+
+  /// Turns of an epoch: the more, the more edges a point has that are drawn in one.
+  [[nodiscard]] int64_t turns() const { return turns_count_; }
+
+  /// The most edges that a point has.
+  [[nodiscard]] int64_t most() const { return most_; }
+
+  /// Finds which edges of a point are drawn in an epoch, for what is asked next about it. Other
+  /// threads may do the same for other points.
+  void begin_epoch(int64_t point, uint64_t epoch) {
+    const auto now = static_cast<float>(epoch);
+    const float before = now - 1;
+    const auto row = static_cast<size_t>(point);
+    const auto begin = static_cast<size_t>(graph_.begins[row]);
+    const auto end = static_cast<size_t>(graph_.begins[row + 1]);
+    size_t due = begin;
+    for (size_t edge = begin; edge < end; ++edge) {
+      // Without a branch, for nobody could guess it.
+      due_[due] = {graph_.neighbours[edge], turns_[edge]};
+      const auto drawn = static_cast<int32_t>(now * rates_[edge]);
+      due += static_cast<size_t>(drawn > static_cast<int32_t>(before * rates_[edge]));
+    }
+    counts_[row] = static_cast<int32_t>(due - begin);
+  }
+
+  struct Drawn {
+    int64_t attracting;  ///< Entries of the neighbours.
+    int64_t own;         ///< Of these, how many edges were drawn from this point.
+  };
+
+  /// Who attracts a point in a turn: the neighbours whose edges are drawn from it, and if
+  /// `mirrored`, from themselves. \param neighbours  room for 2·most() + 1.
+  Drawn drawn_in(int64_t point, uint64_t epoch, int64_t turn, bool mirrored,
+                 int32_t* neighbours) const {
+    const auto row = static_cast<size_t>(point);
+    const Due* due = due_.data() + graph_.begins[row];
+    // An edge has another turn in the next epoch.
+    const auto wanted = static_cast<uint32_t>((static_cast<uint64_t>(turn) + epoch) %
+                                              static_cast<uint64_t>(turns_count_));
+    Drawn drawn{0, 0};
+    for (int32_t i = 0; i < counts_[row]; ++i) {
+      neighbours[drawn.attracting] = due[i].neighbour;
+      const auto own = static_cast<int64_t>(due[i].turns.own == wanted);
+      drawn.attracting += own;
+      drawn.own += own;
+      neighbours[drawn.attracting] = due[i].neighbour;
+      drawn.attracting += static_cast<int64_t>(mirrored && due[i].turns.mirrored == wanted);
+    }
+    return drawn;
+  }
+
+  /// The neighbours whose edges are drawn from a point in an epoch, in any turn.
+  template <typename Body>
+  void for_each_drawn(int64_t point, const Body& body) const {
+    const auto row = static_cast<size_t>(point);
+    const Due* due = due_.data() + graph_.begins[row];
+    for (int32_t i = 0; i < counts_[row]; ++i) body(due[i].neighbour);
+  }
+
+ private:
+  static constexpr int64_t kLeastTurns = 6;
+
+  struct Turns {
+    uint16_t own;
+    uint16_t mirrored;
+  };
+  struct Due {
+    int32_t neighbour;
+    Turns turns;
+  };
+
+  const FuzzyGraph& graph_;
+  std::vector<float> rates_;
+  std::vector<Turns> turns_;
+  std::vector<Due> due_;
+  std::vector<int32_t> counts_;
+  int64_t most_ = 0;
+  int64_t turns_count_ = kLeastTurns;
+};
+
+}  // namespace flexae

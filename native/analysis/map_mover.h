@@ -1,0 +1,201 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+
+#include "analysis/quads.h"
+#include "analysis/umap_layout.h"
+
+namespace flexae {
+
+/// Moves single points of a map by the forces that others exert. Positions lie one after the other,
+/// each filled up with zeros to whole quads. \tparam Q  quads a position, or 0 for any number.
+/// \tparam kShared  whether other threads may move points meanwhile.
+template <int Q, bool kShared>
+class MapMover {
+ public:
+  /// \param count  of points that may be drawn to repel.
+  MapMover(const LayoutOptions& options, int64_t count, int64_t quads)
+      : count_(static_cast<uint64_t>(count)),
+        quads_(static_cast<int>(quads)),
+        negatives_(options.negative_samples),
+        a_(static_cast<float>(options.curve.a)),
+        b_(static_cast<float>(options.curve.b)),
+        attraction_(static_cast<float>(-2 * options.curve.a * options.curve.b)),
+        repulsion_(static_cast<float>(2 * options.repulsion * options.curve.b)) {}
+
+  /// Moves the point at `from` to `to`, by `rate` times the force on it at `from`.
+  /// \param attracting  the `count` points of `others` that attract it. \param samples  how often
+  /// points are drawn to repel it. \param state  of the numbers by which they are drawn.
+  void move(const float* from, float* to, const float* others, const int32_t* attracting,
+            int64_t count, int64_t samples, uint64_t state, float rate) const {
+    Quad place[kMostQuads];
+    Quad force[kMostQuads];
+    for (int q = 0; q < quads(); ++q) place[q] = load(from + 4 * q);
+    for (int q = 0; q < quads(); ++q) force[q] = Quad{};
+    const int64_t all = count + samples * negatives_;
+    const auto add = [&](int64_t i, auto groups) {
+      constexpr int kGroups = decltype(groups)::value;
+      const float* lanes[4 * kGroups];
+      draw<4 * kGroups>(others, state, lanes);
+      for (int64_t l = 0; l < 4 * kGroups && i + l < count; ++l) {
+        lanes[l] = other(others, static_cast<uint64_t>(attracting[i + l]));
+      }
+      add_forces<kGroups>(place, lanes, count - i, all - i, force);
+    };
+    int64_t i = 0;
+    for (; all - i > 4; i += 8) add(i, std::integral_constant<int, 2>());
+    if (i < all) add(i, std::integral_constant<int, 1>());
+    for (int q = 0; q < quads(); ++q) store(to + 4 * q, place[q] + rate * force[q]);
+  }
+
+  /// Moves the point at `at`, and the one of `others` that it attracts towards it.
+  void move_both(float* at, float* others, int32_t attracted, uint64_t& state, float rate) const {
+    Quad place[kMostQuads];
+    Quad force[kMostQuads];
+    for (int q = 0; q < quads(); ++q) place[q] = load(at + 4 * q);
+    for (int q = 0; q < quads(); ++q) force[q] = Quad{};
+    const float* lanes[4];
+    float* partner = others + int64_t{attracted} * stride();
+    Quad pull[kMostQuads];
+    for (int64_t i = 0; i < 1 + negatives_; i += 4) {
+      draw<4>(others, state, lanes);
+      if (i == 0) lanes[0] = partner;
+      add_forces<1>(place, lanes, 1 - i, 1 + negatives_ - i, force, i == 0 ? pull : nullptr);
+    }
+    for (int q = 0; q < quads(); ++q) {
+      store(partner + 4 * q, load(partner + 4 * q) - rate * pull[q]);
+    }
+    for (int q = 0; q < quads(); ++q) store(at + 4 * q, place[q] + rate * force[q]);
+  }
+
+ private:
+  static constexpr int kMostQuads = Q > 0 ? Q : static_cast<int>(kMostMapDimensions) / 4;
+  static constexpr float kLeastSquare = 1e-30F;  // points nearer than this lie in one place
+  static constexpr float kGreatestForce = 4;     // along a coordinate, as in umap-learn
+  static constexpr float kSoftening = 0.001F;    // so that repulsion stays finite, as there
+
+  [[nodiscard]] int quads() const { return Q > 0 ? Q : quads_; }
+  [[nodiscard]] int64_t stride() const { return int64_t{4} * quads(); }
+  [[nodiscard]] const float* other(const float* others, uint64_t index) const {
+    return others + static_cast<int64_t>(index) * stride();
+  }
+
+  // Of what is shared nothing is asked but that each half quad is whole.
+  using Half [[gnu::may_alias]] = uint64_t;
+  using Halves [[gnu::vector_size(16)]] = uint64_t;
+
+  static Quad load(const float* from) {
+    if constexpr (kShared) {
+      const auto* halves = reinterpret_cast<const Half*>(from);
+      return (Quad)Halves{__atomic_load_n(halves, __ATOMIC_RELAXED),
+                          __atomic_load_n(halves + 1, __ATOMIC_RELAXED)};
+    } else {
+      return *reinterpret_cast<const Quad*>(from);
+    }
+  }
+
+  static void store(float* to, Quad values) {
+    if constexpr (kShared) {
+      auto* halves = reinterpret_cast<Half*>(to);
+      __atomic_store_n(halves, ((Halves)values)[0], __ATOMIC_RELAXED);
+      __atomic_store_n(halves + 1, ((Halves)values)[1], __ATOMIC_RELAXED);
+    } else {
+      *reinterpret_cast<Quad*>(to) = values;
+    }
+  }
+
+  /// Which of four lanes are among the first `count`.
+  static IntQuad first_of(int64_t count) {
+    const auto n = static_cast<int32_t>(std::clamp<int64_t>(count, 0, 4));
+    return IntQuad{0, 1, 2, 3} < n;
+  }
+
+  /// Points drawn at random.
+  template <int lanes_count>
+  void draw(const float* others, uint64_t& state, const float** lanes) const {
+    for (int l = 0; l < lanes_count; l += 2) {
+      // SplitMix64
+      uint64_t x = state += 0x9e3779b97f4a7c15ULL;
+      x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+      x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+      x ^= x >> 31;
+      lanes[l] = other(others, (x & 0xffffffff) * count_ >> 32);
+      lanes[l + 1] = other(others, (x >> 32) * count_ >> 32);
+    }
+  }
+
+  /// Adds the forces of a few groups of four points on one at `place`. \param attracting  how many
+  /// of the first attract, where others repel. \param count  how many have a force at all.
+  /// \param first  becomes the first one's, if given.
+  template <int groups>
+  [[gnu::always_inline]] inline void add_forces(const Quad* place, const float* const* lanes,
+                                                int64_t attracting, int64_t count, Quad* force,
+                                                Quad* first = nullptr) const {
+    Quad squares[groups];
+    for (int g = 0; g < groups; ++g) {
+      Quad parts[4];
+      for (int l = 0; l < 4; ++l) {
+        parts[l] = Quad{};
+        for (int q = 0; q < quads(); ++q) {
+          const Quad difference = place[q] - load(lanes[4 * g + l] + 4 * q);
+          parts[l] += difference * difference;
+        }
+      }
+      squares[g] = sums_of(parts[0], parts[1], parts[2], parts[3]);
+    }
+    // What a difference is multiplied with: the derivative of the cross entropy.
+    Quad powers[groups];
+    for (int g = 0; g < groups; ++g) powers[g] = squares[g];
+    raise_to<groups>(b_, powers);
+    Quad factors[groups];
+    IntQuad long_forces{};
+    for (int g = 0; g < groups; ++g) {
+      const IntQuad attracts = first_of(attracting - 4 * g);
+      const IntQuad counts = first_of(count - 4 * g) & (squares[g] > kLeastSquare);
+      const Quad above = attracts ? attraction_ * powers[g] : all_of(repulsion_);
+      const Quad below =
+          (attracts ? squares[g] : squares[g] + kSoftening) * (1.0F + a_ * powers[g]);
+      factors[g] = counts ? above / below : Quad{};
+      // Where no force is too long, none of its coordinates is.
+      long_forces |= factors[g] * factors[g] * squares[g] > kGreatestForce * kGreatestForce;
+    }
+    const bool limited = any_of(long_forces);
+    for (int g = 0; g < groups; ++g) {
+      Quad* const apart = g == 0 ? first : nullptr;
+      if (limited) {
+        add_scaled<true>(place, lanes + 4 * g, factors[g], force, apart);
+      } else {
+        add_scaled<false>(place, lanes + 4 * g, factors[g], force, apart);
+      }
+    }
+  }
+
+  template <bool limited>
+  void add_scaled(const Quad* place, const float* const* lanes, Quad factors, Quad* force,
+                  Quad* first) const {
+    for (int l = 0; l < 4; ++l) {
+      const Quad factor = all_of(factors[l]);
+      for (int q = 0; q < quads(); ++q) {
+        Quad part = factor * (place[q] - load(lanes[l] + 4 * q));
+        if (limited) {
+          part = part > kGreatestForce ? all_of(kGreatestForce) : part;
+          part = part < -kGreatestForce ? all_of(-kGreatestForce) : part;
+        }
+        force[q] += part;
+        if (first != nullptr && l == 0) first[q] = part;
+      }
+    }
+  }
+
+  uint64_t count_;
+  int quads_;
+  int64_t negatives_;
+  float a_;
+  float b_;
+  float attraction_;
+  float repulsion_;
+};
+
+}  // namespace flexae
