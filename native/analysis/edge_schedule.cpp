@@ -13,11 +13,11 @@ namespace {
 constexpr double kDrawnInATurn = 1.5;
 constexpr int64_t kMostTurns = 64;
 
-uint16_t turn_of(int64_t from, int64_t to, int64_t turns) {
+uint8_t turn_of(int64_t from, int64_t to, int64_t turns) {
   // Not of the seed: which turn it is has hardly any part in the result.
-  return static_cast<uint16_t>(random_bits(/*seed=*/0, RandomPurpose::kShuffle,
-                                           static_cast<uint64_t>(from), static_cast<uint64_t>(to)) %
-                               static_cast<uint64_t>(turns));
+  return static_cast<uint8_t>(random_bits(/*seed=*/0, RandomPurpose::kShuffle,
+                                          static_cast<uint64_t>(from), static_cast<uint64_t>(to)) %
+                              static_cast<uint64_t>(turns));
 }
 
 }  // namespace
@@ -27,7 +27,7 @@ EdgeSchedule::EdgeSchedule(const FuzzyGraph& graph)
       rates_(graph.strengths),
       turns_(graph.strengths.size()),
       due_(graph.strengths.size()),
-      counts_(static_cast<size_t>(graph.points())) {
+      stretches_(static_cast<size_t>(graph.points())) {
   if (rates_.empty()) return;
   const float greatest = *std::max_element(rates_.begin(), rates_.end());
   double drawn = 0;

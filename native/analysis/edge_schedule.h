@@ -19,22 +19,23 @@ class EdgeSchedule {
   /// The most edges that a point has.
   [[nodiscard]] int64_t most() const { return most_; }
 
-  /// Finds which edges of a point are drawn in an epoch, for what is asked next about it. Other
-  /// threads may do the same for other points.
-  void begin_epoch(int64_t point, uint64_t epoch) {
+  /// Finds which edges of points [first, last) are drawn in an epoch, for what is asked next about
+  /// them. Other threads may do the same for others; an epoch has the same stretches throughout.
+  void begin_epoch(int64_t first, int64_t last, uint64_t epoch) {
     const auto now = static_cast<float>(epoch);
     const float before = now - 1;
-    const auto row = static_cast<size_t>(point);
-    const auto begin = static_cast<size_t>(graph_.begins[row]);
-    const auto end = static_cast<size_t>(graph_.begins[row + 1]);
-    size_t due = begin;
-    for (size_t edge = begin; edge < end; ++edge) {
-      // Without a branch, for nobody could guess it.
-      due_[due] = {graph_.neighbours[edge], turns_[edge]};
-      const auto drawn = static_cast<int32_t>(now * rates_[edge]);
-      due += static_cast<size_t>(drawn > static_cast<int32_t>(before * rates_[edge]));
+    auto due = static_cast<size_t>(graph_.begins[static_cast<size_t>(first)]);
+    for (auto row = static_cast<size_t>(first); row < static_cast<size_t>(last); ++row) {
+      const size_t begin = due;
+      const auto end = static_cast<size_t>(graph_.begins[row + 1]);
+      for (auto edge = static_cast<size_t>(graph_.begins[row]); edge < end; ++edge) {
+        // Without a branch, for nobody could guess it.
+        due_[due] = {graph_.neighbours[edge], turns_[edge]};
+        const auto drawn = static_cast<int32_t>(now * rates_[edge]);
+        due += static_cast<size_t>(drawn > static_cast<int32_t>(before * rates_[edge]));
+      }
+      stretches_[row] = {static_cast<int64_t>(begin), static_cast<int32_t>(due - begin)};
     }
-    counts_[row] = static_cast<int32_t>(due - begin);
   }
 
   struct Drawn {
@@ -46,13 +47,13 @@ class EdgeSchedule {
   /// `mirrored`, from themselves. \param neighbours  room for 2·most() + 1.
   Drawn drawn_in(int64_t point, uint64_t epoch, int64_t turn, bool mirrored,
                  int32_t* neighbours) const {
-    const auto row = static_cast<size_t>(point);
-    const Due* due = due_.data() + graph_.begins[row];
+    const Stretch stretch = stretches_[static_cast<size_t>(point)];
+    const Due* due = due_.data() + stretch.begin;
     // An edge has another turn in the next epoch.
     const auto wanted = static_cast<uint32_t>((static_cast<uint64_t>(turn) + epoch) %
                                               static_cast<uint64_t>(turns_count_));
     Drawn drawn{0, 0};
-    for (int32_t i = 0; i < counts_[row]; ++i) {
+    for (int32_t i = 0; i < stretch.count; ++i) {
       neighbours[drawn.attracting] = due[i].neighbour;
       const auto own = static_cast<int64_t>(due[i].turns.own == wanted);
       drawn.attracting += own;
@@ -66,28 +67,32 @@ class EdgeSchedule {
   /// The neighbours whose edges are drawn from a point in an epoch, in any turn.
   template <typename Body>
   void for_each_drawn(int64_t point, const Body& body) const {
-    const auto row = static_cast<size_t>(point);
-    const Due* due = due_.data() + graph_.begins[row];
-    for (int32_t i = 0; i < counts_[row]; ++i) body(due[i].neighbour);
+    const Stretch stretch = stretches_[static_cast<size_t>(point)];
+    const Due* due = due_.data() + stretch.begin;
+    for (int32_t i = 0; i < stretch.count; ++i) body(due[i].neighbour);
   }
 
  private:
   static constexpr int64_t kLeastTurns = 6;
 
   struct Turns {
-    uint16_t own;
-    uint16_t mirrored;
+    uint8_t own;
+    uint8_t mirrored;
   };
   struct Due {
     int32_t neighbour;
     Turns turns;
+  };
+  struct Stretch {
+    int64_t begin;
+    int32_t count;
   };
 
   const FuzzyGraph& graph_;
   std::vector<float> rates_;
   std::vector<Turns> turns_;
   std::vector<Due> due_;
-  std::vector<int32_t> counts_;
+  std::vector<Stretch> stretches_;  // of due_, a point each
   int64_t most_ = 0;
   int64_t turns_count_ = kLeastTurns;
 };

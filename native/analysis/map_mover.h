@@ -6,6 +6,7 @@
 
 #include "analysis/quads.h"
 #include "analysis/umap_layout.h"
+#include "core/base/math.h"
 
 namespace flexae {
 
@@ -25,24 +26,43 @@ class MapMover {
         attraction_(static_cast<float>(-2 * options.curve.a * options.curve.b)),
         repulsion_(static_cast<float>(2 * options.repulsion * options.curve.b)) {}
 
+  /// Room that draw_for() and move() need beyond the attracting points, for `samples` draws.
+  [[nodiscard]] int64_t room(int64_t samples) const { return samples * negatives_ + kAtOnce; }
+
+  /// Draws the points of `others` that repel one: writes them behind the `count` that attract it,
+  /// and lets all of them come from memory. \param samples  how often points are drawn. \param
+  /// state of the numbers by which they are. \return how many points attract or repel.
+  int64_t draw_for(int32_t* points, int64_t count, int64_t samples, uint64_t state,
+                   const float* others) const {
+    const int64_t all = count + samples * negatives_;
+    // What is beyond them has no force, but is read.
+    const int64_t end = count + round_up(all - count + kAtOnce - 1, 2);
+    for (int64_t i = count; i < end; i += 2) {
+      const uint64_t bits = next_bits(state);
+      points[i] = static_cast<int32_t>((bits & 0xffffffff) * count_ >> 32);
+      points[i + 1] = static_cast<int32_t>((bits >> 32) * count_ >> 32);
+    }
+    for (int64_t i = 0; i < all; ++i) {
+      const float* position = others + points[i] * stride();
+      __builtin_prefetch(position);
+      __builtin_prefetch(position + stride() - 1);
+    }
+    return all;
+  }
+
   /// Moves the point at `from` to `to`, by `rate` times the force on it at `from`.
-  /// \param attracting  the `count` points of `others` that attract it. \param samples  how often
-  /// points are drawn to repel it. \param state  of the numbers by which they are drawn.
-  void move(const float* from, float* to, const float* others, const int32_t* attracting,
-            int64_t count, int64_t samples, uint64_t state, float rate) const {
+  /// \param points  of `others`: `attracting` that attract it, and up to `all` that repel it.
+  void move(const float* from, float* to, const float* others, const int32_t* points,
+            int64_t attracting, int64_t all, float rate) const {
     Quad place[kMostQuads];
     Quad force[kMostQuads];
     for (int q = 0; q < quads(); ++q) place[q] = load(from + 4 * q);
     for (int q = 0; q < quads(); ++q) force[q] = Quad{};
-    const int64_t all = count + samples * negatives_;
+    const float* lanes[kAtOnce];
     const auto add = [&](int64_t i, auto groups) {
       constexpr int kGroups = decltype(groups)::value;
-      const float* lanes[4 * kGroups];
-      draw<4 * kGroups>(others, state, lanes);
-      for (int64_t l = 0; l < 4 * kGroups && i + l < count; ++l) {
-        lanes[l] = other(others, static_cast<uint64_t>(attracting[i + l]));
-      }
-      add_forces<kGroups>(place, lanes, count - i, all - i, force);
+      for (int l = 0; l < 4 * kGroups; ++l) lanes[l] = others + points[i + l] * stride();
+      add_forces<kGroups>(place, lanes, attracting - i, all - i, force);
     };
     int64_t i = 0;
     for (; all - i > 4; i += 8) add(i, std::integral_constant<int, 2>());
@@ -60,7 +80,11 @@ class MapMover {
     float* partner = others + int64_t{attracted} * stride();
     Quad pull[kMostQuads];
     for (int64_t i = 0; i < 1 + negatives_; i += 4) {
-      draw<4>(others, state, lanes);
+      for (int l = 0; l < 4; l += 2) {
+        const uint64_t bits = next_bits(state);
+        lanes[l] = others + static_cast<int64_t>((bits & 0xffffffff) * count_ >> 32) * stride();
+        lanes[l + 1] = others + static_cast<int64_t>((bits >> 32) * count_ >> 32) * stride();
+      }
       if (i == 0) lanes[0] = partner;
       add_forces<1>(place, lanes, 1 - i, 1 + negatives_ - i, force, i == 0 ? pull : nullptr);
     }
@@ -71,6 +95,7 @@ class MapMover {
   }
 
  private:
+  static constexpr int64_t kAtOnce = 8;  // points whose forces are computed together
   static constexpr int kMostQuads = Q > 0 ? Q : static_cast<int>(kMostMapDimensions) / 4;
   static constexpr float kLeastSquare = 1e-30F;  // points nearer than this lie in one place
   static constexpr float kGreatestForce = 4;     // along a coordinate, as in umap-learn
@@ -78,9 +103,6 @@ class MapMover {
 
   [[nodiscard]] int quads() const { return Q > 0 ? Q : quads_; }
   [[nodiscard]] int64_t stride() const { return int64_t{4} * quads(); }
-  [[nodiscard]] const float* other(const float* others, uint64_t index) const {
-    return others + static_cast<int64_t>(index) * stride();
-  }
 
   // Of what is shared nothing is asked but that each half quad is whole.
   using Half [[gnu::may_alias]] = uint64_t;
@@ -112,18 +134,12 @@ class MapMover {
     return IntQuad{0, 1, 2, 3} < n;
   }
 
-  /// Points drawn at random.
-  template <int lanes_count>
-  void draw(const float* others, uint64_t& state, const float** lanes) const {
-    for (int l = 0; l < lanes_count; l += 2) {
-      // SplitMix64
-      uint64_t x = state += 0x9e3779b97f4a7c15ULL;
-      x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-      x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-      x ^= x >> 31;
-      lanes[l] = other(others, (x & 0xffffffff) * count_ >> 32);
-      lanes[l + 1] = other(others, (x >> 32) * count_ >> 32);
-    }
+  static uint64_t next_bits(uint64_t& state) {
+    // SplitMix64
+    uint64_t x = state += 0x9e3779b97f4a7c15ULL;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+    return x ^ (x >> 31);
   }
 
   /// Adds the forces of a few groups of four points on one at `place`. \param attracting  how many

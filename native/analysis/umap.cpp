@@ -19,8 +19,8 @@ namespace {
 
 /// umap-learn's: for sets up to here more epochs.
 constexpr int64_t kSmallSet = 10000;
-/// Products of two numbers that an exact search may take: some minutes on a few cores.
-constexpr double kMostProducts = 1e13;
+/// Products of two numbers that an exact search may take: half a minute on two cores.
+constexpr double kMostProducts = 1e12;
 
 void require(bool condition, const std::string& message) {
   if (!condition) throw Error(ErrorCode::kConfig, message);

@@ -19,7 +19,7 @@ enum class UmapStart {
 
 /// How neighbours are found.
 enum class NeighbourSearch {
-  kAuto,  ///< Exactly, unless that takes minutes.
+  kAuto,  ///< Exactly where that takes half a minute at most, else approximately.
   kExact,
   kApproximate,
 };
@@ -38,7 +38,7 @@ struct UmapOptions {
   int64_t negative_sample_rate = 5;  ///< Points drawn to repel for each that attracts, at least 0.
   double set_op_mix_ratio = 1;       ///< 1: union of both directions' neighbours; 0: intersection.
   uint64_t seed = 0;
-  bool fast = false;  ///< Threads need not wait for each other: results differ from run to run.
+  bool fast = false;  ///< Threads wait less for each other: results differ from run to run.
 };
 
 /// Uniform manifold approximation and projection (McInnes, Healy, Melville, 2018), as umap-learn

@@ -72,15 +72,11 @@ void for_each_epoch(const LayoutOptions& options, const Progress& progress, cons
   }
 }
 
-/// body(point, room for neighbours) for each point, on all threads.
+/// body(first, last) for stretches of points, on all threads.
 template <typename Body>
-void for_each_map_point(int64_t points, const EdgeSchedule& schedule, const Body& body) {
+void for_each_stretch(int64_t points, const Body& body) {
   parallel_for(ceil_div(points, kPointsAtOnce), [&](int64_t item, int) {
-    std::vector<int32_t> neighbours(static_cast<size_t>(2 * schedule.most() + 1));
-    const int64_t end = std::min((item + 1) * kPointsAtOnce, points);
-    for (int64_t point = item * kPointsAtOnce; point < end; ++point) {
-      body(point, neighbours.data());
-    }
+    body(item * kPointsAtOnce, std::min((item + 1) * kPointsAtOnce, points));
   });
 }
 
@@ -107,6 +103,36 @@ uint64_t sample_state(uint64_t seed, uint64_t epoch, int64_t turn, int64_t point
                      static_cast<uint64_t>(point));
 }
 
+/// Moves points [first, last) in a turn of an epoch from where they are in `from` to `to`, by the
+/// forces of `others`.
+template <typename Mover>
+void move_stretch(int64_t first, int64_t last, const MapEpoch& epoch, int64_t turn, bool mirrored,
+                  const EdgeSchedule& schedule, const Mover& mover, uint64_t seed, PaddedMap& from,
+                  PaddedMap& to, const float* others) {
+  struct Chosen {
+    std::vector<int32_t> points;
+    int64_t attracting;
+    int64_t all;
+  };
+  const auto room = static_cast<size_t>(2 * schedule.most() + 1 + mover.room(schedule.most()));
+  Chosen chosen[2] = {{std::vector<int32_t>(room), 0, 0}, {std::vector<int32_t>(room), 0, 0}};
+  const auto choose = [&](int64_t point, Chosen& to_fill) {
+    int32_t* points = to_fill.points.data();
+    const auto drawn = schedule.drawn_in(point, epoch.number, turn, mirrored, points);
+    to_fill.attracting = drawn.attracting;
+    to_fill.all = mover.draw_for(points, drawn.attracting, drawn.own,
+                                 sample_state(seed, epoch.number, turn, point), others);
+  };
+  choose(first, chosen[0]);
+  for (int64_t point = first; point < last; ++point) {
+    // What moves the next point is on its way while this one is moved.
+    const Chosen& now = chosen[(point - first) % 2];
+    if (point + 1 < last) choose(point + 1, chosen[(point + 1 - first) % 2]);
+    mover.move(from.at(point), to.at(point), others, now.points.data(), now.attracting, now.all,
+               epoch.rate);
+  }
+}
+
 }  // namespace
 
 void optimize_layout(const at::Tensor& map, const FuzzyGraph& graph, const LayoutOptions& options,
@@ -120,12 +146,14 @@ void optimize_layout(const at::Tensor& map, const FuzzyGraph& graph, const Layou
       // others do with them meanwhile.
       const MapMover<decltype(quads)::value, true> mover(options, points, places.quads());
       for_each_epoch(options, progress, [&](const MapEpoch& epoch) {
-        for_each_map_point(points, schedule, [&](int64_t point, int32_t*) {
-          schedule.begin_epoch(point, epoch.number);
-          uint64_t state = sample_state(options.seed, epoch.number, 0, point);
-          schedule.for_each_drawn(point, [&](int32_t neighbour) {
-            mover.move_both(places.at(point), places.data(), neighbour, state, epoch.rate);
-          });
+        for_each_stretch(points, [&](int64_t first, int64_t last) {
+          schedule.begin_epoch(first, last, epoch.number);
+          for (int64_t point = first; point < last; ++point) {
+            uint64_t state = sample_state(options.seed, epoch.number, 0, point);
+            schedule.for_each_drawn(point, [&](int32_t neighbour) {
+              mover.move_both(places.at(point), places.data(), neighbour, state, epoch.rate);
+            });
+          }
         });
       });
       return;
@@ -134,12 +162,10 @@ void optimize_layout(const at::Tensor& map, const FuzzyGraph& graph, const Layou
     PaddedMap moved(map);
     for_each_epoch(options, progress, [&](const MapEpoch& epoch) {
       for (int64_t turn = 0; turn < schedule.turns(); ++turn) {
-        for_each_map_point(points, schedule, [&](int64_t point, int32_t* neighbours) {
-          if (turn == 0) schedule.begin_epoch(point, epoch.number);
-          const auto drawn =
-              schedule.drawn_in(point, epoch.number, turn, /*mirrored=*/true, neighbours);
-          mover.move(places.at(point), moved.at(point), places.data(), neighbours, drawn.attracting,
-                     drawn.own, sample_state(options.seed, epoch.number, turn, point), epoch.rate);
+        for_each_stretch(points, [&](int64_t first, int64_t last) {
+          if (turn == 0) schedule.begin_epoch(first, last, epoch.number);
+          move_stretch(first, last, epoch, turn, /*mirrored=*/true, schedule, mover, options.seed,
+                       places, moved, places.data());
         });
         places.swap(moved);
       }
@@ -156,14 +182,12 @@ void optimize_new_points(const at::Tensor& map, const at::Tensor& others, const 
   with_quads(places.quads(), [&](auto quads) {
     const MapMover<decltype(quads)::value, false> mover(options, others.size(0), places.quads());
     for_each_epoch(options, progress, [&](const MapEpoch& epoch) {
-      // New points know nothing of each other, so each takes its turns by itself.
-      for_each_map_point(map.size(0), schedule, [&](int64_t point, int32_t* neighbours) {
-        schedule.begin_epoch(point, epoch.number);
+      for_each_stretch(map.size(0), [&](int64_t first, int64_t last) {
+        schedule.begin_epoch(first, last, epoch.number);
+        // New points know nothing of each other, so threads need not wait between turns.
         for (int64_t turn = 0; turn < schedule.turns(); ++turn) {
-          const auto drawn =
-              schedule.drawn_in(point, epoch.number, turn, /*mirrored=*/false, neighbours);
-          mover.move(places.at(point), places.at(point), fixed.data(), neighbours, drawn.attracting,
-                     drawn.own, sample_state(options.seed, epoch.number, turn, point), epoch.rate);
+          move_stretch(first, last, epoch, turn, /*mirrored=*/false, schedule, mover, options.seed,
+                       places, places, fixed.data());
         }
       });
     });

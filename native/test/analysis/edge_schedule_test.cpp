@@ -21,8 +21,9 @@ TEST(EdgeSchedule, DrawsEdgesInProportionAndOnceFromEachEnd) {
   std::map<std::pair<int64_t, int64_t>, int> entries;
   int64_t own = 0;
   for (uint64_t epoch = 1; epoch < kEpochs; ++epoch) {
+    schedule.begin_epoch(0, 25, epoch);
+    schedule.begin_epoch(25, 60, epoch);
     for (int64_t i = 0; i < 60; ++i) {
-      schedule.begin_epoch(i, epoch);
       for (int64_t turn = 0; turn < schedule.turns(); ++turn) {
         const auto drawn = schedule.drawn_in(i, epoch, turn, /*mirrored=*/true, neighbours.data());
         own += drawn.own;
@@ -51,7 +52,7 @@ TEST(EdgeSchedule, PullsBothEndsInTheSameTurn) {
   EdgeSchedule schedule(graph);
   std::vector<int32_t> neighbours(static_cast<size_t>(2 * schedule.most() + 1));
   for (uint64_t epoch = 1; epoch < 20; ++epoch) {
-    for (int64_t i = 0; i < 60; ++i) schedule.begin_epoch(i, epoch);
+    schedule.begin_epoch(0, 60, epoch);
     for (int64_t turn = 0; turn < schedule.turns(); ++turn) {
       std::map<std::pair<int64_t, int64_t>, int> pulls;
       for (int64_t i = 0; i < 60; ++i) {

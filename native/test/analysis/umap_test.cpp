@@ -54,7 +54,7 @@ TEST(Umap, IsTheSameForASeedAndAnyNumberOfThreads) {
   for (const int64_t dims : {2, 5}) {
     UmapOptions options;
     options.n_components = dims;
-    options.n_epochs = 30;
+    options.n_epochs = 20;
     options.seed = 7;
     const Umap expected = Umap::fit(points, options);
     const at::Tensor fresh = test::uniform_points(100, 3, 83);
