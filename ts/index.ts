@@ -25,7 +25,7 @@ import type { ParameterName } from "./config/parameters.js";
 import { type GivenSettings, resolveSettings } from "./config/resolve.js";
 import type { Settings } from "./config/settings.js";
 import type { Embedding, EmbedOptions } from "./embeddings/embed.js";
-import type { EmbeddingTable } from "./embeddings/read_table.js";
+import type { EmbeddingTable } from "./embeddings/table.js";
 import { type CheckOptions, type CheckReport, checkFolder } from "./runs/check.js";
 import { summarize } from "./runs/plan.js";
 import type { ModelManifest } from "./runs/setting.js";
@@ -39,20 +39,38 @@ export type {
   Covariance,
   EpochScores,
   Interpolation,
+  Metric,
   MixtureModel,
+  NeighbourSearch,
+  PcaModel,
   Scores,
   Stopped,
   Summary,
   SummaryLayer,
   TrainEvent,
+  UmapRequest,
 } from "./addon/types.js";
 export type { Constraint, Pooling, Regularizer } from "./config/choices.js";
 export type { Network } from "./config/network.js";
 export type { Settings } from "./config/settings.js";
 export { type Clustering, type ClusterOptions, cluster } from "./embeddings/cluster.js";
 export type { Embedding, EmbedOptions } from "./embeddings/embed.js";
-export type { EmbeddingTable } from "./embeddings/read_table.js";
-export type { TableOrigin } from "./embeddings/table.js";
+export {
+  type EmbeddingMap,
+  type FittedMap,
+  type MapOptions,
+  map,
+  placeInMap,
+  trustworthiness,
+} from "./embeddings/map.js";
+export { loadMap, saveMap } from "./embeddings/map_file.js";
+export {
+  type EmbeddingRows,
+  type EmbeddingTable,
+  type MapOrigin,
+  makeTable,
+  type TableOrigin,
+} from "./embeddings/table.js";
 export { type Batch, type ImageInput, type LoadModelOptions, load, Model } from "./model.js";
 export type { CheckCounts, CheckOptions, CheckReport, OddImage } from "./runs/check.js";
 export {

@@ -5,8 +5,11 @@
 #include "addon/handles/examine_images.h"
 #include "addon/handles/images.h"
 #include "addon/handles/info.h"
+#include "addon/handles/maps.h"
 #include "addon/handles/model.h"
+#include "addon/handles/neighbours.h"
 #include "addon/handles/run_folder.h"
+#include "addon/handles/tensor_file.h"
 #include "addon/handles/training.h"
 
 namespace {
@@ -31,6 +34,15 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("predictMixture", Napi::Function::New(env, predict_mixture));
   exports.Set("silhouette", Napi::Function::New(env, silhouette));
   exports.Set("clusteringScores", Napi::Function::New(env, clustering_scores));
+  exports.Set("nearestNeighbours", Napi::Function::New(env, nearest_neighbours));
+  exports.Set("nearestNeighboursOf", Napi::Function::New(env, nearest_neighbours_of));
+  exports.Set("fitUmap", Napi::Function::New(env, fit_umap));
+  exports.Set("transformUmap", Napi::Function::New(env, transform_umap));
+  exports.Set("fitPca", Napi::Function::New(env, fit_pca));
+  exports.Set("transformPca", Napi::Function::New(env, transform_pca));
+  exports.Set("trustworthiness", Napi::Function::New(env, trustworthiness));
+  exports.Set("writeTensors", Napi::Function::New(env, write_tensors));
+  exports.Set("readTensors", Napi::Function::New(env, read_tensors));
   watch_exit(env);
   return exports;
 }

@@ -13,7 +13,7 @@ namespace flexae {
 /// out, in far less than O(N²·D): neighbours of neighbours are likely to be neighbours (NN-descent;
 /// Dong, Moses, Li, 2011), and random projection trees find the first. Distances are exact, and the
 /// result is the same for a seed whatever the number of threads. \throws Error (kData, kConfig),
-/// Stopped.
+/// Cancelled.
 Neighbours approximate_neighbours(const at::Tensor& points, int64_t k, NeighbourMetric metric,
                                   uint64_t seed, const Progress& progress = {});
 

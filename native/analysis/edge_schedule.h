@@ -38,13 +38,14 @@ class EdgeSchedule {
     }
   }
 
+  /// What drawn_in() found.
   struct Drawn {
     int64_t attracting;  ///< Entries of the neighbours.
     int64_t own;         ///< Of these, how many edges were drawn from this point.
   };
 
   /// Who attracts a point in a turn: the neighbours whose edges are drawn from it, and if
-  /// `mirrored`, from themselves. \param neighbours  room for 2·most() + 1.
+  /// `mirrored`, from themselves. `neighbours` has room for 2·most() + 1.
   Drawn drawn_in(int64_t point, uint64_t epoch, int64_t turn, bool mirrored,
                  int32_t* neighbours) const {
     const Stretch stretch = stretches_[static_cast<size_t>(point)];
@@ -62,14 +63,6 @@ class EdgeSchedule {
       drawn.attracting += static_cast<int64_t>(mirrored && due[i].turns.mirrored == wanted);
     }
     return drawn;
-  }
-
-  /// The neighbours whose edges are drawn from a point in an epoch, in any turn.
-  template <typename Body>
-  void for_each_drawn(int64_t point, const Body& body) const {
-    const Stretch stretch = stretches_[static_cast<size_t>(point)];
-    const Due* due = due_.data() + stretch.begin;
-    for (int32_t i = 0; i < stretch.count; ++i) body(due[i].neighbour);
   }
 
  private:

@@ -11,9 +11,10 @@ namespace flexae {
 /// from several threads, one query from one thread at a time.
 class KeptNearest {
  public:
+  /// A point that is kept.
   struct Entry {
-    float order;
-    int32_t point;
+    float order;    ///< How far it is, in any measure that grows with distance.
+    int32_t point;  ///< Its number.
   };
 
   KeptNearest(int64_t queries, int64_t capacity)

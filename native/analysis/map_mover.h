@@ -12,11 +12,10 @@ namespace flexae {
 
 /// Moves single points of a map by the forces that others exert. Positions lie one after the other,
 /// each filled up with zeros to whole quads. \tparam Q  quads a position, or 0 for any number.
-/// \tparam kShared  whether other threads may move points meanwhile.
-template <int Q, bool kShared>
+template <int Q>
 class MapMover {
  public:
-  /// \param count  of points that may be drawn to repel.
+  /// There are `count` points that may be drawn to repel.
   MapMover(const LayoutOptions& options, int64_t count, int64_t quads)
       : count_(static_cast<uint64_t>(count)),
         quads_(static_cast<int>(quads)),
@@ -30,8 +29,8 @@ class MapMover {
   [[nodiscard]] int64_t room(int64_t samples) const { return samples * negatives_ + kAtOnce; }
 
   /// Draws the points of `others` that repel one: writes them behind the `count` that attract it,
-  /// and lets all of them come from memory. \param samples  how often points are drawn. \param
-  /// state of the numbers by which they are. \return how many points attract or repel.
+  /// and lets all of them come from memory. They are drawn `samples` times, by numbers
+  /// from `state`. \return how many points attract or repel.
   int64_t draw_for(int32_t* points, int64_t count, int64_t samples, uint64_t state,
                    const float* others) const {
     const int64_t all = count + samples * negatives_;
@@ -51,7 +50,7 @@ class MapMover {
   }
 
   /// Moves the point at `from` to `to`, by `rate` times the force on it at `from`.
-  /// \param points  of `others`: `attracting` that attract it, and up to `all` that repel it.
+  /// The `points` are of `others`: `attracting` that attract it, and up to `all` that repel it.
   void move(const float* from, float* to, const float* others, const int32_t* points,
             int64_t attracting, int64_t all, float rate) const {
     Quad place[kMostQuads];
@@ -70,30 +69,6 @@ class MapMover {
     for (int q = 0; q < quads(); ++q) store(to + 4 * q, place[q] + rate * force[q]);
   }
 
-  /// Moves the point at `at`, and the one of `others` that it attracts towards it.
-  void move_both(float* at, float* others, int32_t attracted, uint64_t& state, float rate) const {
-    Quad place[kMostQuads];
-    Quad force[kMostQuads];
-    for (int q = 0; q < quads(); ++q) place[q] = load(at + 4 * q);
-    for (int q = 0; q < quads(); ++q) force[q] = Quad{};
-    const float* lanes[4];
-    float* partner = others + int64_t{attracted} * stride();
-    Quad pull[kMostQuads];
-    for (int64_t i = 0; i < 1 + negatives_; i += 4) {
-      for (int l = 0; l < 4; l += 2) {
-        const uint64_t bits = next_bits(state);
-        lanes[l] = others + static_cast<int64_t>((bits & 0xffffffff) * count_ >> 32) * stride();
-        lanes[l + 1] = others + static_cast<int64_t>((bits >> 32) * count_ >> 32) * stride();
-      }
-      if (i == 0) lanes[0] = partner;
-      add_forces<1>(place, lanes, 1 - i, 1 + negatives_ - i, force, i == 0 ? pull : nullptr);
-    }
-    for (int q = 0; q < quads(); ++q) {
-      store(partner + 4 * q, load(partner + 4 * q) - rate * pull[q]);
-    }
-    for (int q = 0; q < quads(); ++q) store(at + 4 * q, place[q] + rate * force[q]);
-  }
-
  private:
   static constexpr int64_t kAtOnce = 8;  // points whose forces are computed together
   static constexpr int kMostQuads = Q > 0 ? Q : static_cast<int>(kMostMapDimensions) / 4;
@@ -104,29 +79,8 @@ class MapMover {
   [[nodiscard]] int quads() const { return Q > 0 ? Q : quads_; }
   [[nodiscard]] int64_t stride() const { return int64_t{4} * quads(); }
 
-  // Of what is shared nothing is asked but that each half quad is whole.
-  using Half [[gnu::may_alias]] = uint64_t;
-  using Halves [[gnu::vector_size(16)]] = uint64_t;
-
-  static Quad load(const float* from) {
-    if constexpr (kShared) {
-      const auto* halves = reinterpret_cast<const Half*>(from);
-      return (Quad)Halves{__atomic_load_n(halves, __ATOMIC_RELAXED),
-                          __atomic_load_n(halves + 1, __ATOMIC_RELAXED)};
-    } else {
-      return *reinterpret_cast<const Quad*>(from);
-    }
-  }
-
-  static void store(float* to, Quad values) {
-    if constexpr (kShared) {
-      auto* halves = reinterpret_cast<Half*>(to);
-      __atomic_store_n(halves, ((Halves)values)[0], __ATOMIC_RELAXED);
-      __atomic_store_n(halves + 1, ((Halves)values)[1], __ATOMIC_RELAXED);
-    } else {
-      *reinterpret_cast<Quad*>(to) = values;
-    }
-  }
+  static Quad load(const float* from) { return *reinterpret_cast<const Quad*>(from); }
+  static void store(float* to, Quad values) { *reinterpret_cast<Quad*>(to) = values; }
 
   /// Which of four lanes are among the first `count`.
   static IntQuad first_of(int64_t count) {
@@ -144,11 +98,10 @@ class MapMover {
 
   /// Adds the forces of a few groups of four points on one at `place`. \param attracting  how many
   /// of the first attract, where others repel. \param count  how many have a force at all.
-  /// \param first  becomes the first one's, if given.
   template <int groups>
   [[gnu::always_inline]] inline void add_forces(const Quad* place, const float* const* lanes,
-                                                int64_t attracting, int64_t count, Quad* force,
-                                                Quad* first = nullptr) const {
+                                                int64_t attracting, int64_t count,
+                                                Quad* force) const {
     Quad squares[groups];
     for (int g = 0; g < groups; ++g) {
       Quad parts[4];
@@ -179,18 +132,16 @@ class MapMover {
     }
     const bool limited = any_of(long_forces);
     for (int g = 0; g < groups; ++g) {
-      Quad* const apart = g == 0 ? first : nullptr;
       if (limited) {
-        add_scaled<true>(place, lanes + 4 * g, factors[g], force, apart);
+        add_scaled<true>(place, lanes + 4 * g, factors[g], force);
       } else {
-        add_scaled<false>(place, lanes + 4 * g, factors[g], force, apart);
+        add_scaled<false>(place, lanes + 4 * g, factors[g], force);
       }
     }
   }
 
   template <bool limited>
-  void add_scaled(const Quad* place, const float* const* lanes, Quad factors, Quad* force,
-                  Quad* first) const {
+  void add_scaled(const Quad* place, const float* const* lanes, Quad factors, Quad* force) const {
     for (int l = 0; l < 4; ++l) {
       const Quad factor = all_of(factors[l]);
       for (int q = 0; q < quads(); ++q) {
@@ -200,7 +151,6 @@ class MapMover {
           part = part < -kGreatestForce ? all_of(-kGreatestForce) : part;
         }
         force[q] += part;
-        if (first != nullptr && l == 0) first[q] = part;
       }
     }
   }

@@ -15,6 +15,7 @@ namespace flexae {
 /// numbers.
 class NeighbourLists {
  public:
+  /// A neighbour that is kept.
   struct Entry {
     float square;   ///< of the distance
     int32_t point;  ///< −1 where there is none yet

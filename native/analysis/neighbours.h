@@ -16,13 +16,13 @@ struct Neighbours {
 };
 
 /// The exact k nearest of `points` (fp32, N×D) for each of them, 1 ≤ k, in O(N²·D).
-/// \param exclude_self  whether a point is none of its own neighbours; then k ≤ N − 1, else k ≤ N.
-/// \throws Error (kData, kConfig), Stopped.
+/// With `exclude_self` a point is none of its own neighbours, and k ≤ N − 1; else k ≤ N.
+/// \throws Error (kData, kConfig), Cancelled.
 Neighbours nearest_neighbours(const at::Tensor& points, int64_t k, NeighbourMetric metric,
                               bool exclude_self = true, const Progress& progress = {});
 
 /// The exact k nearest of `points` (fp32, N×D, k ≤ N) for each of `queries` (fp32, M×D).
-/// \throws Error (kData, kConfig), Stopped.
+/// \throws Error (kData, kConfig), Cancelled.
 Neighbours nearest_neighbours_of(const at::Tensor& queries, const at::Tensor& points, int64_t k,
                                  NeighbourMetric metric, const Progress& progress = {});
 

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <sstream>
@@ -10,7 +11,7 @@
 
 namespace flexae {
 
-at::Tensor checked_points(const at::Tensor& points, const std::string& what) {
+at::Tensor contiguous_rows(const at::Tensor& points, const std::string& what) {
   if (!points.defined() || points.dim() != 2 || points.scalar_type() != at::kFloat ||
       !points.is_cpu() || points.size(0) < 1 || points.size(1) < 1) {
     std::ostringstream found;
@@ -27,15 +28,25 @@ at::Tensor checked_points(const at::Tensor& points, const std::string& what) {
     throw Error(ErrorCode::kData, what + " have " + std::to_string(points.size(0)) +
                                       " rows, more than 2147483647: take a sample of them");
   }
-  at::Tensor rows = points.contiguous();
+  return points.contiguous();
+}
+
+void refuse_row(const float* row, int64_t width, int64_t index, const std::string& what) {
+  const auto* bad = std::find_if(row, row + width, [](float v) { return !std::isfinite(v); });
+  throw Error(ErrorCode::kData, what + " have a value that is " +
+                                    (std::isnan(*bad) ? "NaN" : "infinite") + " in row " +
+                                    std::to_string(index) +
+                                    ": leave such rows out, or train the model anew");
+}
+
+at::Tensor checked_points(const at::Tensor& points, const std::string& what) {
+  at::Tensor rows = contiguous_rows(points, what);
   const auto* values = rows.const_data_ptr<float>();
   const int64_t width = rows.size(1);
-  for (int64_t i = 0; i < rows.numel(); ++i) {
-    if (std::isfinite(values[i])) continue;
-    throw Error(ErrorCode::kData, what + " have a value that is " +
-                                      (std::isnan(values[i]) ? "NaN" : "infinite") + " in row " +
-                                      std::to_string(i / width) +
-                                      ": leave such rows out, or train the model anew");
+  for (int64_t i = 0; i < rows.size(0); ++i) {
+    const float* row = values + i * width;
+    const bool usable = std::all_of(row, row + width, [](float v) { return std::isfinite(v); });
+    if (!usable) refuse_row(row, width, i, what);
   }
   return rows;
 }

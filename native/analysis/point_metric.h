@@ -13,7 +13,7 @@ namespace flexae {
 /// The points and what their distances are computed from.
 class MeasuredPoints {
  public:
-  /// \param points  contiguous, N×D.
+  /// The points are contiguous, N×D.
   MeasuredPoints(const at::Tensor& points, NeighbourMetric metric)
       : metric_(metric),
         values_(points.const_data_ptr<float>()),

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "analysis/kernels/point_kernels.h"
+#include "analysis/point_checks.h"
 #include "core/base/error.h"
 #include "core/base/math.h"
 #include "core/base/parallel.h"
@@ -18,6 +19,8 @@ namespace {
 /// Rows whose sums are added up by one thread.
 constexpr int64_t kMomentRows = 4096;
 
+constexpr const char* kEmbeddings = "the embeddings";
+
 /// The greatest squared length with which sums of two stay far from fp32's end.
 constexpr double kGreatestSquare = 1e36;
 
@@ -27,14 +30,13 @@ struct Moments {
   std::vector<double> squares;
 };
 
-[[noreturn]] void refuse_row(const float* row, int64_t width, int64_t index) {
-  const bool finite = std::all_of(row, row + width, [](float v) { return std::isfinite(v); });
-  const std::string name = "embedding " + std::to_string(index);
-  throw Error(ErrorCode::kData,
-              finite ? name + " is too long, beyond 1e18: scale the embeddings down"
-                     : name +
-                           " holds a number that is NaN or infinite: leave it out, or train "
-                           "the model again");
+[[noreturn]] void refuse(const float* row, int64_t width, int64_t index) {
+  if (!std::all_of(row, row + width, [](float v) { return std::isfinite(v); })) {
+    refuse_row(row, width, index, kEmbeddings);
+  }
+  throw Error(ErrorCode::kData, std::string(kEmbeddings) + " are too long in row " +
+                                    std::to_string(index) +
+                                    ", beyond 1e18: scale the embeddings down");
 }
 
 /// Of rows [first, last). Throws where a row cannot be used.
@@ -51,7 +53,7 @@ Moments moments_of(const PointSet& points, int64_t first, int64_t last) {
       square += value * value;
     }
     // Not so either if it is NaN.
-    if (!(square < kGreatestSquare)) refuse_row(row, points.width, i);
+    if (!(square < kGreatestSquare)) refuse(row, points.width, i);
   }
   return m;
 }
@@ -134,15 +136,7 @@ PointSet::PointSet(at::Tensor points)
       values_(tensor.const_data_ptr<float>()) {}
 
 PointSet read_points(const at::Tensor& embeddings, bool unit) {
-  if (!embeddings.defined() || embeddings.dim() != 2 || embeddings.scalar_type() != at::kFloat ||
-      !embeddings.is_cpu()) {
-    throw Error(ErrorCode::kData,
-                "embeddings must be N×D numbers of fp32 in memory: encode images to vectors first");
-  }
-  if (embeddings.numel() == 0) {
-    throw Error(ErrorCode::kData, "there are no embeddings: encode some images first");
-  }
-  PointSet points(embeddings.contiguous());
+  PointSet points(contiguous_rows(embeddings, kEmbeddings));
   std::vector<Moments> parts = all_moments(points);
   if (unit) {
     points = PointSet(unit_vectors(points.tensor));

@@ -10,14 +10,14 @@ namespace flexae {
 using Progress = std::function<bool(double share)>;
 
 /// Thrown where a Progress said to stop: there is no result, and nothing is wrong.
-class Stopped : public std::runtime_error {
+class Cancelled : public std::runtime_error {
  public:
-  Stopped() : std::runtime_error("stopped, as was asked for") {}
+  Cancelled() : std::runtime_error("cancelled, as was asked for") {}
 };
 
-/// Reports `share`. \throws Stopped if that is enough.
+/// Reports `share`. \throws Cancelled if that is enough.
 inline void report_progress(const Progress& progress, double share) {
-  if (progress && !progress(share)) throw Stopped();
+  if (progress && !progress(share)) throw Cancelled();
 }
 
 /// The progress of one part of the work, which is [begin, end] of the whole.

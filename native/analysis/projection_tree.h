@@ -12,7 +12,7 @@ struct ProjectionTree {
 };
 
 /// Parts points by planes halfway between two of them that are drawn at random, as long as both
-/// sides keep `least` points. \param rows  `count` rows of `stride` numbers, a multiple of four.
+/// sides keep `least` points. There are `count` rows of `stride` numbers, a multiple of four.
 ProjectionTree projection_tree(const float* rows, int64_t count, int64_t stride, int64_t least,
                                uint64_t seed, uint64_t tree);
 

@@ -18,7 +18,7 @@ struct SpectralStart {
 
 /// Those of the greatest eigenvalues below the first, which is one and says nothing: neighbours of
 /// the graph have similar values in them. A few digits, as a start for what goes on from there.
-/// \param graph  symmetric and connected. \param dims  1 ≤ dims ≤ N − 2.
+/// The graph is symmetric and connected, 1 ≤ dims ≤ N − 2.
 SpectralStart spectral_start(const FuzzyGraph& graph, int64_t dims, const Progress& progress = {});
 
 }  // namespace flexae

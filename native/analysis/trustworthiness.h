@@ -9,6 +9,7 @@
 
 namespace flexae {
 
+/// What is judged.
 struct TrustworthinessOptions {
   int64_t n_neighbors = 5;  ///< Neighbours in the embedding that are judged; below N/2.
   NeighbourMetric metric = NeighbourMetric::kEuclidean;  ///< Of the points, not of the embedding.
@@ -19,7 +20,7 @@ struct TrustworthinessOptions {
 /// How far the neighbours of a point in the `embedding` (fp32, N×K) are its neighbours among
 /// `points` (fp32, N×D), too: 1 if all are, less by the ranks of those that are not (Venna and
 /// Kaski, 2001; scikit-learn's trustworthiness). Of a sample it is an estimate of the same, in
-/// O(sample·N·D). \throws Error (kData, kConfig), Stopped.
+/// O(sample·N·D). \throws Error (kData, kConfig), Cancelled.
 double trustworthiness(const at::Tensor& points, const at::Tensor& embedding,
                        const TrustworthinessOptions& options = {}, const Progress& progress = {});
 

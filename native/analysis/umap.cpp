@@ -6,8 +6,8 @@
 #include <cmath>
 #include <string>
 
-#include "analysis/approximate_neighbours.h"
 #include "analysis/fuzzy_graph.h"
+#include "analysis/neighbour_search.h"
 #include "analysis/neighbours.h"
 #include "analysis/point_checks.h"
 #include "analysis/umap_layout.h"
@@ -19,9 +19,6 @@ namespace {
 
 /// umap-learn's: for sets up to here more epochs.
 constexpr int64_t kSmallSet = 10000;
-/// Products of two numbers that an exact search may take: half a minute on two cores.
-constexpr double kMostProducts = 1e12;
-
 void require(bool condition, const std::string& message) {
   if (!condition) throw Error(ErrorCode::kConfig, message);
 }
@@ -50,27 +47,13 @@ void check_umap_options(const UmapOptions& options, int64_t points) {
           "set_op_mix_ratio must be from 0 to 1");
 }
 
-Neighbours find_neighbours(const at::Tensor& points, const UmapOptions& options,
-                           const Progress& progress) {
-  const auto count = static_cast<double>(points.size(0));
-  // A short row costs as much as one of some numbers: its order has to be looked at, too.
-  const double products = count * count * static_cast<double>(points.size(1) + 20) / 2;
-  const bool exact = options.search == NeighbourSearch::kExact ||
-                     (options.search == NeighbourSearch::kAuto && products <= kMostProducts);
-  // n_neighbors counts the point itself.
-  const int64_t k = options.n_neighbors - 1;
-  if (exact) return nearest_neighbours(points, k, options.metric, /*exclude_self=*/true, progress);
-  return approximate_neighbours(points, k, options.metric, options.seed, progress);
-}
-
 LayoutOptions layout_options(const UmapOptions& options, UmapCurve curve, int64_t epochs) {
   return {.curve = curve,
           .epochs = epochs,
           .learning_rate = options.learning_rate,
           .repulsion = options.repulsion_strength,
           .negative_samples = options.negative_sample_rate,
-          .seed = options.seed,
-          .fast = options.fast};
+          .seed = options.seed};
 }
 
 /// The mean of each new point's neighbours in the map, weighted by strength; a neighbour's place if
@@ -120,8 +103,11 @@ Umap Umap::fit(const at::Tensor& points, const UmapOptions& options, const Progr
   check_umap_options(options, rows.size(0));
   const int64_t usual = rows.size(0) <= kSmallSet ? 500 : 200;
   const int64_t epochs = options.n_epochs > 0 ? options.n_epochs : usual;
-  FuzzyGraph graph = fuzzy_graph(find_neighbours(rows, options, part_of(progress, 0, 0.4)),
-                                 options.set_op_mix_ratio);
+  // n_neighbors counts the point itself.
+  FuzzyGraph graph =
+      fuzzy_graph(find_neighbours(rows, options.n_neighbors - 1, options.metric, options.search,
+                                  options.seed, part_of(progress, 0, 0.4)),
+                  options.set_op_mix_ratio);
   drop_weak(graph, epochs > 10 ? epochs : usual);
   const at::Tensor map = umap_start(rows, graph, options, part_of(progress, 0.4, 0.5));
   const UmapCurve curve = fit_umap_curve(options.min_dist, options.spread);

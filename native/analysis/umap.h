@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "analysis/neighbour_search.h"
 #include "analysis/point_distance.h"
 #include "analysis/progress.h"
 #include "analysis/umap_curve.h"
@@ -17,13 +18,7 @@ enum class UmapStart {
   kRandom,
 };
 
-/// How neighbours are found.
-enum class NeighbourSearch {
-  kAuto,  ///< Exactly where that takes half a minute at most, else approximately.
-  kExact,
-  kApproximate,
-};
-
+/// How a map is made.
 struct UmapOptions {
   int64_t n_neighbors = 15;  ///< With the point itself: 2 ≤ n_neighbors < N.
   int64_t n_components = 2;  ///< Dimensions of the map, 1…256.
@@ -38,14 +33,13 @@ struct UmapOptions {
   int64_t negative_sample_rate = 5;  ///< Points drawn to repel for each that attracts, at least 0.
   double set_op_mix_ratio = 1;       ///< 1: union of both directions' neighbours; 0: intersection.
   uint64_t seed = 0;
-  bool fast = false;  ///< Threads wait less for each other: results differ from run to run.
 };
 
 /// Uniform manifold approximation and projection (McInnes, Healy, Melville, 2018), as umap-learn
 /// has it: a map of few dimensions in which neighbours stay neighbours.
 class Umap {
  public:
-  /// Makes the map of `points` (fp32, N×D). \throws Error (kData, kConfig), Stopped.
+  /// Makes the map of `points` (fp32, N×D). \throws Error (kData, kConfig), Cancelled.
   static Umap fit(const at::Tensor& points, const UmapOptions& options,
                   const Progress& progress = {});
 
@@ -60,7 +54,7 @@ class Umap {
   [[nodiscard]] UmapCurve curve() const { return curve_; }
 
   /// Places new points (fp32, M×D) in the map, near their neighbours, which stay where they are.
-  /// \return fp32, M×n_components. \throws Error (kData), Stopped.
+  /// \return fp32, M×n_components. \throws Error (kData), Cancelled.
   [[nodiscard]] at::Tensor transform(const at::Tensor& points, const Progress& progress = {}) const;
 
  private:

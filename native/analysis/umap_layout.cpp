@@ -141,24 +141,7 @@ void optimize_layout(const at::Tensor& map, const FuzzyGraph& graph, const Layou
   EdgeSchedule schedule(graph);
   PaddedMap places(map);
   with_quads(places.quads(), [&](auto quads) {
-    if (options.fast) {
-      // As umap-learn does without a seed: a thread moves both ends of its edges at once, whatever
-      // others do with them meanwhile.
-      const MapMover<decltype(quads)::value, true> mover(options, points, places.quads());
-      for_each_epoch(options, progress, [&](const MapEpoch& epoch) {
-        for_each_stretch(points, [&](int64_t first, int64_t last) {
-          schedule.begin_epoch(first, last, epoch.number);
-          for (int64_t point = first; point < last; ++point) {
-            uint64_t state = sample_state(options.seed, epoch.number, 0, point);
-            schedule.for_each_drawn(point, [&](int32_t neighbour) {
-              mover.move_both(places.at(point), places.data(), neighbour, state, epoch.rate);
-            });
-          }
-        });
-      });
-      return;
-    }
-    const MapMover<decltype(quads)::value, false> mover(options, points, places.quads());
+    const MapMover<decltype(quads)::value> mover(options, points, places.quads());
     PaddedMap moved(map);
     for_each_epoch(options, progress, [&](const MapEpoch& epoch) {
       for (int64_t turn = 0; turn < schedule.turns(); ++turn) {
@@ -180,7 +163,7 @@ void optimize_new_points(const at::Tensor& map, const at::Tensor& others, const 
   PaddedMap fixed(others);
   PaddedMap places(map);
   with_quads(places.quads(), [&](auto quads) {
-    const MapMover<decltype(quads)::value, false> mover(options, others.size(0), places.quads());
+    const MapMover<decltype(quads)::value> mover(options, others.size(0), places.quads());
     for_each_epoch(options, progress, [&](const MapEpoch& epoch) {
       for_each_stretch(map.size(0), [&](int64_t first, int64_t last) {
         schedule.begin_epoch(first, last, epoch.number);

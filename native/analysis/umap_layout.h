@@ -13,6 +13,7 @@ namespace flexae {
 /// The most dimensions a map may have.
 constexpr int64_t kMostMapDimensions = 256;
 
+/// How points move.
 struct LayoutOptions {
   UmapCurve curve;           ///< How near in the map is a neighbour.
   int64_t epochs;            ///< Passes over the points.
@@ -20,17 +21,16 @@ struct LayoutOptions {
   double repulsion;          ///< Weight of what drives points apart.
   int64_t negative_samples;  ///< Points drawn for each neighbour drawn, that it is driven from.
   uint64_t seed;             ///< Chooses them.
-  bool fast;                 ///< No order among threads: results differ from run to run.
 };
 
 /// Moves points until those with strong edges lie together, by stochastic gradient descent on the
-/// cross entropy between the graph and its map. \param map  fp32, N×dims, contiguous: where they
-/// begin, and where they end. \throws Stopped.
+/// cross entropy between the graph and its map. `map` (fp32, N×dims, contiguous) has where
+/// they begin, and where they end. \throws Cancelled.
 void optimize_layout(const at::Tensor& map, const FuzzyGraph& graph, const LayoutOptions& options,
                      const Progress& progress = {});
 
-/// The same for new points among others that stay where they are. \param map  of the new points.
-/// \param others  fp32, M×dims, contiguous. \param graph  from new points to others.
+/// The same for new points among others that stay where they are: `map` is of the new ones,
+/// `others` fp32, M×dims, contiguous, and the `graph` goes from new points to others.
 void optimize_new_points(const at::Tensor& map, const at::Tensor& others, const FuzzyGraph& graph,
                          const LayoutOptions& options, const Progress& progress = {});
 

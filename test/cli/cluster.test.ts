@@ -4,7 +4,7 @@ import { parse } from "csv-parse/sync";
 import { parquetReadObjects } from "hyparquet";
 import { beforeEach, describe, expect, it } from "vitest";
 import { npyBytes } from "../../ts/embeddings/npy.ts";
-import { cluster, readTable } from "../../ts/index.ts";
+import { cluster, makeTable, readTable } from "../../ts/index.ts";
 import { type Ended, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
 
 const trained = trainedRun("--train-epochs=2");
@@ -111,15 +111,8 @@ describe("flexae cluster", () => {
   });
 
   it("ends when the library's signal says so", async () => {
-    const table = {
-      path: "made",
-      dims: 16,
-      embeddings: Float32Array.from({ length: 16 * 50_000 }, (_, i) => (i * 7919) % 1013),
-      paths: Array(50_000).fill("x"),
-      sets: Array(50_000).fill(null),
-      classes: Array(50_000).fill(null),
-      origin: null,
-    };
+    const numbers = Float32Array.from({ length: 16 * 50_000 }, (_, i) => (i * 7919) % 1013);
+    const table = makeTable(numbers, 16);
     const reason = new Error("enough");
     const signal = AbortSignal.abort(reason);
     await expect(cluster(table, { clusters: 100, signal })).rejects.toBe(reason);

@@ -77,9 +77,9 @@ describe("flexae embed", () => {
     expect(rows.paths[25]).toBe("digit_1/005.png");
     expect(rows.classes[25]).toBe("digit_1");
     expect(rows.sets[25]).toBe(train);
-    expect([rows.widths[25], rows.heights[25]]).toEqual([28, 28]);
+    expect([rows.widths?.[25], rows.heights?.[25]]).toEqual([28, 28]);
     const file = readFileSync(join(train, "digit_1/005.png"));
-    expect(rows.bytes[25]).toBe(file.length);
+    expect(rows.bytes?.[25]).toBe(file.length);
     expect(rows.sha256?.[25]).toBe(createHash("sha256").update(file).digest("hex"));
     using encoder = await load(join(run, "en.pt"));
     expectOf(rows, (await encoder.encode(rows.paths.map((path) => join(train, path)))).data);

@@ -389,6 +389,68 @@ export interface Job<T> {
   readonly result: Promise<T | null>;
   /** Asks it to end soon. Idempotent. */
   cancel(): void;
+  /** The share that is done, 0 to 1. */
+  progress(): number;
+}
+
+/** How far two embeddings are from each other: √Σ(x − y)², or 1 − cos of the angle between them. */
+export type Metric = "euclidean" | "cosine";
+
+/** How neighbours are found: `auto` exactly where that takes half a minute at most. */
+export type NeighbourSearch = "auto" | "exact" | "approximate";
+
+export interface NeighbourRequest {
+  k: number;
+  metric: Metric;
+  search: NeighbourSearch;
+  seed: number;
+}
+
+/** Of each of N queries its k nearest, the nearest first. */
+export interface NeighbourAnswer {
+  /** N × k. */
+  indices: Int32Array;
+  /** N × k. */
+  distances: Float32Array;
+}
+
+/** How a map is made; see native/analysis/umap.h. */
+export interface UmapRequest {
+  /** Dimensions of the map. */
+  dims: number;
+  /** With the point itself. */
+  nNeighbors: number;
+  /** How close points may lie, 0 to 1. */
+  minDist: number;
+  /** 0: 500 for up to 10,000 points, else 200. */
+  epochs: number;
+  /** How far embeddings are apart. */
+  metric: Metric;
+  /** How neighbours are found. */
+  search: NeighbourSearch;
+  /** Of all that is drawn at random. */
+  seed: number;
+}
+
+/** Principal components of embeddings of D numbers. */
+export interface PcaModel {
+  /** D: what embeddings are measured from. */
+  mean: Float64Array;
+  /** dims × D: unit vectors, the greatest variance first. */
+  components: Float64Array;
+}
+
+export interface PcaAnswer extends PcaModel {
+  /** N × dims. */
+  map: Float32Array;
+  /** dims: along each component, as a share of all variance. */
+  explainedVarianceRatio: Float64Array;
+}
+
+/** Arrays of a safetensors file: rows of `columns` numbers. */
+export interface TensorEntry {
+  values: Float32Array | Float64Array;
+  columns: number;
 }
 
 /** How k-means is computed; see native/analysis/kmeans.h. */
@@ -586,4 +648,51 @@ export interface Addon {
     options: { samples: number; seed: number },
   ): Job<SilhouetteAnswer>;
   clusteringScores(labels: Int32Array, classes: Int32Array): ClusteringScores;
+
+  /** The k nearest others of each of N × `dims` embeddings. */
+  nearestNeighbours(
+    embeddings: Float32Array,
+    dims: number,
+    options: NeighbourRequest,
+  ): Job<NeighbourAnswer>;
+  /** The k nearest embeddings of each query, exactly. */
+  nearestNeighboursOf(
+    queries: Float32Array,
+    embeddings: Float32Array,
+    dims: number,
+    options: Pick<NeighbourRequest, "k" | "metric">,
+  ): Job<NeighbourAnswer>;
+
+  /** A map of N × `dims` embeddings: N × `options.dims`. */
+  fitUmap(embeddings: Float32Array, dims: number, options: UmapRequest): Job<Float32Array>;
+  /** Places embeddings in the `map` of `points`, which was made with the same options. */
+  transformUmap(
+    embeddings: Float32Array,
+    dims: number,
+    points: Float32Array,
+    map: Float32Array,
+    options: UmapRequest,
+  ): Job<Float32Array>;
+  fitPca(embeddings: Float32Array, dims: number, mapDims: number): Promise<PcaAnswer>;
+  transformPca(embeddings: Float32Array, dims: number, pca: PcaModel): Promise<Float32Array>;
+  /** How far neighbours in a map are neighbours among the embeddings, 0 to 1. */
+  trustworthiness(
+    embeddings: Float32Array,
+    dims: number,
+    map: Float32Array,
+    mapDims: number,
+    options: { nNeighbors: number; metric: Metric; seed: number },
+  ): Job<number>;
+
+  /** Writes a safetensors file, whole or not at all, with a checksum. */
+  writeTensors(
+    path: string,
+    tensors: Readonly<Record<string, TensorEntry>>,
+    metadata: Readonly<Record<string, string>>,
+  ): Promise<void>;
+  /** Reads what {@link Addon.writeTensors} wrote; every size and the checksum are verified. */
+  readTensors(path: string): Promise<{
+    tensors: Record<string, TensorEntry>;
+    metadata: Record<string, string>;
+  }>;
 }

@@ -35,6 +35,13 @@ function optionName(flags: string): string {
 
 const OWN_NAMES = OWN_OPTIONS.map(optionName);
 
+/** The own options of the command that a line begins with. */
+function optionsOf(argv: readonly string[]): string[] {
+  const first = argv.find((argument) => !argument.startsWith("-"));
+  const command = COMMANDS.find(({ name, alias }) => first === name || first === alias);
+  return (command?.options ?? []).map(([flags]) => optionName(flags));
+}
+
 /** Those that take a value. */
 const VALUED_NAMES = OWN_OPTIONS.filter((flags) => flags.includes("<")).map(optionName);
 
@@ -76,6 +83,10 @@ export function splitArguments(argv: readonly string[]): Arguments {
   const flags = new Map<string, Flag>();
   const rest: string[] = [];
   const queue = [...argv];
+  const ofCommand = optionsOf(argv);
+  // A parameter may have the name of another command's option.
+  const isOwn = (name: string) =>
+    ofCommand.includes(name) || (OWN_NAMES.includes(name) && findParameter(name) === undefined);
   const keep = (parameter: Parameter, flag: Flag) => {
     // One key a parameter, so that the last of several spellings wins.
     flags.delete(parameter.name);
@@ -95,7 +106,7 @@ export function splitArguments(argv: readonly string[]): Arguments {
     const spelled = equals < 0 ? argument : argument.slice(0, equals);
     let value = equals < 0 ? undefined : argument.slice(equals + 1);
     const name = spelled.slice(2);
-    if (OWN_NAMES.includes(name)) {
+    if (isOwn(name)) {
       rest.push(argument);
       if (VALUED_NAMES.includes(name) && value === undefined) rest.push(...queue.splice(0, 1));
       continue;

@@ -6,6 +6,7 @@ import { cluster } from "./commands/cluster.js";
 import { doctor } from "./commands/doctor.js";
 import { embed } from "./commands/embed.js";
 import { evaluate } from "./commands/evaluate.js";
+import { map } from "./commands/map.js";
 import { run } from "./commands/run.js";
 import { summary } from "./commands/summary.js";
 
@@ -16,6 +17,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   evaluate,
   embed,
   cluster,
+  map,
   check,
   doctor,
 ];

@@ -1,15 +1,15 @@
 /** Clusters of embeddings. */
-import { configError, translateError } from "../addon/errors.js";
+import { configError } from "../addon/errors.js";
 import { callAddon } from "../addon/loader.js";
 import type {
   ClusteringScores,
   Covariance,
-  Job,
   KmeansAnswer,
   MixtureAnswer,
   MixtureModel,
 } from "../addon/types.js";
-import type { EmbeddingTable } from "./read_table.js";
+import { finishJob } from "./job.js";
+import type { EmbeddingTable } from "./table.js";
 
 /** How embeddings are clustered. */
 export interface ClusterOptions {
@@ -32,8 +32,8 @@ export interface ClusterOptions {
   seed?: number | undefined;
   /** Ends it soon; it then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Called before each step, with what it is. */
-  onProgress?: ((step: string) => void) | undefined;
+  /** Called now and then with what is done at the moment, and the share of it, from 0 to 1. */
+  onProgress?: ((step: string, share: number) => void) | undefined;
 }
 
 /** Clusters of a table's rows. */
@@ -72,23 +72,6 @@ export interface Clustering {
 /** More distances are not computed for silhouettes. */
 const SILHOUETTE_ROWS = 20_000;
 const WHOLE_ROWS = 1_000_000;
-
-async function finish<T>(job: Job<T>, signal: AbortSignal | undefined): Promise<T> {
-  const stop = () => job.cancel();
-  signal?.addEventListener("abort", stop);
-  let answer: T | null;
-  try {
-    signal?.throwIfAborted();
-    answer = await job.result;
-  } catch (error) {
-    job.cancel();
-    throw signal?.aborted ? error : translateError(error);
-  } finally {
-    signal?.removeEventListener("abort", stop);
-  }
-  signal?.throwIfAborted();
-  return answer as T;
-}
 
 /** How many rows each of k clusters has. */
 export function countLabels(labels: Int32Array, k: number): number[] {
@@ -179,11 +162,12 @@ async function fitClusters(
   table: EmbeddingTable,
   k: number,
   options: ClusterOptions,
+  onShare: (share: number) => void,
 ): Promise<Found> {
   const { method = "kmeans", seed = 0, signal, spherical = false } = options;
   const { embeddings, dims } = table;
   if (method === "gmm") {
-    const answer: MixtureAnswer = await finish(
+    const answer: MixtureAnswer = await finishJob(
       callAddon((addon) =>
         addon.fitMixture(embeddings, dims, {
           components: k,
@@ -194,12 +178,13 @@ async function fitClusters(
         }),
       ),
       signal,
+      onShare,
     );
     const { labels, mixture } = answer;
     return { k, labels, centroids: Float32Array.from(mixture.means), kmeans: null, mixture };
   }
   const large = embeddings.length / dims > WHOLE_ROWS;
-  const answer: KmeansAnswer = await finish(
+  const answer: KmeansAnswer = await finishJob(
     callAddon((addon) =>
       addon.kmeans(embeddings, dims, {
         clusters: k,
@@ -212,6 +197,7 @@ async function fitClusters(
       }),
     ),
     signal,
+    onShare,
   );
   return { k, labels: answer.labels, centroids: answer.centres, kmeans: answer, mixture: null };
 }
@@ -244,19 +230,19 @@ export async function cluster(table: EmbeddingTable, options: ClusterOptions): P
   const judge = async (labels: Int32Array) => {
     const used = new Set(labels).size;
     if (used < 2 || used >= rows) return null;
-    onProgress?.("silhouettes");
     const samples = rows > SILHOUETTE_ROWS ? SILHOUETTE_ROWS : 0;
-    return await finish(
+    return await finishJob(
       callAddon((addon) => addon.silhouette(embeddings, dims, labels, { samples, seed })),
       signal,
+      (share) => onProgress?.("silhouettes", share),
     );
   };
 
   let best: { found: Found; judged: Awaited<ReturnType<typeof judge>> } | undefined;
   const curve: Clustering["curve"] = [];
   for (const k of numbers) {
-    onProgress?.(method === "gmm" ? `mixture of ${k}` : `${k} clusters`);
-    const found = await fitClusters(table, k, options);
+    const step = method === "gmm" ? `mixture of ${k}` : `${k} clusters`;
+    const found = await fitClusters(table, k, options, (share) => onProgress?.(step, share));
     const judged = await judge(found.labels);
     if (numbers.length > 1) curve.push({ k, silhouette: judged?.mean ?? Number.NaN });
     if (best === undefined || (judged?.mean ?? -2) > (best.judged?.mean ?? -2)) {

@@ -10,7 +10,8 @@ import { writeFileAtomic } from "../files/atomic.js";
 import { VERSION } from "../version.js";
 import { type Clustering, countLabels, distancesTo, scoreLabels } from "./cluster.js";
 import { npyBytes } from "./npy.js";
-import type { EmbeddingTable } from "./read_table.js";
+import type { EmbeddingTable } from "./table.js";
+import { isSameSpace, type MapOrigin } from "./table.js";
 
 /** `clusters.json`: a clustering without its rows. */
 interface ClustersFile {
@@ -21,6 +22,8 @@ interface ClustersFile {
   dims: number;
   /** Of the model whose embeddings were clustered; null if their table did not say. */
   modelSha256: string | null;
+  /** Of the map that was clustered; null if the encoder's embeddings were. */
+  map: MapOrigin | null;
   spherical: boolean;
   sizes: number[];
   inertia: number;
@@ -111,6 +114,7 @@ export async function writeClusters(
     k,
     dims,
     modelSha256: origin?.modelSha256 ?? null,
+    map: origin?.map ?? null,
     spherical,
     sizes,
     inertia,
@@ -159,14 +163,13 @@ export async function predictClusters(file: string, table: EmbeddingTable): Prom
       error,
     );
   }
-  const { k, dims, method, spherical, modelSha256 } = clusters;
+  const { k, dims, method, spherical } = clusters;
   if (clusters.format !== 1 || !Array.isArray(clusters.centroids)) {
     throw dataError(`${file} holds no clusters that flexae cluster wrote`);
   }
-  const theirs = table.origin?.modelSha256 ?? null;
-  if (dims !== table.dims || (modelSha256 !== null && theirs !== null && modelSha256 !== theirs)) {
+  if (dims !== table.dims || !isSameSpace(clusters, table.origin)) {
     throw dataError(
-      `${table.path} is of another model than the clusters in ${file}: embed its images with the same model`,
+      `${table.path} is of another model or map than the clusters in ${file}: embed its images with the same model, and place them with --transform if a map was clustered`,
     );
   }
   const centroids = Float32Array.from(clusters.centroids.flat());

@@ -11,6 +11,11 @@ interface Column {
 }
 
 const LOSS: Column = { name: "loss", of: ({ losses }, i) => losses?.[i] };
+const FILE: readonly Column[] = [
+  { name: "width", of: ({ widths }, i) => widths?.[i] },
+  { name: "height", of: ({ heights }, i) => heights?.[i] },
+  { name: "bytes", of: ({ bytes }, i) => bytes?.[i] },
+];
 const SHA256: Column = { name: "sha256", of: ({ sha256 }, i) => sha256?.[i] };
 
 export class CsvTable extends FileTable {
@@ -35,15 +40,13 @@ export class CsvTable extends FileTable {
   }
 
   /** All of a row but its embedding: what lies beside an `.npy` file. */
-  static async ofNames(path: string, { loss, sha256 }: TableOrigin): Promise<CsvTable> {
+  static async ofNames(path: string, { loss, sha256, file }: TableOrigin): Promise<CsvTable> {
     return await CsvTable.#open(path, [
       { name: "path", of: ({ paths }, i) => paths[i] },
       { name: "set", of: ({ sets }, i) => sets[i] },
       { name: "class", of: ({ classes }, i) => classes[i] },
       ...(loss ? [LOSS] : []),
-      { name: "width", of: ({ widths }, i) => widths[i] },
-      { name: "height", of: ({ heights }, i) => heights[i] },
-      { name: "bytes", of: ({ bytes }, i) => bytes[i] },
+      ...(file ? FILE : []),
       ...(sha256 ? [SHA256] : []),
     ]);
   }

@@ -1,7 +1,7 @@
 /** Sets of images through a model, into a table. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
-import { join, relative, resolve, sep } from "node:path";
+import { readFile, stat } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { configError, dataError, ioError, systemReason, translateError } from "../addon/errors.js";
 import { awaitAddon, callAddon } from "../addon/loader.js";
 import type { EmbeddingHandle, EmbeddingStretch, Interpolation } from "../addon/types.js";
@@ -98,6 +98,13 @@ interface Image {
 async function modelFile(model: string, loss: boolean): Promise<string> {
   if (/\.pt$/i.test(model)) return model;
   return join(await findRun(model), loss ? "ae.pt" : "en.pt");
+}
+
+/** The encoder's file: embeddings are the same whether it or the autoencoder beside it gives them. */
+async function encoderFile(path: string): Promise<string> {
+  if (basename(path) !== "ae.pt") return path;
+  const beside = join(dirname(path), "en.pt");
+  return (await stat(beside).catch(() => null)) === null ? path : beside;
 }
 
 /** SHA-256 of a file, in hexadecimal digits. */
@@ -250,12 +257,14 @@ export async function embed(model: string, options: EmbedOptions): Promise<Embed
     const origin: TableOrigin = {
       version: VERSION,
       model: resolve(path),
-      modelSha256: await checksum(path),
+      modelSha256: await checksum(await encoderFile(path)),
       dims: loaded.embeddingShape.reduce((a, b) => a * b, 1),
       precision: loaded.precision,
       normalize: options.normalize ?? null,
       loss,
       sha256,
+      file: true,
+      map: null,
       settings: manifest === null ? null : { ...manifest.model, ...manifest.settings },
     };
     const trained = manifest?.settings.interpolation as Interpolation | undefined;

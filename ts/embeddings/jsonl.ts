@@ -24,9 +24,9 @@ export class JsonlTable extends FileTable {
         class: rows.classes[i],
         embedding: Array.from(rows.embeddings.subarray(i * this.#dims, (i + 1) * this.#dims)),
         ...(rows.losses === null ? {} : { loss: rows.losses[i] }),
-        width: rows.widths[i],
-        height: rows.heights[i],
-        bytes: rows.bytes[i],
+        ...(rows.widths === null ? {} : { width: rows.widths[i] }),
+        ...(rows.heights === null ? {} : { height: rows.heights[i] }),
+        ...(rows.bytes === null ? {} : { bytes: rows.bytes[i] }),
         ...(rows.sha256 === null ? {} : { sha256: rows.sha256[i] }),
       };
       lines += `${JSON.stringify(row)}\n`;

@@ -71,10 +71,10 @@ interface Column {
   data: (rows: EmbeddingRows) => ColumnData;
 }
 
-function columnsOf({ dims, loss, sha256 }: TableOrigin): Column[] {
+function columnsOf({ dims, loss, sha256, file }: TableOrigin): Column[] {
   const columns: Column[] = [
     { schema: [text("path")], encoding: "PLAIN", data: (rows) => plain(rows.paths) },
-    { schema: [text("set")], data: (rows) => plain(rows.sets) },
+    { schema: [text("set", true)], data: (rows) => optional(rows.sets) },
     { schema: [text("class", true)], data: (rows) => optional(rows.classes) },
     {
       schema: [
@@ -93,11 +93,14 @@ function columnsOf({ dims, loss, sha256 }: TableOrigin): Column[] {
       data: (rows) => plain(rows.losses as Float32Array),
     });
   }
-  columns.push(
-    { schema: [number("width", "INT32")], data: (rows) => plain(rows.widths) },
-    { schema: [number("height", "INT32")], data: (rows) => plain(rows.heights) },
-    { schema: [number("bytes", "INT32")], encoding: "PLAIN", data: (rows) => plain(rows.bytes) },
-  );
+  if (file) {
+    const ints = (values: Int32Array | null) => plain(values as Int32Array);
+    columns.push(
+      { schema: [number("width", "INT32")], data: (rows) => ints(rows.widths) },
+      { schema: [number("height", "INT32")], data: (rows) => ints(rows.heights) },
+      { schema: [number("bytes", "INT32")], encoding: "PLAIN", data: (rows) => ints(rows.bytes) },
+    );
+  }
   if (sha256) {
     columns.push({
       schema: [text("sha256")],

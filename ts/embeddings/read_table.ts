@@ -7,29 +7,29 @@ import { parse } from "csv-parse";
 import { parquetRead } from "hyparquet";
 import { configError, dataError, FlexaeError, systemReason } from "../addon/errors.js";
 import { openParquet, originIn } from "./read.js";
-import type { TableOrigin } from "./table.js";
-
-/** A table in memory; entry i of each column is of the same image. */
-export interface EmbeddingTable {
-  /** Where it was read from. */
-  path: string;
-  /** Numbers an embedding has. */
-  dims: number;
-  /** N × D. */
-  embeddings: Float32Array;
-  /** What a row is of: its path, or the row's number where the table does not say. */
-  paths: string[];
-  /** The folder that paths are relative to; null where the table does not say. */
-  sets: (string | null)[];
-  /** Null where an image has none, or the table does not say. */
-  classes: (string | null)[];
-  /** Where it comes from; null for a table that this program did not write. */
-  origin: TableOrigin | null;
-}
+import { type EmbeddingTable, isSameSpace, type TableOrigin } from "./table.js";
 
 /** By which other programs call the column of paths, and that of embeddings. */
 const PATH_NAMES = ["path", "filename", "file", "filepath", "image", "id"];
 const EMBEDDING_NAMES = ["embedding", "embeddings", "vector", "features"];
+
+/** What a row has besides its embedding; what is missing is undefined, null or "". */
+interface RowFacts {
+  path?: unknown;
+  set?: unknown;
+  class?: unknown;
+  loss?: unknown;
+  width?: unknown;
+  height?: unknown;
+  bytes?: unknown;
+  sha256?: unknown;
+}
+
+const NUMBERS = ["loss", "width", "height", "bytes"] as const;
+/** Columns that are read where there are any, besides paths and embeddings. */
+const FACTS = ["set", "class", ...NUMBERS, "sha256"] as const;
+
+const given = (value: unknown) => value !== undefined && value !== null && value !== "";
 
 /** Gathers rows; every embedding must be as long as the first. */
 class Builder {
@@ -40,6 +40,13 @@ class Builder {
   readonly paths: string[] = [];
   readonly sets: (string | null)[] = [];
   readonly classes: (string | null)[] = [];
+  readonly sha256: (string | null)[] = [];
+  readonly #numbers = {
+    loss: [] as number[],
+    width: [] as number[],
+    height: [] as number[],
+    bytes: [] as number[],
+  };
 
   constructor(path: string) {
     this.#path = path;
@@ -49,12 +56,7 @@ class Builder {
     return this.paths.length;
   }
 
-  add(
-    embedding: ArrayLike<unknown>,
-    name: unknown,
-    set: unknown = null,
-    ofClass: unknown = null,
-  ): void {
+  add(embedding: ArrayLike<unknown>, facts: RowFacts): void {
     const row = this.rows;
     if (this.#dims === 0) this.#dims = embedding.length;
     const dims = this.#dims;
@@ -78,9 +80,20 @@ class Builder {
       }
       chunk[this.#filled++] = value;
     }
-    this.paths.push(name === null || name === undefined ? String(row + 1) : String(name));
-    this.sets.push(typeof set === "string" ? set : null);
-    this.classes.push(typeof ofClass === "string" && ofClass !== "" ? ofClass : null);
+    this.paths.push(given(facts.path) ? String(facts.path) : String(row + 1));
+    this.sets.push(given(facts.set) ? String(facts.set) : null);
+    this.classes.push(given(facts.class) ? String(facts.class) : null);
+    this.sha256.push(given(facts.sha256) ? String(facts.sha256) : null);
+    for (const name of NUMBERS) {
+      const value = facts[name];
+      this.#numbers[name].push(given(value) ? Number(value) : Number.NaN);
+    }
+  }
+
+  /** A column of which every row has a number; null otherwise. */
+  #column<T>(name: (typeof NUMBERS)[number], make: (values: number[]) => T): T | null {
+    const values = this.#numbers[name];
+    return values.every(Number.isFinite) ? make(values) : null;
   }
 
   finish(origin: TableOrigin | null): EmbeddingTable {
@@ -93,8 +106,22 @@ class Builder {
       embeddings.set(part, at);
       at += part.length;
     }
-    const { paths, sets, classes } = this;
-    return { path: this.#path, dims: this.#dims, embeddings, paths, sets, classes, origin };
+    const { paths, sets, classes, sha256 } = this;
+    const ints = (values: number[]) => Int32Array.from(values);
+    return {
+      path: this.#path,
+      dims: this.#dims,
+      embeddings,
+      paths,
+      sets,
+      classes,
+      losses: this.#column("loss", (values) => Float32Array.from(values)),
+      widths: this.#column("width", ints),
+      heights: this.#column("height", ints),
+      bytes: this.#column("bytes", ints),
+      sha256: sha256.every((sum) => sum !== null) ? sha256 : null,
+      origin,
+    };
   }
 }
 
@@ -117,7 +144,7 @@ async function addParquet(builder: Builder, path: string): Promise<TableOrigin |
       `${path} has no column of embeddings: expected one of ${EMBEDDING_NAMES.join(", ")}`,
     );
   }
-  const rest = ["set", "class"].filter((name) => names.includes(name));
+  const rest = FACTS.filter((name) => names.includes(name));
   let start = 0;
   // A row group at a time, so that no more lists than that exist at once.
   for (const group of metadata.row_groups) {
@@ -137,9 +164,12 @@ async function addParquet(builder: Builder, path: string): Promise<TableOrigin |
     const column = (name: string | undefined) =>
       name === undefined ? [] : (found[name] ?? []).flatMap((data) => Array.from(data));
     const embeddings = column(columns.embedding) as (ArrayLike<unknown> | null)[];
-    const [paths, sets, classes] = [column(columns.path), column("set"), column("class")];
+    const paths = column(columns.path);
+    const facts = rest.map((name) => [name, column(name)] as const);
     for (const [i, embedding] of embeddings.entries()) {
-      builder.add(embedding ?? [], paths[i], sets[i], classes[i]);
+      const row: RowFacts = { path: paths[i] };
+      for (const [name, values] of facts) row[name] = values[i];
+      builder.add(embedding ?? [], row);
     }
     start = end;
   }
@@ -150,10 +180,16 @@ async function addCsv(builder: Builder, path: string): Promise<null> {
   const parser = createReadStream(path).pipe(parse({ bom: true }));
   let columns: number[] | undefined;
   let name = -1;
+  let facts: (readonly [keyof RowFacts, number])[] = [];
   for await (const record of parser as AsyncIterable<string[]>) {
     if (columns === undefined) {
       columns = record.flatMap((title, i) => (/^(embedding_|dim_|)\d+$/.test(title) ? [i] : []));
       name = record.indexOf(pick(record, PATH_NAMES) ?? "");
+      const titles = record;
+      facts = FACTS.filter((fact) => titles.includes(fact)).map((fact) => [
+        fact,
+        titles.indexOf(fact),
+      ]);
       if (columns.length === 0) {
         throw dataError(`${path} has no columns of embeddings: expected embedding_0, …`);
       }
@@ -161,7 +197,9 @@ async function addCsv(builder: Builder, path: string): Promise<null> {
     }
     const named = name < 0 ? null : (record[name] as string);
     const embedding = columns.map((i) => (record[i] === "" ? null : record[i]));
-    builder.add(embedding, named, null, folderOf(named));
+    const row: RowFacts = { path: named, class: folderOf(named) };
+    for (const [fact, i] of facts) row[fact] = record[i];
+    builder.add(embedding, row);
   }
   return null;
 }
@@ -189,8 +227,11 @@ async function addNpy(builder: Builder, path: string): Promise<null> {
     }
   }
   for (let i = 0; i < rows; i++) {
-    const { path: named, filename, set, class: ofClass } = names[i] ?? {};
-    builder.add(values.subarray(i * dims, (i + 1) * dims), named ?? filename, set, ofClass);
+    const row = names[i] ?? {};
+    builder.add(values.subarray(i * dims, (i + 1) * dims), {
+      ...row,
+      path: row[pick(Object.keys(row), PATH_NAMES) ?? ""],
+    });
   }
   return null;
 }
@@ -209,7 +250,7 @@ async function addJsonl(builder: Builder, path: string): Promise<null> {
     if (!Array.isArray(embedding)) {
       throw dataError(`${path} cannot be used: row ${builder.rows + 1} has no embedding`);
     }
-    builder.add(embedding, row[pick(names, PATH_NAMES) ?? ""], row.set, row.class);
+    builder.add(embedding, { ...row, path: row[pick(names, PATH_NAMES) ?? ""] });
   }
   return null;
 }
@@ -228,10 +269,10 @@ export async function readTable(path: string): Promise<EmbeddingTable> {
       let origin: TableOrigin | null = null;
       for (const name of names) {
         const theirs = await addParquet(builder, join(path, name));
-        if (origin !== null && theirs?.modelSha256 !== origin.modelSha256) {
+        if (!isSameSpace(origin, theirs)) {
           throw dataError(`${path} cannot be used: its files are of several models`);
         }
-        origin = theirs;
+        origin ??= theirs;
       }
       return builder.finish(origin);
     }

@@ -5,7 +5,8 @@ import { dataError } from "../addon/errors.js";
 import { findRun } from "../runs/folder.js";
 import { recordedFolders } from "../runs/setting.js";
 import { checksum, embed } from "./embed.js";
-import { type EmbeddingTable, readTable } from "./read_table.js";
+import { readTable } from "./read_table.js";
+import type { EmbeddingTable } from "./table.js";
 
 /** How the images of a run are embedded. */
 export interface RunTableOptions {

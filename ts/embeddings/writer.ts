@@ -1,12 +1,13 @@
 /** The kind of file a table becomes, by its name's ending. */
 import { statSync } from "node:fs";
-import { extname } from "node:path";
+import { dirname, extname } from "node:path";
 import { configError } from "../addon/errors.js";
+import { makeFolders } from "../files/folders.js";
 import { CsvTable } from "./csv.js";
 import { JsonlTable } from "./jsonl.js";
 import { NpyTable } from "./npy.js";
 import { ParquetTable } from "./parquet.js";
-import type { TableOrigin, TableWriter } from "./table.js";
+import type { EmbeddingRows, TableOrigin, TableWriter } from "./table.js";
 
 /** What makes a file of each ending. */
 const WRITERS: Readonly<
@@ -34,4 +35,21 @@ export function isFolderName(out: string): boolean {
 export async function createTable(out: string, origin: TableOrigin): Promise<TableWriter> {
   const { create } = WRITERS[extname(out).toLowerCase()] as (typeof WRITERS)[string];
   return await create(out, origin);
+}
+
+/** Writes rows as a file of a known ending. */
+export async function writeTable(
+  out: string,
+  rows: EmbeddingRows,
+  origin: TableOrigin,
+): Promise<void> {
+  await makeFolders(dirname(out));
+  const table = await createTable(out, origin);
+  try {
+    await table.write(rows);
+    await table.finish();
+  } catch (error) {
+    await table.abandon();
+    throw error;
+  }
 }

@@ -9,24 +9,49 @@
 #include <utility>
 
 #include "addon/async/task.h"
+#include "analysis/progress.h"
 
 namespace flexae::addon {
 
-/// Runs `work` on a thread of the pool; it polls whether JavaScript has asked it to end. Gives
-/// {result, cancel()}, Job of ts/addon/types.ts: the promise has what `convert` makes of what it
-/// gave, or null where it gave nothing.
+/// What a job and JavaScript tell each other while it runs.
+struct JobState {
+  std::atomic<bool> cancelled = false;
+  std::atomic<double> share = 0;  ///< Of the work that is done, 0…1.
+
+  /// What work reports to: it stops when JavaScript asked it to.
+  [[nodiscard]] Progress progress() {
+    return [this](double done) {
+      share = done;
+      return !cancelled;
+    };
+  }
+};
+
+/// Runs `work` on a thread of the pool. Gives {result, cancel(), progress()}, Job of
+/// ts/addon/types.ts: the promise has what `convert` makes of what it gave, or null where it gave
+/// nothing or threw Cancelled.
 template <typename T>
-Napi::Object run_job(Napi::Env env, std::function<std::optional<T>(const std::atomic<bool>&)> work,
+Napi::Object run_job(Napi::Env env, std::function<std::optional<T>(JobState&)> work,
                      std::function<Napi::Value(Napi::Env, T&)> convert) {
-  const auto cancelled = std::make_shared<std::atomic<bool>>(false);
+  const auto state = std::make_shared<JobState>();
   Napi::Object job = Napi::Object::New(env);
   job.Set("result", Task<std::optional<T>>::run(
-                        env, [work = std::move(work), cancelled] { return work(*cancelled); },
+                        env,
+                        [work = std::move(work), state]() -> std::optional<T> {
+                          try {
+                            return work(*state);
+                          } catch (const Cancelled&) {
+                            return std::nullopt;
+                          }
+                        },
                         [convert = std::move(convert)](Napi::Env env, std::optional<T>& result) {
                           return result ? convert(env, *result) : env.Null();
                         }));
-  job.Set("cancel", Napi::Function::New(env, [cancelled](const Napi::CallbackInfo& /*info*/) {
-            *cancelled = true;
+  job.Set("cancel", Napi::Function::New(env, [state](const Napi::CallbackInfo& /*info*/) {
+            state->cancelled = true;
+          }));
+  job.Set("progress", Napi::Function::New(env, [state](const Napi::CallbackInfo& info) {
+            return Napi::Number::New(info.Env(), state->share);
           }));
   return job;
 }

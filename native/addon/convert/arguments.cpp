@@ -22,14 +22,6 @@ namespace {
               "Expected " + std::string(what) + " for " + name + " but received " + received);
 }
 
-int64_t to_integer(const Napi::Value& value, const std::string& name) {
-  constexpr double kExact = 9007199254740992.0;
-  if (!value.IsNumber()) wrong("an integer", name, value);
-  const double number = value.As<Napi::Number>().DoubleValue();
-  if (number != std::floor(number) || std::abs(number) > kExact) wrong("an integer", name, value);
-  return static_cast<int64_t>(number);
-}
-
 Napi::Array to_array(const Napi::Value& value, const std::string& name) {
   if (!value.IsArray()) wrong("a list", name, value);
   return value.As<Napi::Array>();
@@ -63,6 +55,14 @@ Interpolation interpolation_from_name(const std::string& name) {
 
 }  // namespace
 
+int64_t to_integer(const Napi::Value& value, const std::string& name) {
+  constexpr double kExact = 9007199254740992.0;
+  if (!value.IsNumber()) wrong("an integer", name, value);
+  const double number = value.As<Napi::Number>().DoubleValue();
+  if (number != std::floor(number) || std::abs(number) > kExact) wrong("an integer", name, value);
+  return static_cast<int64_t>(number);
+}
+
 int64_t get_integer(const Napi::Object& object, const char* name) {
   return to_integer(object.Get(name), name);
 }
@@ -81,6 +81,10 @@ bool get_boolean(const Napi::Object& object, const char* name) {
 
 std::string get_string(const Napi::Object& object, const char* name) {
   return to_text(object.Get(name), name);
+}
+
+uint64_t get_seed(const Napi::Object& object) {
+  return static_cast<uint64_t>(get_integer(object, "seed"));
 }
 
 Napi::Object get_object(const Napi::Object& object, const char* name) {

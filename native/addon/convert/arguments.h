@@ -22,6 +22,9 @@ int64_t get_integer(const Napi::Object& object, const char* name);
 double get_number(const Napi::Object& object, const char* name);
 bool get_boolean(const Napi::Object& object, const char* name);
 std::string get_string(const Napi::Object& object, const char* name);
+int64_t to_integer(const Napi::Value& value, const std::string& name);
+/// A seed: any integer from 0.
+uint64_t get_seed(const Napi::Object& object);
 Napi::Object get_object(const Napi::Object& object, const char* name);
 std::vector<std::string> to_strings(const Napi::Value& value, const char* name);
 /// Paths as path_to_js() makes them.

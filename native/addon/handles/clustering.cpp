@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "addon/async/task.h"
 #include "addon/convert/arguments.h"
 #include "addon/convert/values.h"
+#include "addon/convert/views.h"
 #include "analysis/clustering_scores.h"
 #include "analysis/kmeans.h"
 #include "analysis/mixture.h"
@@ -19,41 +19,6 @@
 
 namespace flexae::addon {
 namespace {
-
-/// An array of JavaScript's as a tensor that reads its memory, and what keeps that there.
-struct Viewed {
-  at::Tensor tensor;
-  std::shared_ptr<void> kept;
-};
-
-Viewed view(const Napi::Value& value, napi_typedarray_type kind, at::ScalarType type,
-            const char* name) {
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != kind) {
-    throw Error(ErrorCode::kConfig,
-                std::string("Expected a ") + at::toString(type) + " array for " + name);
-  }
-  const auto array = value.As<Napi::TypedArray>();
-  auto* data = static_cast<char*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-  return {at::from_blob(data, {static_cast<int64_t>(array.ElementLength())}, type), keep(value)};
-}
-
-Viewed view_floats(const Napi::Value& value, const Napi::Value& columns, const char* name) {
-  Viewed viewed = view(value, napi_float32_array, at::kFloat, name);
-  const int64_t dims = columns.IsNumber() ? columns.As<Napi::Number>().Int64Value() : 0;
-  if (dims < 1 || viewed.tensor.numel() % dims != 0) {
-    throw Error(ErrorCode::kConfig, std::string("Expected N×dims numbers for ") + name);
-  }
-  viewed.tensor = viewed.tensor.view({-1, dims});
-  return viewed;
-}
-
-Viewed view_labels(const Napi::Value& value, const char* name) {
-  return view(value, napi_int32_array, at::kInt, name);
-}
-
-uint64_t get_seed(const Napi::Object& options) {
-  return static_cast<uint64_t>(get_integer(options, "seed"));
-}
 
 Covariance to_covariance(const std::string& name) {
   if (name == "full") return Covariance::kFull;
@@ -76,29 +41,28 @@ Napi::Object prediction_to_js(Napi::Env env, const MixturePrediction& prediction
   return object;
 }
 
-at::Tensor copy_doubles(const Napi::Object& object, const char* name,
-                        const std::vector<int64_t>& shape) {
-  const at::Tensor values = view(object.Get(name), napi_float64_array, at::kDouble, name).tensor;
+at::Tensor copy_shaped(const Napi::Object& object, const char* name,
+                       const std::vector<int64_t>& shape) {
+  const at::Tensor values = copy_doubles(object.Get(name), name);
   if (values.numel() != c10::multiply_integers(shape)) {
     throw Error(ErrorCode::kData, "The mixture is of embeddings of another length.");
   }
-  return values.view(shape).clone();
+  return values.view(shape);
 }
 
 /// MixtureModel of ts/addon/types.ts.
 Mixture to_mixture(const Napi::Object& object, int64_t dims) {
   Mixture mixture;
   mixture.covariance = to_covariance(get_string(object, "covariance"));
-  mixture.weights =
-      view(object.Get("weights"), napi_float64_array, at::kDouble, "weights").tensor.clone();
+  mixture.weights = copy_doubles(object.Get("weights"), "weights");
   const int64_t k = mixture.weights.numel();
   if (k < 1) throw Error(ErrorCode::kData, "The mixture has no components.");
   std::vector<int64_t> shape{k, dims, dims};
   if (mixture.covariance == Covariance::kDiagonal) shape = {k, dims};
   if (mixture.covariance == Covariance::kTied) shape = {dims, dims};
-  mixture.means = copy_doubles(object, "means", {k, dims});
-  mixture.covariances = copy_doubles(object, "covariances", shape);
-  mixture.precisions_cholesky = copy_doubles(object, "precisionsCholesky", shape);
+  mixture.means = copy_shaped(object, "means", {k, dims});
+  mixture.covariances = copy_shaped(object, "covariances", shape);
+  mixture.precisions_cholesky = copy_shaped(object, "precisionsCholesky", shape);
   return mixture;
 }
 
@@ -118,8 +82,12 @@ Napi::Value kmeans(const Napi::CallbackInfo& info) {
     options.seed = get_seed(given);
     return run_job<KmeansResult>(
         info.Env(),
-        [tensor = points.tensor, options](const std::atomic<bool>& cancelled) {
-          return flexae::kmeans(tensor, options, [&](const KmeansProgress&) { return !cancelled; });
+        [tensor = points.tensor, options](JobState& state) {
+          const auto starts = static_cast<double>(options.restarts);
+          return flexae::kmeans(tensor, options, [&](const KmeansProgress& at) {
+            state.share = static_cast<double>(at.restart) / starts;
+            return !state.cancelled;
+          });
         },
         [kept = points.kept](Napi::Env env, KmeansResult& result) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);
@@ -165,9 +133,12 @@ Napi::Value fit_mixture(const Napi::CallbackInfo& info) {
     options.seed = get_seed(given);
     return run_job<MixtureResult>(
         info.Env(),
-        [tensor = points.tensor, options](const std::atomic<bool>& cancelled) {
-          return flexae::fit_mixture(tensor, options,
-                                     [&](const MixtureProgress&) { return !cancelled; });
+        [tensor = points.tensor, options](JobState& state) {
+          const auto starts = static_cast<double>(options.restarts);
+          return flexae::fit_mixture(tensor, options, [&](const MixtureProgress& at) {
+            state.share = static_cast<double>(at.restart) / starts;
+            return !state.cancelled;
+          });
         },
         [kept = points.kept](Napi::Env env, MixtureResult& result) -> Napi::Value {
           Napi::Object object = prediction_to_js(env, result.prediction);
@@ -208,9 +179,8 @@ Napi::Value silhouette(const Napi::CallbackInfo& info) {
     const uint64_t seed = get_seed(given);
     return run_job<Silhouette>(
         info.Env(),
-        [tensor = points.tensor, of = labels.tensor, samples,
-         seed](const std::atomic<bool>& cancelled) {
-          return flexae::silhouette(tensor, of, samples, seed, [&](double) { return !cancelled; });
+        [tensor = points.tensor, of = labels.tensor, samples, seed](JobState& state) {
+          return flexae::silhouette(tensor, of, samples, seed, state.progress());
         },
         [kept = points.kept, also = labels.kept](Napi::Env env, Silhouette& result) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);

@@ -58,7 +58,7 @@ TEST(ApproximateNeighbours, StopWhenAskedTo) {
   int reports = 0;
   EXPECT_THROW(approximate_neighbours(points, 5, NeighbourMetric::kEuclidean, 0,
                                       [&](double) { return ++reports < 10; }),
-               Stopped);
+               Cancelled);
   EXPECT_EQ(reports, 10);
 }
 

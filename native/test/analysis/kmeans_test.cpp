@@ -320,12 +320,12 @@ TEST(Kmeans, SaysWhatIsWrong) {
   };
   EXPECT_EQ(error_of("N×D", of(points[0])), ErrorCode::kData);
   EXPECT_EQ(error_of("fp32", of(points.to(at::kDouble))), ErrorCode::kData);
-  EXPECT_EQ(error_of("no embeddings", of(at::empty({0, 4}))), ErrorCode::kData);
+  EXPECT_EQ(error_of("at least 1×1", of(at::empty({0, 4}))), ErrorCode::kData);
   EXPECT_EQ(error_of("N×D", of(at::Tensor())), ErrorCode::kData);
   for (const double bad : {1.0 / 0.0, -1.0 / 0.0, 0.0 / 0.0}) {
     const at::Tensor spoilt = points.clone();
     spoilt[123][4] = bad;
-    EXPECT_EQ(error_of("embedding 123 holds", of(spoilt)), ErrorCode::kData);
+    EXPECT_EQ(error_of("in row 123", of(spoilt)), ErrorCode::kData);
     EXPECT_EQ(error_of("a centre holds", [&] { (void)assign(points, spoilt); }), ErrorCode::kData);
   }
   EXPECT_EQ(error_of("too long", of(points * 1e20)), ErrorCode::kData);

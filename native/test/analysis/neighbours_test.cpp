@@ -158,7 +158,7 @@ TEST(Neighbours, StopWhenAskedTo) {
     EXPECT_LE(share, 1);
     return ++reports < 3;
   };
-  EXPECT_THROW(nearest_neighbours(points, 5, NeighbourMetric::kEuclidean, true, stop), Stopped);
+  EXPECT_THROW(nearest_neighbours(points, 5, NeighbourMetric::kEuclidean, true, stop), Cancelled);
   EXPECT_EQ(reports, 3);
 }
 

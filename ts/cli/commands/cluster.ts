@@ -4,12 +4,13 @@ import type { Covariance } from "../../addon/types.js";
 import type { ClusterOptions } from "../../embeddings/cluster.js";
 import { shownPath } from "../../files/paths.js";
 import type { CommandDescription } from "../command.js";
-import { Counter } from "../counter.js";
 import { table as columns, duration, grouped } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
+import { optionChoice, optionCount } from "../own_options.js";
 import { invokedSettings } from "../settings.js";
+import { stepLine } from "../step_line.js";
 
 /** Sizes shown to a person. */
 const SHOWN = 20;
@@ -33,25 +34,6 @@ function readNumbers(text: string, fail: Fail): number[] {
   return numbers;
 }
 
-function readCount(text: string | undefined, name: string, fail: Fail): number | undefined {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) {
-    throw fail(`Expected an integer of at least 1 for ${name} but received ${text}`);
-  }
-  return value;
-}
-
-function oneOf<T extends string>(
-  text: string | undefined,
-  known: readonly T[],
-  name: string,
-  fail: Fail,
-): T | undefined {
-  if (text === undefined || (known as readonly string[]).includes(text)) return text as T;
-  throw fail(`Expected ${known.join(", ")} for ${name} but received ${text}`);
-}
-
 async function find(invocation: Invocation): Promise<number> {
   const { configError } = await import("../../addon/errors.js");
   const { cluster } = await import("../../embeddings/cluster.js");
@@ -70,14 +52,9 @@ async function find(invocation: Invocation): Promise<number> {
   }
   const settings = await invokedSettings(invocation);
   const how: Omit<ClusterOptions, "clusters"> = {
-    method: oneOf(text("method"), ["kmeans", "gmm"], "method", configError),
-    covariance: oneOf<Covariance>(
-      text("covariance"),
-      ["full", "diag", "tied"],
-      "covariance",
-      configError,
-    ),
-    restarts: readCount(text("restarts"), "restarts", configError),
+    method: optionChoice(invocation, "method", ["kmeans", "gmm"]),
+    covariance: optionChoice<Covariance>(invocation, "covariance", ["full", "diag", "tied"]),
+    restarts: optionCount(invocation, "restarts"),
     spherical: options.spherical === true,
     seed: settings.seed,
   };
@@ -88,19 +65,21 @@ async function find(invocation: Invocation): Promise<number> {
     throw configError("--covariance means nothing to k-means: leave it out, or take --method gmm");
   }
   const numbers = k === undefined ? [] : readNumbers(k, configError);
-  const tty = process.stderr.isTTY === true && !json;
-  const counter = tty ? new Counter("embedded") : undefined;
-  const say = (step: string) => tty && process.stderr.write(`\r\u001b[K${step} …`);
+  const line = stepLine(json);
   const began = performance.now();
   const ended = await interruptible(async (signal) => {
     const table = await tableOf(argument, {
       signal,
-      onProgress: (done, total) => counter?.update(done, total),
+      onProgress: (done, total) => line?.update("embedding", done / total),
     });
-    counter?.clear();
     const found =
       predict === undefined
-        ? await cluster(table, { ...how, clusters: numbers, signal, onProgress: say })
+        ? await cluster(table, {
+            ...how,
+            clusters: numbers,
+            signal,
+            onProgress: (step, share) => line?.update(step, share),
+          })
         : { ...(await files.predictClusters(predict, table)), silhouette: null, curve: [] };
     signal.throwIfAborted();
     await files.writeAssignments(out, table, found);
@@ -108,7 +87,7 @@ async function find(invocation: Invocation): Promise<number> {
       await files.writeClusters(out, table, found, how.spherical === true);
     }
     return found;
-  }).finally(() => tty && process.stderr.write("\r\u001b[K"));
+  }).finally(() => line?.clear());
   if ("exitCode" in ended) return ended.exitCode;
   const { method, sizes, inertia, silhouette, scores, curve } = ended.result;
   const seconds = (performance.now() - began) / 1000;

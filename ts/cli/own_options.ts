@@ -1,0 +1,36 @@
+/** Reads a command's own options; parameters are read by `settings.ts`. */
+import { configError } from "../addon/errors.js";
+import { type Invocation, optionText } from "./invocation.js";
+
+/** A number from `least` to `most`; undefined if it was not given. */
+export function optionNumber(
+  invocation: Invocation,
+  name: string,
+  { least = 0, most = Number.MAX_VALUE, integer = false } = {},
+): number | undefined {
+  const text = optionText(invocation, name);
+  if (text === undefined) return undefined;
+  const value = text.trim() === "" ? Number.NaN : Number(text);
+  if (!(value >= least && value <= most) || (integer && !Number.isInteger(value))) {
+    const kind = integer ? "an integer" : "a number";
+    const bounds = most === Number.MAX_VALUE ? `of at least ${least}` : `from ${least} to ${most}`;
+    throw configError(`Expected ${kind} ${bounds} for ${name} but received ${text}`);
+  }
+  return value;
+}
+
+/** An integer of at least 1; undefined if it was not given. */
+export function optionCount(invocation: Invocation, name: string, least = 1): number | undefined {
+  return optionNumber(invocation, name, { least, integer: true });
+}
+
+/** One of several words; undefined if it was not given. */
+export function optionChoice<T extends string>(
+  invocation: Invocation,
+  name: string,
+  known: readonly T[],
+): T | undefined {
+  const text = optionText(invocation, name);
+  if (text === undefined || (known as readonly string[]).includes(text)) return text as T;
+  throw configError(`Expected ${known.join(", ")} for ${name} but received ${text}`);
+}
