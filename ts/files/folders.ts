@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { constants, mkdir, open } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /**
@@ -18,5 +18,18 @@ export async function makeFolders(path: string): Promise<void> {
     } else {
       throw error;
     }
+  }
+}
+
+/** Makes a folder's entries durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, constants.O_RDONLY);
+  try {
+    await handle.sync();
+  } catch (error) {
+    // Some network file systems do not sync folders; their renames are as durable as they get.
+    if (!["EINVAL", "ENOTSUP"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  } finally {
+    await handle.close();
   }
 }

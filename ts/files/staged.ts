@@ -1,20 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { constants, type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { ioError, systemReason } from "../addon/errors.js";
-
-/** Makes a folder's entries durable. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } catch (error) {
-    // Some network file systems do not sync folders; their renames are as durable as they get.
-    if (!["EINVAL", "ENOTSUP"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-  } finally {
-    await handle.close();
-  }
-}
+import { syncFolder } from "./folders.js";
 
 /**
  * A file that is whole or not there: written beside its target, piece by piece, synced, renamed, and

@@ -12,6 +12,16 @@ export interface Mat {
   resize(rows: number, cols: number, fx: number, fy: number, interpolation: number): Mat;
   copyTo(target: Mat): Mat;
   getRegion(rect: unknown): Mat;
+  putText(
+    text: string,
+    origin: unknown,
+    font: number,
+    scale: number,
+    color: unknown,
+    thickness: number,
+    lineType: number,
+  ): void;
+  drawLine(from: unknown, to: unknown, color: unknown, thickness: number, lineType: number): void;
 }
 
 export interface OpenCV {
@@ -21,8 +31,20 @@ export interface OpenCV {
     new (rows: number, cols: number, type: number, fill: number[]): Mat;
   };
   readonly Rect: new (x: number, y: number, width: number, height: number) => unknown;
+  readonly Point2: new (x: number, y: number) => unknown;
+  readonly Vec3: new (blue: number, green: number, red: number) => unknown;
   readonly CV_8UC3: number;
+  readonly INTER_AREA: number;
   readonly INTER_NEAREST: number;
+  readonly FONT_HERSHEY_SIMPLEX: number;
+  /** Of lines and of letters: with smooth edges. */
+  readonly LINE_AA: number;
+  getTextSize(
+    text: string,
+    font: number,
+    scale: number,
+    thickness: number,
+  ): { size: { width: number; height: number } };
   imencode(extension: string, image: Mat): Buffer;
 }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { loadAddon } from "../addon/loader.js";
 import type { ImageSource, LoadOptions, ModelHandle } from "../addon/types.js";
 import { writeFileAtomic } from "../files/atomic.js";
+import { enlarge, reduce, type Shape, toMat } from "./mat.js";
 import { loadOpenCV, type Mat, type OpenCV } from "./opencv.js";
 import { shuffledIndices } from "./sample.js";
 
@@ -30,12 +31,6 @@ export interface PictureRequest {
   seed: number;
   /** The folder they go to. */
   folder: string;
-}
-
-interface Shape {
-  channels: number;
-  height: number;
-  width: number;
 }
 
 /** Draws images of the source in a seeded order, passing over what cannot be decoded. */
@@ -66,33 +61,13 @@ async function drawSample(request: PictureRequest, shape: Shape): Promise<Uint8A
   return sample;
 }
 
-/** One image, channels first, as a BGR picture. */
-function toMat(cv: OpenCV, image: Uint8Array, { channels, height, width }: Shape): Mat {
-  const area = height * width;
-  const pixels = Buffer.alloc(area * 3);
-  for (let i = 0; i < area; i++) {
-    const red = image[i] as number;
-    pixels[3 * i + 2] = red;
-    pixels[3 * i + 1] = channels === 3 ? (image[area + i] as number) : red;
-    pixels[3 * i] = channels === 3 ? (image[2 * area + i] as number) : red;
-  }
-  return new cv.Mat(pixels, height, width, cv.CV_8UC3);
-}
-
-/** Fits a tile to the sheet: whole-number enlargement, so that single pixels stay visible. */
+/** Fits a tile to the sheet. */
 function fitTile(cv: OpenCV, tile: Mat): Mat {
   const short = Math.min(tile.rows, tile.cols);
   const long = Math.max(tile.rows, tile.cols);
-  if (long > LARGEST_TILE) {
-    const scale = LARGEST_TILE / long;
-    const rows = Math.max(1, Math.round(tile.rows * scale));
-    return tile.resize(rows, Math.max(1, Math.round(tile.cols * scale)), 0, 0, 3 /* INTER_AREA */);
-  }
-  const factor = Math.max(
-    1,
-    Math.min(Math.ceil(LEAST_TILE / short), Math.floor(LARGEST_TILE / long)),
-  );
-  return tile.resize(tile.rows * factor, tile.cols * factor, 0, 0, cv.INTER_NEAREST);
+  if (long > LARGEST_TILE) return reduce(cv, tile, LARGEST_TILE);
+  const factor = Math.min(Math.ceil(LEAST_TILE / short), Math.floor(LARGEST_TILE / long));
+  return enlarge(cv, tile, Math.max(1, factor));
 }
 
 /** Lays out the pairs, original left and reconstruction right, five pairs a row. */

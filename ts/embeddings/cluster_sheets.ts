@@ -1,0 +1,183 @@
+/** Contact sheets of clusters: what is in each, nearest to its centroid first. */
+import { readdir, rm } from "node:fs/promises";
+import { basename, dirname, extname, join } from "node:path";
+import { configError, dataError, ioError, systemReason } from "../addon/errors.js";
+import { MAX_PIXELS } from "../config/parameters.js";
+import { StagedFolder } from "../files/staged_folder.js";
+import { type Tile, writeContactSheet } from "../imaging/contact_sheet.js";
+import { loadOpenCV } from "../imaging/opencv.js";
+import type { Assignments } from "./cluster_files.js";
+import type { EmbeddingTable } from "./table.js";
+
+/** How sheets are drawn. */
+export interface ClusterSheetOptions {
+  /** Images a sheet shows at the most; 100 unless given. */
+  images?: number | undefined;
+  /** Ends it soon; it then rejects with the signal's reason, and there are no sheets. */
+  signal?: AbortSignal | undefined;
+  /** Called before each sheet with the share that is done, from 0 to 1. */
+  onProgress?: ((share: number) => void) | undefined;
+}
+
+/** What was drawn. */
+export interface ClusterSheets {
+  /** Holds `cluster-00.png`, …; empty clusters have no sheet. */
+  folder: string;
+  /** Images on the sheets. */
+  images: number;
+  /** How many of them could not be read: their tiles are grey. */
+  unreadable: number;
+}
+
+const SHEET_NAME = /^cluster-\d+\.png$/;
+/** Classes that the title names. */
+const CLASSES_NAMED = 3;
+/** Frames images that are not of their cluster's commonest class. */
+const OTHER_CLASS = [240, 130, 20] as const;
+
+/** The folder of the sheets that belong to the assignments `out`. */
+export function sheetsFolder(out: string): string {
+  return join(dirname(out), `${basename(out, extname(out))}.sheets`);
+}
+
+/** The first entry of the folder that is no sheet; null without one, or without a folder. */
+async function foreignEntry(folder: string): Promise<string | null> {
+  try {
+    return (await readdir(folder)).find((name) => !SHEET_NAME.test(name)) ?? null;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return null;
+    throw ioError(`${folder} cannot be read: ${systemReason(error)}`, error);
+  }
+}
+
+/**
+ * Whether the folder of the sheets may be replaced.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG` if it holds anything but sheets, `FLEXAE_IO` if it is no
+ *   folder.
+ */
+export async function checkSheetsFolder(out: string): Promise<void> {
+  const folder = sheetsFolder(out);
+  const name = await foreignEntry(folder);
+  if (name === null) return;
+  throw configError(
+    `${folder} is to hold contact sheets, but holds ${name}: choose another name for out, or leave the sheets out with --no-sheets`,
+  );
+}
+
+/** Removes sheets of earlier assignments; a folder that holds anything else is left alone. */
+export async function removeSheets(out: string): Promise<void> {
+  const folder = sheetsFolder(out);
+  if ((await foreignEntry(folder).catch(() => "")) !== null) return;
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** A row's image: tables of other programs have paths as they are. */
+function fileOf({ paths, sets }: EmbeddingTable, row: number): string {
+  const [path, set] = [paths[row] as string, sets[row] ?? null];
+  return set === null ? path : join(set, path);
+}
+
+/** The rows of each cluster, nearest first; of rows equally near, the earlier one first. */
+function nearestFirst({ labels, distances }: Assignments, k: number): number[][] {
+  const rows = Array.from({ length: k }, (): number[] => []);
+  for (const [row, label] of labels.entries()) rows[label]?.push(row);
+  for (const mine of rows) {
+    mine.sort((a, b) => (distances[a] as number) - (distances[b] as number));
+  }
+  return rows;
+}
+
+/** Classes of rows with their shares of those that have one, commonest first. */
+function classShares(
+  { classes }: EmbeddingTable,
+  rows: readonly number[],
+): [name: string, share: number][] {
+  const counts = new Map<string, number>();
+  let all = 0;
+  for (const row of rows) {
+    const name = classes[row];
+    if (name === null || name === undefined) continue;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+    all++;
+  }
+  return [...counts]
+    .map(([name, count]): [string, number] => [name, count / all])
+    .sort(([, a], [, b]) => b - a);
+}
+
+/** `7 96 %, 1 2 %`, and what a frame means. */
+function classNote(shares: readonly (readonly [string, number])[]): string {
+  const named = shares
+    .slice(0, CLASSES_NAMED)
+    .map(([name, share]) => [name, Math.round(100 * share)] as const)
+    .filter(([, percent]) => percent > 0)
+    .map(([name, percent]) => `${name} ${percent} %`);
+  const framed = shares.length > 1 ? ` (framed: not ${shares[0]?.[0]})` : "";
+  return named.join(", ") + framed;
+}
+
+/**
+ * Draws a contact sheet of each cluster into `STEM.sheets/` beside the assignments `out`. The folder
+ * is whole or not there, and replaces an older one. Paths of images are relative to their set, and
+ * both to the current folder.
+ *
+ * @param k - How many clusters there are.
+ * @throws FlexaeError `FLEXAE_INTERNAL` with the remedy if opencv4nodejs does not load,
+ *   `FLEXAE_DATA` if none of the images can be read, `FLEXAE_IO` if the sheets cannot be written.
+ */
+export async function writeClusterSheets(
+  out: string,
+  table: EmbeddingTable,
+  assignments: Assignments,
+  k: number,
+  options: ClusterSheetOptions = {},
+): Promise<ClusterSheets> {
+  const { images: most = 100, signal, onProgress } = options;
+  // Before anything is made or computed.
+  loadOpenCV();
+  const folder = sheetsFolder(out);
+  const clusters = nearestFirst(assignments, k);
+  const digits = Math.max(2, String(k - 1).length);
+  const staged = await StagedFolder.create(folder);
+  let [images, unreadable] = [0, 0];
+  try {
+    for (const [i, rows] of clusters.entries()) {
+      signal?.throwIfAborted();
+      if (rows.length === 0) continue;
+      onProgress?.(i / k);
+      const shares = classShares(table, rows);
+      const commonest = shares[0]?.[0];
+      const tiles = rows.slice(0, most).map((row): Tile => {
+        const ofClass = table.classes[row] ?? commonest;
+        return {
+          pictures: [{ file: fileOf(table, row) }],
+          caption: table.paths[row],
+          border: ofClass === commonest ? undefined : OTHER_CLASS,
+        };
+      });
+      const name = `cluster-${String(i).padStart(digits, "0")}.png`;
+      const title = `cluster ${i}: ${rows.length} ${rows.length === 1 ? "image" : "images"}`;
+      const bad = await writeContactSheet(
+        join(staged.path, name),
+        { title, note: classNote(shares), tiles },
+        { maxPixels: MAX_PIXELS, signal },
+      );
+      images += tiles.length;
+      unreadable += bad.length;
+    }
+    if (unreadable === images) {
+      const first = fileOf(table, clusters.flat()[0] as number);
+      throw dataError(
+        `none of the images in ${table.path} can be read, such as ${first}\nRun it in the folder to which the table's paths are relative, or leave the sheets out with --no-sheets.`,
+      );
+    }
+    signal?.throwIfAborted();
+    await staged.finish();
+  } catch (error) {
+    await staged.abandon();
+    throw error;
+  }
+  return { folder, images, unreadable };
+}
