@@ -1,11 +1,13 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "csv-parse/sync";
 import { parquetReadObjects } from "hyparquet";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, inject, it } from "vitest";
+import { writeClusterSheets } from "../../ts/embeddings/cluster_sheets.ts";
 import { npyBytes } from "../../ts/embeddings/npy.ts";
 import { cluster, makeTable, readTable } from "../../ts/index.ts";
 import { type Ended, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
+import { type Image, readImage, writeImage } from "../support/pixels.ts";
 
 const trained = trainedRun("--train-epochs=2");
 let run: string;
@@ -39,6 +41,16 @@ function writeHeaps(name: string): void {
     return JSON.stringify({ path: `${i}.png`, class: `heap ${heap}`, embedding });
   });
   writeFileSync(join(cwd, name), `${rows.join("\n")}\n`);
+}
+
+/** Their images: the blue of image i is i. */
+function writeHeapImages(): void {
+  for (let i = 0; i < 30; i++) writeImage(join(cwd, `${i}.png`), 96, 96, () => [0, 99, i]);
+}
+
+/** The middle of a sheet's tile, of the first ten. */
+function middle(sheet: Image, tile: number): [number, number, number] {
+  return sheet.at(19 + 112 * tile + 48, 53 + 48);
 }
 
 describe("flexae cluster", () => {
@@ -132,6 +144,8 @@ describe("flexae cluster", () => {
     [["T", "-k", "3", "--method", "dbscan"], /Expected kmeans, gmm for method/],
     [["T", "-k", "3", "--method=gmm", "--spherical"], /--spherical means nothing to a mixture/],
     [["T", "-k", "3", "--covariance=full"], /--covariance means nothing to k-means/],
+    [["T", "-k", "3", "--sheet-size=0"], /from 1 to 10000 for sheet-size but received 0/],
+    [["T", "-k", "3", "--sheet-size=9", "--no-sheets"], /--sheet-size means nothing with --no-s/],
     [["T", "--predict", "no.json"], /no\.json cannot be read: no such file/],
     [["T", "--predict", "T"], /cannot be read: it is no JSON/],
     [["gone.parquet", "-k", "3"], /gone\.parquet cannot be read: no such file/],
@@ -154,6 +168,129 @@ describe("flexae cluster", () => {
     expect(stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
     expect(code).toBeGreaterThan(0);
     expect(stdout).toBe("");
+    expect(readdirSync(cwd)).toEqual(before);
+  });
+});
+
+describe("the contact sheets of flexae cluster", () => {
+  const names = (k: number) => Array.from({ length: k }, (_, i) => `cluster-0${i}.png`);
+
+  it("show each cluster's images, nearest first", async () => {
+    const folder = join(cwd, "out.sheets");
+    const end = await found(run, "-k", "4", "-o", "out.csv", "--sheet-size=30");
+    expect(end.sheets).toBe(folder);
+    expect(readdirSync(folder)).toEqual(names(4));
+    const rows = read("out.csv");
+    for (const [k, size] of (end.sizes as number[]).entries()) {
+      const sheet = await readImage(join(folder, `cluster-0${k}.png`));
+      expect(sheet.width).toBe(1142);
+      expect(sheet.height).toBe(56 + 127 * Math.ceil(Math.min(size, 30) / 10));
+      const mine = rows.filter((row) => Number(row.cluster) === k);
+      mine.sort((a, b) => Number(a.distance) - Number(b.distance));
+      for (const [i, { path }] of mine.slice(0, 10).entries()) {
+        const digit = await readImage(join(inject("digits"), "train", path as string));
+        for (let y = 0; y < 28; y++) {
+          for (let x = 0; x < 28; x++) {
+            expect(sheet.at(25 + 112 * i + 3 * x, 59 + 3 * y)).toEqual(digit.at(x, y));
+          }
+        }
+      }
+    }
+
+    // Other images by the same clusters; an older folder is replaced as a whole.
+    writeFileSync(join(folder, "cluster-17.png"), "of an earlier run");
+    const valid = join(inject("digits"), "valid");
+    const embedded = await flexae(["embed", run, valid, "-o", "valid.parquet"], { cwd });
+    expect(embedded.code, embedded.stderr).toBe(0);
+    const text = await start("valid.parquet", "--predict=out.clusters.json", "-o", "out.csv");
+    expect(text.stdout).toMatch(/^contact sheets in out\.sheets\/$/m);
+    expect(text.stderr.replace(/.*some clusters are empty.*\n/, "")).toBe("");
+    const numbers = [...new Set(read("out.csv").map((row) => row.cluster))].sort();
+    expect(readdirSync(folder)).toEqual(numbers.map((number) => `cluster-0${number}.png`));
+
+    const none = await found(run, "-k", "4", "-o", "out.csv", "--no-sheets");
+    expect(none.sheets).toBe(null);
+    // Sheets of other clusters than those that the table now has would be worse than none.
+    expect(readdirSync(cwd).sort()).toEqual([
+      "out.clusters.json",
+      "out.clusters.npy",
+      "out.csv",
+      "valid.parquet",
+    ]);
+  });
+
+  it("frame what is not of the commonest class, and leave what is gone grey", async () => {
+    writeHeaps("heaps.jsonl");
+    writeHeapImages();
+    const table = ["heaps.jsonl", "-k", "2", "-o", "out.csv"];
+    await found(...table);
+    const nearest = read("out.csv")
+      .map((row, i) => ({ ...row, i }) as Record<string, string> & { i: number })
+      .filter(({ cluster }) => cluster === "0")
+      .sort((a, b) => Number(a.distance) - Number(b.distance));
+    // Two heaps: of classes that are equally common, that of the nearest image counts.
+    expect(nearest).toHaveLength(20);
+    const sheet = await readImage(join(cwd, "out.sheets/cluster-00.png"));
+    for (const [tile, row] of nearest.slice(0, 10).entries()) {
+      expect(middle(sheet, tile)).toEqual([0, 99, row.i]);
+      const frame = row.class === nearest[0]?.class ? [255, 255, 255] : [240, 130, 20];
+      expect(sheet.at(19 + 112 * tile - 1, 53 + 48), row.path).toEqual(frame);
+    }
+
+    rmSync(join(cwd, `${nearest[2]?.i}.png`));
+    const { code, stderr } = await start(...table);
+    expect(code).toBe(0);
+    expect(stderr).toBe(
+      "flexae: 1 of the 30 images on the contact sheets cannot be read: their places are grey\n",
+    );
+    const again = await readImage(join(cwd, "out.sheets/cluster-00.png"));
+    expect(middle(again, 2)).toEqual([150, 150, 150]);
+    expect(middle(again, 3)).toEqual([0, 99, nearest[3]?.i]);
+  });
+
+  it("are left out with a warning where there are no images", async () => {
+    writeHeaps("heaps.jsonl");
+    const { code, stdout, stderr } = await start("heaps.jsonl", "-k", "3");
+    expect(code).toBe(0);
+    expect(stdout).not.toContain("sheets");
+    expect(stderr).toMatch(
+      /^flexae: The contact sheets could not be made: none of the images in heaps\.jsonl can be read, such as \d+\.png\n[^\n]*--no-sheets\.\n$/,
+    );
+    expect(await found("heaps.jsonl", "-k", "3")).toMatchObject({ sheets: null });
+    expect(readdirSync(cwd).filter((name) => /sheets|tmp/.test(name))).toEqual([]);
+  });
+
+  it("never replace a folder that holds anything else", async () => {
+    writeHeaps("heaps.jsonl");
+    mkdirSync(join(cwd, "out.sheets"));
+    writeFileSync(join(cwd, "out.sheets/thesis.tex"), "\\end");
+    const table = ["heaps.jsonl", "-k", "3", "-o", "out.csv"];
+    const { code, stderr } = await start(...table);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/out\.sheets is to hold contact sheets, but holds thesis\.tex: /);
+    expect(existsSync(join(cwd, "out.csv"))).toBe(false);
+    expect((await start(...table, "--no-sheets")).code).toBe(0);
+    expect(readdirSync(join(cwd, "out.sheets"))).toEqual(["thesis.tex"]);
+  });
+
+  it("are whole or not there, when they are ended between two", async () => {
+    writeHeaps("heaps.jsonl");
+    writeHeapImages();
+    const table = await readTable(join(cwd, "heaps.jsonl"));
+    table.sets.fill(cwd);
+    const clusters = await cluster(table, { clusters: 3 });
+    const abort = new AbortController();
+    const steps: string[] = [];
+    const before = readdirSync(cwd);
+    const drawing = writeClusterSheets(join(cwd, "out.csv"), table, clusters, 3, {
+      signal: abort.signal,
+      onProgress(step) {
+        steps.push(step);
+        if (steps.length === 2) abort.abort("enough");
+      },
+    });
+    await expect(drawing).rejects.toBe("enough");
+    expect(steps).toEqual(["contact sheet 1 of 3", "contact sheet 2 of 3"]);
     expect(readdirSync(cwd)).toEqual(before);
   });
 });

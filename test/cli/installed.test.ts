@@ -76,6 +76,28 @@ describe("a package without opencv4nodejs", () => {
     expect(jsonLines(json.stdout).at(-1)).toMatchObject({ event: "end", pictures: [] });
   });
 
+  it("clusters, and says once that there are no contact sheets", async () => {
+    const { cli } = withAddon();
+    const cwd = temporaryFolder();
+    const rows = [0, 1, 50, 51].map((at) => JSON.stringify({ path: "x.png", embedding: [at, 0] }));
+    writeFileSync(join(cwd, "table.jsonl"), rows.join("\n"));
+    const { code, stdout, stderr } = await start(
+      [cli, "cluster", "table.jsonl", "-k", "2", "-o", "out.csv", "--json"],
+      { cwd },
+    ).ended;
+    expect(code).toBe(0);
+    expect(jsonLines(stdout)[0]).toMatchObject({ k: 2, sheets: null });
+    expect(stderr).toMatch(
+      /^flexae: The contact sheets could not be made: opencv4nodejs.*\nRun `npx flexae-setup`[^\n]*\n$/,
+    );
+    expect(readdirSync(cwd).sort()).toEqual([
+      "out.clusters.json",
+      "out.clusters.npy",
+      "out.csv",
+      "table.jsonl",
+    ]);
+  });
+
   it("says for which Nodes it was built, if for others", async () => {
     const { cli, folder } = withAddon();
     for (const other of ["83", "93"]) {
