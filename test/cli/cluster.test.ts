@@ -280,17 +280,17 @@ describe("the contact sheets of flexae cluster", () => {
     table.sets.fill(cwd);
     const clusters = await cluster(table, { clusters: 3 });
     const abort = new AbortController();
-    const steps: string[] = [];
+    const shares: number[] = [];
     const before = readdirSync(cwd);
     const drawing = writeClusterSheets(join(cwd, "out.csv"), table, clusters, 3, {
       signal: abort.signal,
-      onProgress(step) {
-        steps.push(step);
-        if (steps.length === 2) abort.abort("enough");
+      onProgress(share) {
+        shares.push(share);
+        if (shares.length === 2) abort.abort("enough");
       },
     });
     await expect(drawing).rejects.toBe("enough");
-    expect(steps).toEqual(["contact sheet 1 of 3", "contact sheet 2 of 3"]);
+    expect(shares).toEqual([0, 1 / 3]);
     expect(readdirSync(cwd)).toEqual(before);
   });
 });

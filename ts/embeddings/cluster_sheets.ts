@@ -7,6 +7,7 @@ import { StagedFolder } from "../files/staged_folder.js";
 import { type Tile, writeContactSheet } from "../imaging/contact_sheet.js";
 import { loadOpenCV } from "../imaging/opencv.js";
 import type { Assignments } from "./cluster_files.js";
+import { imageOf } from "./row_image.js";
 import type { EmbeddingTable } from "./table.js";
 
 /** How sheets are drawn. */
@@ -71,12 +72,6 @@ export async function removeSheets(out: string): Promise<void> {
   const folder = sheetsFolder(out);
   if ((await foreignEntry(folder).catch(() => "")) !== null) return;
   await rm(folder, { recursive: true, force: true });
-}
-
-/** A row's image: tables of other programs have paths as they are. */
-function fileOf({ paths, sets }: EmbeddingTable, row: number): string {
-  const [path, set] = [paths[row] as string, sets[row] ?? null];
-  return set === null ? path : join(set, path);
 }
 
 /** The rows of each cluster, nearest first; of rows equally near, the earlier one first. */
@@ -152,7 +147,7 @@ export async function writeClusterSheets(
       const tiles = rows.slice(0, most).map((row): Tile => {
         const ofClass = table.classes[row] ?? commonest;
         return {
-          pictures: [{ file: fileOf(table, row) }],
+          pictures: [imageOf(table, row)],
           caption: table.paths[row],
           border: ofClass === commonest ? undefined : OTHER_CLASS,
         };
@@ -168,7 +163,7 @@ export async function writeClusterSheets(
       unreadable += bad.length;
     }
     if (unreadable === images) {
-      const first = fileOf(table, clusters.flat()[0] as number);
+      const first = imageOf(table, clusters.flat()[0] as number).file;
       throw dataError(
         `none of the images in ${table.path} can be read, such as ${first}\nRun it in the folder to which the table's paths are relative, or leave the sheets out with --no-sheets.`,
       );

@@ -12,7 +12,7 @@ export interface Tile {
    * aspect ratio in a square: small ones are enlarged by a whole number, large ones reduced.
    */
   pictures: readonly (ImageFile | Pixels)[];
-  /** A line below; its middle gives way where it is too long. */
+  /** A line below; where it is too long, something in its middle gives way. */
   caption?: string | undefined;
   /** Of a frame around the pictures; none unless given. */
   border?: Color | undefined;

@@ -19,13 +19,16 @@ export function textWidth(cv: OpenCV, text: string, scale: number): number {
   return cv.getTextSize(drawable(text), cv.FONT_HERSHEY_SIMPLEX, scale, 1).size.width;
 }
 
-/** What of a text fits into `width` pixels: names differ at either end, so the middle gives way. */
+/**
+ * What of a text fits into `width` pixels. Something in the middle gives way; more of the end is
+ * kept, for that is where paths differ.
+ */
 export function cutText(cv: OpenCV, text: string, scale: number, width: number): string {
   const whole = drawable(text);
   if (textWidth(cv, whole, scale) <= width) return whole;
-  // A longer line is never narrower, so the number of characters is found by halving.
+  // More characters are hardly ever narrower, so their number is found by halving.
   const cut = (kept: number) =>
-    `${whole.slice(0, kept >> 1)}..${whole.slice(whole.length - (kept - (kept >> 1)))}`;
+    `${whole.slice(0, kept >> 2)}..${whole.slice(whole.length - (kept - (kept >> 2)))}`;
   let [fits, tooMany] = [0, whole.length];
   while (tooMany - fits > 1) {
     const middle = (fits + tooMany) >> 1;

@@ -1,0 +1,20 @@
+/** The images that rows of a table are of. */
+import { join } from "node:path";
+import type { ImageFile } from "../imaging/decode.js";
+import type { EmbeddingTable } from "./table.js";
+
+/**
+ * A row's image. Its path is relative to its set, and the set to the current folder; tables of other
+ * programs have paths as they are.
+ */
+export function imageOf(
+  { paths, sets, widths, heights }: EmbeddingTable,
+  row: number,
+): ImageFile {
+  const [path, set] = [paths[row] as string, sets[row] ?? null];
+  const [width, height] = [widths?.[row], heights?.[row]];
+  return {
+    file: set === null ? path : join(set, path),
+    size: width === undefined || height === undefined ? undefined : { width, height },
+  };
+}
