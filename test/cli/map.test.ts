@@ -141,9 +141,9 @@ describe("flexae map", () => {
 
   it.each([
     [["--dims=0"], /Expected an integer of at least 1 for dims but received 0/],
-    [["--n-neighbors=1"], /Expected an integer of at least 2 for nNeighbors/],
+    [["--n-neighbors=1"], /Expected an integer of at least 2 for n-neighbors/],
     [["--n-neighbors=200"], /200 embeddings are too few for 200 neighbours/],
-    [["--min-dist=2"], /Expected a number from 0 to 1 for minDist but received 2/],
+    [["--min-dist=2"], /Expected a number from 0 to 1 for min-dist but received 2/],
     [["--method=tsne"], /Expected umap, pca for method but received tsne/],
     [["--method=pca", "--epochs=3"], /--epochs means nothing to pca/],
     [["--method=pca", "--dims=17"], /17/],

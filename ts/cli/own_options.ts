@@ -2,6 +2,11 @@
 import { configError } from "../addon/errors.js";
 import { type Invocation, optionText } from "./invocation.js";
 
+/** An option's name as the user wrote it: `min-dist` for `minDist`. */
+export function shownOption(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
 /** A number from `least` to `most`; undefined if it was not given. */
 export function optionNumber(
   invocation: Invocation,
@@ -14,7 +19,7 @@ export function optionNumber(
   if (!(value >= least && value <= most) || (integer && !Number.isInteger(value))) {
     const kind = integer ? "an integer" : "a number";
     const bounds = most === Number.MAX_VALUE ? `of at least ${least}` : `from ${least} to ${most}`;
-    throw configError(`Expected ${kind} ${bounds} for ${name} but received ${text}`);
+    throw configError(`Expected ${kind} ${bounds} for ${shownOption(name)} but received ${text}`);
   }
   return value;
 }
@@ -32,5 +37,5 @@ export function optionChoice<T extends string>(
 ): T | undefined {
   const text = optionText(invocation, name);
   if (text === undefined || (known as readonly string[]).includes(text)) return text as T;
-  throw configError(`Expected ${known.join(", ")} for ${name} but received ${text}`);
+  throw configError(`Expected ${known.join(", ")} for ${shownOption(name)} but received ${text}`);
 }

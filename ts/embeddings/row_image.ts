@@ -7,10 +7,7 @@ import type { EmbeddingTable } from "./table.js";
  * A row's image. Its path is relative to its set, and the set to the current folder; tables of other
  * programs have paths as they are.
  */
-export function imageOf(
-  { paths, sets, widths, heights }: EmbeddingTable,
-  row: number,
-): ImageFile {
+export function imageOf({ paths, sets, widths, heights }: EmbeddingTable, row: number): ImageFile {
   const [path, set] = [paths[row] as string, sets[row] ?? null];
   const [width, height] = [widths?.[row], heights?.[row]];
   return {

@@ -130,7 +130,11 @@ async function find(invocation: Invocation): Promise<number> {
     }
     await removeSheets(out);
     const pictures = drawn
-      ? await drawSheets(out, table, found, { images, signal, onProgress: (share) => line?.update("contact sheets", share) })
+      ? await drawSheets(out, table, found, {
+          images,
+          signal,
+          onProgress: (share) => line?.update("contact sheets", share),
+        })
       : { sheets: null, warning: null };
     return { ...found, ...pictures };
   }).finally(() => line?.clear());

@@ -8,7 +8,7 @@ import { duration, grouped } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
-import { optionChoice, optionCount, optionNumber } from "../own_options.js";
+import { optionChoice, optionCount, optionNumber, shownOption } from "../own_options.js";
 import { invokedSettings } from "../settings.js";
 import { stepLine } from "../step_line.js";
 
@@ -41,7 +41,7 @@ async function make(invocation: Invocation): Promise<number> {
   const useless = transform === undefined ? (method === "pca" ? OF_UMAP : []) : OF_FIT;
   const given = useless.find((name) => text(name) !== undefined);
   if (given !== undefined) {
-    const flag = `--${given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    const flag = `--${shownOption(given)}`;
     throw configError(
       transform === undefined
         ? `${flag} means nothing to pca: leave it out, or take umap`
