@@ -24,7 +24,9 @@ import type { CamelCase, Network } from "./config/network.js";
 import type { ParameterName } from "./config/parameters.js";
 import { type GivenSettings, resolveSettings } from "./config/resolve.js";
 import type { Settings } from "./config/settings.js";
+import type { DuplicateOptions, Duplicates } from "./embeddings/duplicates.js";
 import type { Embedding, EmbedOptions } from "./embeddings/embed.js";
+import type { Similar, SimilarOptions } from "./embeddings/similar.js";
 import type { EmbeddingTable } from "./embeddings/table.js";
 import { type CheckOptions, type CheckReport, checkFolder } from "./runs/check.js";
 import { summarize } from "./runs/plan.js";
@@ -54,7 +56,10 @@ export type { Constraint, Pooling, Regularizer } from "./config/choices.js";
 export type { Network } from "./config/network.js";
 export type { Settings } from "./config/settings.js";
 export { type Clustering, type ClusterOptions, cluster } from "./embeddings/cluster.js";
+export type { DuplicateGroup, DuplicateOptions, Duplicates } from "./embeddings/duplicates.js";
 export type { Embedding, EmbedOptions } from "./embeddings/embed.js";
+export type { EncodeOptions } from "./embeddings/encode_files.js";
+export { joinTables } from "./embeddings/join_tables.js";
 export {
   type EmbeddingMap,
   type FittedMap,
@@ -64,6 +69,7 @@ export {
   trustworthiness,
 } from "./embeddings/map.js";
 export { loadMap, saveMap } from "./embeddings/map_file.js";
+export type { Match, Similar, SimilarOptions } from "./embeddings/similar.js";
 export {
   type EmbeddingRows,
   type EmbeddingTable,
@@ -207,4 +213,38 @@ export async function embed(model: string, options: EmbedOptions): Promise<Embed
 export async function readTable(path: string): Promise<EmbeddingTable> {
   const { readTable } = await import("./embeddings/read_table.js");
   return await readTable(path);
+}
+
+/**
+ * The images of a table that are like given ones, the nearest first.
+ *
+ * @param images - Paths: of images in the table, as it names them or as files, or of any others, which
+ *   are encoded by the table's model. An image in the table is not among its own matches.
+ * @returns An entry for each image, in their order.
+ * @throws FlexaeError `FLEXAE_DATA` if an image cannot be used or the table's model is another or gone,
+ *   `FLEXAE_CONFIG` for an option that cannot be. Rejects with the reason of an aborted signal.
+ */
+export async function similar(
+  table: EmbeddingTable,
+  images: readonly string[],
+  options: SimilarOptions = {},
+): Promise<Similar[]> {
+  const { similar } = await import("./embeddings/similar.js");
+  return await similar(table, images, options);
+}
+
+/**
+ * Groups of images that are the same, or whose embeddings are so near each other that they nearly
+ * are. Files of the images are read to tell copies, unless the table has their checksums.
+ *
+ * @param table - Of several sets, {@link joinTables} makes one.
+ * @throws FlexaeError `FLEXAE_CONFIG` for an option that cannot be. Rejects with the reason of an
+ *   aborted signal.
+ */
+export async function duplicates(
+  table: EmbeddingTable,
+  options: DuplicateOptions = {},
+): Promise<Duplicates> {
+  const { duplicates } = await import("./embeddings/duplicates.js");
+  return await duplicates(table, options);
 }

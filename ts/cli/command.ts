@@ -12,7 +12,7 @@ export interface CommandDescription {
   readonly description: string;
   /** As `<run>`, and what it is. */
   readonly argument?: readonly [name: string, description: string];
-  /** More arguments behind it, at least one: as `<set...>`, and what they are. */
+  /** More arguments behind it, as `<set...>` or, if there may be none, `[set...]`, and what they are. */
   readonly more?: readonly [name: string, description: string];
   /** Options besides the parameters: `--steps <n>`, and what it does. */
   readonly options?: readonly (readonly [flags: string, description: string])[];

@@ -4,10 +4,12 @@ import { bench } from "./commands/bench.js";
 import { check } from "./commands/check.js";
 import { cluster } from "./commands/cluster.js";
 import { doctor } from "./commands/doctor.js";
+import { duplicates } from "./commands/duplicates.js";
 import { embed } from "./commands/embed.js";
 import { evaluate } from "./commands/evaluate.js";
 import { map } from "./commands/map.js";
 import { run } from "./commands/run.js";
+import { similar } from "./commands/similar.js";
 import { summary } from "./commands/summary.js";
 
 export const COMMANDS: readonly CommandDescription[] = [
@@ -18,6 +20,8 @@ export const COMMANDS: readonly CommandDescription[] = [
   embed,
   cluster,
   map,
+  similar,
+  duplicates,
   check,
   doctor,
 ];

@@ -22,8 +22,8 @@ export interface ClusterSheetOptions {
 
 /** What was drawn. */
 export interface ClusterSheets {
-  /** Holds `cluster-00.png`, …; empty clusters have no sheet. */
-  folder: string;
+  /** The folder of `cluster-00.png`, …; empty clusters have no sheet. */
+  path: string;
   /** Images on the sheets. */
   images: number;
   /** How many of them could not be read: their tiles are grey. */
@@ -174,5 +174,5 @@ export async function writeClusterSheets(
     await staged.abandon();
     throw error;
   }
-  return { folder, images, unreadable };
+  return { path: folder, images, unreadable };
 }

@@ -95,13 +95,13 @@ interface Image {
 }
 
 /** A model's file: what was named, or of a run its encoder, or its autoencoder where losses are asked for. */
-async function modelFile(model: string, loss: boolean): Promise<string> {
+export async function modelFile(model: string, loss: boolean): Promise<string> {
   if (/\.pt$/i.test(model)) return model;
   return join(await findRun(model), loss ? "ae.pt" : "en.pt");
 }
 
 /** The encoder's file: embeddings are the same whether it or the autoencoder beside it gives them. */
-async function encoderFile(path: string): Promise<string> {
+export async function encoderFile(path: string): Promise<string> {
   if (basename(path) !== "ae.pt") return path;
   const beside = join(dirname(path), "en.pt");
   return (await stat(beside).catch(() => null)) === null ? path : beside;
@@ -149,7 +149,7 @@ async function findImages(sets: readonly string[], warnings: string[]): Promise<
 }
 
 /** Divides each row by its length, in place; rows of zeros stay. */
-function normalizeRows(values: Float32Array, dims: number): void {
+export function normalizeRows(values: Float32Array, dims: number): void {
   for (let from = 0; from < values.length; from += dims) {
     let sum = 0;
     for (let i = from; i < from + dims; i++) sum += (values[i] as number) ** 2;

@@ -2,23 +2,19 @@
 import { relative, resolve } from "node:path";
 import type { Covariance } from "../../addon/types.js";
 import type { ClusterOptions } from "../../embeddings/cluster.js";
-import type { Assignments } from "../../embeddings/cluster_files.js";
-import type { ClusterSheetOptions } from "../../embeddings/cluster_sheets.js";
-import type { EmbeddingTable } from "../../embeddings/table.js";
 import { shownPath } from "../../files/paths.js";
 import type { CommandDescription } from "../command.js";
+import { drawSheets, NO_SHEETS, SHEET_OPTIONS, sheetWish } from "../contact_sheets.js";
 import { table as columns, duration, grouped } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
-import { optionChoice, optionCount, optionNumber } from "../own_options.js";
+import { optionChoice, optionCount } from "../own_options.js";
 import { invokedSettings } from "../settings.js";
 import { stepLine } from "../step_line.js";
 
 /** Sizes shown to a person. */
 const SHOWN = 20;
-/** Images of a sheet: a larger picture opens hardly anywhere. */
-const LARGEST_SHEET = 10_000;
 
 type Fail = (message: string) => Error;
 
@@ -39,37 +35,13 @@ function readNumbers(text: string, fail: Fail): number[] {
   return numbers;
 }
 
-/** The clusters are safe on disk by now: what goes wrong here is said, not thrown. */
-async function drawSheets(
-  out: string,
-  table: EmbeddingTable,
-  found: Assignments & { k: number },
-  options: ClusterSheetOptions,
-): Promise<{ sheets: string | null; warning: string | null }> {
-  const { translateError } = await import("../../addon/errors.js");
-  const { writeClusterSheets } = await import("../../embeddings/cluster_sheets.js");
-  try {
-    const { folder, images, unreadable } = await writeClusterSheets(
-      out,
-      table,
-      found,
-      found.k,
-      options,
-    );
-    const warning = `${grouped(unreadable)} of the ${grouped(images)} images on the contact sheets cannot be read: their places are grey`;
-    return { sheets: folder, warning: unreadable > 0 ? warning : null };
-  } catch (error) {
-    if (options.signal?.aborted) throw error;
-    const { message } = translateError(error);
-    return { sheets: null, warning: `The contact sheets could not be made: ${message}` };
-  }
-}
-
 async function find(invocation: Invocation): Promise<number> {
   const { configError } = await import("../../addon/errors.js");
   const { cluster } = await import("../../embeddings/cluster.js");
   const files = await import("../../embeddings/cluster_files.js");
-  const { checkSheetsFolder, removeSheets } = await import("../../embeddings/cluster_sheets.js");
+  const { checkSheetsFolder, removeSheets, writeClusterSheets } = await import(
+    "../../embeddings/cluster_sheets.js"
+  );
   const { tableOf } = await import("../../embeddings/run_table.js");
   const { argument, options, json } = invocation;
   const text = (name: string) => optionText(invocation, name);
@@ -97,15 +69,7 @@ async function find(invocation: Invocation): Promise<number> {
     throw configError("--covariance means nothing to k-means: leave it out, or take --method gmm");
   }
   const numbers = k === undefined ? [] : readNumbers(k, configError);
-  const drawn = options.sheets !== false;
-  const images = optionNumber(invocation, "sheetSize", {
-    least: 1,
-    most: LARGEST_SHEET,
-    integer: true,
-  });
-  if (!drawn && images !== undefined) {
-    throw configError("--sheet-size means nothing with --no-sheets: leave one of them out");
-  }
+  const { drawn, images } = sheetWish(invocation);
   if (drawn) await checkSheetsFolder(out);
   const line = stepLine(json);
   const began = performance.now();
@@ -129,24 +93,25 @@ async function find(invocation: Invocation): Promise<number> {
       await files.writeClusters(out, table, found, how.spherical === true);
     }
     await removeSheets(out);
+    const drawing = {
+      images,
+      signal,
+      onProgress: (share: number) => line?.update("contact sheets", share),
+    };
     const pictures = drawn
-      ? await drawSheets(out, table, found, {
-          images,
-          signal,
-          onProgress: (share) => line?.update("contact sheets", share),
-        })
-      : { sheets: null, warning: null };
+      ? await drawSheets(() => writeClusterSheets(out, table, found, found.k, drawing), signal)
+      : NO_SHEETS;
     return { ...found, ...pictures };
   }).finally(() => line?.clear());
   if ("exitCode" in ended) return ended.exitCode;
-  const { method, sizes, inertia, silhouette, scores, curve, sheets, warning } = ended.result;
+  const { method, sizes, inertia, silhouette, scores, curve, sheet, warning } = ended.result;
   if (warning !== null) warn(warning);
   const seconds = (performance.now() - began) / 1000;
   if (json) {
     printJson({
       event: "end",
       out: resolve(out),
-      sheets: sheets === null ? null : resolve(sheets),
+      sheets: sheet === null ? null : resolve(sheet),
       k: ended.result.k,
       method,
       inertia,
@@ -181,7 +146,7 @@ async function find(invocation: Invocation): Promise<number> {
   }
   const shown = sizes.slice(0, SHOWN).map(grouped).join(", ");
   print(`sizes ${shown}${sizes.length > SHOWN ? ", …" : ""}`);
-  if (sheets !== null) print(`contact sheets in ${name(sheets)}/`);
+  if (sheet !== null) print(`contact sheets in ${name(sheet)}/`);
   if (sizes.includes(0)) warn("some clusters are empty: ask for fewer");
   return 0;
 }
@@ -204,8 +169,7 @@ export const cluster: CommandDescription = {
     ["--spherical", "kmeans by the directions of embeddings alone"],
     ["--covariance <name>", "of a mixture: full, diag or tied (full)"],
     ["--predict <file>", "assign to the clusters of a ….clusters.json instead"],
-    ["--sheet-size <n>", "images shown of each cluster in ….sheets, nearest first (100)"],
-    ["--no-sheets", "draw no contact sheets"],
+    ...SHEET_OPTIONS("images shown of each cluster in ….sheets, nearest first (100)"),
   ],
   takes: ["seed"],
   run: find,
