@@ -101,7 +101,7 @@ export class PartsTable implements TableWriter {
       );
     }
     // What a process that was killed left of the part it was at.
-    const leftover = new RegExp(`^\\.${prefix}\\d{5,}\\.parquet\\.[0-9a-f]+\\.tmp$`);
+    const leftover = new RegExp(`^\\.${prefix}\\d{5,}\\.parquet\\.[0-9a-f]+(?:-\\d+)?\\.tmp$`);
     for (const name of names) {
       if (leftover.test(name)) await rm(join(folder, name), { force: true });
     }

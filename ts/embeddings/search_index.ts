@@ -1,11 +1,12 @@
 /** An index by which neighbours are found in a large table, kept beside it: usearch's HNSW. */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { configError } from "../addon/errors.js";
 import type { Metric } from "../addon/types.js";
 import { writeFileAtomic } from "../files/atomic.js";
+import { temporaryPath } from "../files/temporary.js";
 import type { EmbeddingTable } from "./table.js";
 
 /** Rows that are added between two looks at the signal. */
@@ -138,7 +139,7 @@ export async function openIndex(
       const keys = BigUint64Array.from({ length: to - from }, (_, i) => BigInt(from + i));
       index.add(keys, embeddings.subarray(from * dims, to * dims), 0);
     }
-    const temporary = `${file}.${randomBytes(4).toString("hex")}.tmp`;
+    const temporary = await temporaryPath(file);
     try {
       index.save(temporary);
       // Without its note it counts for nothing: in between there is none.

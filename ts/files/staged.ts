@@ -1,8 +1,8 @@
-import { randomBytes } from "node:crypto";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { ioError, systemReason } from "../addon/errors.js";
 import { syncFolder } from "./folders.js";
+import { temporaryPath } from "./temporary.js";
 
 /**
  * A file that is whole or not there: written beside its target, piece by piece, synced, renamed, and
@@ -23,8 +23,7 @@ export class StagedFile {
   }
 
   static async create(path: string): Promise<StagedFile> {
-    const name = `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`;
-    const temporary = join(dirname(path), name);
+    const temporary = await temporaryPath(path);
     try {
       return new StagedFile(path, temporary, await open(temporary, "wx", 0o666));
     } catch (error) {

@@ -1,9 +1,9 @@
 /** Folders that are whole or not there. */
-import { randomBytes } from "node:crypto";
 import { mkdir, rename, rm } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { ioError, systemReason } from "../addon/errors.js";
 import { syncFolder } from "./folders.js";
+import { temporaryPath } from "./temporary.js";
 
 /** A folder of files that is filled beside its target and then takes its name. */
 export class StagedFolder {
@@ -18,8 +18,7 @@ export class StagedFolder {
 
   /** @throws FlexaeError `FLEXAE_IO` if it cannot be made. */
   static async create(target: string): Promise<StagedFolder> {
-    const name = `.${basename(target)}.${randomBytes(6).toString("hex")}.tmp`;
-    const path = join(dirname(target), name);
+    const path = await temporaryPath(target);
     try {
       await mkdir(path);
     } catch (error) {
