@@ -174,6 +174,36 @@ describe("flexae embed", () => {
     });
   });
 
+  it("appends to a Parquet file, too", async () => {
+    cpSync(train, join(cwd, "set"), { recursive: true });
+    const old = new Date(Date.now() - 60_000);
+    for (const name of readdirSync(join(cwd, "set"), { recursive: true }) as string[]) {
+      utimesSync(join(cwd, "set", name), old, old);
+    }
+    const first = await written(run, "set", "-o", "t.parquet", "--append", "--loss", "--sha256");
+    expect(first).toMatchObject({ images: 200, kept: 0 });
+    const more = ["set", "-o", "t.parquet", "--append", "--loss", "--sha256"];
+    copyFileSync(join(train, "digit_9/000.png"), join(cwd, "set/digit_3/new.png"));
+    copyFileSync(join(train, "digit_8/001.png"), join(cwd, "set/digit_4/007.png"));
+    expect(await written(run, ...more)).toMatchObject({ images: 2, kept: 199 });
+    await written(run, "set", "-o", "fresh.parquet", "--loss", "--sha256");
+    const [rows, fresh] = await Promise.all(
+      ["t.parquet", "fresh.parquet"].map(async (name) => {
+        const { paths, losses, sha256, bytes } = await readRows(join(cwd, name));
+        return paths.map((path, i) => [path, losses?.[i], sha256?.[i], bytes?.[i]]).sort();
+      }),
+    );
+    expect(rows).toEqual(fresh);
+    const before = readFileSync(join(cwd, "t.parquet"));
+    expect(await written(run, ...more)).toMatchObject({ images: 0, kept: 201 });
+    expect(readFileSync(join(cwd, "t.parquet"))).toEqual(before);
+    const other = await embed(run, "set", "-o", "t.parquet", "--append");
+    expect(other.code).toBe(2);
+    expect(other.stderr).toMatch(/t\.parquet was made otherwise \(loss\): name another/);
+    const csv = await embed(run, "set", "-o", "t.csv", "--append");
+    expect(csv.stderr).toMatch(/append adds to a \.parquet file or a folder/);
+  });
+
   it("refuses to mix tables of two kinds", async () => {
     await written(run, train, "-o", "out");
     const { code, stderr } = await embed(run, train, "-o", "out", "--append", "--normalize=l2");
@@ -215,7 +245,7 @@ describe("flexae embed", () => {
     [["RUN"], /Missing required argument 'set'/],
     [["RUN", "SET"], /Expected a file or a folder for the table: -o embeddings\.parquet/],
     [["RUN", "SET", "-o", "t.xlsx"], /ends in one of \.parquet, \.csv, \.npy, \.jsonl, for out/],
-    [["RUN", "SET", "-o", "t.csv", "--append"], /append adds to a folder of parts, and t\.csv is/],
+    [["RUN", "SET", "-o", "t.csv", "--append"], /append adds to a \.parquet file or a folder/],
     [
       ["RUN", "SET", "-o", "t.csv", "--normalize=max"],
       /Expected l2 for normalize but received max/,

@@ -1,7 +1,7 @@
 /** Sets of images through a model, into a table. */
 import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
-import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { configError, dataError, ioError, systemReason, translateError } from "../addon/errors.js";
 import { awaitAddon, callAddon } from "../addon/loader.js";
 import type { EmbeddingHandle, EmbeddingStretch, Interpolation } from "../addon/types.js";
@@ -13,6 +13,7 @@ import { findRun } from "../runs/folder.js";
 import { checkDevice, scanImages } from "../runs/plan.js";
 import { readManifest } from "../runs/setting.js";
 import { VERSION } from "../version.js";
+import { AppendedTable } from "./appended.js";
 import { PartsTable, readShard, type Shard } from "./parts.js";
 import type { EmbeddingRows, TableOrigin, TableWriter } from "./table.js";
 import { createTable, isFolderName } from "./writer.js";
@@ -32,7 +33,7 @@ export interface EmbedOptions {
   sha256?: boolean | undefined;
   /** `l2`: embeddings of length 1. */
   normalize?: "l2" | undefined;
-  /** Of a folder that is finished: adds images that are new, and those that have changed anew. */
+  /** Of a folder that is finished, or a `.parquet` file: adds what is new, and anew what has changed. */
   append?: boolean | undefined;
   /** Only this share of the images: `2/4`, or `slurm` for the place in a job array. */
   shard?: string | undefined;
@@ -231,9 +232,9 @@ export async function embed(model: string, options: EmbedOptions): Promise<Embed
     throw configError(`Expected l2 for normalize but received ${String(options.normalize)}`);
   }
   const isFolder = isFolderName(options.out);
-  if (append && !isFolder) {
+  if (append && !isFolder && extname(options.out).toLowerCase() !== ".parquet") {
     throw configError(
-      `append adds to a folder of parts, and ${options.out} is a file: leave append out, or name a folder`,
+      `append adds to a .parquet file or a folder, which say what each row is of, not to ${options.out}: leave append out, or name one of these`,
     );
   }
   const shard: Shard | null = options.shard === undefined ? null : readShard(options.shard);
@@ -281,8 +282,13 @@ export async function embed(model: string, options: EmbedOptions): Promise<Embed
       const parts = await PartsTable.open(out, origin, shard, append);
       left = (await parts.missing(images, append)).map((i) => images[i] as Image);
       table = parts;
+    } else if (append) {
+      await makeFolders(dirname(out));
+      const appended = await AppendedTable.open(out, origin);
+      left = (await appended.missing(images)).map((i) => images[i] as Image);
+      table = appended;
     } else {
-      await makeFolders(resolve(out, ".."));
+      await makeFolders(dirname(out));
       table = await createTable(out, origin);
     }
     const files = left.map(({ file }) => file);

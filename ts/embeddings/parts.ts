@@ -7,6 +7,14 @@ import { join } from "node:path";
 import { configError, ioError, systemReason } from "../addon/errors.js";
 import { writeFileAtomic } from "../files/atomic.js";
 import { makeFolders } from "../files/folders.js";
+import {
+  checkSameOrigin,
+  type FoundImage,
+  findMissing,
+  type KeptRow,
+  keyOf,
+  rowsWithout,
+} from "./kept_rows.js";
 import { ParquetTable } from "./parquet.js";
 import { readPart, readRows } from "./read.js";
 import { type EmbeddingRows, sliceRows, type TableOrigin, type TableWriter } from "./table.js";
@@ -23,33 +31,13 @@ export interface Shard {
 const PART_ROWS = 1 << 16;
 const PART_NUMBERS = 1 << 24;
 
-/** What must be the same of all rows of a table. */
-const SAME = ["modelSha256", "dims", "precision", "normalize", "loss", "sha256"] as const;
-
-/** An image that a part holds, and when the part was written. */
-interface Kept {
-  part: string;
-  bytes: number;
-  written: number;
-}
-
-/** By which an image is told; no path holds a NUL. */
-const keyOf = (set: string, path: string) => `${set}\0${path}`;
-
-/** An image as it is found now. */
-export interface FoundImage {
-  set: string;
-  path: string;
-  file: string;
-}
-
 export class PartsTable implements TableWriter {
   #folder: string;
   #origin: TableOrigin;
   #prefix: string;
   #marker: string;
   #next: number;
-  #kept: Map<string, Kept>;
+  #kept: Map<string, KeptRow>;
   #part: ParquetTable | undefined;
   #partRows = 0;
   #rows = 0;
@@ -60,7 +48,7 @@ export class PartsTable implements TableWriter {
     prefix: string,
     marker: string,
     next: number,
-    kept: Map<string, Kept>,
+    kept: Map<string, KeptRow>,
   ) {
     this.#folder = folder;
     this.#origin = origin;
@@ -105,17 +93,12 @@ export class PartsTable implements TableWriter {
     for (const name of names) {
       if (leftover.test(name)) await rm(join(folder, name), { force: true });
     }
-    const kept = new Map<string, Kept>();
+    const kept = new Map<string, KeptRow>();
     let next = 0;
     for (const name of mine) {
       const path = join(folder, name);
       const { origin: theirs, images } = await readPart(path);
-      const differs = SAME.find((key) => theirs?.[key] !== origin[key]);
-      if (theirs === null || differs !== undefined) {
-        throw configError(
-          `${path} was ${theirs === null ? "not written by this program" : `made otherwise (${differs})`}: name another folder`,
-        );
-      }
+      checkSameOrigin(path, theirs, origin);
       const written = (await stat(path)).mtimeMs;
       for (const { path: image, set, bytes } of images) {
         kept.set(keyOf(set, image), { part: name, bytes, written });
@@ -135,24 +118,9 @@ export class PartsTable implements TableWriter {
    * whose file has another length, or was written after its row was: their rows are dropped.
    */
   async missing(images: readonly FoundImage[], changed: boolean): Promise<number[]> {
-    if (this.#kept.size === 0) return images.map((_, i) => i);
-    const missing: number[] = [];
-    const stale = new Map<string, Set<string>>();
-    for (const [i, { set, path, file }] of images.entries()) {
-      const key = keyOf(set, path);
-      const kept = this.#kept.get(key);
-      if (kept !== undefined && changed) {
-        const now = await stat(file).catch(() => null);
-        if (now !== null && (now.size !== kept.bytes || now.mtimeMs > kept.written)) {
-          const drop = stale.get(kept.part) ?? new Set();
-          stale.set(kept.part, drop.add(key));
-          missing.push(i);
-        }
-        continue;
-      }
-      if (kept === undefined) missing.push(i);
-    }
-    for (const [part, keys] of stale) await this.#drop(part, keys);
+    const { missing, stale } = await findMissing(images, this.#kept, changed);
+    const parts = new Set([...stale.values()].map(({ part }) => part));
+    for (const part of parts) await this.#drop(part, stale);
     return missing;
   }
 
@@ -196,31 +164,19 @@ export class PartsTable implements TableWriter {
     this.#partRows = 0;
   }
 
-  /** Writes a part anew without some of its rows. */
-  async #drop(part: string, keys: ReadonlySet<string>): Promise<void> {
+  /** Writes a part anew without the rows of some images. */
+  async #drop(part: string, stale: ReadonlyMap<string, KeptRow>): Promise<void> {
     const path = join(this.#folder, part);
     const rows = await readRows(path);
-    const { dims } = this.#origin;
-    const stays: number[] = [];
-    for (const [i, image] of rows.paths.entries()) {
-      if (!keys.has(keyOf(rows.sets[i] as string, image))) stays.push(i);
-    }
-    for (const key of keys) this.#kept.delete(key);
+    for (const [key, row] of stale) if (row.part === part) this.#kept.delete(key);
+    const stays = [...rowsWithout(rows, this.#origin.dims, stale)];
     if (stays.length === 0) {
       await rm(path);
       return;
     }
     const table = await ParquetTable.create(path, this.#origin);
     try {
-      // A stretch of rows that stay at a time.
-      for (let from = 0; from < stays.length; ) {
-        let to = from + 1;
-        while (to < stays.length && stays[to] === (stays[to - 1] as number) + 1) to++;
-        await table.write(
-          sliceRows(rows, dims, stays[from] as number, (stays[to - 1] as number) + 1),
-        );
-        from = to;
-      }
+      for (const stretch of stays) await table.write(stretch);
       await table.finish();
     } catch (error) {
       await table.abandon();

@@ -91,7 +91,7 @@ export const embed: CommandDescription = {
     ["--loss", "add the loss of each image's reconstruction (takes the run's ae.pt)"],
     ["--sha256", "add the SHA-256 of each file"],
     ["--normalize <how>", "l2: embeddings of length 1"],
-    ["--append", "to a finished folder, add images that are new, and anew those that have changed"],
+    ["--append", "to a finished folder or a .parquet, add what is new, and anew what has changed"],
     ["--shard <i/n>", "only this share of the images, as 2/4; slurm: by the place in a job array"],
     ["--trust", "take a model that this program did not write, and run what is in it"],
   ],
