@@ -220,8 +220,16 @@ async function run(
   }
 }
 
-/** What `embed` of `ts/index.ts` does. */
-export async function embed(model: string, options: EmbedOptions): Promise<Embedding> {
+/**
+ * What `embed` of `ts/index.ts` does.
+ *
+ * @param memory - Makes what takes the rows in place of a file; `out` is then not looked at.
+ */
+export async function embed(
+  model: string,
+  options: EmbedOptions,
+  memory?: (origin: TableOrigin) => TableWriter,
+): Promise<Embedding> {
   const { loss = false, sha256 = false, append = false, batchSize = 64 } = options;
   const sets = typeof options.sets === "string" ? [options.sets] : options.sets;
   if (sets.length === 0) throw configError("Expected a set of images: a folder");
@@ -231,7 +239,7 @@ export async function embed(model: string, options: EmbedOptions): Promise<Embed
   if (options.normalize !== undefined && options.normalize !== "l2") {
     throw configError(`Expected l2 for normalize but received ${String(options.normalize)}`);
   }
-  const isFolder = isFolderName(options.out);
+  const isFolder = memory === undefined && isFolderName(options.out);
   if (append && !isFolder && extname(options.out).toLowerCase() !== ".parquet") {
     throw configError(
       `append adds to a .parquet file or a folder, which say what each row is of, not to ${options.out}: leave append out, or name one of these`,
@@ -282,6 +290,8 @@ export async function embed(model: string, options: EmbedOptions): Promise<Embed
       const parts = await PartsTable.open(out, origin, shard, append);
       left = (await parts.missing(images, append)).map((i) => images[i] as Image);
       table = parts;
+    } else if (memory !== undefined) {
+      table = memory(origin);
     } else if (append) {
       await makeFolders(dirname(out));
       const appended = await AppendedTable.open(out, origin);
