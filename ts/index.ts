@@ -27,6 +27,7 @@ import type { Settings } from "./config/settings.js";
 import type { DuplicateOptions, Duplicates } from "./embeddings/duplicates.js";
 import type { Embedding, EmbedOptions } from "./embeddings/embed.js";
 import type { Similar, SimilarOptions } from "./embeddings/similar.js";
+import type { OutlierOptions, Outliers } from "./embeddings/outliers.js";
 import type { EmbeddingTable } from "./embeddings/table.js";
 import { type CheckOptions, type CheckReport, checkFolder } from "./runs/check.js";
 import { summarize } from "./runs/plan.js";
@@ -70,6 +71,7 @@ export {
 } from "./embeddings/map.js";
 export { loadMap, saveMap } from "./embeddings/map_file.js";
 export type { Match, Similar, SimilarOptions } from "./embeddings/similar.js";
+export type { OutlierOptions, Outliers } from "./embeddings/outliers.js";
 export {
   type EmbeddingRows,
   type EmbeddingTable,
@@ -247,4 +249,25 @@ export async function duplicates(
 ): Promise<Duplicates> {
   const { duplicates } = await import("./embeddings/duplicates.js");
   return await duplicates(table, options);
+}
+
+/**
+ * Searches sets of images for those unlike what a run was trained on. The score of an image is the
+ * greater of two modified z-scores (Iglewicz and Hoaglin, 1993), of its reconstruction loss and of
+ * the mean distance of its embedding to the nearest training images, itself left out; both among
+ * the training images' own. Scores above 3.5 are outliers. The training images' losses and
+ * embeddings are kept in the run's `embeddings.parquet`, which is written if it lacks them.
+ *
+ * ```js
+ * const { paths, scores } = await outliers("logs/ae_20250101_120000", { sets: "photos/new" });
+ * ```
+ *
+ * @param run - A run's folder, `last` for the newest in `logs/`, or an `ae.pt`.
+ * @throws FlexaeError `FLEXAE_CONFIG` for an option that cannot be, such as more neighbours than
+ *   training images, `FLEXAE_DATA` if there are no images or none can be used, `FLEXAE_MODEL`,
+ *   `FLEXAE_IO`. Rejects with the reason of an aborted signal.
+ */
+export async function outliers(run: string, options: OutlierOptions): Promise<Outliers> {
+  const { outliers } = await import("./embeddings/outliers.js");
+  return await outliers(run, options);
 }
