@@ -8,6 +8,7 @@ import { duplicates } from "./commands/duplicates.js";
 import { embed } from "./commands/embed.js";
 import { evaluate } from "./commands/evaluate.js";
 import { map } from "./commands/map.js";
+import { outliers } from "./commands/outliers.js";
 import { run } from "./commands/run.js";
 import { similar } from "./commands/similar.js";
 import { summary } from "./commands/summary.js";
@@ -22,6 +23,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   map,
   similar,
   duplicates,
+  outliers,
   check,
   doctor,
 ];
