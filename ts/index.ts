@@ -26,8 +26,8 @@ import { type GivenSettings, resolveSettings } from "./config/resolve.js";
 import type { Settings } from "./config/settings.js";
 import type { DuplicateOptions, Duplicates } from "./embeddings/duplicates.js";
 import type { Embedding, EmbedOptions } from "./embeddings/embed.js";
-import type { Similar, SimilarOptions } from "./embeddings/similar.js";
 import type { OutlierOptions, Outliers } from "./embeddings/outliers.js";
+import type { Similar, SimilarOptions } from "./embeddings/similar.js";
 import type { EmbeddingTable } from "./embeddings/table.js";
 import { type CheckOptions, type CheckReport, checkFolder } from "./runs/check.js";
 import { summarize } from "./runs/plan.js";
@@ -70,8 +70,8 @@ export {
   trustworthiness,
 } from "./embeddings/map.js";
 export { loadMap, saveMap } from "./embeddings/map_file.js";
-export type { Match, Similar, SimilarOptions } from "./embeddings/similar.js";
 export type { OutlierOptions, Outliers } from "./embeddings/outliers.js";
+export type { Match, Similar, SimilarOptions } from "./embeddings/similar.js";
 export {
   type EmbeddingRows,
   type EmbeddingTable,

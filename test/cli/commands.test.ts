@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { concerns } from "../../ts/cli/command.ts";
 import { COMMANDS } from "../../ts/cli/commands.ts";
-import { findParameter, PARAMETERS, type Parameter } from "../../ts/config/parameters.ts";
+import { findParameter, flagName, PARAMETERS, type Parameter } from "../../ts/config/parameters.ts";
 import { flexae, main, start } from "../support/cli.ts";
 
 describe("commands", () => {
@@ -27,7 +27,11 @@ describe("commands", () => {
       const shown = [...stdout.matchAll(/^ {2}--([\w-]+) <.*?> /gm)]
         .map(([, flag]) => findParameter(flag as string)?.name)
         .filter((parameter) => parameter !== undefined);
-      const expected = PARAMETERS.filter((parameter) => concerns(parameter, command));
+      // A command's own option may be called as a parameter is.
+      const own = (command.options ?? []).map(([flags]) => /--([\w-]+)/.exec(flags)?.[1]);
+      const expected = PARAMETERS.filter(
+        (parameter) => concerns(parameter, command) || own.includes(flagName(parameter)),
+      );
       expect(shown).toEqual(expected.map(({ name }) => name));
     },
   );

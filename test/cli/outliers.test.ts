@@ -268,7 +268,7 @@ describe("flexae outliers", () => {
     mkdirSync(at("outliers.png"));
     const { code, stdout, stderr } = await search(run, valid, "--json");
     expect(code).toBe(0);
-    expect(stderr).toMatch(/^flexae: The contact sheet could not be made: .*outliers\.png/);
+    expect(stderr).toMatch(/^flexae: The contact sheets could not be made: .*outliers\.png/);
     expect(jsonLines(stdout)).toMatchObject([{ event: "end", sheet: null, images: 50 }]);
     expect(read("outliers.csv")).toHaveLength(50);
     expect(readdirSync(cwd).sort()).toEqual(["outliers.csv", "outliers.png"]);
@@ -308,7 +308,7 @@ describe("flexae outliers", () => {
     [["RUN", "SET", "-o", "o.npy"], 2, /\.csv or \.parquet for out but received o\.npy/],
     [["RUN", "SET", "--n-neighbors=0"], 2, /Expected an integer of at least 1 for n-neighbors/],
     [["RUN", "SET", "--n-neighbors=200"], 2, /200 training images are too few for 200 neighbours/],
-    [["RUN", "SET", "--sheet-size=1001"], 2, /from 1 to 1000 for sheet-size/],
+    [["RUN", "SET", "--sheet-size=10001"], 2, /from 1 to 10000 for sheet-size/],
     [["RUN", "SET", "--sheet-size=9", "--no-sheets"], 2, /--sheet-size means nothing with/],
   ])("refuses %j", async (args, expected, message) => {
     const names: Record<string, string> = { RUN: run, SET: valid, EN: join(run, "en.pt") };

@@ -25,7 +25,7 @@ export interface OutlierSheetOptions
 /** What was drawn. */
 export interface OutlierSheet {
   /** The file. */
-  sheet: string;
+  path: string;
   /** Images on it. */
   images: number;
   /** How many of them could not be read: their places are grey. */
@@ -143,5 +143,5 @@ export async function writeOutlierSheet(
     },
     { size: SIDE, columns: COLUMNS, maxPixels: options.maxPixels ?? MAX_PIXELS, signal },
   );
-  return { sheet, images: count, unreadable: count - maps.length };
+  return { path: sheet, images: count, unreadable: count - maps.length };
 }

@@ -1,40 +1,19 @@
 /** `flexae outliers RUN SET...`: which images are unlike what the run was trained on. */
 import { join, relative, resolve } from "node:path";
-import type { OutlierSheetOptions } from "../../embeddings/outlier_sheet.js";
 import type { Outliers } from "../../embeddings/outliers.js";
 import { shownPath } from "../../files/paths.js";
 import type { CommandDescription } from "../command.js";
+import { drawSheets, NO_SHEETS, SHEET_OPTIONS, sheetWish } from "../contact_sheets.js";
 import { duration, grouped, table } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
-import { optionCount, optionNumber } from "../own_options.js";
+import { optionCount } from "../own_options.js";
 import { invokedSettings } from "../settings.js";
 import { stepLine } from "../step_line.js";
 
 /** How many outliers, and how many bad images, are named to a person. */
 const SHOWN = 10;
-/** Images of a sheet: a larger picture opens hardly anywhere. */
-const LARGEST_SHEET = 1000;
-
-/** The table is safe on disk by now: what goes wrong here is said, not thrown. */
-async function drawSheet(
-  out: string,
-  found: Outliers,
-  options: OutlierSheetOptions,
-): Promise<{ sheet: string | null; warning: string | null }> {
-  const { translateError } = await import("../../addon/errors.js");
-  const { writeOutlierSheet } = await import("../../embeddings/outlier_sheet.js");
-  try {
-    const { sheet, images, unreadable } = await writeOutlierSheet(out, found, options);
-    const warning = `${grouped(unreadable)} of the ${grouped(images)} images on the contact sheet cannot be read any more: their places are grey`;
-    return { sheet, warning: unreadable > 0 ? warning : null };
-  } catch (error) {
-    if (options.signal?.aborted) throw error;
-    const { message } = translateError(error);
-    return { sheet: null, warning: `The contact sheet could not be made: ${message}` };
-  }
-}
 
 /** The most unusual images with their numbers. */
 function lines(found: Outliers): string[] {
@@ -51,22 +30,14 @@ function lines(found: Outliers): string[] {
 }
 
 async function search(invocation: Invocation): Promise<number> {
-  const { configError } = await import("../../addon/errors.js");
   const { checkOutliersName, writeOutliers } = await import("../../embeddings/outlier_files.js");
+  const { writeOutlierSheet } = await import("../../embeddings/outlier_sheet.js");
   const { outliers } = await import("../../embeddings/outliers.js");
   const { argument, more, options, json } = invocation;
   const out = optionText(invocation, "out") ?? "outliers.csv";
   checkOutliersName(out);
   const nNeighbors = optionCount(invocation, "nNeighbors");
-  const images = optionNumber(invocation, "sheetSize", {
-    least: 1,
-    most: LARGEST_SHEET,
-    integer: true,
-  });
-  const drawn = options.sheets !== false;
-  if (!drawn && images !== undefined) {
-    throw configError("--sheet-size means nothing with --no-sheets: leave one of them out");
-  }
+  const { drawn, images } = sheetWish(invocation);
   const settings = await invokedSettings(invocation);
   const how = {
     device: settings.device,
@@ -97,14 +68,15 @@ async function search(invocation: Invocation): Promise<number> {
     });
     signal.throwIfAborted();
     await writeOutliers(out, found);
+    const drawing = {
+      ...how,
+      images,
+      signal,
+      onProgress: (share: number) => line?.update("contact sheet", share),
+    };
     const picture = drawn
-      ? await drawSheet(out, found, {
-          ...how,
-          images,
-          signal,
-          onProgress: (share) => line?.update("contact sheet", share),
-        })
-      : { sheet: null, warning: null };
+      ? await drawSheets(() => writeOutlierSheet(out, found, drawing), signal)
+      : NO_SHEETS;
     return { found, ...picture };
   }).finally(() => line?.clear());
   if ("exitCode" in ended) return ended.exitCode;
@@ -148,8 +120,7 @@ export const outliers: CommandDescription = {
       "all images with loss, neighbour distance and score, the most unusual first; .csv or .parquet (outliers.csv)",
     ],
     ["--n-neighbors <n>", "training images whose mean distance counts (10)"],
-    ["--sheet-size <n>", "images shown in the .png beside it, the most unusual first (50)"],
-    ["--no-sheets", "draw no contact sheet"],
+    ...SHEET_OPTIONS("images shown in the .png beside it, the most unusual first (50)"),
     ["--trust", "take a model that this program did not write, and run what is in it"],
   ],
   takes: ["device", "precision", "batch_size", "workers", "max_pixels"],
