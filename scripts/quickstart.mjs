@@ -12,7 +12,7 @@ import { isBundle, isClone, notes, root } from "./setup/paths.mjs";
 import { sampleStep } from "./setup/sample.mjs";
 import { duration, runMain, runSteps, SetupError, systemReason } from "./setup/steps.mjs";
 import { systemStep } from "./setup/system.mjs";
-import { finishedRun, trainingStep, whereThingsAre } from "./setup/training.mjs";
+import { finishedRun, nextCommands, trainingStep, whereThingsAre } from "./setup/training.mjs";
 import { typescriptStep } from "./setup/typescript.mjs";
 
 const CLONE_USAGE = `Usage: node scripts/quickstart.mjs [--no-train] [--again] [--only PART]
@@ -118,7 +118,8 @@ async function main() {
   process.stdout.write(`\nReady after ${duration(performance.now() - start)}.\n`);
   const runDir = train ? finishedRun() : null;
   if (runDir) process.stdout.write(`${whereThingsAre(runDir)}\n`);
-  process.stdout.write("Next:      npx flexae run --help\n");
+  const next = runDir ? nextCommands() : "npx flexae run --help";
+  process.stdout.write(`Next:      ${next}\n`);
 }
 
 await runMain(main);

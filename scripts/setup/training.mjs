@@ -46,6 +46,15 @@ export function whereThingsAre(runDir) {
   ].join("\n");
 }
 
+/** What one would do with a first run. */
+export function nextCommands() {
+  return [
+    "npx flexae map last -o map.parquet --dims 10 --n-neighbors 20 --min-dist 0",
+    "npx flexae cluster map.parquet -k 10 --method gmm   (which digits belong together?)",
+    "npx flexae run --help                               (your own images)",
+  ].join("\n           ");
+}
+
 /** The run folder of the first training, if it was finished and is still there. */
 export function finishedRun() {
   if (!existsSync(record)) return null;

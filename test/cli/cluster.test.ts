@@ -173,7 +173,10 @@ describe("flexae cluster", () => {
 });
 
 describe("the contact sheets of flexae cluster", () => {
-  const names = (k: number) => Array.from({ length: k }, (_, i) => `cluster-0${i}.png`);
+  const names = (k: number) => [
+    ...Array.from({ length: k }, (_, i) => `cluster-0${i}.png`),
+    "overview.png",
+  ];
 
   it("show each cluster's images, nearest first", async () => {
     const folder = join(cwd, "out.sheets");
@@ -206,7 +209,10 @@ describe("the contact sheets of flexae cluster", () => {
     expect(text.stdout).toMatch(/^contact sheets in out\.sheets\/$/m);
     expect(text.stderr.replace(/.*some clusters are empty.*\n/, "")).toBe("");
     const numbers = [...new Set(read("out.csv").map((row) => row.cluster))].sort();
-    expect(readdirSync(folder)).toEqual(numbers.map((number) => `cluster-0${number}.png`));
+    expect(readdirSync(folder)).toEqual([
+      ...numbers.map((number) => `cluster-0${number}.png`),
+      "overview.png",
+    ]);
 
     const none = await found(run, "-k", "4", "-o", "out.csv", "--no-sheets");
     expect(none.sheets).toBe(null);

@@ -9,6 +9,7 @@ import type {
   MixtureModel,
 } from "../addon/types.js";
 import { finishJob } from "./job.js";
+import { normalizeRows } from "./normalize.js";
 import type { EmbeddingTable } from "./table.js";
 
 /** How embeddings are clustered. */
@@ -150,6 +151,13 @@ export function scoreLabels(
   );
 }
 
+/** Copies of embeddings, of length 1; rows of zeros stay. */
+function directions(embeddings: Float32Array, dims: number): Float32Array {
+  const unit = embeddings.slice();
+  normalizeRows(unit, dims);
+  return unit;
+}
+
 interface Found {
   k: number;
   labels: Int32Array;
@@ -227,12 +235,16 @@ export async function cluster(table: EmbeddingTable, options: ClusterOptions): P
     }
   }
   if (numbers.length === 0) throw configError("Expected a number of clusters");
+  let compared: Float32Array | undefined;
   const judge = async (labels: Int32Array) => {
     const used = new Set(labels).size;
     if (used < 2 || used >= rows) return null;
     const samples = rows > SILHOUETTE_ROWS ? SILHOUETTE_ROWS : 0;
+    // By what the clusters were found.
+    compared ??= options.spherical === true ? directions(embeddings, dims) : embeddings;
+    const points = compared;
     return await finishJob(
-      callAddon((addon) => addon.silhouette(embeddings, dims, labels, { samples, seed })),
+      callAddon((addon) => addon.silhouette(points, dims, labels, { samples, seed })),
       signal,
       (share) => onProgress?.("silhouettes", share),
     );

@@ -22,7 +22,7 @@ export interface ClusterSheetOptions {
 
 /** What was drawn. */
 export interface ClusterSheets {
-  /** The folder of `cluster-00.png`, …; empty clusters have no sheet. */
+  /** The folder of `overview.png` and `cluster-00.png`, …; empty clusters have no sheet. */
   path: string;
   /** Images on the sheets. */
   images: number;
@@ -30,7 +30,9 @@ export interface ClusterSheets {
   unreadable: number;
 }
 
-const SHEET_NAME = /^cluster-\d+\.png$/;
+const SHEET_NAME = /^(overview|cluster-\d+)\.png$/;
+/** Images of each cluster in the overview, and clusters that it shows. */
+const OVERVIEW = { images: 12, clusters: 50 };
 /** Classes that the title names. */
 const CLASSES_NAMED = 3;
 /** Frames images that are not of their cluster's commonest class. */
@@ -113,8 +115,41 @@ function classNote(shares: readonly (readonly [string, number])[]): string {
   return named.join(", ") + framed;
 }
 
+/** A row's tile, framed if it is not of its cluster's commonest class. */
+function tileOf(table: EmbeddingTable, row: number, commonest: string | undefined): Tile {
+  const ofClass = table.classes[row] ?? commonest;
+  return {
+    pictures: [imageOf(table, row)],
+    caption: table.paths[row],
+    border: ofClass === commonest ? undefined : OTHER_CLASS,
+  };
+}
+
+/** A line a cluster: some of its images, from the nearest to its centroid to the farthest. */
+async function writeOverview(
+  path: string,
+  table: EmbeddingTable,
+  clusters: readonly number[][],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const shown = clusters.filter((rows) => rows.length > 0).slice(0, OVERVIEW.clusters);
+  const tiles = shown.flatMap((rows): Tile[] => {
+    const commonest = classShares(table, rows)[0]?.[0];
+    const count = Math.min(OVERVIEW.images, rows.length);
+    return Array.from({ length: OVERVIEW.images }, (_, i): Tile => {
+      if (i >= count) return { pictures: [] };
+      const at = count === 1 ? 0 : Math.round((i * (rows.length - 1)) / (count - 1));
+      return { ...tileOf(table, rows[at] as number, commonest), caption: undefined };
+    });
+  });
+  const title = `${clusters.length} clusters`;
+  const note = "a line each, from what is nearest to its centroid to what is farthest";
+  const options = { columns: OVERVIEW.images, size: 64, maxPixels: MAX_PIXELS, signal };
+  await writeContactSheet(path, { title, note, tiles }, options);
+}
+
 /**
- * Draws a contact sheet of each cluster into `STEM.sheets/` beside the assignments `out`. The folder
+ * Draws a contact sheet of each cluster, and an overview of all, into `STEM.sheets/` beside the assignments `out`. The folder
  * is whole or not there, and replaces an older one. Paths of images are relative to their set, and
  * both to the current folder.
  *
@@ -144,14 +179,7 @@ export async function writeClusterSheets(
       onProgress?.(i / k);
       const shares = classShares(table, rows);
       const commonest = shares[0]?.[0];
-      const tiles = rows.slice(0, most).map((row): Tile => {
-        const ofClass = table.classes[row] ?? commonest;
-        return {
-          pictures: [imageOf(table, row)],
-          caption: table.paths[row],
-          border: ofClass === commonest ? undefined : OTHER_CLASS,
-        };
-      });
+      const tiles = rows.slice(0, most).map((row) => tileOf(table, row, commonest));
       const name = `cluster-${String(i).padStart(digits, "0")}.png`;
       const title = `cluster ${i}: ${rows.length} ${rows.length === 1 ? "image" : "images"}`;
       const bad = await writeContactSheet(
@@ -168,6 +196,7 @@ export async function writeClusterSheets(
         `none of the images in ${table.path} can be read, such as ${first}\nRun it in the folder to which the table's paths are relative, or leave the sheets out with --no-sheets.`,
       );
     }
+    await writeOverview(join(staged.path, "overview.png"), table, clusters, signal);
     signal?.throwIfAborted();
     await staged.finish();
   } catch (error) {

@@ -14,6 +14,7 @@ import { checkDevice, scanImages } from "../runs/plan.js";
 import { readManifest } from "../runs/setting.js";
 import { VERSION } from "../version.js";
 import { AppendedTable } from "./appended.js";
+import { normalizeRows } from "./normalize.js";
 import { PartsTable, readShard, type Shard } from "./parts.js";
 import type { EmbeddingRows, TableOrigin, TableWriter } from "./table.js";
 import { createTable, isFolderName } from "./writer.js";
@@ -147,16 +148,6 @@ async function findImages(sets: readonly string[], warnings: string[]): Promise<
     }
   }
   return images;
-}
-
-/** Divides each row by its length, in place; rows of zeros stay. */
-export function normalizeRows(values: Float32Array, dims: number): void {
-  for (let from = 0; from < values.length; from += dims) {
-    let sum = 0;
-    for (let i = from; i < from + dims; i++) sum += (values[i] as number) ** 2;
-    const scale = sum > 0 ? 1 / Math.sqrt(sum) : 0;
-    for (let i = from; i < from + dims; i++) values[i] = (values[i] as number) * scale;
-  }
 }
 
 async function rowsOf(

@@ -6,7 +6,8 @@ import type { Interpolation } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import { MAX_PIXELS } from "../config/parameters.js";
 import { readManifest } from "../runs/setting.js";
-import { checksum, encoderFile, modelFile, normalizeRows } from "./embed.js";
+import { checksum, encoderFile, modelFile } from "./embed.js";
+import { normalizeRows } from "./normalize.js";
 import type { EmbeddingTable } from "./table.js";
 
 /** By what files are encoded. */
