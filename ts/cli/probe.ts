@@ -31,7 +31,7 @@ function probe(what: string | undefined): AddonProbe | OpenCVProbe {
   if (what === "opencv") {
     const cv = loadOpenCV();
     // That it loads is half of it.
-    cv.imencode(".png", new cv.Mat(1, 1, cv.CV_8UC3, [0, 0, 0]));
+    cv.imencode(".png", new cv.Mat(Buffer.alloc(3), 1, 1, cv.CV_8UC3));
     const { major, minor, revision } = cv.version;
     return { version: `${major}.${minor}.${revision}`, builtFor: builtFor() };
   }

@@ -1,7 +1,7 @@
 /** Contact sheets: many small pictures on one page, with a title above and captions below. */
 import { writeFileAtomic } from "../files/atomic.js";
 import { decodeWithin, type ImageFile, type Pixels } from "./decode.js";
-import { enlarge, reduce, toMat } from "./mat.js";
+import { enlarge, plain, reduce, toMat } from "./mat.js";
 import { loadOpenCV, type Mat, type OpenCV } from "./opencv.js";
 import { type Color, cutText, drawText, textWidth, toVec } from "./text.js";
 
@@ -58,10 +58,6 @@ interface Rectangle {
   y: number;
   width: number;
   height: number;
-}
-
-function plain(cv: OpenCV, width: number, height: number, [red, green, blue]: Color): Mat {
-  return new cv.Mat(height, width, cv.CV_8UC3, [blue, green, red]);
 }
 
 function paste(cv: OpenCV, sheet: Mat, picture: Mat, x: number, y: number): void {

@@ -28,7 +28,6 @@ export interface OpenCV {
   readonly version: { major: number; minor: number; revision: number };
   readonly Mat: {
     new (data: Buffer, rows: number, cols: number, type: number): Mat;
-    new (rows: number, cols: number, type: number, fill: number[]): Mat;
   };
   readonly Rect: new (x: number, y: number, width: number, height: number) => unknown;
   readonly Point2: new (x: number, y: number) => unknown;

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { loadAddon } from "../addon/loader.js";
 import type { ImageSource, LoadOptions, ModelHandle } from "../addon/types.js";
 import { writeFileAtomic } from "../files/atomic.js";
-import { enlarge, reduce, type Shape, toMat } from "./mat.js";
+import { enlarge, plain, reduce, type Shape, toMat } from "./mat.js";
 import { loadOpenCV, type Mat, type OpenCV } from "./opencv.js";
 import { shuffledIndices } from "./sample.js";
+import type { Color } from "./text.js";
 
 /** Pairs shown of each set. */
 export const SAMPLE_SIZE = 10;
@@ -18,7 +19,7 @@ const LEAST_TILE = 96;
 const LARGEST_TILE = 384;
 const PAIR_GAP = 2;
 const MARGIN = 12;
-const BACKGROUND = 255;
+const BACKGROUND: Color = [255, 255, 255];
 
 export type SetName = "train" | "valid";
 
@@ -78,11 +79,11 @@ function composeSheet(cv: OpenCV, pairs: readonly (readonly [Mat, Mat])[]): Mat 
   const columns = Math.min(PAIRS_A_ROW, tiles.length);
   const lines = Math.ceil(tiles.length / columns);
   const pairWidth = 2 * width + PAIR_GAP;
-  const sheet = new cv.Mat(
-    lines * (height + MARGIN) + MARGIN,
+  const sheet = plain(
+    cv,
     columns * (pairWidth + MARGIN) + MARGIN,
-    cv.CV_8UC3,
-    [BACKGROUND, BACKGROUND, BACKGROUND],
+    lines * (height + MARGIN) + MARGIN,
+    BACKGROUND,
   );
   for (const [index, [before, after]] of tiles.entries()) {
     const x = MARGIN + (index % columns) * (pairWidth + MARGIN);
