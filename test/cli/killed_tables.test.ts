@@ -48,7 +48,9 @@ describe("a table whose writing is killed", () => {
       const expected = await readTable(whole);
       const calls = callsIn(log);
       expect(calls.length).toBeGreaterThan(3);
+      const seed = chosenSeed(`kills at each step of ${name}`);
       for (const [i, call] of calls.entries()) {
+        if (!LONG_FORM && (i + seed) % 3 !== 0) continue;
         const folder = `at_${i + 1}`;
         const out = into(folder);
         const fault = faults.environment(join(cwd, folder), "kill", i + 1);

@@ -40,6 +40,8 @@ function train(changes: { model?: object; training?: object; load?: object; shar
           runDir: "",
           settingsJson: "",
           resumeFrom: "",
+          weightsFrom: "",
+          partialWeights: false,
           progressInterval: 100,
         },
         () => {},

@@ -140,6 +140,10 @@ export interface TrainRequest {
   settingsJson: string;
   /** A checkpoint to go on from, of the same network and optimizer; "" starts anew. Rejects with FLEXAE_MODEL if it is not. */
   resumeFrom: string;
+  /** An `ae.pt` or `en.pt` whose weights it begins with; "" for new ones. Rejects with FLEXAE_MODEL if layers differ. */
+  weightsFrom: string;
+  /** Layers that it does not have begin new. */
+  partialWeights: boolean;
   /** Least time between two `batch` events, in milliseconds. */
   progressInterval: number;
 }

@@ -1,12 +1,12 @@
 /** Sets of images through a model, into a table. */
-import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
-import { configError, dataError, ioError, systemReason, translateError } from "../addon/errors.js";
+import { configError, dataError, translateError } from "../addon/errors.js";
 import { awaitAddon, callAddon } from "../addon/loader.js";
 import type { EmbeddingHandle, EmbeddingStretch, Interpolation } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import { MAX_PIXELS } from "../config/parameters.js";
+import { checksum } from "../files/checksum.js";
 import { makeFolders } from "../files/folders.js";
 import { unicodePath } from "../files/paths.js";
 import { findRun } from "../runs/folder.js";
@@ -107,17 +107,6 @@ export async function encoderFile(path: string): Promise<string> {
   if (basename(path) !== "ae.pt") return path;
   const beside = join(dirname(path), "en.pt");
   return (await stat(beside).catch(() => null)) === null ? path : beside;
-}
-
-/** SHA-256 of a file, in hexadecimal digits. */
-export async function checksum(path: string): Promise<string> {
-  try {
-    return createHash("sha256")
-      .update(await readFile(path))
-      .digest("hex");
-  } catch (error) {
-    throw ioError(`${path} cannot be read: ${systemReason(error)}`, error);
-  }
 }
 
 /** Files are read by so many threads of Node's. */

@@ -5,8 +5,9 @@ import { awaitAddon } from "../addon/loader.js";
 import type { Interpolation } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import { MAX_PIXELS } from "../config/parameters.js";
+import { checksum } from "../files/checksum.js";
 import { readManifest } from "../runs/setting.js";
-import { checksum, encoderFile, modelFile } from "./embed.js";
+import { encoderFile, modelFile } from "./embed.js";
 import { normalizeRows } from "./normalize.js";
 import type { EmbeddingTable } from "./table.js";
 

@@ -2,9 +2,10 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { dataError, FlexaeError } from "../addon/errors.js";
+import { checksum } from "../files/checksum.js";
 import { findRun } from "../runs/folder.js";
 import { recordedFolders } from "../runs/setting.js";
-import { checksum, type EmbedOptions, embed, encoderFile } from "./embed.js";
+import { type EmbedOptions, embed, encoderFile } from "./embed.js";
 import { readTable } from "./read_table.js";
 import type { EmbeddingTable } from "./table.js";
 

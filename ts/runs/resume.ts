@@ -15,6 +15,7 @@ import {
 import { isMapping, showValue } from "../config/values.js";
 import { readYamlFile } from "../config/yaml.js";
 import { findRun, isLeftover, SETTING_FILE } from "./folder.js";
+import type { InitialWeights } from "./setting.js";
 
 /** A run that goes on. */
 export interface ResumePoint {
@@ -29,6 +30,8 @@ export interface ResumePoint {
   /** What its `setting.yaml` says of its earlier sessions. */
   started: string | null;
   resumed: unknown[];
+  /** What it began with; null for new weights. */
+  weights: InitialWeights | null;
   warnings: string[];
 }
 
@@ -36,6 +39,7 @@ interface EarlierSetting {
   state?: unknown;
   started?: unknown;
   resumed?: unknown;
+  weights?: unknown;
   config?: unknown;
   data?: { train_dir?: unknown; valid_dir?: unknown };
 }
@@ -226,6 +230,7 @@ export async function resumeRun(
       checkpoint: found?.info ?? null,
       started: typeof setting.started === "string" ? setting.started : null,
       resumed: Array.isArray(setting.resumed) ? setting.resumed : [],
+      weights: isMapping(setting.weights) ? (setting.weights as unknown as InitialWeights) : null,
       warnings,
     };
   } catch (error) {

@@ -17,11 +17,23 @@ type StartEvent = Extract<TrainEvent, { type: "start" }>;
 /** How far a run has come. `failed` runs say why in `error`. */
 export type RunState = "running" | "finished" | "early" | "interrupted" | "failed";
 
+/** The weights that a training begins with. */
+export interface InitialWeights {
+  /** Absolute path of an `ae.pt` or `en.pt`. */
+  file: string;
+  /** Of that file. */
+  sha256: string;
+  /** Whether layers that it does not have begin new. */
+  partial: boolean;
+}
+
 export interface RunRecord {
   plan: Plan;
   runDir: string;
   /** As `setting.yaml` has it. */
   started: string;
+  /** What it began with; null for new weights. */
+  weights: InitialWeights | null;
   /** When, and after how many epochs, the run went on after an end. */
   resumed: unknown[];
   state: RunState;
@@ -49,6 +61,7 @@ export function settingText(record: RunRecord): string {
       ...(record.error === undefined ? {} : { error: record.error }),
       run_dir: record.runDir,
       started: record.started,
+      ...(record.weights === null ? {} : { weights: record.weights }),
       ...(record.resumed.length === 0 ? {} : { resumed: record.resumed }),
       ended: record.ended === undefined ? null : clockTime(record.ended),
       seconds: result?.seconds ?? null,

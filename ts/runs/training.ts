@@ -1,7 +1,7 @@
 /** One training from plan to pictures, for the command line and for the library alike. */
 import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import { configError, FlexaeError, translateError } from "../addon/errors.js";
+import { configError, dataError, FlexaeError, translateError } from "../addon/errors.js";
 import { callAddon, loadAddon } from "../addon/loader.js";
 import type {
   Scores,
@@ -15,12 +15,19 @@ import { toLoadOptions } from "../config/data.js";
 import { toTrainingJson } from "../config/network.js";
 import { type GivenSettings, resolveSettings } from "../config/resolve.js";
 import { LiveFile, writeFileAtomic } from "../files/atomic.js";
+import { checksum } from "../files/checksum.js";
 import { writePictures } from "../imaging/pictures.js";
 import { EventQueue } from "./events.js";
-import { createRunFolder, LOGS, type RunFolder, SETTING_FILE } from "./folder.js";
+import { createRunFolder, findRun, LOGS, type RunFolder, SETTING_FILE } from "./folder.js";
 import { type MemoryImages, type Plan, planRun } from "./plan.js";
 import { type ResumePoint, resumeRun } from "./resume.js";
-import { modelManifest, type RunRecord, resumableSettings, settingText } from "./setting.js";
+import {
+  type InitialWeights,
+  modelManifest,
+  type RunRecord,
+  resumableSettings,
+  settingText,
+} from "./setting.js";
 import { appendScore, BadImagesTable, clockTime, MetricsTable } from "./tables.js";
 
 const PROGRESS_INTERVAL_MS = 100;
@@ -75,6 +82,13 @@ export interface TrainingOptions {
    * what.
    */
   resume?: string | undefined;
+  /**
+   * A run folder, `last`, or an `ae.pt` or `en.pt`: begins with its weights in place of random ones,
+   * with a new optimizer. Layers are matched by name and size.
+   */
+  weights?: string | undefined;
+  /** Layers that `weights` does not have, or has of another size, begin new; else they are an error. */
+  partial?: boolean | undefined;
   /** Called with every event, besides the iteration. */
   onEvent?: ((event: TrainingEvent) => void) | undefined;
   /** Images that are in memory, in place of folders. */
@@ -160,20 +174,36 @@ export class Training implements AsyncIterable<TrainingEvent> {
     this.#throwIfCancelled();
     const { save = true, resume, images } = this.#options;
     if (resume !== undefined) return await this.#resume(resume);
+    const weights = await this.#weights();
     const settings = resolveSettings(this.#given);
     const plan = await planRun(settings, images, save);
     for (const message of plan.warnings) this.#emit({ type: "warning", message });
     this.#throwIfCancelled();
-    if (!save) return await this.#train(plan, null, "");
+    if (!save) return await this.#train(plan, null, { resumeFrom: "", weights });
     const folder = await createRunFolder(settings.save_dir, settings.overwrite);
     try {
-      return await this.#train(plan, new Journal(plan, folder, () => this.cancel()), "");
+      const journal = new Journal(plan, folder, weights, () => this.cancel());
+      return await this.#train(plan, journal, { resumeFrom: "", weights });
     } finally {
       folder.release();
     }
   }
 
+  /** What it begins with, and a checksum to tell by later. */
+  async #weights(): Promise<InitialWeights | null> {
+    const { weights, partial = false } = this.#options;
+    if (weights === undefined) {
+      if (partial) throw configError("partial means nothing without weights: leave it out");
+      return null;
+    }
+    const file = resolve(/\.pt$/i.test(weights) ? weights : join(await findRun(weights), "ae.pt"));
+    return { file, sha256: await checksum(file), partial };
+  }
+
   async #resume(name: string): Promise<TrainingResult> {
+    if (this.#options.weights !== undefined) {
+      throw configError("weights mean nothing to a run that goes on with its own: leave them out");
+    }
     if (this.#options.save === false) {
       throw configError("save: false means nothing to a run that goes on in its folder");
     }
@@ -186,19 +216,22 @@ export class Training implements AsyncIterable<TrainingEvent> {
       this.#throwIfCancelled();
       // Nothing is undone: what the folder holds is the run's.
       const folder = { path: point.folder, discard: async () => {}, release: () => {} };
-      const journal = new Journal(plan, folder, () => this.cancel());
+      const { weights } = point;
+      const journal = new Journal(plan, folder, weights, () => this.cancel());
       await journal.goOn(point);
-      return await this.#train(plan, journal, point.file ?? "");
+      // Without a checkpoint it begins once more, with what it began with.
+      if (point.file === null && weights !== null) await requireUnchanged(weights);
+      return await this.#train(plan, journal, { resumeFrom: point.file ?? "", weights });
     } finally {
       point.lock.release();
     }
   }
 
-  async #train(plan: Plan, journal: Journal | null, resumeFrom: string): Promise<TrainingResult> {
+  async #train(plan: Plan, journal: Journal | null, from: Beginning): Promise<TrainingResult> {
     try {
       await journal?.writeSetting();
       this.#throwIfCancelled();
-      this.#handle = this.#startNative(plan, journal, resumeFrom);
+      this.#handle = this.#startNative(plan, journal, from);
     } catch (error) {
       await journal?.folder.discard();
       throw error;
@@ -228,7 +261,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
     return result;
   }
 
-  #startNative(plan: Plan, journal: Journal | null, resumeFrom: string): TrainingHandle {
+  #startNative(plan: Plan, journal: Journal | null, from: Beginning): TrainingHandle {
     const { settings } = plan;
     const onEvent = (event: TrainEvent) => {
       journal?.note(event);
@@ -256,13 +289,28 @@ export class Training implements AsyncIterable<TrainingEvent> {
           runDir: journal?.folder.path ?? "",
           configJson: JSON.stringify(modelManifest(settings, plan.network)),
           settingsJson: JSON.stringify(resumableSettings(plan)),
-          resumeFrom,
+          resumeFrom: from.resumeFrom,
+          weightsFrom: from.weights?.file ?? "",
+          partialWeights: from.weights?.partial ?? false,
           progressInterval: PROGRESS_INTERVAL_MS,
         },
         onEvent,
       ),
     );
   }
+}
+
+/** Where a training begins. */
+interface Beginning {
+  /** A checkpoint; "" without one. */
+  resumeFrom: string;
+  weights: InitialWeights | null;
+}
+
+/** @throws FlexaeError `FLEXAE_DATA` if the file is gone or another by now. */
+async function requireUnchanged({ file, sha256 }: InitialWeights): Promise<void> {
+  if ((await checksum(file)) === sha256) return;
+  throw dataError(`${file}, with which the run began, is another file now: begin a new run`);
 }
 
 /** Says how much memory was wanted, where it ran out. */
@@ -291,11 +339,23 @@ class Journal {
   /** Where the scores go even if the process changes its folder meanwhile. */
   #scores = resolve(LOGS, "aescore.csv");
 
-  constructor(plan: Plan, folder: RunFolder, onFailure: () => void) {
+  constructor(
+    plan: Plan,
+    folder: RunFolder,
+    weights: InitialWeights | null,
+    onFailure: () => void,
+  ) {
     this.#plan = plan;
     this.folder = folder;
     const started = clockTime(new Date());
-    this.#record = { plan, runDir: folder.path, started, resumed: [], state: "running" };
+    this.#record = {
+      plan,
+      runDir: folder.path,
+      started,
+      weights,
+      resumed: [],
+      state: "running",
+    };
     this.#metricsFile = new LiveFile(join(folder.path, "metrics.csv"), onFailure);
     this.#badFile = new LiveFile(join(folder.path, "bad_images.csv"), onFailure);
   }

@@ -140,6 +140,8 @@ TrainerConfig to_trainer(const Napi::Object& o) {
   c.run_dir = get_string(o, "runDir");
   c.settings_json = get_string(o, "settingsJson");
   c.resume_from = get_string(o, "resumeFrom");
+  c.weights_from = get_string(o, "weightsFrom");
+  c.partial_weights = get_boolean(o, "partialWeights");
   c.progress_interval_ms = get_integer(o, "progressInterval");
   validate(c);
   return c;

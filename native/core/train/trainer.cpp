@@ -21,6 +21,7 @@
 #include "core/train/checkpoint_policy.h"
 #include "core/train/early_stopping.h"
 #include "core/train/feed/device_feed.h"
+#include "core/train/initial_weights.h"
 #include "core/train/rewinding.h"
 #include "core/train/snapshots.h"
 #include "core/train/training_step.h"
@@ -58,12 +59,20 @@ class Training {
         policy_(config, begin_),
         rewinding_(config.on_nan),
         writer_(config.run_dir, config.keep) {
-    if (!config.resume_from.empty()) resume();
+    if (!config.resume_from.empty()) {
+      resume();
+    } else if (!config.weights_from.empty()) {
+      new_layers_ =
+          load_initial_weights(step_.model(), config.weights_from, config.partial_weights);
+    }
   }
 
   TrainingResult run() {
     observer_.on_start(device_, step_.precision(), at::get_num_threads(), batches(train_source_),
                        state_);
+    for (const std::string& layer : new_layers_) {
+      observer_.on_warning(layer + " begins new: " + config_.weights_from + " has no such weights");
+    }
     if (rewinding_.keeps()) rewinding_.keep(snapshot());
     TrainingResult result;
     result.stopped = fit();
@@ -295,6 +304,7 @@ class Training {
   }
 
   const TrainerConfig& config_;
+  std::vector<std::string> new_layers_;  ///< Of those whose weights were to be given.
   BatchSource& train_source_;
   BatchSource& valid_source_;
   const Exporters& exporters_;

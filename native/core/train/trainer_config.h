@@ -15,6 +15,9 @@ struct TrainerConfig : TrainingSettings {
   std::string settings_json;  ///< Goes into checkpoints, for whoever resumes.
   /// A checkpoint to go on from, of the same network and optimizer; "" starts anew.
   std::string resume_from;
+  /// An ae.pt or en.pt whose weights it begins with; "" for new ones. Not where it goes on.
+  std::string weights_from;
+  bool partial_weights = false;  ///< Layers that it does not have begin new; else that is an error.
   int64_t progress_interval_ms = 100;
 };
 

@@ -6,7 +6,7 @@ import { shownPath } from "../../files/paths.js";
 import type { TrainingEvent, TrainingResult } from "../../runs/training.js";
 import type { CommandDescription } from "../command.js";
 import { duration, grouped, rate, scoreText, summaryLines } from "../format.js";
-import type { Invocation } from "../invocation.js";
+import { type Invocation, optionText } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
 import type { EpochBar } from "../progress.js";
 import { givenSettings, invokedSettings } from "../settings.js";
@@ -221,7 +221,7 @@ function exitCodeFor(signal: NodeJS.Signals): number {
 async function train(invocation: Invocation): Promise<number> {
   const { Training } = await import("../../runs/training.js");
   const { EpochBar } = await import("../progress.js");
-  const { resume } = invocation.options;
+  const { resume, partial } = invocation.options;
   const settings = await invokedSettings(invocation);
   const verbose = settings.preTrain_verbose;
   let reporter: Reporter;
@@ -233,6 +233,8 @@ async function train(invocation: Invocation): Promise<number> {
   }
   const training = new Training(await givenSettings(invocation), {
     resume: typeof resume === "string" ? resume : undefined,
+    weights: optionText(invocation, "weights"),
+    partial: partial === true,
     onEvent: (event) => reporter.event(event),
   });
   const watch = new SignalWatch(() => training.cancel(), invocation.json || verbose === 0);
@@ -259,6 +261,11 @@ export const run: CommandDescription = {
       "--resume <run>",
       "go on with a run where it ended: its folder, or `last` for the newest in logs/",
     ],
+    [
+      "--weights <run>",
+      "begin with the weights of a run, or of an ae.pt or en.pt, in place of random ones",
+    ],
+    ["--partial", "layers that --weights does not have, or has of another size, begin new"],
   ],
   takesConfig: true,
   run: train,
