@@ -7,6 +7,7 @@
 #include "addon/handles/info.h"
 #include "addon/handles/maps.h"
 #include "addon/handles/model.h"
+#include "addon/handles/model_layers.h"
 #include "addon/handles/neighbours.h"
 #include "addon/handles/run_folder.h"
 #include "addon/handles/tensor_file.h"
@@ -27,6 +28,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("readCheckpoint", Napi::Function::New(env, read_checkpoint));
   exports.Set("lockFolder", Napi::Function::New(env, lock_folder));
   exports.Set("loadModel", Napi::Function::New(env, load_model));
+  exports.Set("readModelLayers", Napi::Function::New(env, read_model_layers));
   exports.Set("benchmark", Napi::Function::New(env, benchmark));
   exports.Set("kmeans", Napi::Function::New(env, kmeans));
   exports.Set("assign", Napi::Function::New(env, assign));

@@ -451,10 +451,70 @@ export interface PcaAnswer extends PcaModel {
   explainedVarianceRatio: Float64Array;
 }
 
-/** Arrays of a safetensors file: rows of `columns` numbers. */
+/** An array of a safetensors file, row-major. */
 export interface TensorEntry {
   values: Float32Array | Float64Array;
-  columns: number;
+  /** At least one size; their product is the number of values. */
+  shape: number[];
+}
+
+/** A tensor of a model. */
+export interface ModelWeight {
+  /** As in the exported model, e.g. `encoder.conv_0.weight`. */
+  name: string;
+  /** PyTorch's: out × in × rows × columns of a convolution, in × out × … of a transposed one. */
+  shape: number[];
+  /** False for moving statistics. */
+  trained: boolean;
+  /** Row-major. */
+  values: Float32Array;
+}
+
+/** What a layer computes in evaluation, and its weights. Pairs are of rows, then of columns. */
+export interface ModelLayer {
+  /** As in the exported model, e.g. `encoder.conv_0`. */
+  name: string;
+  /** Keras's class name, e.g. `Conv2D`. */
+  type: string;
+  /** Which half it belongs to. */
+  part: "encoder" | "decoder";
+  /** Without the batch: [C, H, W] or [units]. */
+  inputShape: number[];
+  outputShape: number[];
+  /** Sizes of the window; [1, 1] where there is none. */
+  kernel: [number, number];
+  /** Of an upsampling, the factor by which images grow. */
+  stride: [number, number];
+  /**
+   * Added above, on the left, below, on the right: zeros before a convolution, what does not count
+   * before a pooling. Of a transposed convolution, cut off its full result there.
+   */
+  pads: [number, number, number, number];
+  /** Added to the result of a transposed convolution, below and on the right. */
+  outputPadding: [number, number];
+  /** Then cut off the result, below and on the right. */
+  crop: [number, number];
+  /** Of what the layer gives; `linear` if there is none. */
+  activation: string;
+  /** The share that a dropout drops in training; 0 of others. */
+  dropRate: number;
+  /** `eps` of a batch normalization. */
+  constants: Record<string, number>;
+  /** In the order of the exported model. */
+  weights: ModelWeight[];
+}
+
+/** A model file, layer by layer, for whoever writes it in another format. */
+export interface ModelLayers {
+  kind: "autoencoder" | "encoder";
+  /** The text of the extra file `config.json`. */
+  configJson: string;
+  /** [C, H, W] the model takes. */
+  inputShape: number[];
+  /** Shape of one embedding, without the batch. */
+  embeddingShape: number[];
+  /** In the order in which they compute; the last one of an autoencoder gives reconstructions. */
+  layers: ModelLayer[];
 }
 
 /** How k-means is computed; see native/analysis/kmeans.h. */
@@ -627,6 +687,8 @@ export interface Addon {
     device: string,
     options: { trust: boolean; precision: string },
   ): Promise<ModelHandle>;
+  /** Reads an `ae.pt` or `en.pt` of this program and runs nothing of it. Rejects with FLEXAE_MODEL, FLEXAE_IO. */
+  readModelLayers(path: string): Promise<ModelLayers>;
   /** Makes a model and its images and times nothing yet. Throws or rejects with FLEXAE_CONFIG. */
   benchmark(request: BenchmarkRequest): Promise<BenchmarkHandle>;
   /** Clusters N × `dims` embeddings, which must not be changed until the result is there. */

@@ -35,16 +35,14 @@ export async function saveMap(path: string, fitted: FittedMap): Promise<void> {
     origin,
     options: fitted.method === "umap" ? fitted.options : null,
   };
+  const rows = (values: TensorEntry["values"], columns: number): TensorEntry => ({
+    values,
+    shape: [values.length / columns, columns],
+  });
   const tensors: Record<string, TensorEntry> =
     fitted.method === "umap"
-      ? {
-          points: { values: fitted.points, columns: dims },
-          places: { values: fitted.places, columns: mapDims },
-        }
-      : {
-          mean: { values: fitted.pca.mean, columns: dims },
-          components: { values: fitted.pca.components, columns: dims },
-        };
+      ? { points: rows(fitted.points, dims), places: rows(fitted.places, mapDims) }
+      : { mean: rows(fitted.pca.mean, dims), components: rows(fitted.pca.components, dims) };
   try {
     await makeFolders(resolve(path, ".."));
     await awaitAddon((addon) =>

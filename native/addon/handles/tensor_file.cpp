@@ -16,25 +16,46 @@
 namespace flexae::addon {
 namespace {
 
-/// The arrays of `given`, name by name, as {values, columns}; `kept` holds what they read.
+/// The sizes of an array, whose product is its length.
+std::vector<int64_t> to_shape(const Napi::Value& value, size_t length, const std::string& name) {
+  std::vector<int64_t> shape;
+  // An array of no numbers has no other shape that a file can say.
+  double product = 1;
+  if (value.IsArray()) {
+    const Napi::Array array = value.As<Napi::Array>();
+    for (uint32_t i = 0; i < array.Length(); ++i) {
+      shape.push_back(to_integer(array.Get(i), "shape of " + name));
+      product *= static_cast<double>(shape.back());
+      if (shape.back() < 0) product = -1;
+    }
+  }
+  if (shape.empty() || product != static_cast<double>(length)) {
+    throw Error(ErrorCode::kConfig,
+                "Expected a shape of " + std::to_string(length) + " numbers for " + name);
+  }
+  return shape;
+}
+
+/// The arrays of `given`, name by name, as {values, shape}; `kept` holds what they read.
 TensorFile to_tensor_file(const Napi::Object& given, const Napi::Object& metadata,
                           std::vector<std::shared_ptr<void>>& kept) {
   TensorFile file;
   for (const std::string& name : to_strings(given.GetPropertyNames(), "names")) {
     const Napi::Object entry = get_object(given, name.c_str());
     const Napi::Value values = entry.Get("values");
-    const int64_t columns = get_integer(entry, "columns");
-    if (columns < 1) throw Error(ErrorCode::kConfig, "Expected columns of " + name);
+    const size_t length =
+        values.IsTypedArray() ? values.As<Napi::TypedArray>().ElementLength() : size_t{0};
+    const std::vector<int64_t> shape = to_shape(entry.Get("shape"), length, name);
     at::Tensor tensor;
     if (values.IsTypedArray() &&
         values.As<Napi::TypedArray>().TypedArrayType() == napi_float64_array) {
       tensor = copy_doubles(values, name.c_str());
     } else {
-      Viewed viewed = view_floats(values, entry.Get("columns"), name.c_str());
+      Viewed viewed = view_floats(values, Napi::Number::New(given.Env(), 1), name.c_str());
       tensor = viewed.tensor;
       kept.push_back(viewed.kept);
     }
-    file.tensors.emplace_back(name, tensor.view({-1, columns}));
+    file.tensors.emplace_back(name, tensor.view(shape));
   }
   for (const std::string& name : to_strings(metadata.GetPropertyNames(), "names")) {
     file.metadata[name] = get_string(metadata, name.c_str());
@@ -71,7 +92,7 @@ Napi::Value read_tensors(const Napi::CallbackInfo& info) {
           for (const auto& [name, tensor] : file.tensors) {
             Napi::Object entry = Napi::Object::New(env);
             entry.Set("values", to_typed_array(env, tensor));
-            entry.Set("columns", static_cast<double>(tensor.dim() < 1 ? 1 : tensor.size(-1)));
+            entry.Set("shape", to_js(env, tensor.sizes().vec()));
             tensors.Set(name, entry);
           }
           Napi::Object metadata = Napi::Object::New(env);

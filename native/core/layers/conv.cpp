@@ -44,14 +44,34 @@ bool has_gpu_kernels(const LayerSpec& spec, int64_t kernel, int64_t stride) {
   return channels > kFew || cuda::NarrowConv::takes(kernel, stride, channels, cells);
 }
 
+LayerWindow conv_window(const LayerSpec& layer) {
+  const auto vertical = same_padding(layer.in.h, layer.kernel, layer.stride);
+  const auto horizontal = same_padding(layer.in.w, layer.kernel, layer.stride);
+  return {.kernel = {layer.kernel, layer.kernel},
+          .stride = {layer.stride, layer.stride},
+          .pads = {vertical[0], horizontal[0], vertical[1], horizontal[1]}};
+}
+
+LayerWindow transposed_window(const LayerSpec& layer) {
+  const int64_t p = same_transpose_crop(layer.kernel, layer.stride);
+  const int64_t extra = std::max<int64_t>(layer.stride - layer.kernel, 0);
+  const auto full = [&](int64_t size) {
+    return (size - 1) * layer.stride + layer.kernel - 2 * p + extra;
+  };
+  return {.kernel = {layer.kernel, layer.kernel},
+          .stride = {layer.stride, layer.stride},
+          .pads = {p, p, p, p},
+          .output_padding = {extra, extra},
+          .crop = {full(layer.in.h) - layer.out.h, full(layer.in.w) - layer.out.w}};
+}
+
 std::string conv_to_script(const LayerSpec& layer) {
-  const auto v = same_padding(layer.in.h, layer.kernel, layer.stride);
-  const auto h = same_padding(layer.in.w, layer.kernel, layer.stride);
-  std::vector<int64_t> padding{v[0], h[0]};
+  const auto [top, left, bottom, right] = conv_window(layer).pads;
+  std::vector<int64_t> padding{top, left};
   std::string code;
-  if (v[0] != v[1] || h[0] != h[1]) {
-    code =
-        script::assign("torch.constant_pad_nd(x, " + script::list({h[0], h[1], v[0], v[1]}) + ")");
+  if (top != bottom || left != right) {
+    code = script::assign("torch.constant_pad_nd(x, " + script::list({left, right, top, bottom}) +
+                          ")");
     padding = {0, 0};
   }
   const std::string self = "self." + layer.name;
@@ -61,16 +81,14 @@ std::string conv_to_script(const LayerSpec& layer) {
 }
 
 std::string to_transposed_script(const LayerSpec& layer) {
-  const int64_t p = same_transpose_crop(layer.kernel, layer.stride);
-  const int64_t extra = std::max<int64_t>(layer.stride - layer.kernel, 0);
-  const auto full = [&](int64_t size) {
-    return (size - 1) * layer.stride + layer.kernel - 2 * p + extra;
-  };
+  const LayerWindow window = transposed_window(layer);
+  const int64_t p = window.pads[0];
+  const int64_t extra = window.output_padding[0];
   const std::string self = "self." + layer.name;
   return script::assign("torch.conv_transpose2d(x, " + self + ".weight, " + self + ".bias, " +
                         script::list({layer.stride, layer.stride}) + ", " + script::list({p, p}) +
                         ", " + script::list({extra, extra}) + ")") +
-         script::crop(layer, full(layer.in.h), full(layer.in.w));
+         script::crop(layer, layer.out.h + window.crop[0], layer.out.w + window.crop[1]);
 }
 
 /// A convolution or a transposed one, on a GPU together with the upsampling in front of it. Narrow
@@ -248,6 +266,7 @@ const LayerKind kinds::kConv{
     .make = make,
     .torchscript = conv_to_script,
     .weights = conv_weights,
+    .window = conv_window,
     .macs = [](const LayerSpec& spec) { return products(spec, spec.out, spec.in.c); },
     .kept = [](const LayerSpec& spec) { return spec.out.numel(); },
     .has_gpu_kernels =
@@ -258,6 +277,7 @@ const LayerKind kinds::kConvTranspose{
     .make = make,
     .torchscript = to_transposed_script,
     .weights = conv_weights,
+    .window = transposed_window,
     .macs = [](const LayerSpec& spec) { return products(spec, spec.in, spec.out.c); },
     .has_gpu_kernels =
         [](const LayerSpec& spec) { return has_gpu_kernels(spec, spec.kernel, spec.stride); }};

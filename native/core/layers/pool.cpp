@@ -72,6 +72,13 @@ const LayerKind kinds::kPool{
       return std::make_unique<Pool>(spec);
     },
     .torchscript = pool_to_script,
+    .window =
+        [](const LayerSpec& spec) {
+          return LayerWindow{
+              .kernel = {2, 2},
+              .stride = {2, 2},
+              .pads = {0, 0, 2 * spec.out.h - spec.in.h, 2 * spec.out.w - spec.in.w}};
+        },
     .kept = [](const LayerSpec& spec) { return spec.out.numel(); }};
 
 }  // namespace flexae

@@ -43,6 +43,11 @@ const LayerKind kinds::kUpsample{
       return std::make_unique<Upsample>(spec);
     },
     .torchscript = upsample_to_script,
+    .window =
+        [](const LayerSpec& spec) {
+          return LayerWindow{.stride = {2, 2},
+                             .crop = {2 * spec.in.h - spec.out.h, 2 * spec.in.w - spec.out.w}};
+        },
     .kept = [](const LayerSpec& spec) { return spec.out.numel(); }};
 
 }  // namespace flexae

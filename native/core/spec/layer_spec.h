@@ -23,6 +23,21 @@ struct WeightSpec {
   [[nodiscard]] int64_t numel() const;
 };
 
+/// How a layer takes its windows; rows come before columns. What has no windows keeps the initial
+/// values.
+struct LayerWindow {
+  std::array<int64_t, 2> kernel{1, 1};
+  /// Of an upsampling, the factor by which images grow.
+  std::array<int64_t, 2> stride{1, 1};
+  /// Added to the input above, on the left, below and on the right; of a transposed convolution,
+  /// cut off its full result there.
+  std::array<int64_t, 4> pads{};
+  /// Added to the result of a transposed convolution below and on the right.
+  std::array<int64_t, 2> output_padding{};
+  /// Then cut off the result below and on the right.
+  std::array<int64_t, 2> crop{};
+};
+
 /// What a kind of layer says of itself. Each kind is a constant (core/layers/kinds.h), which its
 /// own file defines; whoever wants to know something of a layer asks `spec.kind`, and nobody else
 /// tells kinds apart.
@@ -42,6 +57,8 @@ struct LayerKind {
   /// Numbers that torchscript() takes from `self.NAME`, beside the tensors.
   std::vector<std::pair<std::string, double>> (*constants)(const ModelConfig&) =
       [](const ModelConfig&) { return std::vector<std::pair<std::string, double>>(); };
+  /// What exporters need to know of its windows.
+  LayerWindow (*window)(const LayerSpec&) = [](const LayerSpec&) { return LayerWindow(); };
   /// Multiply-accumulates for one image; exact up to 2⁵³.
   double (*macs)(const LayerSpec&) = [](const LayerSpec&) { return 0.0; };
   /// Values that it keeps for the backward pass, for one image.
