@@ -29,6 +29,7 @@ import type { Embedding, EmbedOptions } from "./embeddings/embed.js";
 import type { OutlierOptions, Outliers } from "./embeddings/outliers.js";
 import type { Similar, SimilarOptions } from "./embeddings/similar.js";
 import type { EmbeddingTable } from "./embeddings/table.js";
+import type { Exported, ExportOptions } from "./export/export.js";
 import { type CheckOptions, type CheckReport, checkFolder } from "./runs/check.js";
 import { summarize } from "./runs/plan.js";
 import type { ModelManifest } from "./runs/setting.js";
@@ -79,6 +80,8 @@ export {
   makeTable,
   type TableOrigin,
 } from "./embeddings/table.js";
+export type { InputType } from "./export/contract.js";
+export type { Exported, ExportedFile, ExportOptions } from "./export/export.js";
 export { type Batch, type ImageInput, type LoadModelOptions, load, Model } from "./model.js";
 export type { CheckCounts, CheckOptions, CheckReport, OddImage } from "./runs/check.js";
 export {
@@ -270,4 +273,22 @@ export async function duplicates(
 export async function outliers(run: string, options: OutlierOptions): Promise<Outliers> {
   const { outliers } = await import("./embeddings/outliers.js");
   return await outliers(run, options);
+}
+
+/**
+ * Writes a trained model in formats of other programs, with a model card and checksums. Each file
+ * is read back and compared with the model before the folder takes its name.
+ *
+ * ```js
+ * await exportModel("logs/ae_20250101_120000", { to: ["onnx", "pytorch"], out: "digits-model" });
+ * ```
+ *
+ * @param run - A run's folder, `last` for the newest in `logs/`, or an `ae.pt`.
+ * @throws FlexaeError `FLEXAE_CONFIG` for an unknown format, an option that cannot be, or a folder
+ *   that holds other files, `FLEXAE_MODEL` if the model cannot be used, `FLEXAE_IO`,
+ *   `FLEXAE_INTERNAL`. Rejects with the reason of an aborted signal. Nothing is then written.
+ */
+export async function exportModel(run: string, options: ExportOptions): Promise<Exported> {
+  const { exportModel } = await import("./export/export.js");
+  return await exportModel(run, options);
 }

@@ -61,7 +61,7 @@ const PARTS = [
       "files",
       ["config", "imaging"],
       "runs",
-      "embeddings",
+      ["embeddings", "export"],
       "model.ts",
       ["index.ts", "cli"],
     ],

@@ -7,6 +7,7 @@ import { doctor } from "./commands/doctor.js";
 import { duplicates } from "./commands/duplicates.js";
 import { embed } from "./commands/embed.js";
 import { evaluate } from "./commands/evaluate.js";
+import { exportCommand } from "./commands/export.js";
 import { map } from "./commands/map.js";
 import { outliers } from "./commands/outliers.js";
 import { run } from "./commands/run.js";
@@ -24,6 +25,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   similar,
   duplicates,
   outliers,
+  exportCommand,
   check,
   doctor,
 ];

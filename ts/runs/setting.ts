@@ -150,6 +150,30 @@ export function resumableSettings(plan: Plan): Record<string, unknown> {
   };
 }
 
+/** What `setting.yaml` tells of a run; of what it does not tell, nothing. */
+export interface RecordedRun {
+  /** When it began, as the record has it. */
+  started?: unknown;
+  /** Epochs completed. */
+  epochs?: unknown;
+  /** Whose weights were kept, from 1. */
+  best_epoch?: unknown;
+  /** Of the kept weights. */
+  scores?: { train?: Partial<Scores> | null; valid?: Partial<Scores> | null } | null;
+  /** Counts of images, and the classes. */
+  data?: { train_images?: unknown; valid_images?: unknown; classes?: unknown } | null;
+}
+
+/** The record of a run; empty if it is not readable. */
+export function recordedRun(runDir: string): RecordedRun {
+  try {
+    const record = readYamlFile(join(runDir, SETTING_FILE), "The record");
+    return typeof record === "object" && record !== null ? record : {};
+  } catch {
+    return {};
+  }
+}
+
 /** The folders a run took its images from, as its `setting.yaml` has them; empty if it is not readable. */
 export function recordedFolders(runDir: string): { train_dir?: string; valid_dir?: string } {
   try {

@@ -1,0 +1,269 @@
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it } from "vitest";
+import { loadAddon } from "../../ts/addon/loader.ts";
+import { onnxGraph } from "../../ts/export/onnx_graph.ts";
+import { decodeModel, encodeModel } from "../../ts/export/onnx_schema.ts";
+import { checkShapes } from "../../ts/export/onnx_shapes.ts";
+import { exportModel, load } from "../../ts/index.ts";
+import { type Ended, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
+
+const trained = trainedRun();
+let run: string;
+let cwd: string;
+
+beforeEach(() => {
+  run = trained();
+  cwd = temporaryFolder();
+});
+
+const at = (...names: string[]) => join(cwd, ...names);
+const start = (...args: string[]): Promise<Ended> => flexae(["export", ...args], { cwd });
+const sha256 = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
+
+interface End {
+  out: string;
+  formats: string[];
+  files: { name: string; bytes: number; sha256: string }[];
+}
+
+async function exported(...args: string[]): Promise<End> {
+  const { code, stdout, stderr } = await start(...args, "--json");
+  expect(code, stderr).toBe(0);
+  expect(jsonLines(stdout)).toHaveLength(1);
+  expect(jsonLines(stdout)[0]).toMatchObject({ event: "end", model: join(run, "ae.pt") });
+  return jsonLines(stdout)[0] as unknown as End;
+}
+
+const CARD = ["MODEL_CARD.md", "SHA256SUMS"];
+const PYTORCH = ["config.json", "model.py", "model.safetensors"];
+
+describe("flexae export", () => {
+  it("writes each format with a card and checksums, and says so", async () => {
+    const all = "onnx,pytorch,safetensors,torchscript";
+    const end = await exported(run, "--to", all, "-o", "out", "--license=mit");
+    expect(end).toMatchObject({ out: at("out"), formats: all.split(",") });
+    const names = ["ae.onnx", "ae.pt", "en.onnx", "en.pt", ...PYTORCH, ...CARD].sort();
+    expect(readdirSync(at("out")).sort()).toEqual(names);
+    expect(readdirSync(cwd)).toEqual(["out"]);
+    expect(end.files.map(({ name }) => name).sort()).toEqual(
+      names.filter((name) => name !== "SHA256SUMS"),
+    );
+    for (const { name, bytes, sha256: sum } of end.files) {
+      expect(statSync(at("out", name)).size).toBe(bytes);
+      expect(sha256(at("out", name))).toBe(sum);
+    }
+    expect(readFileSync(at("out/SHA256SUMS"), "utf8")).toBe(
+      end.files.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join(""),
+    );
+    for (const name of ["ae.pt", "en.pt"]) {
+      expect(readFileSync(at("out", name))).toEqual(readFileSync(join(run, name)));
+    }
+    const card = readFileSync(at("out/MODEL_CARD.md"), "utf8");
+    expect(card).toMatch(/^---\nlicense: "mit"\n/);
+    expect(card).toMatch(/N×1×28×28 \(NCHW\), float32,\nfrom 0 to 1, gray/);
+    expect(card).toMatch(/INTER_AREA.*To 28 rows and 28 columns/);
+    expect(card).toMatch(/Images to train on: 200; to validate: 50\./);
+    expect(card).toMatch(/10 classes, .*: digit\\_0, digit\\_1/);
+    expect(card).toMatch(/\| validation \| 0\.\d+ \| 0\.\d+ \| 0\.\d+ \| [\d.]+ \|/);
+    // Where the images lay is nobody else's business.
+    expect(card).not.toContain(run);
+    const config = JSON.parse(readFileSync(at("out/config.json"), "utf8"));
+    const model = await load(join(run, "ae.pt"));
+    expect(config).toEqual(model.config);
+    model.dispose();
+  });
+
+  it("tells a person, and puts the export into the run unless told where", async () => {
+    cpSync(run, at("run"), { recursive: true });
+    const { code, stdout, stderr } = await start("run", "--to=pytorch");
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/^model\.py +[\d.]+ KiB$/m);
+    expect(stdout).toMatch(/run\/export: written and read back, [\d.]+s\n$/);
+    expect(readdirSync(at("run/export")).sort()).toEqual([...CARD, ...PYTORCH].sort());
+    // A run that is looked for by `last`, and a folder that is not there yet.
+    mkdirSync(at("logs"));
+    cpSync(run, at("logs/ae_1"), { recursive: true });
+    expect((await start("last", "--to=safetensors", "-o", "a/b")).code).toBe(0);
+    expect(readdirSync(at("a/b")).sort()).toEqual(
+      [...CARD, "config.json", "model.safetensors"].sort(),
+    );
+  });
+
+  it("replaces the same export, and no other file", async () => {
+    await exported(run, "--to=onnx", "-o", "out");
+    const before = sha256(at("out/ae.onnx"));
+    await exported(run, "--to=onnx", "-o", "out", "--input=uint8");
+    expect(sha256(at("out/ae.onnx"))).not.toBe(before);
+    const other = await start(run, "--to=pytorch", "-o", "out");
+    expect(other.code).toBe(2);
+    expect(other.stderr).toMatch(/out holds ae\.onnx, which .*, or name all formats at once/);
+    writeFileSync(at("out/notes.txt"), "mine");
+    const kept = sha256(at("out/ae.onnx"));
+    const mine = await start(run, "--to=onnx", "-o", "out");
+    expect(mine.code).toBe(2);
+    expect(mine.stderr).toMatch(/out holds notes\.txt, which this export does not write/);
+    expect(sha256(at("out/ae.onnx"))).toBe(kept);
+    // A file that only has the name of an exported one.
+    mkdirSync(at("other"));
+    writeFileSync(at("other/config.json"), "{}");
+    const config = await start(run, "--to=safetensors", "-o", "other");
+    expect(config.code).toBe(2);
+    expect(config.stderr).toMatch(/other holds config\.json but no SHA256SUMS/);
+    expect(readdirSync(at("other"))).toEqual(["config.json"]);
+    expect(readdirSync(cwd).sort()).toEqual(["other", "out"]);
+  });
+
+  it.each([
+    [["RUN"], 2, /Expected the formats to write: --to onnx,pytorch/],
+    [["RUN", "--to=tflite"], 2, /Expected onnx, pytorch, .* for to but received tflite/],
+    [["RUN", "--to=onnx,"], 2, /for to but received nothing/],
+    [
+      ["RUN", "--to=onnx", "--input=int8"],
+      2,
+      /Expected float32, uint8 for input but received int8/,
+    ],
+    [["RUN", "--to=pytorch", "--input=uint8"], 2, /uint8 means something to onnx alone/],
+    [["RUN", "--to=onnx", "--license="], 2, /Expected one line for license/],
+    [["RUN", "--to=onnx", "-o", "file"], 2, /file is not a folder/],
+    [["nowhere", "--to=onnx"], 2, /There is no run folder nowhere/],
+    [["EN", "--to=onnx"], 1, /en\.pt is an encoder alone/],
+    [["CKPT", "--to=onnx"], 1, /last\.pt is damaged, or was not written by this program/],
+    [["HALF", "--to=onnx"], 1, /half\.pt is damaged/],
+    [["ALONE", "--to=torchscript,onnx"], 1, /en\.pt cannot be copied: no such file or folder/],
+  ])("refuses %j and writes nothing", async (args, expected, message) => {
+    const files = at("files");
+    mkdirSync(files);
+    copyFileSync(join(run, "last.ckpt"), join(files, "last.pt"));
+    const bytes = readFileSync(join(run, "ae.pt"));
+    copyFileSync(join(run, "ae.pt"), join(files, "alone.pt"));
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] as number) ^ 1;
+    writeFileSync(join(files, "half.pt"), bytes);
+    writeFileSync(at("file"), "");
+    const names: Record<string, string> = {
+      RUN: run,
+      EN: join(run, "en.pt"),
+      CKPT: join(files, "last.pt"),
+      HALF: join(files, "half.pt"),
+      ALONE: join(files, "alone.pt"),
+    };
+    const out = args.includes("-o") ? [] : ["-o", "out"];
+    const { code, stdout, stderr } = await start(...args.map((arg) => names[arg] ?? arg), ...out);
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split("\n").length).toBeLessThanOrEqual(2);
+    expect(code).toBe(expected);
+    expect(stdout).toBe("");
+    expect(readdirSync(cwd).sort()).toEqual(["file", "files"]);
+  });
+
+  it("leaves nothing when it is ended", async () => {
+    const abort = new AbortController();
+    abort.abort("enough");
+    const ended = exportModel(run, { to: "onnx", out: at("out"), signal: abort.signal });
+    await expect(ended).rejects.toBe("enough");
+    expect(readdirSync(cwd)).toEqual([]);
+  });
+});
+
+describe("what exporters read", () => {
+  it("is each layer with its weights", async () => {
+    const model = await loadAddon().readModelLayers(join(run, "ae.pt"));
+    expect(model).toMatchObject({
+      kind: "autoencoder",
+      inputShape: [1, 28, 28],
+      embeddingShape: [16],
+    });
+    const summary = model.layers.map(({ name, type }) => `${name} ${type}`);
+    expect(summary.slice(0, 3)).toEqual([
+      "encoder.conv_0 Conv2D",
+      "encoder.conv_0_bn BatchNormalization",
+      "encoder.conv_1 Conv2D",
+    ]);
+    const [conv, norm] = model.layers;
+    // "same" pads of 3 in steps of 2 on 28 rows: one row, below.
+    expect(conv).toMatchObject({
+      part: "encoder",
+      inputShape: [1, 28, 28],
+      outputShape: [8, 14, 14],
+      kernel: [3, 3],
+      stride: [2, 2],
+      pads: [0, 0, 1, 1],
+      crop: [0, 0],
+      activation: "linear",
+    });
+    expect(conv?.weights.map(({ name, shape }) => [name, shape])).toEqual([
+      ["encoder.conv_0.weight", [8, 1, 3, 3]],
+      ["encoder.conv_0.bias", [8]],
+    ]);
+    expect(norm).toMatchObject({ activation: "elu", constants: { eps: 0.001 }, dropRate: 0 });
+    expect(norm?.weights.map(({ trained }) => trained)).toEqual([true, true, false, false]);
+    const last = model.layers.at(-2);
+    expect(last).toMatchObject({
+      name: "decoder.deconv_end",
+      outputShape: [1, 28, 28],
+      crop: [1, 1],
+    });
+    expect(model.layers.at(-1)).toMatchObject({ activation: "sigmoid" });
+    const encoder = await loadAddon().readModelLayers(join(run, "en.pt"));
+    expect(encoder.kind).toBe("encoder");
+    expect(encoder.layers).toEqual(model.layers.filter(({ part }) => part === "encoder"));
+  });
+});
+
+describe("an exported graph", () => {
+  it("is read back as it was, and sizes that are wrong are seen", async () => {
+    const model = await loadAddon().readModelLayers(join(run, "ae.pt"));
+    const graph = onnxGraph(model, "autoencoder", "uint8");
+    const file = {
+      irVersion: 8,
+      producerName: "test",
+      producerVersion: "1",
+      docString: "",
+      opsetImport: [{ domain: "", version: 18 }],
+      metadataProps: [{ key: "a", value: "ü" }],
+      graph,
+    };
+    const read = decodeModel(encodeModel(file));
+    expect(read.metadataProps).toEqual(file.metadataProps);
+    expect(read.graph.initializer.map(({ name }) => name)).toContain("decoder.deconv_end.weight");
+    expect(() => checkShapes("ae.onnx", read.graph, model.layers)).not.toThrow();
+    const conv = read.graph.node.find(({ name }) => name === "encoder.conv_1");
+    const pads = conv?.attribute.find(({ name }) => name === "pads");
+    expect(pads?.ints).toEqual([0, 0, 1, 1]);
+    if (pads !== undefined) pads.ints = [0, 0, 2, 2];
+    expect(() => checkShapes("ae.onnx", read.graph, model.layers)).not.toThrow();
+    if (pads !== undefined) pads.ints = [1, 1, 2, 2];
+    expect(() => checkShapes("ae.onnx", read.graph, model.layers)).toThrow(
+      /ae\.onnx does not hold what was exported: the size of encoder\.conv_1 differs/,
+    );
+  });
+});
+
+describe("a model without its run", () => {
+  it("is exported, and its card says what is not known", async () => {
+    copyFileSync(join(run, "ae.pt"), at("ae.pt"));
+    const { files } = await exportModel(at("ae.pt"), { to: ["safetensors"] });
+    expect(files.map(({ name }) => name)).toEqual([
+      "model.safetensors",
+      "config.json",
+      "MODEL_CARD.md",
+    ]);
+    const card = readFileSync(at("export/MODEL_CARD.md"), "utf8");
+    expect(card).toMatch(/Images to train on: not recorded/);
+    expect(card).toMatch(/No scores were recorded/);
+    expect(card).toMatch(/^license: "unknown"$/m);
+    expect(existsSync(at("en.pt"))).toBe(false);
+    rmSync(at("export"), { recursive: true });
+  });
+});

@@ -1,0 +1,225 @@
+"""What `flexae export` writes, in the programs it is for: the same numbers as the native pass."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from safetensors import safe_open
+
+import program
+from configurations import EACH_ACTIVATION, NETWORKS
+from conftest import make_images
+from drawn import draw_network
+from options import command_line_parameters, resolve
+
+SEED = int(os.environ.get("FLEXAE_EXPORT_SEED") or random.randrange(10**6))
+DRAWN = int(os.environ.get("FLEXAE_EXPORT_NETWORKS") or 10)
+
+
+def _tamed(network: dict[str, Any]) -> dict[str, Any]:
+    """Exponentials of exponentials stay within what fp32 holds if the weights are small."""
+    exponential = "exponential" in (network["activation"], network["lastActivation"])
+    return network | ({"kernelInitializer": "random_normal"} if exponential else {})
+
+
+ALL = (
+    {name: network for name, network in NETWORKS.items() if name != "default"}
+    | {name: _tamed(network) for name, network in EACH_ACTIVATION.items()}
+    | {f"drawn by FLEXAE_EXPORT_SEED={SEED + i}": draw_network(SEED + i) for i in range(DRAWN)}
+)
+# Those that are compiled, which takes a second each.
+COMPILED = ["small", "RGB", "no MLP", "odd sizes, pooled", "kernel smaller than stride", "two dims"]
+
+# One process for all: the networks are so small that starting one would take the most time.
+_EXPORT = """
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { exportModel, load, train } from "flexible-autoencoder";
+const bytes = (floats) => Buffer.from(floats.buffer, floats.byteOffset, floats.byteLength);
+for (const { folder, parameters } of JSON.parse(readFileSync(process.argv[1], "utf8"))) {
+  const [images, seen] = ["train.bin", "images.bin"].map((name) => readFileSync(`${folder}/${name}`));
+  const saveDir = `${folder}/run`;
+  const settings = { ...parameters, saveDir, trainEpochs: 2, batchSize: 8, device: "cpu", threads: 1,
+    optimizer: "sgd", learningRate: 0.001, seed: 3 };
+  await train(settings, { images: { train: images, valid: images } });
+  await exportModel(saveDir, { to: "onnx,pytorch", out: `${folder}/float` });
+  await exportModel(saveDir, { to: "onnx", input: "uint8", out: `${folder}/bytes` });
+  const model = await load(`${saveDir}/ae.pt`, { device: "cpu" });
+  const floats = Float32Array.from(seen, (value) => value / 255);
+  writeFileSync(`${folder}/embedding.bin`, bytes((await model.encode(floats)).data));
+  writeFileSync(`${folder}/reconstruction.bin`, bytes((await model.reconstruct(floats)).data));
+  model.dispose();
+}
+"""
+
+
+class Case:
+    """An exported network, and what the native pass gives for images that it has not seen."""
+
+    def __init__(self, folder: Path, options: dict[str, Any]) -> None:
+        self.folder = folder
+        shape = options["channels"], options["height"], options["width"]
+        self.bytes = np.fromfile(folder / "images.bin", np.uint8).reshape(-1, *shape)
+        self.images = self.bytes.astype(np.float32) / 255
+        count = len(self.bytes)
+        self.embedding = np.fromfile(folder / "embedding.bin", np.float32).reshape(count, -1)
+        self.reconstruction = np.fromfile(folder / "reconstruction.bin", np.float32).reshape(-1, *shape)
+
+    def check(self, embedding: np.ndarray, reconstruction: np.ndarray | None, tolerance: float) -> None:
+        assert np.isfinite(self.embedding).all()
+        assert embedding.shape == self.embedding.shape
+        error = np.abs(embedding - self.embedding) / np.maximum(1, np.abs(self.embedding))
+        assert error.max() <= tolerance
+        if reconstruction is not None:
+            assert reconstruction.shape == self.reconstruction.shape
+            assert np.abs(reconstruction - self.reconstruction).max() <= tolerance
+
+    def module(self):
+        """What model.py defines, imported anew."""
+        spec = importlib.util.spec_from_file_location("exported", self.folder / "float" / "model.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory) -> dict[str, Case]:
+    root = tmp_path_factory.mktemp("exports")
+    requests, folders = [], {}
+    for i, (name, network) in enumerate(ALL.items()):
+        folder = folders[name] = root / str(i)
+        folder.mkdir()
+        options = resolve(network)
+        shape = options["height"], options["width"], options["channels"]
+        for file, count, seed in (("train", 16, 1), ("images", 5, 2)):
+            images = make_images(count, *shape, seed=seed)
+            np.ascontiguousarray(images.transpose(0, 3, 1, 2)).tofile(folder / f"{file}.bin")
+        requests.append({"folder": str(folder), "parameters": command_line_parameters(network)})
+    (root / "requests.json").write_text(json.dumps(requests))
+    program.node(_EXPORT, root / "requests.json")
+    return {name: Case(folders[name], resolve(network)) for name, network in ALL.items()}
+
+
+@pytest.fixture(params=ALL)
+def case(request, cases) -> Case:
+    return cases[request.param]
+
+
+def session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    # A warning is of a graph that is not what it should be.
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def test_onnx(case):
+    for kind, outputs in (("ae", ["embedding", "reconstruction"]), ("en", ["embedding"])):
+        path = case.folder / "float" / f"{kind}.onnx"
+        model = onnx.load(path)
+        onnx.checker.check_model(model, full_check=True)
+        assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", 18)]
+        runner = session(path)
+        assert [given.name for given in runner.get_inputs()] == ["images"]
+        assert [output.name for output in runner.get_outputs()] == outputs
+        got = runner.run(None, {"images": case.images})
+        case.check(got[0], got[1] if kind == "ae" else None, 1e-5)
+        # Any number of images.
+        alone = runner.run(None, {"images": case.images[:1]})
+        assert np.abs(alone[0] - got[0][:1]).max() <= 1e-5 * max(1, np.abs(got[0]).max())
+
+
+def test_onnx_sizes_follow_from_the_graph(case):
+    inferred = onnx.shape_inference.infer_shapes(
+        onnx.load(case.folder / "float" / "ae.onnx"), strict_mode=True, data_prop=True
+    )
+    shapes = {
+        value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in [*inferred.graph.value_info, *inferred.graph.output]
+    }
+    assert len(shapes) == len(inferred.graph.node)
+    # Of the first one, the number of images, ONNX's inference loses track at a Resize.
+    assert all(0 not in shape[1:] for shape in shapes.values()), shapes
+
+
+def test_onnx_of_bytes(case):
+    runner = session(case.folder / "bytes" / "ae.onnx")
+    assert runner.get_inputs()[0].type == "tensor(uint8)"
+    case.check(*runner.run(None, {"images": case.bytes}), 1e-5)
+    case.check(session(case.folder / "bytes" / "en.onnx").run(None, {"images": case.bytes})[0], None, 1e-5)
+
+
+@torch.no_grad()
+def test_pytorch(case):
+    model = case.module().load()
+    images = torch.from_numpy(case.images)
+    case.check(model.encode(images).numpy(), model(images).numpy(), 5e-6)
+    # PyTorch's own operations on both sides: no more than a bit or two.
+    script = torch.jit.load(case.folder / "run" / "ae.pt")
+    torch.testing.assert_close(model(images), script(images), rtol=0, atol=1e-6)
+    torch.testing.assert_close(model.encode(images), script.encode(images), rtol=1e-6, atol=1e-6)
+
+
+def test_pytorch_weights_are_those_of_the_run(case):
+    ours = torch.jit.load(case.folder / "run" / "ae.pt").state_dict()
+    with safe_open(case.folder / "float" / "model.safetensors", "pt") as file:
+        assert set(file.keys()) == set(ours)
+        for name, value in ours.items():
+            assert torch.equal(file.get_tensor(name), value), name
+        assert file.metadata()["format"] == "pt"
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_pytorch_exports(cases, name):
+    case = cases[name]
+    model = case.module().load()
+    images = torch.from_numpy(case.images)
+    exported = torch.export.export(model, (images,), dynamic_shapes=({0: torch.export.Dim("N", min=2)},))
+    with torch.no_grad():
+        for count in (2, 5):
+            given = images[:count]
+            torch.testing.assert_close(exported.module()(given), model(given), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_pytorch_module_trains(cases, name):
+    """Every parameter has a gradient, and moving statistics move as Keras's momentum says."""
+    module = cases[name].module()
+    model = module.load().train()
+    norm = model.decoder.deconv_end_bn
+    assert norm.momentum == pytest.approx(1 - resolve(ALL[name])["batchNormMomentum"])
+    before = norm.running_mean.clone()
+    images = torch.from_numpy(cases[name].images)
+    torch.nn.functional.binary_cross_entropy_with_logits(model.logits(images), images).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    assert not torch.equal(norm.running_mean, before)
+
+
+def test_metadata(cases):
+    case = cases["RGB"]
+    for folder, kind, scale in (("float", "float32", [0, 1]), ("bytes", "uint8", [0, 255])):
+        properties = {
+            entry.key: entry.value
+            for entry in onnx.load(case.folder / folder / "en.onnx").metadata_props
+        }
+        contract = json.loads(properties["input"])
+        assert contract["shape"] == [3, 32, 32]
+        assert (contract["type"], contract["range"], contract["channels"]) == (kind, scale, "RGB")
+        assert contract["interpolation"] == "area"
+        assert json.loads(properties["config"])["model"] == resolve(ALL["RGB"])
+        assert properties["kind"] == "encoder"
+    assert json.loads((case.folder / "float" / "config.json").read_text())["model"] == resolve(ALL["RGB"])
+
+
+def test_checksums_are_checked_by_coreutils(cases):
+    folder = cases["small"].folder / "float"
+    program._run(["sha256sum", "--check", "--strict", "SHA256SUMS"], 60, folder)

@@ -1,0 +1,55 @@
+/** `flexae export RUN --to FORMAT[,FORMAT]`: a trained model for other programs. */
+import { relative } from "node:path";
+import { shownPath } from "../../files/paths.js";
+import type { CommandDescription } from "../command.js";
+import { bytes, duration, table } from "../format.js";
+import { interruptible } from "../interrupt.js";
+import { type Invocation, optionText } from "../invocation.js";
+import { print, printJson, warn } from "../output.js";
+import { optionChoice } from "../own_options.js";
+
+async function write(invocation: Invocation): Promise<number> {
+  const { configError } = await import("../../addon/errors.js");
+  const { exportModel } = await import("../../export/export.js");
+  const { argument, json } = invocation;
+  const to = optionText(invocation, "to");
+  if (to === undefined) throw configError("Expected the formats to write: --to onnx,pytorch");
+  const options = {
+    to,
+    out: optionText(invocation, "out"),
+    input: optionChoice(invocation, "input", ["float32", "uint8"]),
+    license: optionText(invocation, "license"),
+  };
+  const ended = await interruptible((signal) => exportModel(argument, { ...options, signal }));
+  if ("exitCode" in ended) {
+    warn("interrupted; nothing was written");
+    return ended.exitCode;
+  }
+  const { out, files, seconds, ...rest } = ended.result;
+  if (json) {
+    printJson({ event: "end", out, ...rest, files, seconds });
+    return 0;
+  }
+  for (const line of table(
+    files.map((file) => [file.name, bytes(file.bytes)]),
+    [1],
+  )) {
+    print(line);
+  }
+  const name = shownPath(relative(process.cwd(), out) || ".");
+  print(`${name}: written and read back, ${duration(seconds)}`);
+  return 0;
+}
+
+export const exportCommand: CommandDescription = {
+  name: "export",
+  description: "write a trained model for other programs: ONNX, PyTorch, safetensors",
+  argument: ["<run>", "a run folder, `last` for the newest in logs/, or an ae.pt"],
+  options: [
+    ["--to <formats>", "onnx, pytorch, safetensors, torchscript, or several of them with commas"],
+    ["-o, --out <folder>", "where to; replaced if it holds the same export (export in the run)"],
+    ["--input <type>", "what ONNX graphs take: float32, in [0, 1], or uint8 (float32)"],
+    ["--license <name>", "what the model card says of the licence, such as mit (unknown)"],
+  ],
+  run: write,
+};

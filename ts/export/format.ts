@@ -1,0 +1,32 @@
+/** What a format of exported models is. */
+import type { ModelLayers } from "../addon/types.js";
+import type { ModelManifest } from "../runs/setting.js";
+import type { InputType } from "./contract.js";
+
+/** What is exported. */
+export interface ExportSource {
+  /** The autoencoder's file, `ae.pt`. */
+  path: string;
+  /** Its layers and weights. */
+  model: ModelLayers;
+  /** What it carries in its `config.json`. */
+  manifest: ModelManifest;
+  /** Of what the inputs of graphs are. */
+  input: InputType;
+}
+
+/** A format: a file in this room exports one, and `formats.ts` lists it. */
+export interface ExportFormat {
+  readonly name: string;
+  /** For `--help`. */
+  readonly description: string;
+  /** Names of the files it writes. */
+  readonly files: readonly string[];
+  /**
+   * Writes its files into the folder, reads them back and compares them with the source.
+   *
+   * @throws FlexaeError `FLEXAE_IO` if a file cannot be written, `FLEXAE_INTERNAL` if what was read
+   *   back is not what was meant, `FLEXAE_MODEL` if the source lacks something.
+   */
+  write(source: ExportSource, folder: string): Promise<void>;
+}

@@ -1,0 +1,33 @@
+/** `ae.pt` and `en.pt`: TorchScript, as every run leaves it. */
+import { copyFile, open } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ioError, systemReason } from "../addon/errors.js";
+import { differs } from "./bits.js";
+import { fileDigest } from "./digest.js";
+import type { ExportFormat } from "./format.js";
+
+async function copy(from: string, to: string): Promise<void> {
+  try {
+    await copyFile(from, to);
+    const handle = await open(to, "r+");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    if ((await fileDigest(from)) === (await fileDigest(to))) return;
+  } catch (error) {
+    throw ioError(`${from} cannot be copied: ${systemReason(error)}`, error);
+  }
+  throw differs(to, "its checksum");
+}
+
+export const torchscript: ExportFormat = {
+  name: "torchscript",
+  description: "ae.pt and en.pt as the run left them; PyTorch has deprecated the format",
+  files: ["ae.pt", "en.pt"],
+  async write({ path }, folder) {
+    await copy(path, join(folder, "ae.pt"));
+    await copy(join(dirname(path), "en.pt"), join(folder, "en.pt"));
+  },
+};
