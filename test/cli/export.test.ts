@@ -11,8 +11,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { unzipSync } from "fflate";
 import { beforeEach, describe, expect, it } from "vitest";
 import { loadAddon } from "../../ts/addon/loader.ts";
+import { kerasWeight } from "../../ts/export/keras_layers.ts";
 import { onnxGraph } from "../../ts/export/onnx_graph.ts";
 import { decodeModel, encodeModel } from "../../ts/export/onnx_schema.ts";
 import { checkShapes } from "../../ts/export/onnx_shapes.ts";
@@ -51,10 +53,19 @@ const PYTORCH = ["config.json", "model.py", "model.safetensors"];
 
 describe("flexae export", () => {
   it("writes each format with a card and checksums, and says so", async () => {
-    const all = "onnx,pytorch,safetensors,torchscript";
+    const all = "onnx,pytorch,safetensors,keras,torchscript";
     const end = await exported(run, "--to", all, "-o", "out", "--license=mit");
     expect(end).toMatchObject({ out: at("out"), formats: all.split(",") });
-    const names = ["ae.onnx", "ae.pt", "en.onnx", "en.pt", ...PYTORCH, ...CARD].sort();
+    const names = [
+      "ae.keras",
+      "ae.onnx",
+      "ae.pt",
+      "en.keras",
+      "en.onnx",
+      "en.pt",
+      ...PYTORCH,
+      ...CARD,
+    ].sort();
     expect(readdirSync(at("out")).sort()).toEqual(names);
     expect(readdirSync(cwd)).toEqual(["out"]);
     expect(end.files.map(({ name }) => name).sort()).toEqual(
@@ -70,6 +81,11 @@ describe("flexae export", () => {
     for (const name of ["ae.pt", "en.pt"]) {
       expect(readFileSync(at("out", name))).toEqual(readFileSync(join(run, name)));
     }
+    expect(Object.keys(unzipSync(readFileSync(at("out/en.keras"))))).toEqual([
+      "metadata.json",
+      "config.json",
+      "model.weights.h5",
+    ]);
     const card = readFileSync(at("out/MODEL_CARD.md"), "utf8");
     expect(card).toMatch(/^---\nlicense: "mit"\n/);
     expect(card).toMatch(/N×1×28×28 \(NCHW\), float32,\nfrom 0 to 1, gray/);
@@ -247,6 +263,22 @@ describe("an exported graph", () => {
     expect(() => checkShapes("ae.onnx", read.graph, model.layers)).toThrow(
       /ae\.onnx does not hold what was exported: the size of encoder\.conv_1 differs/,
     );
+  });
+});
+
+describe("weights for Keras", () => {
+  it("are turned to its layout", () => {
+    const weight = (shape: number[]) => {
+      const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i);
+      return kerasWeight({ name: "w", trained: true, shape, values });
+    };
+    expect(weight([3])).toEqual({ shape: [3], values: Float32Array.of(0, 1, 2) });
+    expect(weight([2, 3])).toEqual({ shape: [3, 2], values: Float32Array.of(0, 3, 1, 4, 2, 5) });
+    // out × in × rows × columns to rows × columns × in × out.
+    expect(weight([2, 1, 1, 3])).toEqual({
+      shape: [1, 3, 1, 2],
+      values: Float32Array.of(0, 3, 1, 4, 2, 5),
+    });
   });
 });
 

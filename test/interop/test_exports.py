@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
+import keras
 import numpy as np
 import onnx
 import onnxruntime
@@ -51,7 +55,7 @@ for (const { folder, parameters } of JSON.parse(readFileSync(process.argv[1], "u
   const settings = { ...parameters, saveDir, trainEpochs: 2, batchSize: 8, device: "cpu", threads: 1,
     optimizer: "sgd", learningRate: 0.001, seed: 3 };
   await train(settings, { images: { train: images, valid: images } });
-  await exportModel(saveDir, { to: "onnx,pytorch", out: `${folder}/float` });
+  await exportModel(saveDir, { to: "onnx,pytorch,keras", out: `${folder}/float` });
   await exportModel(saveDir, { to: "onnx", input: "uint8", out: `${folder}/bytes` });
   const model = await load(`${saveDir}/ae.pt`, { device: "cpu" });
   const floats = Float32Array.from(seen, (value) => value / 255);
@@ -176,6 +180,33 @@ def test_pytorch_weights_are_those_of_the_run(case):
         for name, value in ours.items():
             assert torch.equal(file.get_tensor(name), value), name
         assert file.metadata()["format"] == "pt"
+
+
+def test_keras(case):
+    images = np.ascontiguousarray(case.images.transpose(0, 2, 3, 1))
+    autoencoder = keras.saving.load_model(case.folder / "float" / "ae.keras")
+    encoder = keras.saving.load_model(case.folder / "float" / "en.keras")
+    reconstruction = autoencoder.predict(images, verbose=0).transpose(0, 3, 1, 2)
+    case.check(encoder.predict(images, verbose=0), reconstruction, 1e-5)
+    assert {layer.name for layer in encoder.layers} <= {layer.name for layer in autoencoder.layers}
+
+
+@pytest.mark.parametrize("name", ["small", "no MLP"])
+def test_keras_model_is_saved_again(cases, name, tmp_path):
+    """Keras's own file of the same model holds the same weights at the same places."""
+    case = cases[name]
+    model = keras.saving.load_model(case.folder / "float" / "ae.keras")
+    model.save(tmp_path / "again.keras")
+    weights = []
+    for path in (case.folder / "float" / "ae.keras", tmp_path / "again.keras"):
+        with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as file:
+            found = {}
+            h5py.File(io.BytesIO(file.read())).visititems(
+                lambda name, entry, found=found: found.update({name: entry[()]}) if hasattr(entry, "dtype") else None
+            )
+            weights.append(found)
+    assert weights[0].keys() == weights[1].keys()
+    assert all(np.array_equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 
 @pytest.mark.parametrize("name", COMPILED)

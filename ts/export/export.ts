@@ -22,7 +22,7 @@ import { modelCard } from "./model_card.js";
 
 /** What is exported, and where to. */
 export interface ExportOptions {
-  /** Names of formats: `onnx`, `pytorch`, `safetensors`, `torchscript`. */
+  /** Names of formats: `onnx`, `pytorch`, `safetensors`, `keras`, `torchscript`. */
   to: string | readonly string[];
   /** The folder; `export` beside the model unless given. One of an earlier export is replaced. */
   out?: string | undefined;

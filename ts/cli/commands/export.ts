@@ -43,10 +43,13 @@ async function write(invocation: Invocation): Promise<number> {
 
 export const exportCommand: CommandDescription = {
   name: "export",
-  description: "write a trained model for other programs: ONNX, PyTorch, safetensors",
+  description: "write a trained model for other programs: ONNX, PyTorch, safetensors, Keras",
   argument: ["<run>", "a run folder, `last` for the newest in logs/, or an ae.pt"],
   options: [
-    ["--to <formats>", "onnx, pytorch, safetensors, torchscript, or several of them with commas"],
+    [
+      "--to <formats>",
+      "onnx, pytorch, safetensors, keras, torchscript, or several of them with commas",
+    ],
     ["-o, --out <folder>", "where to; replaced if it holds the same export (export in the run)"],
     ["--input <type>", "what ONNX graphs take: float32, in [0, 1], or uint8 (float32)"],
     ["--license <name>", "what the model card says of the licence, such as mit (unknown)"],
