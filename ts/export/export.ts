@@ -10,12 +10,12 @@ import {
 } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
 import { writeFileAtomic } from "../files/atomic.js";
+import { checksum } from "../files/checksum.js";
 import { makeFolders } from "../files/folders.js";
 import { StagedFolder } from "../files/staged_folder.js";
 import { findRun } from "../runs/folder.js";
 import { readManifest } from "../runs/setting.js";
 import type { InputType } from "./contract.js";
-import { fileDigest } from "./digest.js";
 import type { ExportFormat, ExportSource } from "./format.js";
 import { FORMATS } from "./formats.js";
 import { modelCard } from "./model_card.js";
@@ -171,7 +171,7 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
     const files: ExportedFile[] = [];
     for (const name of names) {
       const path = join(staged.path, name);
-      files.push({ name, bytes: (await stat(path)).size, sha256: await fileDigest(path) });
+      files.push({ name, bytes: (await stat(path)).size, sha256: await checksum(path) });
     }
     const sums = files.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join("");
     await writeFileAtomic(join(staged.path, SUMS_FILE), sums);

@@ -2,8 +2,8 @@
 import { copyFile, open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ioError, systemReason } from "../addon/errors.js";
+import { checksum } from "../files/checksum.js";
 import { differs } from "./bits.js";
-import { fileDigest } from "./digest.js";
 import type { ExportFormat } from "./format.js";
 
 async function copy(from: string, to: string): Promise<void> {
@@ -15,7 +15,7 @@ async function copy(from: string, to: string): Promise<void> {
     } finally {
       await handle.close();
     }
-    if ((await fileDigest(from)) === (await fileDigest(to))) return;
+    if ((await checksum(from)) === (await checksum(to))) return;
   } catch (error) {
     throw ioError(`${from} cannot be copied: ${systemReason(error)}`, error);
   }
