@@ -7,7 +7,7 @@ const example = (name) => fileURLToPath(new URL(`../../examples/${name}`, import
 /** Classes are not used but for their number. */
 const CLUSTERS = 10;
 
-/** @type {Record<string, Recipe>} */
+/** @type {{ digits: Recipe, fashion: Recipe }} */
 export const RECIPES = {
   digits: recipe("digits.yaml"),
   fashion: recipe("fashion.yaml"),

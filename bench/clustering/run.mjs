@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { addonStep } from "../../scripts/setup/addon.mjs";
 import { libtorchStep } from "../../scripts/setup/libtorch.mjs";
 import { packagesStep } from "../../scripts/setup/packages.mjs";
+import { root } from "../../scripts/setup/paths.mjs";
 import { done, runMain, runSteps, SetupError } from "../../scripts/setup/steps.mjs";
 import { typescriptStep } from "../../scripts/setup/typescript.mjs";
 import { venvPython, venvStep } from "../../scripts/setup/venv.mjs";
@@ -150,7 +151,10 @@ async function main() {
     const { ours, python } = await measure(set, folders, options);
     const measured = { name: set.name, count: folders.count, ours, python };
     show(set, measured);
-    result.sets.push({ ...measured, recipe: RECIPES[set.name], published: PUBLISHED[set.name] });
+    const recipe = RECIPES[set.name];
+    const config = path.relative(root, recipe.config);
+    const published = PUBLISHED[set.name];
+    result.sets.push({ ...measured, recipe: { ...recipe, config }, published });
     // After each set: what was measured stays when a later one fails.
     await writeFile(options.out, `${JSON.stringify(result, null, 2)}\n`);
   }
