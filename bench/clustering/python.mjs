@@ -25,6 +25,7 @@ async function jobOf(set, recipe, seed) {
     learningRate: learningRate(settings),
     batchSize: settings.batch_size,
     epochs: settings.train_epochs,
+    mirrored: settings.horizontal_flip,
     threads: loadAddon().hardware().cpu.cores,
   };
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// How well and how fast images without labels are clustered: training, embedding, map and mixture of
-// 70,000 digits and 70,000 pieces of clothing, for several seeds; see docs/clustering.md.
+// How well and how fast images without labels are clustered: training, embedding, map and mixture
+// of 70,000 digits and 70,000 pieces of clothing, for several seeds; see docs/clustering.md.
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
