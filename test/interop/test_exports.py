@@ -221,6 +221,21 @@ def test_pytorch_exports(cases, name):
             torch.testing.assert_close(exported.module()(given), model(given), rtol=0, atol=1e-6)
 
 
+@pytest.mark.skipif(not os.environ.get("FLEXAE_LONG"), reason="takes a minute: FLEXAE_LONG=1")
+def test_aotinductor_compiles_the_module(cases, tmp_path):
+    """As docs/pytorch.md has it: the way on from TorchScript, to a library that needs no Python."""
+    case = cases["odd sizes, pooled"]
+    model = case.module().load()
+    images = torch.from_numpy(case.images)
+    dynamic = ({0: torch.export.Dim("N", min=2)},)
+    with torch.no_grad():
+        exported = torch.export.export(model, (images,), dynamic_shapes=dynamic)
+        path = torch._inductor.aoti_compile_and_package(exported, package_path=str(tmp_path / "ae.pt2"))
+        compiled = torch._inductor.aoti_load_package(path)
+        for count in (2, 5):
+            torch.testing.assert_close(compiled(images[:count]), model(images[:count]), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", COMPILED)
 def test_pytorch_gradients_are_those_of_our_training(cases, name, tmp_path):
     """Of one step of plain gradient descent at a rate of 1, which takes them off the weights."""
