@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { loadAddon } from "../../ts/addon/loader.ts";
 import { kerasWeight } from "../../ts/export/keras_layers.ts";
 import { onnxGraph } from "../../ts/export/onnx_graph.ts";
@@ -20,6 +20,7 @@ import { decodeModel, encodeModel } from "../../ts/export/onnx_schema.ts";
 import { checkShapes } from "../../ts/export/onnx_shapes.ts";
 import { exportModel, load } from "../../ts/index.ts";
 import { type Ended, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
+import { buildFaultLibrary, callsIn, type FaultLibrary } from "../support/faults.ts";
 
 const trained = trainedRun();
 let run: string;
@@ -189,6 +190,42 @@ describe("flexae export", () => {
     const ended = exportModel(run, { to: "onnx", out: at("out"), signal: abort.signal });
     await expect(ended).rejects.toBe("enough");
     expect(readdirSync(cwd)).toEqual([]);
+  });
+});
+
+describe("a full disk", () => {
+  let faults: FaultLibrary;
+  beforeAll(() => {
+    faults = buildFaultLibrary();
+  });
+  afterAll(() => faults.remove());
+
+  it("is one clear error, and nothing is left, whichever file it meets", async () => {
+    const to = "--to=onnx,pytorch,keras,torchscript";
+    const log = at("calls.log");
+    mkdirSync(at("whole"));
+    const args = (folder: string) => ["export", run, to, `--out=${join(folder, "out")}`];
+    const env = faults.environment(at("whole"), "none", 0, log);
+    expect((await flexae(args(at("whole")), { cwd, env })).code).toBe(0);
+    const calls = callsIn(log);
+    const opened = ["ae.onnx", "model.safetensors", "model.py", "ae.keras", "en.keras"];
+    for (const name of [...opened, "en.pt", "MODEL_CARD.md", "SHA256SUMS"]) {
+      // The first write behind the file's opening.
+      const first = calls.findIndex((call) => call.includes(name)) + 2;
+      expect(first, name).toBeGreaterThan(1);
+      const folder = at(`full_${name}`);
+      mkdirSync(folder);
+      const full = await flexae(args(folder), {
+        cwd,
+        env: faults.environment(folder, "full", first),
+      });
+      expect(full.code, `${name}: ${full.stderr}`).toBe(1);
+      expect(full.signal).toBeNull();
+      expect(full.stderr).toMatch(/[Nn]o space left on (the )?device/);
+      expect(full.stderr.trim().split("\n").length, full.stderr).toBeLessThanOrEqual(2);
+      expect(full.stdout).toBe("");
+      expect(readdirSync(folder), name).toEqual([]);
+    }
   });
 });
 

@@ -119,7 +119,7 @@ async function loadSource(path: string, input: InputType): Promise<ExportSource>
       `${path} is an encoder alone: give the ae.pt, or the folder of a run`,
     );
   }
-  if (manifest === null) {
+  if (typeof manifest?.settings !== "object" || manifest.settings === null) {
     throw new FlexaeError("FLEXAE_MODEL", `${path} carries no config.json of this program`);
   }
   return { path, model, manifest, input };

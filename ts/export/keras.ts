@@ -1,9 +1,8 @@
 /** `ae.keras` and `en.keras`: models of Keras 3, a zip file of JSON and HDF5. */
-import { readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { unzipSync, zipSync } from "fflate";
-import type { File, Group } from "h5wasm/node";
-import { ioError } from "../addon/errors.js";
+import type { File, Group } from "h5wasm";
 import type { ModelLayer } from "../addon/types.js";
 import { writeFileAtomic } from "../files/atomic.js";
 import { bytesOf, differs, sameBits } from "./bits.js";
@@ -59,15 +58,14 @@ function configText(name: string, shape: readonly number[], layers: readonly Ker
 
 const groupOf = (parent: File | Group, name: string) => parent.create_group(name) as Group;
 
+/** The file's name in the library's own file system, which is memory. */
+const IN_MEMORY = "model.weights.h5";
+
+type Hdf5 = typeof import("h5wasm")["default"];
+
 /** Writes weights as Keras 3 looks for them. */
-async function writeWeights(
-  path: string,
-  name: string,
-  layers: ReturnType<typeof named>,
-): Promise<void> {
-  const { default: h5wasm } = await import("h5wasm/node");
-  await h5wasm.ready;
-  const file = new h5wasm.File(path, "w");
+function writeWeights(h5wasm: Hdf5, name: string, layers: ReturnType<typeof named>): void {
+  const file = new h5wasm.File(IN_MEMORY, "w");
   try {
     groupOf(file, "vars").create_attribute("name", name);
     const all = groupOf(file, "layers");
@@ -86,9 +84,8 @@ async function writeWeights(
 }
 
 /** Holds weights that were written against the model's, bit by bit. */
-async function verifyWeights(path: string, layers: ReturnType<typeof named>): Promise<void> {
-  const { default: h5wasm } = await import("h5wasm/node");
-  const file = new h5wasm.File(path, "r");
+function verifyWeights(h5wasm: Hdf5, path: string, layers: ReturnType<typeof named>): void {
+  const file = new h5wasm.File(IN_MEMORY, "r");
   try {
     for (const { group, weights } of layers) {
       for (const [i, weight] of weights.entries()) {
@@ -108,6 +105,25 @@ async function verifyWeights(path: string, layers: ReturnType<typeof named>): Pr
   }
 }
 
+/** The bytes of `model.weights.h5`. */
+async function weightsFile(
+  path: string,
+  name: string,
+  layers: ReturnType<typeof named>,
+): Promise<Uint8Array> {
+  // The library's other half, for Node.js, writes to the disk itself, and says of a full one no
+  // more than pages of its own source.
+  const { default: h5wasm } = await import("h5wasm");
+  const { FS } = await h5wasm.ready;
+  try {
+    writeWeights(h5wasm, name, layers);
+    verifyWeights(h5wasm, path, layers);
+    return FS.readFile(IN_MEMORY) as Uint8Array;
+  } finally {
+    FS.unlink(IN_MEMORY);
+  }
+}
+
 async function writeModel(
   { model, manifest }: ExportSource,
   folder: string,
@@ -115,23 +131,13 @@ async function writeModel(
   part: readonly ModelLayer[],
 ): Promise<void> {
   const layers = named(kerasLayers(part, manifest.model.batchNormMomentum));
-  const weightsPath = join(folder, `${stem}.model.weights.h5`);
-  try {
-    await writeWeights(weightsPath, stem, layers);
-  } catch (error) {
-    // The library says no more than that it failed.
-    throw ioError(`${weightsPath} cannot be written: is there space left on the device?`, error);
-  }
-  await verifyWeights(weightsPath, layers);
-  const weights = await readFile(weightsPath);
-  await rm(weightsPath);
+  const path = join(folder, `${stem}.keras`);
   const text = (value: string) => new TextEncoder().encode(value);
   const entries = {
     "metadata.json": text(JSON.stringify({ keras_version: KERAS_VERSION })),
     "config.json": text(configText(stem, model.inputShape, layers)),
-    "model.weights.h5": new Uint8Array(weights.buffer, weights.byteOffset, weights.length),
+    "model.weights.h5": await weightsFile(path, stem, layers),
   };
-  const path = join(folder, `${stem}.keras`);
   // As Keras does: nothing is compressed. The oldest date that zip files have keeps files the same.
   await writeFileAtomic(path, zipSync(entries, { level: 0, mtime: new Date(1980, 0, 1) }));
   const read = unzipSync(await readFile(path));
