@@ -94,6 +94,9 @@ describe("flexae export", () => {
     expect(card).toMatch(/Images to train on: 200; to validate: 50\./);
     expect(card).toMatch(/10 classes, .*: digit\\_0, digit\\_1/);
     expect(card).toMatch(/\| validation \| 0\.\d+ \| 0\.\d+ \| 0\.\d+ \| [\d.]+ \|/);
+    const sum = sha256(join(run, "ae.pt"));
+    expect(end).toMatchObject({ modelSha256: sum });
+    expect(card).toContain(`SHA-256 \`${sum}\``);
     // Where the images lay is nobody else's business.
     expect(card).not.toContain(run);
     const config = JSON.parse(readFileSync(at("out/config.json"), "utf8"));

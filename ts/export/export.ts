@@ -50,6 +50,8 @@ export interface Exported {
   out: string;
   /** The autoencoder's file, absolute. */
   model: string;
+  /** Its SHA-256, in hexadecimal digits. */
+  modelSha256: string;
   /** Names of the formats. */
   formats: string[];
   /** All files but `SHA256SUMS`. */
@@ -122,7 +124,7 @@ async function loadSource(path: string, input: InputType): Promise<ExportSource>
   if (typeof manifest?.settings !== "object" || manifest.settings === null) {
     throw new FlexaeError("FLEXAE_MODEL", `${path} carries no config.json of this program`);
   }
-  return { path, model, manifest, input };
+  return { path, sha256: await fileDigest(path), model, manifest, input };
 }
 
 /**
@@ -178,7 +180,14 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
     signal?.throwIfAborted();
     await staged.finish();
     const seconds = (performance.now() - began) / 1000;
-    return { out, model, formats: formats.map(({ name }) => name), files, seconds };
+    return {
+      out,
+      model,
+      modelSha256: source.sha256,
+      formats: formats.map(({ name }) => name),
+      files,
+      seconds,
+    };
   } catch (error) {
     await staged.abandon();
     // The reason of a signal is whatever was given.

@@ -7,6 +7,8 @@ import type { InputType } from "./contract.js";
 export interface ExportSource {
   /** The autoencoder's file, `ae.pt`. */
   path: string;
+  /** That file's SHA-256, in hexadecimal digits, by which its exports are known. */
+  sha256: string;
   /** Its layers and weights. */
   model: ModelLayers;
   /** What it carries in its `config.json`. */

@@ -79,6 +79,8 @@ ${times(model.embeddingShape)} numbers, and a decoder reconstructs the image fro
 ${model.layers.length} layers, ${numbers} numbers. Exported by flexible-autoencoder ${VERSION}, trained by version
 ${inline(manifest.version)}.
 
+Made from an \`ae.pt\` with the SHA-256 \`${source.sha256}\`.
+
 ## Files
 
 ${files.join("\n")}

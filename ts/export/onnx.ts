@@ -27,6 +27,7 @@ function modelOf(source: ExportSource, kind: Kind): ModelProto {
   const { model, manifest, input } = source;
   const metadata = {
     kind,
+    model_sha256: source.sha256,
     config: JSON.stringify(manifest),
     input: JSON.stringify(inputContract(model, manifest, input)),
   };
