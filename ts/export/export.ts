@@ -124,7 +124,7 @@ async function loadSource(path: string, input: InputType): Promise<ExportSource>
   if (typeof manifest?.settings !== "object" || manifest.settings === null) {
     throw new FlexaeError("FLEXAE_MODEL", `${path} carries no config.json of this program`);
   }
-  return { path, sha256: await fileDigest(path), model, manifest, input };
+  return { path, sha256: await checksum(path), model, manifest, input };
 }
 
 /**
