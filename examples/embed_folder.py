@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from area_resize import resize
+from PIL import Image, ImageOps
 from sklearn.cluster import KMeans
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
@@ -32,13 +33,11 @@ def load_encoder(path: Path) -> tuple[torch.jit.ScriptModule, dict]:
 
 def read_image(path: Path, options: dict) -> torch.Tensor:
     """C×H×W bytes; the encoder scales them itself."""
-    size = options["width"], options["height"]
-    with Image.open(path) as image:
-        image = image.convert("L" if options["channels"] == 1 else "RGB")
-        if image.size != size:
-            # Averages over areas when it shrinks, as training does by default.
-            image = image.resize(size, Image.Resampling.BOX)
-        pixels = np.array(image).reshape(options["height"], options["width"], -1)
+    with Image.open(path) as file:
+        image = ImageOps.exif_transpose(file).convert("L" if options["channels"] == 1 else "RGB")
+    pixels = np.array(image).reshape(image.height, image.width, -1)
+    if image.size != (options["width"], options["height"]):
+        pixels = resize(pixels, options["width"], options["height"])
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 

@@ -1,4 +1,4 @@
-"""The Python example, on real digits."""
+"""The Python examples, on real digits."""
 
 from __future__ import annotations
 
@@ -85,3 +85,42 @@ def test_embed_folder(digits, tmp_path):
     # Clusters follow the digits far beyond chance: random clusters give 0.18, rarely 0.25, at this size.
     labels = [Path(row["file"]).parent.name for row in rows]
     assert normalized_mutual_info_score(labels, [row["cluster"] for row in rows]) > 0.3
+
+
+def test_embed_onnx(digits, tmp_path):
+    """Images of odd sizes give the embeddings that this program gives, resizing included."""
+    model, folder = digits
+    program.cli("export", model.parent, "--to", "onnx", "-o", tmp_path / "exported", folder=tmp_path)
+    images = tmp_path / "images"
+    images.mkdir()
+    sizes = [(28, 28), (57, 91), (41, 28), (20, 33), (300, 19), (9, 9)]
+    for i, (size, file) in enumerate(zip(sizes, sorted(folder.rglob("*.png"))[::20], strict=False)):
+        Image.open(file).resize(size, Image.Resampling.BICUBIC).save(images / f"{i}.png")
+    program.cli(
+        "embed", model, images, "-o", "expected.csv", "--precision=fp32", "--device=cpu", folder=tmp_path
+    )
+    with (tmp_path / "expected.csv").open() as file:
+        rows = {row["filename"]: row for row in csv.DictReader(file)}
+    files = sorted(images.iterdir())
+    done = subprocess.run(
+        [
+            sys.executable,
+            program.ROOT / "examples" / "embed_onnx.py",
+            tmp_path / "exported" / "en.onnx",
+            *files,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(files) == len(rows)
+    for path, line in zip(files, lines, strict=True):
+        name, *numbers = line.split()
+        assert name == str(path)
+        expected = np.array([float(rows[path.name][f"embedding_{i}"]) for i in range(16)])
+        # A grey level more or less in some pixels of those that were resized.
+        tolerance = 1e-5 if path.name == "0.png" else 0.005
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(np.array(numbers, float) / scale, expected / scale, atol=tolerance)
