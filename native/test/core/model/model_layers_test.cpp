@@ -59,7 +59,9 @@ TEST(ModelLayers, HaveTheWeightsInTheirOrder) {
     for (const LayerSpec& layer : read.layers) {
       EXPECT_TRUE(autoencoder || layer.part == Part::kEncoder) << layer.full_name();
       for (const WeightSpec& weight : layer.kind->weights(layer)) {
-        const auto& [name, tensor] = read.file.weights.at(next++);
+        const auto& stored = read.file.weights.at(next++);
+        const std::string& name = stored.first;
+        const at::Tensor& tensor = stored.second;
         EXPECT_EQ(name, layer.full_name() + "." + weight.name);
         EXPECT_EQ(tensor.sizes(), at::IntArrayRef(weight.sizes));
         const auto own = std::find_if(state.begin(), state.end(),
