@@ -16,8 +16,8 @@ import { spread } from "../peers/statistics.mjs";
 
 const USAGE = `usage: npm run bench:embed -- [options]
 
-  --images N   files of each size (20000)
-  --sides A,B  pixels a side (28,128)
+  --images N   files of each size (60000)
+  --sides A,B  pixels a side, of 28 and 128, which takes Python long (28)
   --rounds N   turns (5)
   --out FILE   where the JSON goes (embed.json)
 `;
@@ -33,8 +33,8 @@ function readOptions() {
   try {
     ({ values } = parseArgs({
       options: {
-        images: { type: "string", default: "20000" },
-        sides: { type: "string", default: "28,128" },
+        images: { type: "string", default: "60000" },
+        sides: { type: "string", default: "28" },
         rounds: { type: "string", default: "5" },
         out: { type: "string", default: "embed.json" },
         help: { type: "boolean", short: "h", default: false },
