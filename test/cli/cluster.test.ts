@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, inject, it } from "vitest";
 import { writeClusterSheets } from "../../ts/embeddings/cluster_sheets.ts";
 import { npyBytes } from "../../ts/embeddings/npy.ts";
 import { cluster, makeTable, readTable } from "../../ts/index.ts";
-import { type Ended, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
+import { commandIn, flexae, temporaryFolder, trainedRun } from "../support/cli.ts";
 import { type Image, readImage, writeImage } from "../support/pixels.ts";
 
 const trained = trainedRun("--train-epochs=2");
@@ -18,16 +18,7 @@ beforeEach(() => {
   cwd = temporaryFolder();
 });
 
-function start(...args: string[]): Promise<Ended> {
-  return flexae(["cluster", ...args], { cwd });
-}
-
-async function found(...args: string[]): Promise<Record<string, unknown>> {
-  const { code, stdout, stderr } = await start(...args, "--json");
-  expect(code, stderr).toBe(0);
-  expect(jsonLines(stdout)).toHaveLength(1);
-  return jsonLines(stdout)[0] as Record<string, unknown>;
-}
+const { start, end: found } = commandIn(() => cwd, "cluster");
 
 function read(name: string): Record<string, string>[] {
   return parse(readFileSync(join(cwd, name)), { columns: true });

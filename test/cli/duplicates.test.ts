@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { parse } from "csv-parse/sync";
 import { beforeEach, describe, expect, inject, it } from "vitest";
 import { duplicates, joinTables, makeTable, readTable } from "../../ts/index.ts";
-import { type Ended, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
+import { commandIn, flexae, temporaryFolder, trainedRun } from "../support/cli.ts";
 import { readImage, writeImage } from "../support/pixels.ts";
 
 const trained = trainedRun("--train-epochs=3");
@@ -15,15 +15,7 @@ beforeEach(() => {
   cwd = temporaryFolder();
 });
 
-function start(...args: string[]): Promise<Ended> {
-  return flexae(["duplicates", ...args], { cwd });
-}
-
-async function found(...args: string[]): Promise<Record<string, unknown>[]> {
-  const { code, stdout, stderr } = await start(...args, "--json");
-  expect(code, stderr).toBe(0);
-  return jsonLines(stdout);
-}
+const { start, lines: found } = commandIn(() => cwd, "duplicates");
 
 async function embed(folder: string, out: string, ...more: string[]): Promise<string> {
   const { code, stderr } = await flexae(["embed", run, folder, "-o", out, ...more], { cwd });

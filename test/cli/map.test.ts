@@ -10,7 +10,7 @@ import {
   readTable,
   trustworthiness,
 } from "../../ts/index.ts";
-import { type Ended, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
+import { commandIn, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
 
 const trained = trainedRun("--train-epochs=2");
 let run: string;
@@ -21,16 +21,7 @@ beforeEach(() => {
   cwd = temporaryFolder();
 });
 
-function start(...args: string[]): Promise<Ended> {
-  return flexae(["map", ...args], { cwd });
-}
-
-async function mapped(...args: string[]): Promise<Record<string, unknown>> {
-  const { code, stdout, stderr } = await start(...args, "--json");
-  expect(code, stderr).toBe(0);
-  expect(jsonLines(stdout)).toHaveLength(1);
-  return jsonLines(stdout)[0] as Record<string, unknown>;
-}
+const { start, end: mapped } = commandIn(() => cwd, "map");
 
 const at = (name: string) => join(cwd, name);
 

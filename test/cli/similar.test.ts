@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { parse } from "csv-parse/sync";
 import { beforeEach, describe, expect, inject, it } from "vitest";
 import { makeTable, readTable, similar } from "../../ts/index.ts";
-import { type Ended, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
+import { commandIn, flexae, temporaryFolder, trainedRun } from "../support/cli.ts";
 import { readImage } from "../support/pixels.ts";
 import { chosenSeed, seededRandom } from "../support/random.ts";
 
@@ -33,15 +33,7 @@ beforeEach(async () => {
 
 const digit = (name: string, set = "train") => join(inject("digits"), set, name);
 
-function start(...args: string[]): Promise<Ended> {
-  return flexae(["similar", ...args], { cwd });
-}
-
-async function found(...args: string[]): Promise<Record<string, unknown>[]> {
-  const { code, stdout, stderr } = await start(...args, "--json");
-  expect(code, stderr).toBe(0);
-  return jsonLines(stdout);
-}
+const { start, lines: found } = commandIn(() => cwd, "similar");
 
 /** Rows of the nearest others, by sorting all distances. */
 function nearest(embeddings: Float32Array, dims: number, query: Float32Array, n: number): number[] {

@@ -129,3 +129,29 @@ export function jsonLines(text: string): Record<string, unknown>[] {
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
+
+/** A command, and what its tests do with it in the folder that `cwd` gives. */
+export function commandIn(
+  cwd: () => string,
+  name: string,
+): {
+  /** Runs it to its end, whatever that is. */
+  start(...args: string[]): Promise<Ended>;
+  /** What it prints with `--json`; it must succeed. */
+  lines(...args: string[]): Promise<Record<string, unknown>[]>;
+  /** The same of a command that prints one object. */
+  end(...args: string[]): Promise<Record<string, unknown>>;
+} {
+  const start = (...args: string[]) => flexae([name, ...args], { cwd: cwd() });
+  const lines = async (...args: string[]) => {
+    const { code, stdout, stderr } = await start(...args, "--json");
+    expect(code, stderr).toBe(0);
+    return jsonLines(stdout);
+  };
+  const end = async (...args: string[]) => {
+    const all = await lines(...args);
+    expect(all).toHaveLength(1);
+    return all[0] as Record<string, unknown>;
+  };
+  return { start, lines, end };
+}

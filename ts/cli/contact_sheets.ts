@@ -1,14 +1,8 @@
 /** Contact sheets beside what a command has found, which is safe on disk by then. */
-import { basename, dirname, extname, join } from "node:path";
-import { configError } from "../addon/errors.js";
+import { configError, translateError } from "../addon/errors.js";
 import { grouped } from "./format.js";
 import { type Invocation, optionText } from "./invocation.js";
 import { optionNumber } from "./own_options.js";
-
-/** Where the sheet that belongs to a file lies. */
-export function sheetBeside(out: string): string {
-  return join(dirname(out), `${basename(out, extname(out))}.png`);
-}
 
 /** What was drawn. */
 export interface Drawn {
@@ -32,10 +26,12 @@ export interface SheetOutcome {
 export const NO_SHEETS: SheetOutcome = { sheet: null, warning: null };
 
 /** The options that say whether sheets are drawn. */
-export const SHEET_OPTIONS = (size: string): (readonly [string, string])[] => [
-  ["--sheet-size <n>", size],
-  ["--no-sheets", "draw no contact sheets"],
-];
+export function sheetOptions(size: string): (readonly [string, string])[] {
+  return [
+    ["--sheet-size <n>", size],
+    ["--no-sheets", "draw no contact sheets"],
+  ];
+}
 
 /** Images of a sheet: a larger picture opens hardly anywhere. */
 const LARGEST_SHEET = 10_000;
@@ -63,7 +59,6 @@ export async function drawSheets(
   draw: () => Promise<Drawn>,
   signal: AbortSignal,
 ): Promise<SheetOutcome> {
-  const { translateError } = await import("../addon/errors.js");
   try {
     const { path, images, unreadable } = await draw();
     const warning = `${grouped(unreadable)} of the ${grouped(images)} images on the contact sheets cannot be read: their places are grey`;

@@ -235,16 +235,14 @@ export async function cluster(table: EmbeddingTable, options: ClusterOptions): P
     }
   }
   if (numbers.length === 0) throw configError("Expected a number of clusters");
-  let compared: Float32Array | undefined;
+  // By what clusters are found.
+  const compared = options.spherical === true ? directions(embeddings, dims) : embeddings;
   const judge = async (labels: Int32Array) => {
     const used = new Set(labels).size;
     if (used < 2 || used >= rows) return null;
     const samples = rows > SILHOUETTE_ROWS ? SILHOUETTE_ROWS : 0;
-    // By what the clusters were found.
-    compared ??= options.spherical === true ? directions(embeddings, dims) : embeddings;
-    const points = compared;
     return await finishJob(
-      callAddon((addon) => addon.silhouette(points, dims, labels, { samples, seed })),
+      callAddon((addon) => addon.silhouette(compared, dims, labels, { samples, seed })),
       signal,
       (share) => onProgress?.("silhouettes", share),
     );

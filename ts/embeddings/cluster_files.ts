@@ -1,12 +1,13 @@
 /** What `flexae cluster` leaves: rows' clusters, and what assigns further rows to them. */
 import { readFile } from "node:fs/promises";
-import { basename, dirname, extname, join } from "node:path";
+import { extname } from "node:path";
 import { stringify } from "csv-stringify/sync";
 import { ByteWriter, parquetWrite } from "hyparquet-writer";
 import { configError, dataError, systemReason, translateError } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
 import type { ClusteringScores, MixtureModel } from "../addon/types.js";
 import { writeFileAtomic } from "../files/atomic.js";
+import { beside } from "../files/paths.js";
 import { VERSION } from "../version.js";
 import { type Clustering, countLabels, distancesTo, scoreLabels } from "./cluster.js";
 import { npyBytes } from "./npy.js";
@@ -44,8 +45,7 @@ export interface Assignments {
 
 /** Names of what lies beside the assignments `out`. */
 export function clusterFiles(out: string): { json: string; npy: string } {
-  const stem = join(dirname(out), basename(out, extname(out)));
-  return { json: `${stem}.clusters.json`, npy: `${stem}.clusters.npy` };
+  return { json: beside(out, ".clusters.json"), npy: beside(out, ".clusters.npy") };
 }
 
 /** @throws FlexaeError `FLEXAE_CONFIG` unless it ends in .csv or .parquet. */

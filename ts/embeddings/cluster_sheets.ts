@@ -1,8 +1,9 @@
 /** Contact sheets of clusters: what is in each, nearest to its centroid first. */
 import { readdir, rm } from "node:fs/promises";
-import { basename, dirname, extname, join } from "node:path";
+import { join } from "node:path";
 import { configError, dataError, ioError, systemReason } from "../addon/errors.js";
 import { MAX_PIXELS } from "../config/parameters.js";
+import { beside } from "../files/paths.js";
 import { StagedFolder } from "../files/staged_folder.js";
 import { type Tile, writeContactSheet } from "../imaging/contact_sheet.js";
 import { loadOpenCV } from "../imaging/opencv.js";
@@ -40,7 +41,7 @@ const OTHER_CLASS = [240, 130, 20] as const;
 
 /** The folder of the sheets that belong to the assignments `out`. */
 export function sheetsFolder(out: string): string {
-  return join(dirname(out), `${basename(out, extname(out))}.sheets`);
+  return beside(out, ".sheets");
 }
 
 /** The first entry of the folder that is no sheet; null without one, or without a folder. */

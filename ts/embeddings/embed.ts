@@ -9,7 +9,7 @@ import { MAX_PIXELS } from "../config/parameters.js";
 import { checksum } from "../files/checksum.js";
 import { makeFolders } from "../files/folders.js";
 import { unicodePath } from "../files/paths.js";
-import { findRun } from "../runs/folder.js";
+import { modelFile } from "../runs/folder.js";
 import { checkDevice, scanImages } from "../runs/plan.js";
 import { readManifest } from "../runs/setting.js";
 import { VERSION } from "../version.js";
@@ -94,12 +94,6 @@ interface Image {
   path: string;
   set: string;
   class: string | null;
-}
-
-/** A model's file: what was named, or of a run its encoder, or its autoencoder where losses are asked for. */
-export async function modelFile(model: string, loss: boolean): Promise<string> {
-  if (/\.pt$/i.test(model)) return model;
-  return join(await findRun(model), loss ? "ae.pt" : "en.pt");
 }
 
 /** The encoder's file: embeddings are the same whether it or the autoencoder beside it gives them. */
@@ -228,7 +222,7 @@ export async function embed(
   const shard: Shard | null = options.shard === undefined ? null : readShard(options.shard);
   const device = options.device ?? "auto";
   checkDevice(device);
-  const path = await modelFile(model, loss);
+  const path = await modelFile(model, loss ? "ae.pt" : "en.pt");
   const warnings: string[] = [];
   const all = await findImages(sets, warnings);
   const images =

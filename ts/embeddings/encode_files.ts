@@ -6,8 +6,9 @@ import type { Interpolation } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import { MAX_PIXELS } from "../config/parameters.js";
 import { checksum } from "../files/checksum.js";
+import { modelFile } from "../runs/folder.js";
 import { readManifest } from "../runs/setting.js";
-import { encoderFile, modelFile } from "./embed.js";
+import { encoderFile } from "./embed.js";
 import { normalizeRows } from "./normalize.js";
 import type { EmbeddingTable } from "./table.js";
 
@@ -28,7 +29,7 @@ async function modelOf(table: EmbeddingTable, given: string | undefined): Promis
       `${path} is a map, in which images that are not in it have no place: name the table of embeddings it was made of`,
     );
   }
-  const named = given === undefined ? origin?.model : await modelFile(given, false);
+  const named = given === undefined ? origin?.model : await modelFile(given, "en.pt");
   if (named === undefined || named === null) {
     throw configError(
       `${path} does not say which model its embeddings are of: name it with --model`,

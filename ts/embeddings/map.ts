@@ -93,7 +93,8 @@ function mappedTable(
     sha256: fitted.sha256,
     options: fitted.method === "umap" ? { ...fitted.options } : null,
   };
-  const { origin, mapDims } = { origin: table.origin, mapDims: fitted.mapDims };
+  const { origin } = table;
+  const { mapDims } = fitted;
   return {
     ...table,
     dims: mapDims,

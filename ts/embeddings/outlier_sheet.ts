@@ -1,10 +1,11 @@
 /** The contact sheet of outliers: each image, its reconstruction, and where that fails. */
-import { basename, dirname, extname, join } from "node:path";
+import { join } from "node:path";
 import { dataError } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
 import type { Interpolation } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import { MAX_PIXELS } from "../config/parameters.js";
+import { beside } from "../files/paths.js";
 import { writeContactSheet } from "../imaging/contact_sheet.js";
 import type { Pixels } from "../imaging/decode.js";
 import { commonScale, errorMap, type HeatMap, paintHeat } from "../imaging/heat_map.js";
@@ -36,11 +37,6 @@ export interface OutlierSheet {
 const SIDE = 96;
 /** Tiles a row, of three pictures each. */
 const COLUMNS = 5;
-
-/** The sheet that belongs to the table `out`. */
-export function sheetName(out: string): string {
-  return join(dirname(out), `${basename(out, extname(out))}.png`);
-}
 
 /** An image as the model takes it, what it gives back, and how far that is off. */
 interface Compared {
@@ -133,7 +129,7 @@ export async function writeOutlierSheet(
         : [pictures.image, pictures.reconstruction, paintHeat(pictures.errors, scale)],
     caption: `${paths[i]}  ${shortNumber(scores[i] as number)}`,
   }));
-  const sheet = sheetName(out);
+  const sheet = beside(out, ".png");
   await writeContactSheet(
     sheet,
     {

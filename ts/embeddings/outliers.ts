@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { configError } from "../addon/errors.js";
 import { callAddon } from "../addon/loader.js";
 import type { NeighbourAnswer } from "../addon/types.js";
-import { findRun } from "../runs/folder.js";
+import { modelFile } from "../runs/folder.js";
 import type { EmbedOptions } from "./embed.js";
 import { finishJob } from "./job.js";
 import { embedInMemory } from "./memory_table.js";
@@ -169,7 +169,7 @@ export async function outliers(model: string, options: OutlierOptions): Promise<
   if (!Number.isInteger(k) || k < 1) {
     throw configError(`Expected an integer of at least 1 for nNeighbors but received ${k}`);
   }
-  const file = /\.pt$/i.test(model) ? resolve(model) : join(await findRun(model), "ae.pt");
+  const file = resolve(await modelFile(model, "ae.pt"));
   const { table, bad, warnings } = await embedInMemory(file, {
     ...how,
     sets,

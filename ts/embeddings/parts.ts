@@ -108,11 +108,6 @@ export class PartsTable implements TableWriter {
     return new PartsTable(folder, origin, prefix, join(folder, marker), next, kept);
   }
 
-  /** How many rows there are already. */
-  get kept(): number {
-    return this.#kept.size;
-  }
-
   /**
    * Which images are not in the table yet, as positions among those given. With `changed`, those too
    * whose file has another length, or was written after its row was: their rows are dropped.

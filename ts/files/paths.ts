@@ -2,6 +2,12 @@
  * Paths for people and for files. The addon gives a path's bytes that are no UTF-8 as lone surrogates, U+DC80…U+DCFF, and
  * takes them back; nothing else does.
  */
+import { basename, dirname, extname, join } from "node:path";
+
+/** What lies beside a file, under its name with another ending: `a/b.png` beside `a/b.csv`. */
+export function beside(path: string, ending: string): string {
+  return join(dirname(path), basename(path, extname(path)) + ending);
+}
 
 function escaped(byte: number): string {
   return `\\x${byte.toString(16).padStart(2, "0")}`;

@@ -160,6 +160,16 @@ export async function createRunFolder(
 }
 
 /**
+ * The file of a model that `name` means: one that ends in `.pt` itself, or of a run, as `findRun`
+ * takes it, its autoencoder or its encoder.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG` if there is no such run.
+ */
+export async function modelFile(name: string, part: "ae.pt" | "en.pt"): Promise<string> {
+  return /\.pt$/i.test(name) ? name : join(await findRun(name), part);
+}
+
+/**
  * The folder of a run that `name` means: a path, or `last` for the newest in `logs/`. It must hold
  * `file`: `ae.pt` for a run that has ended, `setting.yaml` for any.
  *

@@ -18,7 +18,7 @@ import { LiveFile, writeFileAtomic } from "../files/atomic.js";
 import { checksum } from "../files/checksum.js";
 import { writePictures } from "../imaging/pictures.js";
 import { EventQueue } from "./events.js";
-import { createRunFolder, findRun, LOGS, type RunFolder, SETTING_FILE } from "./folder.js";
+import { createRunFolder, LOGS, modelFile, type RunFolder, SETTING_FILE } from "./folder.js";
 import { type MemoryImages, type Plan, planRun } from "./plan.js";
 import { type ResumePoint, resumeRun } from "./resume.js";
 import {
@@ -196,7 +196,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
       if (partial) throw configError("partial means nothing without weights: leave it out");
       return null;
     }
-    const file = resolve(/\.pt$/i.test(weights) ? weights : join(await findRun(weights), "ae.pt"));
+    const file = resolve(await modelFile(weights, "ae.pt"));
     return { file, sha256: await checksum(file), partial };
   }
 

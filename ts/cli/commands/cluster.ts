@@ -1,14 +1,13 @@
 /** `flexae cluster TABLE|RUN -k 10`: which images belong together. */
-import { relative, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Covariance } from "../../addon/types.js";
 import type { ClusterOptions } from "../../embeddings/cluster.js";
-import { shownPath } from "../../files/paths.js";
 import type { CommandDescription } from "../command.js";
-import { drawSheets, NO_SHEETS, SHEET_OPTIONS, sheetWish } from "../contact_sheets.js";
+import { drawSheets, NO_SHEETS, sheetOptions, sheetWish } from "../contact_sheets.js";
 import { table as columns, duration, grouped } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
-import { print, printJson, warn } from "../output.js";
+import { nameFromHere, print, printJson, warn } from "../output.js";
 import { optionChoice, optionCount } from "../own_options.js";
 import { invokedSettings } from "../settings.js";
 import { stepLine } from "../step_line.js";
@@ -127,9 +126,8 @@ async function find(invocation: Invocation): Promise<number> {
     return 0;
   }
   const rows = sizes.reduce((a, b) => a + b, 0);
-  const name = (path: string) => shownPath(relative(process.cwd(), resolve(path)));
   print(
-    `${name(out)}: ${grouped(rows)} images in ${grouped(sizes.length)} clusters, ${duration(seconds)}`,
+    `${nameFromHere(out)}: ${grouped(rows)} images in ${grouped(sizes.length)} clusters, ${duration(seconds)}`,
   );
   const number = (value: number) => value.toFixed(4);
   if (silhouette !== null)
@@ -146,7 +144,7 @@ async function find(invocation: Invocation): Promise<number> {
   }
   const shown = sizes.slice(0, SHOWN).map(grouped).join(", ");
   print(`sizes ${shown}${sizes.length > SHOWN ? ", …" : ""}`);
-  if (sheet !== null) print(`contact sheets in ${name(sheet)}/`);
+  if (sheet !== null) print(`contact sheets in ${nameFromHere(sheet)}/`);
   if (sizes.includes(0)) warn("some clusters are empty: ask for fewer");
   return 0;
 }
@@ -169,7 +167,7 @@ export const cluster: CommandDescription = {
     ["--spherical", "kmeans by the directions of embeddings alone"],
     ["--covariance <name>", "of a mixture: full, diag or tied (full)"],
     ["--predict <file>", "assign to the clusters of a ….clusters.json instead"],
-    ...SHEET_OPTIONS("images shown of each cluster in ….sheets, nearest first (100)"),
+    ...sheetOptions("images shown of each cluster in ….sheets, nearest first (100)"),
   ],
   takes: ["seed"],
   run: find,

@@ -1,13 +1,13 @@
 /** `flexae duplicates TABLE`: which images are the same, or nearly so. */
-import { extname, relative, resolve } from "node:path";
+import { extname, resolve } from "node:path";
 import type { Duplicates } from "../../embeddings/duplicates.js";
-import { shownPath } from "../../files/paths.js";
+import { beside, shownPath } from "../../files/paths.js";
 import type { CommandDescription } from "../command.js";
-import { drawSheets, NO_SHEETS, SHEET_OPTIONS, sheetBeside, sheetWish } from "../contact_sheets.js";
+import { drawSheets, NO_SHEETS, sheetOptions, sheetWish } from "../contact_sheets.js";
 import { duration, grouped } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
-import { print, printJson, warn } from "../output.js";
+import { nameFromHere, print, printJson, warn } from "../output.js";
 import { optionChoice, optionNumber } from "../own_options.js";
 import { invokedSettings } from "../settings.js";
 import { stepLine } from "../step_line.js";
@@ -71,7 +71,7 @@ async function look(invocation: Invocation): Promise<number> {
     });
     signal.throwIfAborted();
     await files.writeGroups(out, table, found.groups);
-    const sheet = sheetBeside(out);
+    const sheet = beside(out, ".png");
     const pictures =
       drawn && found.groups.length > 0
         ? await drawSheets(
@@ -112,8 +112,8 @@ async function look(invocation: Invocation): Promise<number> {
     return 0;
   }
   show(paths, found);
-  const name = (path: string) => shownPath(relative(process.cwd(), resolve(path)));
-  const places = sheet === null ? name(out) : `${name(out)} and ${name(sheet)}`;
+  const places =
+    sheet === null ? nameFromHere(out) : `${nameFromHere(out)} and ${nameFromHere(sheet)}`;
   print(`${places}: ${grouped(paths.length)} images compared, ${duration(seconds)}`);
   return 0;
 }
@@ -140,7 +140,7 @@ export const duplicates: CommandDescription = {
       "--leaks",
       "only groups with images of several sets; of a run, of its training and validation images",
     ],
-    ...SHEET_OPTIONS("images shown, group by group (100)"),
+    ...sheetOptions("images shown, group by group (100)"),
   ],
   takes: ["seed"],
   run: look,

@@ -1,5 +1,3 @@
-/** `flexae embed RUN SET... -o OUT`: a table of what the encoder gives. */
-import { relative } from "node:path";
 import type { EmbedOptions } from "../../embeddings/embed.js";
 import { shownPath } from "../../files/paths.js";
 import type { CommandDescription } from "../command.js";
@@ -7,7 +5,7 @@ import { Counter } from "../counter.js";
 import { duration, grouped, rate } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
-import { print, printJson, warn } from "../output.js";
+import { nameFromHere, print, printJson, warn } from "../output.js";
 import { invokedSettings } from "../settings.js";
 
 /** How many bad images are named to a person. */
@@ -64,11 +62,10 @@ async function write(invocation: Invocation): Promise<number> {
     return 0;
   }
   if (bad > SHOWN) warn(`left out ${grouped(bad - SHOWN)} more images: --json names all`);
-  const name = relative(process.cwd(), result.out) || ".";
   const kept = result.kept > 0 ? `, ${grouped(result.kept)} were there` : "";
   const left = result.bad > 0 ? `, ${grouped(result.bad)} left out` : "";
   print(
-    `${shownPath(name)}: ${grouped(result.images)} embeddings of ${grouped(result.dims)} numbers${kept}${left}`,
+    `${nameFromHere(result.out)}: ${grouped(result.images)} embeddings of ${grouped(result.dims)} numbers${kept}${left}`,
   );
   if (result.images > 0) {
     print(

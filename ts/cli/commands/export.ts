@@ -1,11 +1,8 @@
-/** `flexae export RUN --to FORMAT[,FORMAT]`: a trained model for other programs. */
-import { relative } from "node:path";
-import { shownPath } from "../../files/paths.js";
 import type { CommandDescription } from "../command.js";
 import { bytes, duration, table } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
-import { print, printJson, warn } from "../output.js";
+import { nameFromHere, print, printJson, warn } from "../output.js";
 import { optionChoice } from "../own_options.js";
 
 async function write(invocation: Invocation): Promise<number> {
@@ -36,8 +33,7 @@ async function write(invocation: Invocation): Promise<number> {
   )) {
     print(line);
   }
-  const name = shownPath(relative(process.cwd(), out) || ".");
-  print(`${name}: written and read back, ${duration(seconds)}`);
+  print(`${nameFromHere(out)}: written and read back, ${duration(seconds)}`);
   return 0;
 }
 

@@ -1,13 +1,12 @@
 /** `flexae map TABLE|RUN -o MAP`: embeddings in two dimensions, or a few. */
-import { relative, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { FittedMap } from "../../embeddings/map.js";
 import type { EmbeddingTable, TableOrigin } from "../../embeddings/table.js";
-import { shownPath } from "../../files/paths.js";
 import type { CommandDescription } from "../command.js";
 import { duration, grouped } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
-import { print, printJson, warn } from "../output.js";
+import { nameFromHere, print, printJson, warn } from "../output.js";
 import { optionChoice, optionCount, optionNumber, shownOption } from "../own_options.js";
 import { invokedSettings } from "../settings.js";
 import { stepLine } from "../step_line.js";
@@ -112,9 +111,8 @@ async function make(invocation: Invocation): Promise<number> {
     });
     return 0;
   }
-  const name = shownPath(relative(process.cwd(), resolve(out)));
   const size = `${places.dims} dimension${places.dims === 1 ? "" : "s"}`;
-  print(`${name}: ${grouped(images)} images in ${size}, ${duration(seconds)}`);
+  print(`${nameFromHere(out)}: ${grouped(images)} images in ${size}, ${duration(seconds)}`);
   if (trust !== null) print(`trustworthiness ${trust.toFixed(4)}`);
   if (variance !== null) {
     const shares = variance.map((share) => `${(100 * share).toFixed(1)}%`).join(", ");

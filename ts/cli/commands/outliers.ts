@@ -1,13 +1,13 @@
 /** `flexae outliers RUN SET...`: which images are unlike what the run was trained on. */
-import { join, relative, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Outliers } from "../../embeddings/outliers.js";
 import { shownPath } from "../../files/paths.js";
 import type { CommandDescription } from "../command.js";
-import { drawSheets, NO_SHEETS, SHEET_OPTIONS, sheetWish } from "../contact_sheets.js";
+import { drawSheets, NO_SHEETS, sheetOptions, sheetWish } from "../contact_sheets.js";
 import { duration, grouped, table } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
-import { print, printJson, warn } from "../output.js";
+import { nameFromHere, print, printJson, warn } from "../output.js";
 import { optionCount } from "../own_options.js";
 import { invokedSettings } from "../settings.js";
 import { stepLine } from "../step_line.js";
@@ -99,12 +99,11 @@ async function search(invocation: Invocation): Promise<number> {
     return 0;
   }
   if (bad > SHOWN) warn(`left out ${grouped(bad - SHOWN)} more images: --json names all`);
-  const name = (path: string) => shownPath(relative(process.cwd(), resolve(path)));
   const left = found.bad > 0 ? `, ${grouped(found.bad)} left out` : "";
   print(
-    `${name(out)}: ${grouped(found.paths.length)} images${left}, ${grouped(found.outliers)} of them outliers (score above ${found.threshold}), ${duration(seconds)}`,
+    `${nameFromHere(out)}: ${grouped(found.paths.length)} images${left}, ${grouped(found.outliers)} of them outliers (score above ${found.threshold}), ${duration(seconds)}`,
   );
-  if (sheet !== null) print(`contact sheet ${name(sheet)}`);
+  if (sheet !== null) print(`contact sheet ${nameFromHere(sheet)}`);
   for (const text of lines(found)) print(text);
   return 0;
 }
@@ -120,7 +119,7 @@ export const outliers: CommandDescription = {
       "all images with loss, neighbour distance and score, the most unusual first; .csv or .parquet (outliers.csv)",
     ],
     ["--n-neighbors <n>", "training images whose mean distance counts (10)"],
-    ...SHEET_OPTIONS("images shown in the .png beside it, the most unusual first (50)"),
+    ...sheetOptions("images shown in the .png beside it, the most unusual first (50)"),
     ["--trust", "take a model that this program did not write, and run what is in it"],
   ],
   takes: ["device", "precision", "batch_size", "workers", "max_pixels"],

@@ -1,13 +1,13 @@
 /** `flexae similar TABLE IMAGE...`: which images are like these. */
-import { extname, relative, resolve } from "node:path";
+import { extname, resolve } from "node:path";
 import type { Similar } from "../../embeddings/similar.js";
-import { shownPath } from "../../files/paths.js";
+import { beside, shownPath } from "../../files/paths.js";
 import type { CommandDescription } from "../command.js";
-import { drawSheets, NO_SHEETS, sheetBeside } from "../contact_sheets.js";
+import { drawSheets, NO_SHEETS, sheetWish } from "../contact_sheets.js";
 import { table as columns, duration, grouped } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
-import { print, printJson, warn } from "../output.js";
+import { nameFromHere, print, printJson, warn } from "../output.js";
 import { optionChoice, optionCount } from "../own_options.js";
 import { invokedSettings } from "../settings.js";
 import { stepLine } from "../step_line.js";
@@ -35,7 +35,7 @@ async function look(invocation: Invocation): Promise<number> {
   const { similar } = await import("../../embeddings/similar.js");
   const files = await import("../../embeddings/similar_files.js");
   const { tableOf } = await import("../../embeddings/run_table.js");
-  const { argument, more, options, json } = invocation;
+  const { argument, more, json } = invocation;
   const text = (name: string) => optionText(invocation, name);
   const out = text("out") ?? "similar.csv";
   if (extname(out).toLowerCase() !== ".csv") {
@@ -50,7 +50,8 @@ async function look(invocation: Invocation): Promise<number> {
     device: settings.device,
     maxPixels: settings.max_pixels,
   };
-  const sheet = sheetBeside(out);
+  const { drawn: wanted } = sheetWish(invocation);
+  const sheet = beside(out, ".png");
   const line = stepLine(json);
   const began = performance.now();
   const ended = await interruptible(async (signal) => {
@@ -65,10 +66,9 @@ async function look(invocation: Invocation): Promise<number> {
     });
     signal.throwIfAborted();
     await files.writeMatches(out, found);
-    const drawn =
-      options.sheets === false
-        ? NO_SHEETS
-        : await drawSheets(() => files.writeMatchSheet(sheet, table, found, signal), signal);
+    const drawn = wanted
+      ? await drawSheets(() => files.writeMatchSheet(sheet, table, found, signal), signal)
+      : NO_SHEETS;
     return { found, rows: table.paths.length, ...drawn };
   }).finally(() => line?.clear());
   if ("exitCode" in ended) return ended.exitCode;
@@ -90,8 +90,8 @@ async function look(invocation: Invocation): Promise<number> {
     return 0;
   }
   show(found);
-  const name = (path: string) => shownPath(relative(process.cwd(), resolve(path)));
-  const places = drawn === null ? name(out) : `${name(out)} and ${name(drawn)}`;
+  const places =
+    drawn === null ? nameFromHere(out) : `${nameFromHere(out)} and ${nameFromHere(drawn)}`;
   const asked = found.length === 1 ? "1 image" : `${grouped(found.length)} images`;
   print(`${places}: ${asked} looked for among ${grouped(rows)}, ${duration(seconds)}`);
   return 0;
