@@ -30,6 +30,7 @@ import type { OutlierOptions, Outliers } from "./embeddings/outliers.js";
 import type { Similar, SimilarOptions } from "./embeddings/similar.js";
 import type { EmbeddingTable } from "./embeddings/table.js";
 import type { Exported, ExportOptions } from "./export/export.js";
+import type { Imported, ImportOptions } from "./import/import.js";
 import { type CheckOptions, type CheckReport, checkFolder } from "./runs/check.js";
 import { summarize } from "./runs/plan.js";
 import type { ModelManifest } from "./runs/setting.js";
@@ -82,6 +83,8 @@ export {
 } from "./embeddings/table.js";
 export type { InputType } from "./export/contract.js";
 export type { Exported, ExportedFile, ExportOptions } from "./export/export.js";
+export type { Imported, ImportOptions } from "./import/import.js";
+
 export { type Batch, type ImageInput, type LoadModelOptions, load, Model } from "./model.js";
 export type { CheckCounts, CheckOptions, CheckReport, OddImage } from "./runs/check.js";
 export {
@@ -291,4 +294,28 @@ export async function outliers(run: string, options: OutlierOptions): Promise<Ou
 export async function exportModel(run: string, options: ExportOptions): Promise<Exported> {
   const { exportModel } = await import("./export/export.js");
   return await exportModel(run, options);
+}
+
+/**
+ * Makes a run of a model of Keras, PyTorch or this program, to be evaluated, embedded, exported, or
+ * trained on by `train(config, { weights })`. Nothing in the file is executed.
+ *
+ * ```js
+ * await importModel("ae_weights.h5", { out: "logs/ancestor" });
+ * ```
+ *
+ * @param file - A `.keras` file, an `.h5` file of Keras (a whole model, or weights alone), a
+ *   `.safetensors` file or state dict with this program's names, or an `ae.pt`.
+ * @param config - Settings for what the file does not say: of weights alone, the network.
+ * @throws FlexaeError `FLEXAE_MODEL` naming, layer by layer, what cannot be expressed or does not
+ *   fit, `FLEXAE_CONFIG` for settings that are wrong or a folder that is taken, `FLEXAE_IO`.
+ *   Nothing is then written.
+ */
+export async function importModel(
+  file: string,
+  options: ImportOptions = {},
+  config: TrainingConfig = {},
+): Promise<Imported> {
+  const { importModel } = await import("./import/import.js");
+  return await importModel(file, [given(config)], options);
 }

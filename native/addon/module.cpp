@@ -28,6 +28,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("readCheckpoint", Napi::Function::New(env, read_checkpoint));
   exports.Set("lockFolder", Napi::Function::New(env, lock_folder));
   exports.Set("loadModel", Napi::Function::New(env, load_model));
+  exports.Set("describeLayers", Napi::Function::New(env, describe_layers));
+  exports.Set("writeModel", Napi::Function::New(env, write_model));
   exports.Set("readModelLayers", Napi::Function::New(env, read_model_layers));
   exports.Set("benchmark", Napi::Function::New(env, benchmark));
   exports.Set("kmeans", Napi::Function::New(env, kmeans));

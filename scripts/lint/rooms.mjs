@@ -62,6 +62,7 @@ const PARTS = [
       ["config", "imaging"],
       "runs",
       ["embeddings", "export"],
+      "import",
       "model.ts",
       ["index.ts", "cli"],
     ],

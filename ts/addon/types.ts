@@ -504,6 +504,11 @@ export interface ModelLayer {
   weights: ModelWeight[];
 }
 
+/** A layer of a network that is not made yet. */
+export type PlannedLayer = Omit<ModelLayer, "weights"> & {
+  weights: Omit<ModelWeight, "values">[];
+};
+
 /** A model file, layer by layer, for whoever writes it in another format. */
 export interface ModelLayers {
   kind: "autoencoder" | "encoder";
@@ -689,6 +694,18 @@ export interface Addon {
   ): Promise<ModelHandle>;
   /** Reads an `ae.pt` or `en.pt` of this program and runs nothing of it. Rejects with FLEXAE_MODEL, FLEXAE_IO. */
   readModelLayers(path: string): Promise<ModelLayers>;
+  /** The layers of a network, given as JSON, without values. Throws FLEXAE_CONFIG. */
+  describeLayers(network: string): PlannedLayer[];
+  /**
+   * Writes `ae.pt` and `en.pt` of the network that `configJson` has under `model`, with weights by
+   * the names and in the shapes of its layers. Rejects with FLEXAE_MODEL naming a weight that is
+   * missing, misshapen or not finite, FLEXAE_IO.
+   */
+  writeModel(
+    folder: string,
+    configJson: string,
+    weights: Readonly<Record<string, TensorEntry>>,
+  ): Promise<void>;
   /** Makes a model and its images and times nothing yet. Throws or rejects with FLEXAE_CONFIG. */
   benchmark(request: BenchmarkRequest): Promise<BenchmarkHandle>;
   /** Clusters N × `dims` embeddings, which must not be changed until the result is there. */
@@ -756,8 +773,14 @@ export interface Addon {
     tensors: Readonly<Record<string, TensorEntry>>,
     metadata: Readonly<Record<string, string>>,
   ): Promise<void>;
-  /** Reads what {@link Addon.writeTensors} wrote; every size and the checksum are verified. */
-  readTensors(path: string): Promise<{
+  /**
+   * Reads a safetensors file; every size is verified, and the checksum that
+   * {@link Addon.writeTensors} gives a file, where there is one. fp16 and bf16 become fp32.
+   */
+  readTensors(
+    path: string,
+    options: { requireChecksum: boolean },
+  ): Promise<{
     tensors: Record<string, TensorEntry>;
     metadata: Record<string, string>;
   }>;

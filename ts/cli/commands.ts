@@ -8,6 +8,7 @@ import { duplicates } from "./commands/duplicates.js";
 import { embed } from "./commands/embed.js";
 import { evaluate } from "./commands/evaluate.js";
 import { exportCommand } from "./commands/export.js";
+import { importCommand } from "./commands/import.js";
 import { map } from "./commands/map.js";
 import { outliers } from "./commands/outliers.js";
 import { run } from "./commands/run.js";
@@ -26,6 +27,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   duplicates,
   outliers,
   exportCommand,
+  importCommand,
   check,
   doctor,
 ];

@@ -51,6 +51,18 @@ export function toNetwork(settings: Settings): Network {
   return partOf(settings, "network") as Network;
 }
 
+/** The settings that describe a network, the inverse of `toNetwork`; what it lacks is left out. */
+export function fromNetwork(network: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const parameter of PARAMETERS) {
+    if (parameter.part !== "network") continue;
+    const found = jsonKeys(parameter).map((key) => network[key]);
+    if (found.some((value) => value === undefined)) continue;
+    values[parameter.name] = parameter.entries === undefined ? found[0] : found;
+  }
+  return values;
+}
+
 /** How the network is trained, with the optimizer's own learning rate where none was given. */
 export function toTrainingJson(settings: Settings): string {
   const learning_rate = learningRate(settings);

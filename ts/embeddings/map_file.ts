@@ -61,7 +61,9 @@ export async function saveMap(path: string, fitted: FittedMap): Promise<void> {
  */
 export async function loadMap(path: string): Promise<FittedMap> {
   try {
-    const { tensors, metadata } = await awaitAddon((addon) => addon.readTensors(path));
+    const { tensors, metadata } = await awaitAddon((addon) =>
+      addon.readTensors(path, { requireChecksum: true }),
+    );
     const text = metadata[KEY];
     if (text === undefined) {
       throw dataError(`${path} holds no map: expected a file that flexae map --fit wrote`);

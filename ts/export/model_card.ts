@@ -52,6 +52,10 @@ export function modelCard(
     typeof run.epochs === "number" && typeof run.best_epoch === "number"
       ? `Trained for ${run.epochs} epochs; the weights are those of epoch ${run.best_epoch}.`
       : "How long it was trained was not recorded.";
+  const origin =
+    manifest.imported === undefined
+      ? `trained by version\n${inline(manifest.version)}`
+      : `imported from a ${inline(manifest.imported.format)}\nby version ${inline(manifest.version)}`;
   const count = (value: unknown) => (typeof value === "number" ? `${value}` : "not recorded");
   const graph =
     source.input === "uint8" ? " That is of the ONNX files; others take bytes divided by 255." : "";
@@ -76,8 +80,7 @@ tags: [autoencoder, image-embedding, flexible-autoencoder]
 
 A convolutional autoencoder of images: an encoder gives an embedding of
 ${times(model.embeddingShape)} numbers, and a decoder reconstructs the image from it.
-${model.layers.length} layers, ${numbers} numbers. Exported by flexible-autoencoder ${VERSION}, trained by version
-${inline(manifest.version)}.
+${model.layers.length} layers, ${numbers} numbers. Exported by flexible-autoencoder ${VERSION}, ${origin}.
 
 Made from an \`ae.pt\` with the SHA-256 \`${source.sha256}\`.
 

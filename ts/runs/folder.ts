@@ -78,21 +78,30 @@ async function makeNew(path: string): Promise<boolean> {
   }
 }
 
+/**
+ * Whether a folder is there and holds files.
+ *
+ * @param name - What the user calls it, for messages.
+ * @throws FlexaeError `FLEXAE_CONFIG` if something else has its name, `FLEXAE_IO` if it cannot be read.
+ */
+export async function holdsFiles(folder: string, name: string): Promise<boolean> {
+  const path = resolve(folder);
+  try {
+    return (await readdir(path)).length > 0;
+  } catch (error) {
+    if (code(error) === "ENOENT") return false;
+    if (code(error) === "ENOTDIR" && !(await stat(path).catch(() => undefined))?.isDirectory()) {
+      throw configError(`${name} is not a folder: choose another one`, error);
+    }
+    throw ioError(`${name} cannot be read: ${systemReason(error)}`, error);
+  }
+}
+
 /** Whether a run may write to `saveDir`; checked before anything is made, and again by the claim. */
 export async function checkSaveDir(saveDir: string | null, overwrite: boolean): Promise<void> {
   if (saveDir === null) return;
-  const path = resolve(saveDir);
-  let entries: string[];
-  try {
-    entries = await readdir(path);
-  } catch (error) {
-    if (code(error) === "ENOENT") return;
-    if (code(error) === "ENOTDIR" && !(await stat(path).catch(() => undefined))?.isDirectory()) {
-      throw configError(`save_dir ${saveDir} is not a folder: choose another one`, error);
-    }
-    throw ioError(`save_dir ${saveDir} cannot be read: ${systemReason(error)}`, error);
-  }
-  if (entries.length > 0 && !overwrite) throw taken(saveDir);
+  const isTaken = await holdsFiles(saveDir, `save_dir ${saveDir}`);
+  if (isTaken && !overwrite) throw taken(saveDir);
 }
 
 function taken(saveDir: string): Error {

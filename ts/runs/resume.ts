@@ -218,6 +218,11 @@ export async function resumeRun(
     await sweep(folder);
     const warnings: string[] = [];
     const setting = readSetting(folder);
+    if (setting.state === "imported") {
+      throw configError(
+        `${folder} was imported, not trained: begin a new run with its weights, --weights ${folder}`,
+      );
+    }
     const found = await newestCheckpoint(folder, warnings);
     const settings = withChanges(startedSettings(folder, setting, found), given, folder, warnings);
     await requireUnfinished(folder, setting, settings, found?.info);

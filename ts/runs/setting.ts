@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { callAddon } from "../addon/loader.js";
-import type { Scores, TrainEvent, TrainResult } from "../addon/types.js";
+import type { Scores, Summary, TrainEvent, TrainResult } from "../addon/types.js";
 import type { Network } from "../config/network.js";
 import { PARAMETERS } from "../config/parameters.js";
 import { plainSettings, type Settings } from "../config/resolve.js";
@@ -46,14 +46,61 @@ export interface RunRecord {
   error?: string;
 }
 
+/** What computed. */
+function versionsPart(): Record<string, string> {
+  const { torch, torchBuild, opencv } = callAddon((addon) => addon.versions());
+  return {
+    flexible_autoencoder: VERSION,
+    node: process.versions.node,
+    torch,
+    torch_build: torchBuild,
+    opencv,
+  };
+}
+
+function parametersPart({ parameters, encoder }: Summary): Record<string, number> {
+  return {
+    total: parameters.total,
+    trainable: parameters.trainable,
+    encoder: encoder.parameters,
+  };
+}
+
+const STYLE = { flowCollectionPadding: false, lineWidth: 0 };
+
+/** A model that was made elsewhere. */
+export interface ImportRecord {
+  settings: Settings;
+  summary: Summary;
+  /** Absolute. */
+  runDir: string;
+  /** What it was made from. */
+  source: { file: string; sha256: string; format: string };
+}
+
+/** The text of `setting.yaml` for a model that was not trained here. */
+export function importedText({ settings, summary, runDir, source }: ImportRecord): string {
+  return stringify(
+    {
+      name: settings.save_prefix,
+      state: "imported",
+      run_dir: runDir,
+      started: clockTime(new Date()),
+      imported: source,
+      scores: { train: null, valid: null },
+      versions: versionsPart(),
+      parameters: parametersPart(summary),
+      config: plainSettings(settings),
+    },
+    STYLE,
+  );
+}
+
 /** The text of `setting.yaml`; `flexae run --config setting.yaml` repeats the run. */
 export function settingText(record: RunRecord): string {
   const { plan, result, start } = record;
   const { settings, summary } = plan;
-  const { versions, hardware } = callAddon((addon) => ({
-    versions: addon.versions(),
-    hardware: addon.hardware(),
-  }));
+  const hardware = callAddon((addon) => addon.hardware());
   return stringify(
     {
       name: settings.save_prefix,
@@ -69,13 +116,7 @@ export function settingText(record: RunRecord): string {
       best_epoch: result?.bestEpoch ?? null,
       bad_images: result?.badImages ?? null,
       scores: { train: record.train ?? null, valid: record.valid ?? null },
-      versions: {
-        flexible_autoencoder: VERSION,
-        node: process.versions.node,
-        torch: versions.torch,
-        torch_build: versions.torchBuild,
-        opencv: versions.opencv,
-      },
+      versions: versionsPart(),
       device: {
         used: start?.device ?? settings.device,
         name: start?.deviceName ?? null,
@@ -84,11 +125,7 @@ export function settingText(record: RunRecord): string {
         cpu: hardware.cpu.name,
         cpu_capability: hardware.cpu.capability,
       },
-      parameters: {
-        total: summary.parameters.total,
-        trainable: summary.parameters.trainable,
-        encoder: summary.encoder.parameters,
-      },
+      parameters: parametersPart(summary),
       data: {
         train_dir: plan.train.folder,
         train_images: plan.train.images,
@@ -99,7 +136,7 @@ export function settingText(record: RunRecord): string {
       },
       config: plainSettings(settings),
     },
-    { flowCollectionPadding: false, lineWidth: 0 },
+    STYLE,
   );
 }
 
@@ -109,8 +146,10 @@ export interface ModelManifest {
   format: 1 | 2;
   /** `save_prefix` of its run. */
   name: string;
-  /** Of the package that trained it. */
+  /** Of the package that trained it, or imported it. */
   version: string;
+  /** What it was made from, if it was trained elsewhere. */
+  imported?: { format: string; sha256: string };
   /** What the layers follow from. */
   model: Network;
   /** How it was trained, by the names of `setting.yaml`. */

@@ -56,7 +56,9 @@ Napi::Object to_js(Napi::Env env, const EpochReport& report) {
 }
 
 Napi::Value to_typed_array(Napi::Env env, const at::Tensor& tensor) {
-  const at::Tensor host = tensor.cpu().contiguous();
+  at::Tensor host = tensor.cpu().contiguous();
+  if (at::isReducedFloatingType(host.scalar_type())) host = host.to(at::kFloat);
+  if (host.scalar_type() == at::kLong) host = host.to(at::kDouble);
   Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, host.nbytes());
   if (host.nbytes() > 0) std::memcpy(buffer.Data(), host.const_data_ptr(), host.nbytes());
   const auto length = static_cast<size_t>(host.numel());

@@ -26,7 +26,8 @@ Napi::Array paths_to_js(Napi::Env env, const std::vector<std::string>& paths);
 Napi::Object to_js(Napi::Env env, const Metrics::Values& values);
 /// EpochScores of ts/addon/types.ts.
 Napi::Object to_js(Napi::Env env, const EpochReport& report);
-/// A copy as Float32Array, Float64Array, Int32Array or Uint8Array, by the tensor's dtype.
+/// A copy as Float32Array, Float64Array, Int32Array or Uint8Array, by the tensor's dtype: fp16 and
+/// bf16 become fp32, int64 becomes fp64.
 Napi::Value to_typed_array(Napi::Env env, const at::Tensor& tensor);
 
 }  // namespace flexae::addon

@@ -23,8 +23,12 @@ struct DType {
   std::string_view name;
   at::ScalarType type;
 };
-constexpr std::array<DType, 4> kTypes{
-    {{"F32", at::kFloat}, {"F64", at::kDouble}, {"I64", at::kLong}, {"U8", at::kByte}}};
+constexpr std::array<DType, 6> kTypes{{{"F32", at::kFloat},
+                                       {"F64", at::kDouble},
+                                       {"F16", at::kHalf},
+                                       {"BF16", at::kBFloat16},
+                                       {"I64", at::kLong},
+                                       {"U8", at::kByte}}};
 
 std::string_view type_name(at::ScalarType type) {
   for (const DType& known : kTypes) {

@@ -19,7 +19,7 @@ struct TensorFile {
 
 /// Writes atomically, with a CRC-32C over the whole file in the metadata entry `checksum`, computed
 /// with its own eight digits as zeros; `links` as write_file_atomic() takes them. Tensors: fp32,
-/// fp64, int64 or uint8. Throws Error(kIo).
+/// fp64, fp16, bf16, int64 or uint8. Throws Error(kIo).
 void write_tensor_file(const std::string& path, const TensorFile& file,
                        const std::vector<std::string>& links = {});
 

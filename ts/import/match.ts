@@ -1,0 +1,147 @@
+/** A stranger's layers beside ours: whether they compute the same, and which weights are whose. */
+import type { ModelLayer, PlannedLayer, TensorEntry } from "../addon/types.js";
+import { kerasLayers } from "../export/keras_layers.js";
+import { type ForeignLayer, type ForeignWeight, type Role, shown } from "./foreign.js";
+import { type Step, stepsOf } from "./steps.js";
+
+type PlannedWeight = PlannedLayer["weights"][number];
+
+/** A step of a network of ours. */
+export interface PlannedStep extends Step {
+  /** Whose values are wanted. */
+  weights: readonly PlannedWeight[];
+  /** Of what the step takes, without the batch: [C, H, W] or [units]. */
+  inputShape: readonly number[];
+}
+
+const NO_VALUES = new Float32Array();
+
+/** The steps of a network of ours, as Keras has them. */
+export function plannedSteps(layers: readonly PlannedLayer[], momentum: number): PlannedStep[] {
+  return layers.flatMap((layer) => {
+    const weights = layer.weights.map((weight) => ({ ...weight, values: NO_VALUES }));
+    const full: ModelLayer = { ...layer, weights };
+    return kerasLayers([full], momentum).flatMap(({ config, weights: own }) => {
+      const { class_name, config: options } = config;
+      const foreign = { name: String(options.name), kind: class_name, config: options };
+      return stepsOf([foreign], 3).steps.map((step, i) => ({
+        ...step,
+        weights: i === 0 ? own : [],
+        inputShape: layer.inputShape,
+      }));
+    });
+  });
+}
+
+const named = ({ layer, kind }: Step) =>
+  `${shown(layer.name)} (${kind === layer.kind ? kind : `${shown(layer.kind)}, ${kind}`})`;
+
+function optionsText(step: Step): string {
+  return Object.entries(step.options)
+    .map(([name, value]) => `${name} ${JSON.stringify(value)}`)
+    .join(", ");
+}
+
+/** Whether two options stand for the same. */
+function sameOption(name: string, found: Step, planned: PlannedStep): boolean {
+  const [a, b] = [found.options[name], planned.options[name]];
+  if (name === "padding") {
+    const [, ...sizes] = planned.inputShape;
+    // Padding is something only where a window would reach beyond the last cell.
+    return a === b || sizes.every((size) => size % 2 === 0);
+  }
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** In what steps differ from those planned, step by step; empty if they compute the same. */
+export function differences(found: readonly Step[], planned: readonly PlannedStep[]): string[] {
+  const problems: string[] = [];
+  for (let i = 0; i < Math.max(found.length, planned.length); i++) {
+    const [ours, theirs] = [planned[i], found[i]];
+    if (ours === undefined) {
+      problems.push(`${named(theirs as Step)}: no layer may follow there`);
+      return problems;
+    }
+    if (theirs === undefined) {
+      problems.push(`it ends where ${ours.kind} is needed`);
+      return problems;
+    }
+    if (ours.kind !== theirs.kind) {
+      problems.push(`${named(theirs)}: ${ours.kind} is needed there`);
+      // What follows would all be out of step.
+      return problems;
+    }
+    if (Object.keys(ours.options).some((name) => !sameOption(name, theirs, ours))) {
+      problems.push(`${named(theirs)}: ${optionsText(theirs)}; needed is ${optionsText(ours)}`);
+    }
+  }
+  return problems;
+}
+
+/** What Keras calls a weight of ours. */
+function roleIn({ kind }: Step, name: string): Role {
+  const part = name.split(".").at(-1);
+  if (part === "running_mean") return "moving_mean";
+  if (part === "running_var") return "moving_variance";
+  if (kind === "BatchNormalization") return part === "weight" ? "gamma" : "beta";
+  return part === "weight" ? "kernel" : "bias";
+}
+
+/** Of a weight of ours, its shape in Keras. */
+function kerasShape(shape: readonly number[]): number[] {
+  if (shape.length < 2) return [...shape];
+  const [first, second, ...window] = shape as [number, number, ...number[]];
+  return [...window, second, first];
+}
+
+/** A kernel of Keras in our layout: the inverse of `kerasWeight` of ts/export/keras_layers.ts. */
+function fromKeras(shape: readonly number[], values: Float32Array): Float32Array {
+  if (shape.length < 2) return values;
+  const [first, second, ...window] = shape as [number, number, ...number[]];
+  const taps = window.reduce((a, b) => a * b, 1);
+  const turned = new Float32Array(values.length);
+  let from = 0;
+  for (let tap = 0; tap < taps; tap++) {
+    for (let b = 0; b < second; b++) {
+      for (let a = 0; a < first; a++) {
+        turned[(a * second + b) * taps + tap] = values[from++] as number;
+      }
+    }
+  }
+  return turned;
+}
+
+/** What a weight that Keras was told to leave out stands for. */
+const LEFT_OUT: Partial<Record<Role, number>> = { bias: 0, beta: 0, gamma: 1 };
+
+/**
+ * The values of a layer's weights.
+ *
+ * @param layer - The stranger's, for messages.
+ * @param problems - Takes what is missing or has another shape.
+ */
+export function takeWeights(
+  planned: PlannedStep,
+  layer: ForeignLayer | { name: string },
+  given: readonly ForeignWeight[],
+  problems: string[],
+): Record<string, TensorEntry> {
+  const taken: Record<string, TensorEntry> = {};
+  for (const { name, shape } of planned.weights) {
+    const role = roleIn(planned, name);
+    const found = given.find((weight) => weight.role === role);
+    const wanted = kerasShape(shape);
+    if (found === undefined) {
+      const fill = given.length === 0 ? undefined : LEFT_OUT[role];
+      if (fill === undefined) problems.push(`${shown(layer.name)}: its ${role} is not in the file`);
+      else taken[name] = { shape, values: new Float32Array(wanted[0] as number).fill(fill) };
+    } else if (found.shape.join() === wanted.join()) {
+      taken[name] = { shape, values: fromKeras(shape, found.read()) };
+    } else {
+      problems.push(
+        `${shown(layer.name)}: its ${role} is ${found.shape.join("×")}, and ${wanted.join("×")} is needed`,
+      );
+    }
+  }
+  return taken;
+}

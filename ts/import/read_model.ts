@@ -1,0 +1,227 @@
+/** A file that a model is taken from: what it is, which network it describes, and its weights. */
+import { open, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ioError, systemReason } from "../addon/errors.js";
+import { awaitAddon } from "../addon/loader.js";
+import type { PlannedLayer, TensorEntry } from "../addon/types.js";
+import { fromNetwork } from "../config/network.js";
+import type { GivenSettings } from "../config/resolve.js";
+import { isMapping } from "../config/values.js";
+import { shownPath } from "../files/paths.js";
+import { type ModelManifest, readManifest } from "../runs/setting.js";
+import { entryNames } from "./archive.js";
+import { type ForeignModel, modelError } from "./foreign.js";
+import { Hdf5File } from "./hdf5.js";
+import { withKerasArchive } from "./keras_archive.js";
+import { useKerasModel, type WeightQueue, weightQueue } from "./keras_h5.js";
+import { differences, plannedSteps, takeWeights } from "./match.js";
+import { networkOf } from "./network.js";
+import { matchState, readSafetensors, readTorchState, type StateDict } from "./state_dict.js";
+import { stepsOf } from "./steps.js";
+
+/** A model in a file. */
+export interface FoundModel {
+  /** For people, such as `Keras 3 model`. */
+  format: string;
+  /** What the file says of the network; null if it holds weights alone. */
+  given: GivenSettings | null;
+  /** What was left out of it. */
+  notes: string[];
+  /**
+   * The weights of the network, by the names of its layers.
+   *
+   * @throws FlexaeError `FLEXAE_MODEL` naming, layer by layer, what does not fit.
+   */
+  weights(layers: readonly PlannedLayer[], momentum: number): Record<string, TensorEntry>;
+}
+
+/** Problems that a message has; more of them are counted. */
+const SHOWN = 8;
+
+function refuse(path: string, problems: readonly string[]): never {
+  const more = problems.length > SHOWN ? `\n  and ${problems.length - SHOWN} more` : "";
+  const list = problems.slice(0, SHOWN).map((problem) => `\n  ${problem}`);
+  throw modelError(path, `holds what this program cannot express:${list.join("")}${more}`);
+}
+
+/** What a Keras model is here. */
+function kerasModel(path: string, model: ForeignModel): FoundModel {
+  const { steps, problems } = stepsOf(model.layers, model.kerasMajor);
+  if (problems.length > 0) refuse(path, problems);
+  if (model.inputShape === null) {
+    throw modelError(path, "takes images of any size, and a network here is made for one size");
+  }
+  const found = networkOf(steps, model.inputShape);
+  if (found.problems.length > 0) refuse(path, found.problems);
+  return {
+    format: model.format,
+    notes: found.notes,
+    given: {
+      values: found.values,
+      spell: (name) => `${name} of the network in ${shownPath(path)}`,
+    },
+    weights(layers, momentum) {
+      const planned = plannedSteps(layers, momentum);
+      const differing = differences(steps, planned);
+      if (differing.length > 0) refuse(path, differing);
+      const missing: string[] = [];
+      const taken = planned.map((step, i) => {
+        if (step.weights.length === 0) return {};
+        // One found for each that is planned: there are no differences.
+        const { layer } = steps[i] as (typeof steps)[number];
+        return takeWeights(step, layer, model.weightsOf(layer), missing);
+      });
+      if (missing.length > 0) refuse(path, missing);
+      return Object.assign({}, ...taken);
+    },
+  };
+}
+
+/** Weights of Keras without a description. */
+function kerasWeights(path: string, queue: WeightQueue): FoundModel {
+  return {
+    format: queue.format,
+    notes: [],
+    given: null,
+    weights(layers, momentum) {
+      const problems: string[] = [];
+      const taken = plannedSteps(layers, momentum).map((step) => {
+        if (step.weights.length === 0) return {};
+        const found = queue.next(step.layer);
+        if (found !== undefined) return takeWeights(step, found, found.weights, problems);
+        problems.push(`${step.layer.name}: its weights are not in the file`);
+        return {};
+      });
+      problems.push(...queue.left().map((name) => `${name}: no layer has its weights`));
+      if (problems.length > 0) refuse(path, problems);
+      return Object.assign({}, ...taken);
+    },
+  };
+}
+
+/** The settings that travel with a model of this program. */
+function manifestSettings(path: string, manifest: ModelManifest | null): GivenSettings {
+  if (!isMapping(manifest?.model) || !isMapping(manifest.settings)) {
+    throw modelError(path, "is no config.json of a model of this program");
+  }
+  return {
+    values: { ...fromNetwork(manifest.model), ...manifest.settings, save_prefix: manifest.name },
+    spell: (name) => `${name} in ${shownPath(path)}`,
+  };
+}
+
+/** The `config.json` that an export has beside its weights; null if there is none. */
+async function settingsBeside(path: string): Promise<GivenSettings | null> {
+  const beside = join(dirname(path), "config.json");
+  const text = await readFile(beside, "utf8").catch(() => null);
+  return text === null ? null : manifestSettings(beside, readManifest(text));
+}
+
+async function stateModel(path: string, state: StateDict): Promise<FoundModel> {
+  return {
+    format: state.format,
+    given: await settingsBeside(path),
+    notes: [],
+    weights: (layers) => matchState(path, state, layers),
+  };
+}
+
+async function ownModel(path: string): Promise<FoundModel> {
+  const model = await awaitAddon((addon) => addon.readModelLayers(path));
+  if (model.kind !== "autoencoder") {
+    throw modelError(path, "is an encoder alone: give the ae.pt beside it");
+  }
+  const tensors = new Map(
+    model.layers.flatMap(({ weights }) =>
+      weights.map(({ name, shape, values }) => [name, { shape, read: () => values }] as const),
+    ),
+  );
+  return {
+    format: "ae.pt",
+    given: manifestSettings(path, readManifest(model.configJson)),
+    notes: [],
+    weights: (layers) => matchState(path, { format: "ae.pt", tensors, isOrdered: false }, layers),
+  };
+}
+
+async function withZip<T>(
+  path: string,
+  bytes: Uint8Array,
+  use: (model: FoundModel) => Promise<T>,
+): Promise<T> {
+  const names = entryNames(path, bytes);
+  const has = (end: string) => names.some((name) => name.endsWith(end));
+  if (has("/extra/weights.json")) return await use(await ownModel(path));
+  if (names.includes("config.json")) {
+    return await withKerasArchive(path, bytes, async (model) => await use(kerasModel(path, model)));
+  }
+  if (names.some((name) => /^[^/]+\/code\//.test(name))) {
+    throw modelError(
+      path,
+      "is TorchScript of another program: code, which is never run. Give its weights instead",
+    );
+  }
+  return await use(await stateModel(path, readTorchState(path, bytes)));
+}
+
+async function withHdf5<T>(
+  path: string,
+  bytes: Uint8Array,
+  use: (model: FoundModel) => Promise<T>,
+): Promise<T> {
+  const file = await Hdf5File.open(path, bytes);
+  try {
+    const whole = await useKerasModel(path, file, async (model) => ({
+      result: await use(kerasModel(path, model)),
+    }));
+    if (whole !== null) return whole.result;
+    return await use(kerasWeights(path, weightQueue(path, file)));
+  } finally {
+    await file.close();
+  }
+}
+
+/** The first bytes of zip and HDF5 files. */
+const ZIP = Buffer.from("PK\x03\x04", "latin1");
+const HDF5 = Buffer.from("\x89HDF\r\n\x1a\n", "latin1");
+
+async function firstBytes(path: string): Promise<Buffer> {
+  const handle = await open(path);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(9), 0, 9, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Opens a file of whichever kind its bytes say that it is, and lets `use` have the model while it is
+ * open.
+ *
+ * @throws FlexaeError `FLEXAE_IO` if it cannot be read, `FLEXAE_MODEL` if it holds no model, is
+ *   damaged, or holds what cannot be expressed.
+ */
+export async function withModel<T>(
+  path: string,
+  use: (model: FoundModel) => Promise<T>,
+): Promise<T> {
+  let bytes: Buffer;
+  let magic: Buffer;
+  try {
+    magic = await firstBytes(path);
+    bytes = await readFile(path);
+  } catch (error) {
+    throw ioError(`${shownPath(path)} cannot be read: ${systemReason(error)}`, error);
+  }
+  if (magic.indexOf(HDF5) === 0) return await withHdf5(path, bytes, use);
+  if (magic.indexOf(ZIP) === 0) return await withZip(path, bytes, use);
+  // The length of a header in JSON, and the header.
+  if (magic.length === 9 && magic[8] === 0x7b) {
+    return await use(await stateModel(path, await readSafetensors(path)));
+  }
+  throw modelError(
+    path,
+    "is no model that can be taken: give a .keras, .h5, .safetensors, state dict or ae.pt file",
+  );
+}
