@@ -66,7 +66,8 @@ def randomize(model: keras.Model, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for layer in model.layers:
         for variable in layer.weights:
-            value = rng.normal(0, 0.4 / max(1, len(variable.shape) - 1), variable.shape)
+            # Sums of many products stay of the order of 1, so that 1e-5 is what rounding leaves.
+            value = rng.normal(0, 1 / np.sqrt(max(4, np.prod(variable.shape[:-1]))), variable.shape)
             if variable.name in ("gamma", "moving_variance"):
                 value = rng.uniform(0.5, 1.5, variable.shape)
             variable.assign(value.astype(np.float32))

@@ -35,7 +35,9 @@ export class Hdf5File {
   /** @throws FlexaeError `FLEXAE_MODEL` if these are not the bytes of such a file. */
   static async open(path: string, bytes: Uint8Array): Promise<Hdf5File> {
     const { default: library } = await import("h5wasm");
-    const { FS } = await library.ready;
+    const { FS, activate_throwing_error_handler } = await library.ready;
+    // Otherwise it prints what is wrong, and goes on.
+    activate_throwing_error_handler();
     FS.writeFile(IN_MEMORY, bytes);
     let file: File;
     try {

@@ -36,12 +36,12 @@ export interface FoundModel {
 }
 
 /** Problems that a message has; more of them are counted. */
-const SHOWN = 8;
+const SHOWN = 6;
 
 function refuse(path: string, problems: readonly string[]): never {
-  const more = problems.length > SHOWN ? `\n  and ${problems.length - SHOWN} more` : "";
-  const list = problems.slice(0, SHOWN).map((problem) => `\n  ${problem}`);
-  throw modelError(path, `holds what this program cannot express:${list.join("")}${more}`);
+  const more = problems.length > SHOWN ? ` and ${problems.length - SHOWN} more` : "";
+  const list = problems.slice(0, SHOWN).join("; ");
+  throw modelError(path, `holds what this program cannot express: ${list}${more}`);
 }
 
 /** What a Keras model is here. */
