@@ -18,6 +18,7 @@ from sklearn.metrics import normalized_mutual_info_score
 import program
 
 SAMPLE = program.ROOT / "data" / "sample"
+EXAMPLES = program.ROOT / "examples" / "python"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,7 @@ def test_embed_folder(digits, tmp_path):
     model, folder = digits
     table = tmp_path / "clusters.csv"
     done = subprocess.run(
-        [sys.executable, program.ROOT / "examples" / "embed_folder.py", model, folder, "--save", table],
+        [sys.executable, EXAMPLES / "embed_folder.py", model, folder, "--save", table],
         capture_output=True,
         text=True,
         timeout=300,
@@ -105,7 +106,7 @@ def test_embed_onnx(digits, tmp_path):
     done = subprocess.run(
         [
             sys.executable,
-            program.ROOT / "examples" / "embed_onnx.py",
+            EXAMPLES / "embed_onnx.py",
             tmp_path / "exported" / "en.onnx",
             *files,
         ],

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Embeds a folder of images with a trained encoder and groups them by k-means.
 
-    python examples/embed_folder.py MODEL FOLDER [--clusters N] [--save FILE.csv]
+    python examples/python/embed_folder.py MODEL FOLDER [--clusters N] [--save FILE.csv]
 
 MODEL is the en.pt of a run; nothing but PyTorch is needed to load it. FOLDER may hold one folder a
 class: the classes are then counted in each cluster. Needs torch, pillow, numpy and scikit-learn.

@@ -2,7 +2,7 @@
 """Embeds image files with an exported encoder, by onnxruntime.
 
     npx flexae export RUN --to onnx -o exported
-    python examples/embed_onnx.py exported/en.onnx IMAGE...
+    python examples/python/embed_onnx.py exported/en.onnx IMAGE...
 
 Prints a line an image: its path, and the numbers. Needs onnxruntime, pillow and numpy.
 """
