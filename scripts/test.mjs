@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { coverageLine } from "./coverage/line.mjs";
 import { countTypescript, runVitest } from "./coverage/typescript.mjs";
 import { addonStep, buildFolder, buildNative } from "./setup/addon.mjs";
+import { examplesStep } from "./setup/examples.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
 import { opencvStep } from "./setup/opencv.mjs";
 import { packagesStep } from "./setup/packages.mjs";
@@ -85,6 +86,7 @@ async function main() {
     addonStep(),
     typescriptStep(),
     sampleStep(),
+    ...(needs("ts") ? [examplesStep()] : []),
     ...(needs("native") || needs("interop") ? [nativeTestsStep()] : []),
     ...(needs("interop") ? [venvStep()] : []),
   ]);

@@ -1,0 +1,138 @@
+/** `examples/node`: embeddings by onnxruntime-node, where no libtorch is. */
+import { basename, join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { modelInput } from "../../examples/browser/area_resize.mjs";
+import { start, temporaryFolder, trainedRun } from "../support/cli.ts";
+import {
+  copyExample,
+  embedded,
+  examplePackage,
+  expectClose,
+  exportOnnx,
+  farthest,
+  NETWORKS,
+  nativeInput,
+  nativePass,
+  oddImages,
+  reachOfOneLevel,
+} from "../support/examples.ts";
+import { readImage } from "../support/pixels.ts";
+
+interface Onnxruntime {
+  InferenceSession: {
+    create(path: string): Promise<{
+      run(feeds: { images: unknown }): Promise<Record<string, { data: Float32Array }>>;
+    }>;
+  };
+  Tensor: new (type: "float32", data: Float32Array, dims: number[]) => unknown;
+}
+
+let ort: Onnxruntime;
+beforeAll(async () => {
+  ort = await examplePackage<Onnxruntime>("node", "onnxruntime-node");
+});
+
+describe.each(Object.entries(NETWORKS))("%s", (_, settings) => {
+  const trained = trainedRun("--train-epochs=1", ...settings);
+
+  /** Runs a graph on N×C×H×W floats. */
+  async function graph(path: string, shape: number[]) {
+    const session = await ort.InferenceSession.create(path);
+    const size = shape.reduce((a, b) => a * b);
+    return async (images: Float32Array) =>
+      await session.run({
+        images: new ort.Tensor("float32", images, [images.length / size, ...shape]),
+      });
+  }
+
+  it("is the native pass in onnxruntime-node", async () => {
+    const out = join(temporaryFolder(), "exported");
+    await exportOnnx(trained(), out);
+    const { shape, images, embedding, reconstruction } = await nativePass(trained(), 5);
+    const whole = await (await graph(join(out, "ae.onnx"), shape))(images);
+    expectClose(whole.embedding?.data ?? [], embedding);
+    expectClose(whole.reconstruction?.data ?? [], reconstruction);
+    const encoder = await (await graph(join(out, "en.onnx"), shape))(images);
+    expect(Object.keys(encoder)).toEqual(["embedding"]);
+    expectClose(encoder.embedding?.data ?? [], embedding);
+  });
+
+  it("embeds files of any size as flexae embed does", async () => {
+    const folder = temporaryFolder();
+    const example = await copyExample("node", folder);
+    const model = join(folder, "exported/en.onnx");
+    await exportOnnx(trained(), join(folder, "exported"));
+    const { shape } = await nativePass(trained(), 1);
+    const files = await oddImages(join(folder, "images"), shape);
+    const expected = await embedded(trained(), join(folder, "images"), join(folder, "out.csv"));
+    expect(expected.size).toBe(files.length);
+
+    const { code, stdout, stderr } = await start([join(example, "embed.mjs"), model, ...files])
+      .ended;
+    expect(code, stderr).toBe(0);
+    const lines = stdout.trimEnd().split("\n");
+    expect(lines.map((line) => line.split(" ")[0])).toEqual(files);
+
+    const run = await graph(model, shape);
+    const embed = async (images: Float32Array) =>
+      (await run(images)).embedding?.data as Float32Array;
+    for (const [i, file] of files.entries()) {
+      const name = basename(file);
+      const printed = (lines[i] as string).split(" ").slice(1).map(Number);
+      const meant = expected.get(name) as number[];
+      const input = await nativeInput(file, shape);
+      // What is left between the two is the resizing.
+      expectClose(await embed(input), meant);
+      if (name.startsWith("same")) expectClose(printed, meant);
+      else expect(farthest(printed, meant), name).toBeLessThan(await reachOfOneLevel(embed, input));
+    }
+  });
+});
+
+describe("area_resize.mjs", () => {
+  it.each([
+    [1, 28, 28],
+    [3, 45, 33],
+    [3, 16, 160],
+  ])("is our resizing to within a grey level, to %d×%d×%d", async (...shape) => {
+    const folder = join(temporaryFolder(), "images");
+    for (const file of await oddImages(folder, shape as [number, number, number])) {
+      const { width, height, at } = await readImage(file);
+      const data = Uint8Array.from({ length: 3 * width * height }, (_, i) => {
+        const pixel = Math.floor(i / 3);
+        return at(pixel % width, Math.floor(pixel / width))[i % 3] as number;
+      });
+      const got: Float32Array = modelInput({ data, width, height, channels: 3 }, shape);
+      const levels =
+        255 * farthest(got, await nativeInput(file, shape as [number, number, number]));
+      expect(levels, basename(file)).toBeLessThan(basename(file).startsWith("same") ? 1e-4 : 1.001);
+    }
+  });
+
+  it("drops alpha and takes gray levels as they are", () => {
+    const one = { width: 1, height: 1 };
+    const levels = (...args: unknown[]) => {
+      return Array.from(modelInput(...args) as Float32Array, (value) => Math.round(255 * value));
+    };
+    expect(levels({ ...one, channels: 2, data: [77, 0] }, [3, 1, 1])).toEqual([77, 77, 77]);
+    expect(levels({ ...one, channels: 2, data: [77, 0] }, [1, 1, 1])).toEqual([77]);
+    expect(levels({ ...one, channels: 4, data: [255, 0, 0, 9] }, [3, 1, 1])).toEqual([255, 0, 0]);
+    // Pillow's convert("L") of pure red, green and blue.
+    for (const [data, gray] of [
+      [[255, 0, 0], 76],
+      [[0, 255, 0], 150],
+      [[0, 0, 255], 29],
+    ]) {
+      expect(levels({ ...one, channels: 3, data }, [1, 1, 1])).toEqual([gray]);
+    }
+  });
+});
+
+describe("embed.mjs", () => {
+  it("says how it is used", async () => {
+    const example = await copyExample("node", temporaryFolder());
+    const { code, stderr } = await start([join(example, "embed.mjs"), "en.onnx"]).ended;
+    expect(code).toBe(2);
+    expect(stderr).toBe("usage: node embed.mjs EN.ONNX IMAGE...\n");
+  });
+});
