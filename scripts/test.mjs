@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { coverageLine } from "./coverage/line.mjs";
 import { countTypescript, runVitest } from "./coverage/typescript.mjs";
 import { addonStep, buildFolder, buildNative } from "./setup/addon.mjs";
+import { browserStep } from "./setup/browser.mjs";
 import { examplesStep } from "./setup/examples.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
 import { opencvStep } from "./setup/opencv.mjs";
@@ -86,7 +87,7 @@ async function main() {
     addonStep(),
     typescriptStep(),
     sampleStep(),
-    ...(needs("ts") ? [examplesStep()] : []),
+    ...(needs("ts") ? [examplesStep(), browserStep()] : []),
     ...(needs("native") || needs("interop") ? [nativeTestsStep()] : []),
     ...(needs("interop") ? [venvStep()] : []),
   ]);

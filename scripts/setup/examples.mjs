@@ -9,7 +9,7 @@ import { cacheDir, root } from "./paths.mjs";
 import { done } from "./steps.mjs";
 
 /** Examples with packages of their own. */
-const EXAMPLES = ["node"];
+const EXAMPLES = ["node", "browser"];
 
 const exampleFolder = (name) => path.join(root, "examples", name);
 

@@ -1,12 +1,11 @@
 /** `examples/node`: embeddings by onnxruntime-node, where no libtorch is. */
 import { basename, join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { modelInput } from "../../examples/browser/area_resize.mjs";
 import { start, temporaryFolder, trainedRun } from "../support/cli.ts";
 import {
   copyExample,
   embedded,
-  examplePackage,
   expectClose,
   exportOnnx,
   farthest,
@@ -14,47 +13,24 @@ import {
   nativeInput,
   nativePass,
   oddImages,
+  onnxruntime,
   reachOfOneLevel,
 } from "../support/examples.ts";
 import { readImage } from "../support/pixels.ts";
 
-interface Onnxruntime {
-  InferenceSession: {
-    create(path: string): Promise<{
-      run(feeds: { images: unknown }): Promise<Record<string, { data: Float32Array }>>;
-    }>;
-  };
-  Tensor: new (type: "float32", data: Float32Array, dims: number[]) => unknown;
-}
-
-let ort: Onnxruntime;
-beforeAll(async () => {
-  ort = await examplePackage<Onnxruntime>("node", "onnxruntime-node");
-});
-
 describe.each(Object.entries(NETWORKS))("%s", (_, settings) => {
   const trained = trainedRun("--train-epochs=1", ...settings);
-
-  /** Runs a graph on N×C×H×W floats. */
-  async function graph(path: string, shape: number[]) {
-    const session = await ort.InferenceSession.create(path);
-    const size = shape.reduce((a, b) => a * b);
-    return async (images: Float32Array) =>
-      await session.run({
-        images: new ort.Tensor("float32", images, [images.length / size, ...shape]),
-      });
-  }
 
   it("is the native pass in onnxruntime-node", async () => {
     const out = join(temporaryFolder(), "exported");
     await exportOnnx(trained(), out);
     const { shape, images, embedding, reconstruction } = await nativePass(trained(), 5);
-    const whole = await (await graph(join(out, "ae.onnx"), shape))(images);
-    expectClose(whole.embedding?.data ?? [], embedding);
-    expectClose(whole.reconstruction?.data ?? [], reconstruction);
-    const encoder = await (await graph(join(out, "en.onnx"), shape))(images);
+    const whole = await (await onnxruntime(join(out, "ae.onnx"), shape))(images);
+    expectClose(whole.embedding ?? [], embedding);
+    expectClose(whole.reconstruction ?? [], reconstruction);
+    const encoder = await (await onnxruntime(join(out, "en.onnx"), shape))(images);
     expect(Object.keys(encoder)).toEqual(["embedding"]);
-    expectClose(encoder.embedding?.data ?? [], embedding);
+    expectClose(encoder.embedding ?? [], embedding);
   });
 
   it("embeds files of any size as flexae embed does", async () => {
@@ -73,9 +49,8 @@ describe.each(Object.entries(NETWORKS))("%s", (_, settings) => {
     const lines = stdout.trimEnd().split("\n");
     expect(lines.map((line) => line.split(" ")[0])).toEqual(files);
 
-    const run = await graph(model, shape);
-    const embed = async (images: Float32Array) =>
-      (await run(images)).embedding?.data as Float32Array;
+    const run = await onnxruntime(model, shape);
+    const embed = async (images: Float32Array) => (await run(images)).embedding as Float32Array;
     for (const [i, file] of files.entries()) {
       const name = basename(file);
       const printed = (lines[i] as string).split(" ").slice(1).map(Number);

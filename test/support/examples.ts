@@ -52,6 +52,34 @@ export async function exportOnnx(run: string, out: string): Promise<void> {
   expect(code, stderr).toBe(0);
 }
 
+/** The part of onnxruntime-node that tests use. */
+interface Onnxruntime {
+  InferenceSession: {
+    create(path: string): Promise<{
+      run(feeds: { images: unknown }): Promise<Record<string, { data: Float32Array }>>;
+    }>;
+  };
+  Tensor: new (type: "float32", data: Float32Array, dims: number[]) => unknown;
+}
+
+/** A graph in onnxruntime-node: takes images of a shape, gives its outputs by their names. */
+export async function onnxruntime(
+  path: string,
+  shape: readonly number[],
+): Promise<(images: Float32Array) => Promise<Record<string, Float32Array>>> {
+  const { InferenceSession, Tensor } = await examplePackage<Onnxruntime>(
+    "node",
+    "onnxruntime-node",
+  );
+  const session = await InferenceSession.create(path);
+  const size = shape.reduce((a, b) => a * b);
+  return async (images) => {
+    const dims = [images.length / size, ...shape];
+    const outputs = await session.run({ images: new Tensor("float32", images, dims) });
+    return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data]));
+  };
+}
+
 export interface Pass {
   shape: [number, number, number];
   images: Float32Array;
@@ -99,17 +127,21 @@ export async function nativeInput(file: string, shape: Pass["shape"]): Promise<F
 
 /** As each number of the input moves by a grey level, up or down: how far the embedding moves. */
 export async function reachOfOneLevel(
-  embed: (images: Float32Array) => Promise<Float32Array>,
+  embed: (images: Float32Array) => Promise<ArrayLike<number>>,
   input: Float32Array,
 ): Promise<number> {
   const random = seededRandom(2);
-  const expected = await embed(input);
-  let reach = 0;
-  for (let i = 0; i < 8; i++) {
-    const moved = input.map((value) => value + (random() < 0.5 ? -1 : 1) / 255);
-    reach = Math.max(reach, farthest(await embed(moved), expected));
-  }
-  return reach;
+  const draws = 8;
+  // The input itself comes first.
+  const images = Float32Array.from({ length: (1 + draws) * input.length }, (_, i) => {
+    const level = i < input.length ? 0 : random() < 0.5 ? -1 : 1;
+    return (input[i % input.length] as number) + level / 255;
+  });
+  const embeddings = Array.from(await embed(images));
+  const dims = embeddings.length / (1 + draws);
+  return Math.max(
+    ...embeddings.map((value, i) => Math.abs(value - (embeddings[i % dims] as number))),
+  );
 }
 
 /** What `flexae embed` gives for the images of a folder, by their names. */
