@@ -2,28 +2,8 @@
 import type { ModelLayer, ModelLayers } from "../addon/types.js";
 import { bytesOf } from "./bits.js";
 import type { InputType } from "./contract.js";
-import {
-  ATTRIBUTE_TYPES,
-  type AttributeProto,
-  DATA_TYPES,
-  type ModelProto,
-  type NodeProto,
-  type TensorProto,
-  type ValueInfoProto,
-} from "./onnx_schema.js";
-
-type Attributes = Record<string, Omit<AttributeProto, "name">>;
-
-const int = (i: number) => ({ type: ATTRIBUTE_TYPES.int, i });
-const ints = (values: readonly number[]) => ({ type: ATTRIBUTE_TYPES.ints, ints: [...values] });
-const float = (f: number) => ({ type: ATTRIBUTE_TYPES.float, f: Math.fround(f) });
-const text = (s: string) => ({ type: ATTRIBUTE_TYPES.string, s: Buffer.from(s) });
-
-/** A tensor of the graph's border; the number of images is free. */
-function border(name: string, elemType: number, shape: readonly number[]): ValueInfoProto {
-  const dim = [{ dimParam: "N" }, ...shape.map((dimValue) => ({ dimValue }))];
-  return { name, type: { tensorType: { elemType, shape: { dim } } } };
-}
+import { type Attributes, border, float, GraphBuilder, int, ints, text } from "./onnx_builder.js";
+import { DATA_TYPES, type ModelProto } from "./onnx_schema.js";
 
 /** PyTorch's constants of selu (Klambauer et al., 2017). */
 const SELU = { alpha: float(1.6732632423543772), gamma: float(1.0507009873554805) };
@@ -42,78 +22,24 @@ const SIMPLE: Record<string, [opType: string, attributes?: Attributes]> = {
   leaky_relu: ["LeakyRelu", { alpha: float(0.2) }],
 };
 
-class GraphBuilder {
-  readonly nodes: NodeProto[] = [];
-  readonly constants = new Map<string, TensorProto>();
-  /** The name of what was computed last. */
-  current = "images";
-
-  /** Adds an operation on what was computed last and `more`. */
-  add(name: string, opType: string, attributes: Attributes = {}, more: string[] = []): string {
-    const given = Object.entries(attributes).map(([name, value]) => ({ name, ...value }));
-    const output = `${name}.output`;
-    const input = [this.current, ...more];
-    this.nodes.push({ name, opType, input, output: [output], attribute: given });
-    this.current = output;
-    return output;
-  }
-
-  /** Gives what was computed last the name of an output. */
-  rename(name: string): void {
-    const node = this.nodes.at(-1);
-    if (node !== undefined) node.output = [name];
-    this.current = name;
-  }
-
-  weights(layer: ModelLayer): string[] {
-    for (const { name, shape, values } of layer.weights) {
-      const tensor = { name, dims: shape, dataType: DATA_TYPES.float, rawData: bytesOf(values) };
-      this.constants.set(name, tensor);
-    }
-    return layer.weights.map(({ name }) => name);
-  }
-
-  scalar(value: number): string {
-    const rawData = bytesOf(Float32Array.of(value));
-    const name = `constant.${value}`;
-    this.constants.set(name, { name, dims: [], dataType: DATA_TYPES.float, rawData });
-    return name;
-  }
-
-  /** A vector of integers, such as a shape. */
-  vector(name: string, values: readonly number[]): string {
-    const rawData = bytesOf(BigInt64Array.from(values, BigInt));
-    const dims = [values.length];
-    this.constants.set(name, { name, dims, dataType: DATA_TYPES.int64, rawData });
-    return name;
-  }
-
-  activate(name: string, activation: string): void {
-    const simple = SIMPLE[activation];
-    if (simple !== undefined) {
-      this.add(`${name}.${activation}`, ...simple);
-    } else if (activation === "silu") {
-      const x = this.current;
-      this.add(`${name}.silu.sigmoid`, "Sigmoid");
-      this.add(`${name}.silu`, "Mul", {}, [x]);
-    } else if (activation === "gelu") {
-      // Gelu is an operation from opset 20 on.
-      const x = this.current;
-      this.add(`${name}.gelu.scaled`, "Mul", {}, [this.scalar(Math.SQRT1_2)]);
-      this.add(`${name}.gelu.erf`, "Erf");
-      this.add(`${name}.gelu.shifted`, "Add", {}, [this.scalar(1)]);
-      this.add(`${name}.gelu.product`, "Mul", {}, [x]);
-      this.add(`${name}.gelu`, "Mul", {}, [this.scalar(0.5)]);
-    } else if (activation !== "linear") {
-      throw new Error(`no ONNX operation is known for the activation ${activation}`);
-    }
-  }
-
-  layer(layer: ModelLayer): void {
-    const write = LAYERS[layer.type];
-    if (write === undefined) throw new Error(`no ONNX operation is known for ${layer.type}`);
-    write(this, layer);
-    this.activate(layer.name, layer.activation);
+function activate(graph: GraphBuilder, name: string, activation: string): void {
+  const simple = SIMPLE[activation];
+  if (simple !== undefined) {
+    graph.add(`${name}.${activation}`, ...simple);
+  } else if (activation === "silu") {
+    const x = graph.current;
+    graph.add(`${name}.silu.sigmoid`, "Sigmoid");
+    graph.add(`${name}.silu`, "Mul", {}, [x]);
+  } else if (activation === "gelu") {
+    // Gelu is an operation from opset 20 on.
+    const x = graph.current;
+    graph.add(`${name}.gelu.scaled`, "Mul", {}, [graph.scalar(Math.SQRT1_2)]);
+    graph.add(`${name}.gelu.erf`, "Erf");
+    graph.add(`${name}.gelu.shifted`, "Add", {}, [graph.scalar(1)]);
+    graph.add(`${name}.gelu.product`, "Mul", {}, [x]);
+    graph.add(`${name}.gelu`, "Mul", {}, [graph.scalar(0.5)]);
+  } else if (activation !== "linear") {
+    throw new Error(`no ONNX operation is known for the activation ${activation}`);
   }
 }
 
@@ -193,6 +119,13 @@ const LAYERS: Record<string, (graph: GraphBuilder, layer: ModelLayer) => void> =
   },
 };
 
+function addLayer(graph: GraphBuilder, layer: ModelLayer): void {
+  const write = LAYERS[layer.type];
+  if (write === undefined) throw new Error(`no ONNX operation is known for ${layer.type}`);
+  write(graph, layer);
+  activate(graph, layer.name, layer.activation);
+}
+
 /**
  * The graph of a whole autoencoder, N×C×H×W `images` to `embedding` and `reconstruction`, or of its
  * encoder alone.
@@ -208,10 +141,11 @@ export function onnxGraph(
     graph.add("images.scaled", "Div", {}, [graph.scalar(255)]);
   }
   const outputs = [border("embedding", DATA_TYPES.float, model.embeddingShape)];
-  for (const layer of model.layers.filter(({ part }) => part === "encoder")) graph.layer(layer);
+  for (const layer of model.layers.filter(({ part }) => part === "encoder")) addLayer(graph, layer);
   graph.rename("embedding");
   if (kind === "autoencoder") {
-    for (const layer of model.layers.filter(({ part }) => part === "decoder")) graph.layer(layer);
+    for (const layer of model.layers.filter(({ part }) => part === "decoder"))
+      addLayer(graph, layer);
     graph.rename("reconstruction");
     outputs.push(border("reconstruction", DATA_TYPES.float, model.inputShape));
   }

@@ -1,0 +1,78 @@
+/** Puts an ONNX graph together: operations, and the constants that they take. */
+import type { ModelLayer } from "../addon/types.js";
+import { bytesOf } from "./bits.js";
+import {
+  ATTRIBUTE_TYPES,
+  type AttributeProto,
+  DATA_TYPES,
+  type NodeProto,
+  type TensorProto,
+  type ValueInfoProto,
+} from "./onnx_schema.js";
+
+export type Attributes = Record<string, Omit<AttributeProto, "name">>;
+
+export const int = (i: number) => ({ type: ATTRIBUTE_TYPES.int, i });
+export const ints = (values: readonly number[]) => ({
+  type: ATTRIBUTE_TYPES.ints,
+  ints: [...values],
+});
+export const float = (f: number) => ({ type: ATTRIBUTE_TYPES.float, f: Math.fround(f) });
+export const text = (s: string) => ({ type: ATTRIBUTE_TYPES.string, s: Buffer.from(s) });
+
+/** A tensor of the graph's border; the number of images is free. */
+export function border(name: string, elemType: number, shape: readonly number[]): ValueInfoProto {
+  const dim = [{ dimParam: "N" }, ...shape.map((dimValue) => ({ dimValue }))];
+  return { name, type: { tensorType: { elemType, shape: { dim } } } };
+}
+
+export class GraphBuilder {
+  readonly nodes: NodeProto[] = [];
+  readonly constants = new Map<string, TensorProto>();
+  /** The name of what was computed last. */
+  current = "images";
+
+  /** Adds an operation on tensors, by their names. Returns the name of what it computes. */
+  node(name: string, opType: string, input: string[], attributes: Attributes = {}): string {
+    const given = Object.entries(attributes).map(([name, value]) => ({ name, ...value }));
+    const output = `${name}.output`;
+    this.nodes.push({ name, opType, input, output: [output], attribute: given });
+    return output;
+  }
+
+  /** Adds an operation on what was computed last and `more`. */
+  add(name: string, opType: string, attributes: Attributes = {}, more: string[] = []): string {
+    this.current = this.node(name, opType, [this.current, ...more], attributes);
+    return this.current;
+  }
+
+  /** Gives what was computed last the name of an output. */
+  rename(name: string): void {
+    const node = this.nodes.at(-1);
+    if (node !== undefined) node.output = [name];
+    this.current = name;
+  }
+
+  weights(layer: ModelLayer): string[] {
+    for (const { name, shape, values } of layer.weights) {
+      const tensor = { name, dims: shape, dataType: DATA_TYPES.float, rawData: bytesOf(values) };
+      this.constants.set(name, tensor);
+    }
+    return layer.weights.map(({ name }) => name);
+  }
+
+  scalar(value: number): string {
+    const rawData = bytesOf(Float32Array.of(value));
+    const name = `constant.${value}`;
+    this.constants.set(name, { name, dims: [], dataType: DATA_TYPES.float, rawData });
+    return name;
+  }
+
+  /** A vector of integers, such as a shape. */
+  vector(name: string, values: readonly number[]): string {
+    const rawData = bytesOf(BigInt64Array.from(values, BigInt));
+    const dims = [values.length];
+    this.constants.set(name, { name, dims, dataType: DATA_TYPES.int64, rawData });
+    return name;
+  }
+}
