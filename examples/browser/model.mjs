@@ -19,7 +19,11 @@ async function fetched(url) {
 export async function loadModel(url) {
   const bytes = new Uint8Array(await (await fetched(url)).arrayBuffer());
   const session = await ort.InferenceSession.create(bytes);
-  const shape = session.inputMetadata[0].shape.slice(1);
+  const [{ type, shape: batch }] = session.inputMetadata;
+  if (type !== "float32") {
+    throw new Error(`${url} takes ${type}: export it without --input and --with-resize`);
+  }
+  const shape = batch.slice(1);
   const size = shape.reduce((a, b) => a * b);
   return {
     shape,

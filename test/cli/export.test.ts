@@ -121,6 +121,18 @@ describe("flexae export", () => {
     );
   });
 
+  it("says in the card that graphs resize", async () => {
+    await exported(run, "--to=onnx,pytorch", "-o", "out", "--with-resize");
+    const card = readFileSync(at("out/MODEL_CARD.md"), "utf8");
+    expect(card).toMatch(
+      /N×H×W×1 \(NHWC\), uint8,\nfrom 0 to 255, gray\. That is of the ONNX files/,
+    );
+    expect(card).toMatch(/others take N×1×28×28 \(NCHW\), resized, of bytes divided by 255\./);
+    expect(card).toMatch(
+      /4\. Leave the size as it is; .* INTER_AREA: .* To 28 rows and 28 columns/,
+    );
+  });
+
   it("replaces the same export, and no other file", async () => {
     await exported(run, "--to=onnx", "-o", "out");
     const before = sha256(at("out/ae.onnx"));
@@ -155,6 +167,12 @@ describe("flexae export", () => {
       /Expected float32, uint8 for input but received int8/,
     ],
     [["RUN", "--to=pytorch", "--input=uint8"], 2, /uint8 means something to onnx alone/],
+    [
+      ["RUN", "--to=onnx", "--with-resize", "--input=float32"],
+      2,
+      /A graph that resizes takes uint8: leave input out/,
+    ],
+    [["RUN", "--to=pytorch", "--with-resize"], 2, /Resizing is put into onnx alone/],
     [["RUN", "--to=onnx", "--license="], 2, /Expected one line for license/],
     [["RUN", "--to=onnx", "-o", "file"], 2, /file is not a folder/],
     [["nowhere", "--to=onnx"], 2, /There is no run folder nowhere/],
@@ -280,7 +298,7 @@ describe("what exporters read", () => {
 describe("an exported graph", () => {
   it("is read back as it was, and sizes that are wrong are seen", async () => {
     const model = await loadAddon().readModelLayers(join(run, "ae.pt"));
-    const graph = onnxGraph(model, "autoencoder", "uint8");
+    const graph = onnxGraph(model, "autoencoder", { type: "uint8", resize: null });
     const file = {
       irVersion: 8,
       producerName: "test",
@@ -303,6 +321,27 @@ describe("an exported graph", () => {
     expect(() => checkShapes("ae.onnx", read.graph, model.layers)).toThrow(
       /ae\.onnx does not hold what was exported: the size of encoder\.conv_1 differs/,
     );
+  });
+});
+
+describe("an exported graph that resizes", () => {
+  it("has the model's size behind that, which is checked", async () => {
+    const model = await loadAddon().readModelLayers(join(run, "ae.pt"));
+    for (const resize of ["area", "bilinear", "nearest"]) {
+      const graph = onnxGraph(model, "autoencoder", { type: "uint8", resize });
+      expect(graph.input[0]?.type.tensorType.shape.dim.slice(1)).toEqual([
+        { dimParam: "H" },
+        { dimParam: "W" },
+        { dimValue: 1 },
+      ]);
+      expect(() => checkShapes("ae.onnx", graph, model.layers)).not.toThrow();
+      const rows = graph.initializer.find(({ name }) => name === "resize.rows.centres");
+      if (rows !== undefined) rows.dims = [20];
+      expect(() => checkShapes("ae.onnx", graph, model.layers)).toThrow(
+        /ae\.onnx does not hold what was exported: the size of encoder\.conv_0 differs/,
+      );
+    }
+    expect(() => onnxGraph(model, "encoder", { type: "uint8", resize: "cubic" })).toThrow(/cubic/);
   });
 });
 

@@ -18,6 +18,7 @@ import {
   oddImages,
   onnxruntime,
   reachOfOneLevel,
+  wholeImage,
 } from "../support/examples.ts";
 
 const there = describe.skipIf(!hasBrowser("test/examples/browser.test.ts"));
@@ -108,8 +109,9 @@ there.each(Object.entries(NETWORKS))("%s", (_, settings) => {
     const files = await oddImages(join(folder, "files"), shape);
     const expected = await embedded(trained(), join(folder, "files"), join(folder, "out.csv"));
     const page = await open(folder);
-    const outputs = await onnxruntime(join(folder, "model/en.onnx"), shape);
-    const embed = async (images: Float32Array) => (await outputs(images)).embedding as Float32Array;
+    const outputs = await onnxruntime(join(folder, "model/en.onnx"));
+    const embed = async (images: Float32Array) =>
+      (await outputs(images, shape)).embedding as Float32Array;
     let before = "";
     for (const file of files) {
       const name = basename(file);
@@ -123,6 +125,36 @@ there.each(Object.entries(NETWORKS))("%s", (_, settings) => {
         const input = await nativeInput(file, shape);
         expect(farthest(numbers, meant), name).toBeLessThan(await reachOfOneLevel(embed, input));
       }
+    }
+  });
+});
+
+there("a graph that resizes", () => {
+  const trained = trainedRun("--train-epochs=1");
+
+  it("gives in onnxruntime-web what it gives in onnxruntime-node", async () => {
+    const folder = await copyExample("browser", temporaryFolder());
+    await exportOnnx(trained(), join(folder, "model"), "--with-resize");
+    const outputs = await onnxruntime(join(folder, "model/ae.onnx"));
+    const page = await open(folder);
+    // The page itself wants the other kind.
+    const said = "model/ae.onnx takes uint8: export it without --input and --with-resize.";
+    await page.locator("#status").getByText(said).waitFor();
+    for (const file of await oddImages(join(folder, "files"), [1, 28, 28])) {
+      const { pixels, shape } = await wholeImage(file, 1);
+      const got = (await page.evaluate(`(async () => {
+        const ort = await import(
+          location.href + "node_modules/onnxruntime-web/dist/ort.wasm.bundle.min.mjs"
+        );
+        globalThis.session ??= await ort.InferenceSession.create("model/ae.onnx");
+        const bytes = Uint8Array.from(${JSON.stringify([...pixels])});
+        const images = new ort.Tensor("uint8", bytes, ${JSON.stringify([1, ...shape])});
+        const { embedding, reconstruction } = await session.run({ images });
+        return [[...embedding.data], [...reconstruction.data]];
+      })()`)) as [number[], number[]];
+      const expected = await outputs(pixels, shape);
+      expectClose(got[0], expected.embedding ?? []);
+      expectClose(got[1], expected.reconstruction ?? []);
     }
   });
 });

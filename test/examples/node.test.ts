@@ -15,8 +15,8 @@ import {
   oddImages,
   onnxruntime,
   reachOfOneLevel,
+  wholeImage,
 } from "../support/examples.ts";
-import { readImage } from "../support/pixels.ts";
 
 describe.each(Object.entries(NETWORKS))("%s", (_, settings) => {
   const trained = trainedRun("--train-epochs=1", ...settings);
@@ -25,10 +25,10 @@ describe.each(Object.entries(NETWORKS))("%s", (_, settings) => {
     const out = join(temporaryFolder(), "exported");
     await exportOnnx(trained(), out);
     const { shape, images, embedding, reconstruction } = await nativePass(trained(), 5);
-    const whole = await (await onnxruntime(join(out, "ae.onnx"), shape))(images);
+    const whole = await (await onnxruntime(join(out, "ae.onnx")))(images, shape);
     expectClose(whole.embedding ?? [], embedding);
     expectClose(whole.reconstruction ?? [], reconstruction);
-    const encoder = await (await onnxruntime(join(out, "en.onnx"), shape))(images);
+    const encoder = await (await onnxruntime(join(out, "en.onnx")))(images, shape);
     expect(Object.keys(encoder)).toEqual(["embedding"]);
     expectClose(encoder.embedding ?? [], embedding);
   });
@@ -49,8 +49,9 @@ describe.each(Object.entries(NETWORKS))("%s", (_, settings) => {
     const lines = stdout.trimEnd().split("\n");
     expect(lines.map((line) => line.split(" ")[0])).toEqual(files);
 
-    const run = await onnxruntime(model, shape);
-    const embed = async (images: Float32Array) => (await run(images)).embedding as Float32Array;
+    const run = await onnxruntime(model);
+    const embed = async (images: Float32Array) =>
+      (await run(images, shape)).embedding as Float32Array;
     for (const [i, file] of files.entries()) {
       const name = basename(file);
       const printed = (lines[i] as string).split(" ").slice(1).map(Number);
@@ -64,6 +65,31 @@ describe.each(Object.entries(NETWORKS))("%s", (_, settings) => {
   });
 });
 
+describe("a graph that resizes", () => {
+  const trained = trainedRun("--train-epochs=1", "--image-shape=45,33", "--channels=3");
+
+  it("embeds whole images as flexae embed does, in onnxruntime-node", async () => {
+    const folder = temporaryFolder();
+    await exportOnnx(trained(), join(folder, "plain"));
+    await exportOnnx(trained(), join(folder, "resize"), "--with-resize");
+    const plain = await onnxruntime(join(folder, "plain/en.onnx"));
+    const resizing = await onnxruntime(join(folder, "resize/en.onnx"));
+    const model: [number, number, number] = [3, 45, 33];
+    const embed = async (images: Float32Array) =>
+      (await plain(images, model)).embedding as Float32Array;
+    const files = await oddImages(join(folder, "images"), model);
+    const expected = await embedded(trained(), join(folder, "images"), join(folder, "out.csv"));
+    for (const file of files) {
+      const { pixels, shape } = await wholeImage(file, 3);
+      const got = (await resizing(pixels, shape)).embedding ?? [];
+      const meant = expected.get(basename(file)) as number[];
+      if (basename(file).startsWith("same")) expectClose(got, meant);
+      const reach = await reachOfOneLevel(embed, await nativeInput(file, model));
+      expect(farthest(got, meant), basename(file)).toBeLessThan(reach);
+    }
+  });
+});
+
 describe("area_resize.mjs", () => {
   it.each([
     [1, 28, 28],
@@ -72,11 +98,8 @@ describe("area_resize.mjs", () => {
   ])("is our resizing to within a grey level, to %d×%d×%d", async (...shape) => {
     const folder = join(temporaryFolder(), "images");
     for (const file of await oddImages(folder, shape as [number, number, number])) {
-      const { width, height, at } = await readImage(file);
-      const data = Uint8Array.from({ length: 3 * width * height }, (_, i) => {
-        const pixel = Math.floor(i / 3);
-        return at(pixel % width, Math.floor(pixel / width))[i % 3] as number;
-      });
+      const { pixels: data, shape: size } = await wholeImage(file, 3);
+      const [height, width] = size;
       const got: Float32Array = modelInput({ data, width, height, channels: 3 }, shape);
       const levels =
         255 * farthest(got, await nativeInput(file, shape as [number, number, number]));

@@ -18,6 +18,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 
 import program
@@ -160,6 +161,95 @@ def test_onnx_of_bytes(case):
     assert runner.get_inputs()[0].type == "tensor(uint8)"
     case.check(*runner.run(None, {"images": case.bytes}), 1e-5)
     case.check(session(case.folder / "bytes" / "en.onnx").run(None, {"images": case.bytes})[0], None, 1e-5)
+
+
+# C×H×W of a model, and how its training resizes.
+RESIZING = [((1, 28, 28), "area"), ((3, 45, 33), "area"), ((3, 24, 40), "bilinear"), ((1, 33, 20), "nearest")]
+
+_EMBED_FILES = """
+import { readFileSync, writeFileSync } from "node:fs";
+import { exportModel, load, train } from "flexible-autoencoder";
+import { loadAddon } from "./dist/addon/loader.js";
+const { folder, shape, interpolation, files } = JSON.parse(process.argv[1]);
+const [channels, height, width] = shape;
+const saveDir = `${folder}/run`;
+const settings = { saveDir, channels, imageShape: [height, width], interpolation, filters: [6, 8],
+  kernelSize: [3], pooling: ["no"], dims: [10], trainEpochs: 1, device: "cpu", threads: 1 };
+const images = readFileSync(`${folder}/train.bin`);
+await train(settings, { images: { train: images, valid: images } });
+await exportModel(saveDir, { to: "onnx", out: `${folder}/float` });
+await exportModel(saveDir, { to: "onnx", out: `${folder}/resize`, withResize: true });
+const model = await load(`${saveDir}/ae.pt`, { device: "cpu" });
+const decode = { interpolation, workers: 1, cache: "none", maxPixels: 1e8 };
+for (const file of files) {
+  const { data } = await model.encode([file]);
+  writeFileSync(`${file}.embedding`, Buffer.from(data.buffer, data.byteOffset, data.byteLength));
+  writeFileSync(`${file}.bytes`, await loadAddon().decodeImages([file], { channels, height, width }, decode));
+}
+model.dispose();
+"""
+
+
+@pytest.mark.parametrize(("shape", "interpolation"), RESIZING)
+def test_onnx_that_resizes(shape, interpolation, tmp_path):
+    """Files of odd sizes: what goes into the network is ours to within a grey level, and what comes out."""
+    channels, height, width = shape
+    random_images = np.random.default_rng(4)
+    np.ascontiguousarray(make_images(16, height, width, channels, seed=1).transpose(0, 3, 1, 2)).tofile(
+        tmp_path / "train.bin"
+    )
+    sizes = [
+        (height, width),
+        (2 * height, 2 * width),
+        (3 * height, 5 * width),
+        (4 * height + 3, 2 * width + 7),
+        (height, width - 5),
+        (height - 7, 3 * width + 1),
+        (301, width - 9),
+        (height - 3, width - 1),
+        (1, 2),
+    ]
+    files = []
+    for rows, columns in sizes:
+        pixels = random_images.integers(0, 256, (rows, columns, channels), dtype=np.uint8)
+        files.append(tmp_path / f"{rows}x{columns}.png")
+        Image.fromarray(pixels.squeeze(-1) if channels == 1 else pixels).save(files[-1])
+    request = {"folder": str(tmp_path), "shape": shape, "interpolation": interpolation}
+    program.node(_EMBED_FILES, json.dumps(request | {"files": [str(file) for file in files]}))
+
+    for kind in ("ae", "en"):
+        model = onnx.load(tmp_path / "resize" / f"{kind}.onnx")
+        onnx.checker.check_model(model, full_check=True)
+    contract = json.loads(next(entry.value for entry in model.metadata_props if entry.key == "input"))
+    assert (contract["layout"], contract["type"], contract["shape"]) == ("NHWC", "uint8", ["H", "W", channels])
+    assert contract["resizedTo"] == [height, width]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("resize.resized.output", 1, None))
+    onnx.save(model, tmp_path / "both.onnx")
+    both, plain = session(tmp_path / "both.onnx"), session(tmp_path / "float" / "en.onnx")
+    whole = session(tmp_path / "resize" / "ae.onnx")
+    different = 0
+    for file in files:
+        image = np.asarray(Image.open(file)).reshape(1, *Image.open(file).size[::-1], channels)
+        # Several at once, of which the other is something else.
+        embeddings, levels = both.run(None, {"images": np.concatenate([255 - image, image])})
+        ours = np.fromfile(f"{file}.bytes", np.uint8).reshape(shape).astype(np.float32)
+        difference = np.abs(levels[1] - ours)
+        assert np.array_equal(levels, np.rint(levels))
+        assert difference.max() <= 1, file.name
+        different += np.mean(difference)
+        expected = np.fromfile(f"{file}.embedding", np.float32)
+        scale = np.maximum(1, np.abs(expected))
+        # Nothing but the resizing may differ: of what the graph made of the file, and of our bytes.
+        for pixels, embedding in ((levels[1], embeddings[1]), (ours, expected)):
+            again = plain.run(None, {"images": pixels[None] / np.float32(255)})[0][0]
+            assert (np.abs(again - embedding) / scale).max() <= 1e-5
+        tolerance = 1e-5 if difference.max() == 0 else 0.005
+        assert (np.abs(embeddings[1] - expected) / scale).max() <= tolerance
+        alone = whole.run(None, {"images": image})
+        assert (np.abs(alone[0][0] - embeddings[1]) / scale).max() <= 1e-5
+        assert alone[1].shape == (1, *shape)
+    # Seldom: where OpenCV, in floats of its own, comes out on the other side of a half.
+    assert different / len(files) < (1e-9 if interpolation == "nearest" else 0.002)
 
 
 @torch.no_grad()

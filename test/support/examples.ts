@@ -8,6 +8,7 @@ import { examplePackages } from "../../scripts/setup/examples.mjs";
 import { loadAddon } from "../../ts/addon/loader.ts";
 import { load } from "../../ts/index.ts";
 import { flexae, root } from "./cli.ts";
+import { readImage } from "./pixels.ts";
 import { seededRandom } from "./random.ts";
 
 /** Settings of networks that differ in what a graph is made of, by what they are there for. */
@@ -47,8 +48,8 @@ export async function examplePackage<T>(example: "node" | "browser", name: strin
 }
 
 /** Exports `ae.onnx` and `en.onnx`. */
-export async function exportOnnx(run: string, out: string): Promise<void> {
-  const { code, stderr } = await flexae(["export", run, "--to=onnx", `--out=${out}`]);
+export async function exportOnnx(run: string, out: string, ...more: string[]): Promise<void> {
+  const { code, stderr } = await flexae(["export", run, "--to=onnx", `--out=${out}`, ...more]);
   expect(code, stderr).toBe(0);
 }
 
@@ -59,23 +60,34 @@ interface Onnxruntime {
       run(feeds: { images: unknown }): Promise<Record<string, { data: Float32Array }>>;
     }>;
   };
-  Tensor: new (type: "float32", data: Float32Array, dims: number[]) => unknown;
+  Tensor: new (
+    type: "float32" | "uint8",
+    data: Float32Array | Uint8Array,
+    dims: number[],
+  ) => unknown;
 }
 
-/** A graph in onnxruntime-node: takes images of a shape, gives its outputs by their names. */
+/**
+ * A graph in onnxruntime-node: takes images of a shape, floats or bytes, and gives its outputs by
+ * their names.
+ */
 export async function onnxruntime(
   path: string,
-  shape: readonly number[],
-): Promise<(images: Float32Array) => Promise<Record<string, Float32Array>>> {
+): Promise<
+  (
+    images: Float32Array | Uint8Array,
+    shape: readonly number[],
+  ) => Promise<Record<string, Float32Array>>
+> {
   const { InferenceSession, Tensor } = await examplePackage<Onnxruntime>(
     "node",
     "onnxruntime-node",
   );
   const session = await InferenceSession.create(path);
-  const size = shape.reduce((a, b) => a * b);
-  return async (images) => {
-    const dims = [images.length / size, ...shape];
-    const outputs = await session.run({ images: new Tensor("float32", images, dims) });
+  return async (images, shape) => {
+    const dims = [images.length / shape.reduce((a, b) => a * b), ...shape];
+    const type = images instanceof Uint8Array ? "uint8" : "float32";
+    const outputs = await session.run({ images: new Tensor(type, images, dims) });
     return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data]));
   };
 }
@@ -142,6 +154,21 @@ export async function reachOfOneLevel(
   return Math.max(
     ...embeddings.map((value, i) => Math.abs(value - (embeddings[i % dims] as number))),
   );
+}
+
+/** An image file at its full size: rows × columns × channels of bytes, as training decodes it. */
+export async function wholeImage(
+  file: string,
+  channels: number,
+): Promise<{ pixels: Uint8Array; shape: [number, number, number] }> {
+  const { width, height, at } = await readImage(file);
+  const pixels = Uint8Array.from({ length: width * height * channels }, (_, i) => {
+    const pixel = Math.floor(i / channels);
+    const [red, green, blue] = at(pixel % width, Math.floor(pixel / width));
+    if (channels === 1) return (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16;
+    return [red, green, blue][i % 3] as number;
+  });
+  return { pixels, shape: [height, width, channels] };
 }
 
 /** What `flexae embed` gives for the images of a folder, by their names. */

@@ -28,6 +28,11 @@ export interface ExportOptions {
   out?: string | undefined;
   /** What ONNX graphs take: `float32`, in [0, 1], unless given, or `uint8`. */
   input?: InputType | undefined;
+  /**
+   * Whether ONNX graphs resize, as training does: they then take N×H×W×C bytes of any size, the
+   * same for images that go in together. `input` need not be given; it must not be `float32`.
+   */
+  withResize?: boolean | undefined;
   /** What the model card says of the licence, such as `mit`; `unknown` unless given. */
   license?: string | undefined;
   /** Ends it between two formats; it then rejects with the signal's reason. Nothing is written. */
@@ -112,7 +117,10 @@ async function checkFolder(out: string, names: ReadonlySet<string>): Promise<voi
   }
 }
 
-async function loadSource(path: string, input: InputType): Promise<ExportSource> {
+async function loadSource(
+  path: string,
+  { input, withResize }: Pick<ExportSource, "input" | "withResize">,
+): Promise<ExportSource> {
   const model = await awaitAddon((addon) => addon.readModelLayers(path));
   const manifest = readManifest(model.configJson);
   if (model.kind !== "autoencoder") {
@@ -124,7 +132,7 @@ async function loadSource(path: string, input: InputType): Promise<ExportSource>
   if (typeof manifest?.settings !== "object" || manifest.settings === null) {
     throw new FlexaeError("FLEXAE_MODEL", `${path} carries no config.json of this program`);
   }
-  return { path, sha256: await checksum(path), model, manifest, input };
+  return { path, sha256: await checksum(path), model, manifest, input, withResize };
 }
 
 /**
@@ -137,11 +145,18 @@ async function loadSource(path: string, input: InputType): Promise<ExportSource>
  *   `FLEXAE_INTERNAL`. Rejects with the reason of an aborted signal. Nothing is then written.
  */
 export async function exportModel(run: string, options: ExportOptions): Promise<Exported> {
-  const { input = "float32", license = "unknown", signal } = options;
+  const { withResize = false, license = "unknown", signal } = options;
+  const input = options.input ?? (withResize ? "uint8" : "float32");
   const began = performance.now();
   const formats = chosenFormats(options.to);
   if (input !== "float32" && input !== "uint8") {
     throw configError(`Expected float32, uint8 for input but received ${String(input)}`);
+  }
+  if (withResize && input !== "uint8") {
+    throw configError("A graph that resizes takes uint8: leave input out");
+  }
+  if (withResize && !formats.some(({ name }) => name === "onnx")) {
+    throw configError("Resizing is put into onnx alone: leave withResize out, or add onnx to to");
   }
   if (input === "uint8" && !formats.some(({ name }) => name === "onnx")) {
     throw configError("input uint8 means something to onnx alone: leave it out");
@@ -153,7 +168,7 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
   const out = resolve(options.out ?? join(dirname(model), "export"));
   const names = [...new Set([...formats.flatMap(({ files }) => files), CARD_FILE])];
   await checkFolder(out, new Set([...names, SUMS_FILE]));
-  const source = await loadSource(model, input);
+  const source = await loadSource(model, { input, withResize });
   try {
     await makeFolders(dirname(out));
   } catch (error) {

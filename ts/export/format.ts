@@ -15,6 +15,8 @@ export interface ExportSource {
   manifest: ModelManifest;
   /** Of what the inputs of graphs are. */
   input: InputType;
+  /** Whether graphs resize. */
+  withResize: boolean;
 }
 
 /** A format: a file in this room exports one, and `formats.ts` lists it. */

@@ -9,7 +9,7 @@ import type { ExportFormat, ExportSource } from "./format.js";
 /** Classes that are named. */
 const CLASSES_NAMED = 20;
 
-const times = (sizes: readonly number[]) => sizes.join("×");
+const times = (sizes: readonly (number | string)[]) => sizes.join("×");
 
 function scoreTable(scores: { train?: Partial<Scores> | null; valid?: Partial<Scores> | null }) {
   const number = (value: unknown) => (typeof value === "number" ? value.toPrecision(6) : "–");
@@ -47,7 +47,8 @@ export function modelCard(
   const numbers = weights.reduce((sum, { values }) => sum + values.length, 0);
   const classes = Array.isArray(data?.classes) ? data.classes : [];
   const named = classes.slice(0, CLASSES_NAMED).map(inline).join(", ");
-  const contract = inputContract(model, manifest, source.input);
+  const { input: type, withResize } = source;
+  const contract = inputContract(model, manifest, { type, withResize });
   const trained =
     typeof run.epochs === "number" && typeof run.best_epoch === "number"
       ? `Trained for ${run.epochs} epochs; the weights are those of epoch ${run.best_epoch}.`
@@ -57,8 +58,10 @@ export function modelCard(
       ? `trained by version\n${inline(manifest.version)}`
       : `imported from a ${inline(manifest.imported.format)}\nby version ${inline(manifest.version)}`;
   const count = (value: unknown) => (typeof value === "number" ? `${value}` : "not recorded");
-  const graph =
-    source.input === "uint8" ? " That is of the ONNX files; others take bytes divided by 255." : "";
+  const others = withResize
+    ? `N×${times(model.inputShape)} (NCHW), resized, of bytes divided by 255`
+    : "bytes divided by 255";
+  const graph = type === "uint8" ? ` That is of the ONNX files; others take ${others}.` : "";
   const files = formats.map(({ name, files }) => {
     return `- ${name}: ${files.map((file) => `\`${file}\``).join(", ")}`;
   });

@@ -24,12 +24,14 @@ const KINDS = [
 type Kind = (typeof KINDS)[number][1];
 
 function modelOf(source: ExportSource, kind: Kind): ModelProto {
-  const { model, manifest, input } = source;
+  const { model, manifest, input: type, withResize } = source;
+  const contract = inputContract(model, manifest, { type, withResize });
+  const resize = withResize ? contract.interpolation : null;
   const metadata = {
     kind,
     model_sha256: source.sha256,
     config: JSON.stringify(manifest),
-    input: JSON.stringify(inputContract(model, manifest, input)),
+    input: JSON.stringify(contract),
   };
   return {
     irVersion: IR_VERSION,
@@ -38,7 +40,7 @@ function modelOf(source: ExportSource, kind: Kind): ModelProto {
     docString: `The ${kind} ${manifest.name}; metadata_props say what images are to be like.`,
     opsetImport: [{ domain: "", version: OPSET }],
     metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
-    graph: onnxGraph(model, kind, input),
+    graph: onnxGraph(model, kind, { type, resize }),
   };
 }
 

@@ -20,9 +20,15 @@ export const ints = (values: readonly number[]) => ({
 export const float = (f: number) => ({ type: ATTRIBUTE_TYPES.float, f: Math.fround(f) });
 export const text = (s: string) => ({ type: ATTRIBUTE_TYPES.string, s: Buffer.from(s) });
 
-/** A tensor of the graph's border; the number of images is free. */
-export function border(name: string, elemType: number, shape: readonly number[]): ValueInfoProto {
-  const dim = [{ dimParam: "N" }, ...shape.map((dimValue) => ({ dimValue }))];
+/** A tensor of the graph's border; the number of images is free, and so is a size with a name. */
+export function border(
+  name: string,
+  elemType: number,
+  shape: readonly (number | string)[],
+): ValueInfoProto {
+  const dim = ["N", ...shape].map((size) =>
+    typeof size === "string" ? { dimParam: size } : { dimValue: size },
+  );
   return { name, type: { tensorType: { elemType, shape: { dim } } } };
 }
 
@@ -65,6 +71,14 @@ export class GraphBuilder {
     const rawData = bytesOf(Float32Array.of(value));
     const name = `constant.${value}`;
     this.constants.set(name, { name, dims: [], dataType: DATA_TYPES.float, rawData });
+    return name;
+  }
+
+  integer(value: number, dataType: number = DATA_TYPES.int64): string {
+    const isShort = dataType === DATA_TYPES.int32;
+    const rawData = bytesOf(isShort ? Int32Array.of(value) : BigInt64Array.of(BigInt(value)));
+    const name = `${isShort ? "int32" : "integer"}.${value}`;
+    this.constants.set(name, { name, dims: [], dataType, rawData });
     return name;
   }
 

@@ -3,6 +3,7 @@ import type { ModelLayer, ModelLayers } from "../addon/types.js";
 import { bytesOf } from "./bits.js";
 import type { InputType } from "./contract.js";
 import { type Attributes, border, float, GraphBuilder, int, ints, text } from "./onnx_builder.js";
+import { addResize } from "./onnx_resize.js";
 import { DATA_TYPES, type ModelProto } from "./onnx_schema.js";
 
 /** PyTorch's constants of selu (Klambauer et al., 2017). */
@@ -126,6 +127,13 @@ function addLayer(graph: GraphBuilder, layer: ModelLayer): void {
   activate(graph, layer.name, layer.activation);
 }
 
+/** What graphs take. */
+export interface GraphInput {
+  type: InputType;
+  /** How they resize bytes of any size, which are then N×H×W×C; null if they do not. */
+  resize: string | null;
+}
+
 /**
  * The graph of a whole autoencoder, N×C×H×W `images` to `embedding` and `reconstruction`, or of its
  * encoder alone.
@@ -133,28 +141,32 @@ function addLayer(graph: GraphBuilder, layer: ModelLayer): void {
 export function onnxGraph(
   model: ModelLayers,
   kind: "autoencoder" | "encoder",
-  input: InputType,
+  { type, resize }: GraphInput,
 ): ModelProto["graph"] {
   const graph = new GraphBuilder();
-  if (input === "uint8") {
+  const [channels, height, width] = model.inputShape as [number, number, number];
+  if (resize !== null) {
+    addResize(graph, resize, [height, width]);
+  } else if (type === "uint8") {
     graph.add("images.float", "Cast", { to: int(DATA_TYPES.float) });
-    graph.add("images.scaled", "Div", {}, [graph.scalar(255)]);
   }
+  if (type === "uint8") graph.add("images.scaled", "Div", {}, [graph.scalar(255)]);
   const outputs = [border("embedding", DATA_TYPES.float, model.embeddingShape)];
   for (const layer of model.layers.filter(({ part }) => part === "encoder")) addLayer(graph, layer);
   graph.rename("embedding");
   if (kind === "autoencoder") {
-    for (const layer of model.layers.filter(({ part }) => part === "decoder"))
+    for (const layer of model.layers.filter(({ part }) => part === "decoder")) {
       addLayer(graph, layer);
+    }
     graph.rename("reconstruction");
     outputs.push(border("reconstruction", DATA_TYPES.float, model.inputShape));
   }
-  const type = input === "uint8" ? DATA_TYPES.uint8 : DATA_TYPES.float;
+  const shape = resize === null ? model.inputShape : ["H", "W", channels];
   return {
     name: kind,
     node: graph.nodes,
     initializer: [...graph.constants.values()],
-    input: [border("images", type, model.inputShape)],
+    input: [border("images", DATA_TYPES[type === "uint8" ? "uint8" : "float"], shape)],
     output: outputs,
   };
 }

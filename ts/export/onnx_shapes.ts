@@ -1,6 +1,7 @@
 /** Sizes that follow from an ONNX graph alone, held against those of the layers. */
 import type { ModelLayer } from "../addon/types.js";
 import { differs } from "./bits.js";
+import { RESIZE, RESIZED } from "./onnx_resize.js";
 import type { ModelProto, NodeProto, TensorProto } from "./onnx_schema.js";
 
 /** Sizes without the batch. */
@@ -112,6 +113,15 @@ export function checkShapes(
   const known = new Map<string, Shape>();
   for (const input of graph.input) known.set(input.name, borderOf(input));
   for (const node of graph.node) {
+    if (node.name.startsWith(`${RESIZE}.`)) {
+      // What is resized has any size; to what, the new centres say, one a pixel.
+      const sizes = ["rows", "columns"].map(
+        (axis) => constants.get(`${RESIZE}.${axis}.centres`)?.dims[0] ?? 0,
+      );
+      const shape = [...(known.get("images") ?? []).slice(-1), ...sizes];
+      if (node.name === RESIZED) known.set(node.output[0] as string, shape);
+      continue;
+    }
     const shape = known.get(node.input[0] as string);
     const missing = node.input.find((name) => name && !known.has(name) && !constants.has(name));
     if (shape === undefined || missing !== undefined) throw differs(path, `${node.name}'s input`);

@@ -8,16 +8,17 @@ import { optionChoice } from "../own_options.js";
 async function write(invocation: Invocation): Promise<number> {
   const { configError } = await import("../../addon/errors.js");
   const { exportModel } = await import("../../export/export.js");
-  const { argument, json } = invocation;
+  const { argument, json, options } = invocation;
   const to = optionText(invocation, "to");
   if (to === undefined) throw configError("Expected the formats to write: --to onnx,pytorch");
-  const options = {
+  const given = {
     to,
     out: optionText(invocation, "out"),
     input: optionChoice(invocation, "input", ["float32", "uint8"]),
+    withResize: options.withResize === true,
     license: optionText(invocation, "license"),
   };
-  const ended = await interruptible((signal) => exportModel(argument, { ...options, signal }));
+  const ended = await interruptible((signal) => exportModel(argument, { ...given, signal }));
   if ("exitCode" in ended) {
     warn("interrupted; nothing was written");
     return ended.exitCode;
@@ -48,6 +49,7 @@ export const exportCommand: CommandDescription = {
     ],
     ["-o, --out <folder>", "where to; replaced if it holds the same export (export in the run)"],
     ["--input <type>", "what ONNX graphs take: float32, in [0, 1], or uint8 (float32)"],
+    ["--with-resize", "ONNX graphs take N×H×W×C bytes of any size and resize as training does"],
     ["--license <name>", "what the model card says of the licence, such as mit (unknown)"],
   ],
   run: write,
