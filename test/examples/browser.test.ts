@@ -17,6 +17,7 @@ import {
   nativePass,
   oddImages,
   onnxruntime,
+  otherImages,
   reachOfOneLevel,
   wholeImage,
 } from "../support/examples.ts";
@@ -69,14 +70,13 @@ async function drop(page: Page, file: string): Promise<void> {
 
 const textOf = (page: Page, selector: string) => page.locator(selector).innerText();
 
-/** The embedding that the page shows, once it is another one than before. */
-async function shown(page: Page, before: string): Promise<{ text: string; numbers: number[] }> {
-  await page.waitForFunction((text) => {
-    const now = document.querySelector("#numbers")?.textContent;
-    return now !== "" && now !== text;
-  }, before);
-  const text = (await page.locator("#numbers").textContent()) as string;
-  return { text, numbers: text.split(" ").map(Number) };
+/** Drops a file, and gives the embedding that the page then shows. */
+async function dropped(page: Page, file: string): Promise<number[]> {
+  const numbers = page.locator("#numbers");
+  await numbers.evaluate((element) => element.replaceChildren());
+  await drop(page, file);
+  await page.waitForFunction(() => document.querySelector("#numbers")?.textContent !== "");
+  return ((await numbers.textContent()) as string).split(" ").map(Number);
 }
 
 /** What `model.mjs` gives of the page's model. */
@@ -95,30 +95,28 @@ async function run(page: Page, images: Float32Array) {
 there.each(Object.entries(NETWORKS))("%s", (_, settings) => {
   const trained = trainedRun("--train-epochs=1", ...settings);
 
-  it("is the native pass in onnxruntime-web", async () => {
-    const page = await open(await site(trained()));
-    const { images, embedding, reconstruction } = await nativePass(trained(), 5);
+  // One test, since each page compiles onnxruntime anew.
+  it("computes what the native pass does, and of a file what flexae embed does", async () => {
+    const folder = await site(trained());
+    const page = await open(folder);
+    const { shape, images, embedding, reconstruction } = await nativePass(trained(), 5);
     const got = await run(page, images);
     expectClose(got.embedding, embedding);
     expectClose(got.reconstruction, reconstruction);
-  });
 
-  it("embeds what is dropped as flexae embed does", async () => {
-    const folder = await site(trained());
-    const { shape } = await nativePass(trained(), 1);
     const files = await oddImages(join(folder, "files"), shape);
+    // Where a model wants gray, training takes another way to it from a JPEG; and Chromium turns no
+    // WebP.
+    const others = shape[0] === 3 ? otherImages(join(folder, "files")) : [];
+    files.push(...others.filter((file) => !file.endsWith("turned6.webp")));
     const expected = await embedded(trained(), join(folder, "files"), join(folder, "out.csv"));
-    const page = await open(folder);
     const outputs = await onnxruntime(join(folder, "model/en.onnx"));
     const embed = async (images: Float32Array) =>
       (await outputs(images, shape)).embedding as Float32Array;
-    let before = "";
     for (const file of files) {
       const name = basename(file);
       const meant = expected.get(name) as number[];
-      await drop(page, file);
-      const { text, numbers } = await shown(page, before);
-      before = text;
+      const numbers = await dropped(page, file);
       if (name.startsWith("same")) {
         expectClose(numbers, meant);
       } else {
@@ -270,9 +268,7 @@ there("the page", () => {
   });
 
   it.each(["light", "dark"] as const)("can be read where %s is preferred", async (colorScheme) => {
-    const page = await open(await site(trained()), { colorScheme });
-    await drop(page, join(inject("digits"), "valid/digit_1/000.png"));
-    await page.waitForSelector("#results:not([hidden])");
+    const page = await open(await copyExample("browser", temporaryFolder()), { colorScheme });
     // Relative luminance and contrast, as WCAG 2 defines them.
     const contrasts = await page.evaluate(() => {
       const luminance = (colour: string) => {

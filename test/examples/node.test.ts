@@ -14,6 +14,7 @@ import {
   nativePass,
   oddImages,
   onnxruntime,
+  otherImages,
   reachOfOneLevel,
   wholeImage,
 } from "../support/examples.ts";
@@ -40,6 +41,8 @@ describe.each(Object.entries(NETWORKS))("%s", (_, settings) => {
     await exportOnnx(trained(), join(folder, "exported"));
     const { shape } = await nativePass(trained(), 1);
     const files = await oddImages(join(folder, "images"), shape);
+    // Where a model wants gray, training takes another way to it from a JPEG.
+    if (shape[0] === 3) files.push(...otherImages(join(folder, "images")));
     const expected = await embedded(trained(), join(folder, "images"), join(folder, "out.csv"));
     expect(expected.size).toBe(files.length);
 

@@ -191,6 +191,33 @@ export async function embedded(
   );
 }
 
+/**
+ * Copies image files in colours that Node's example and browsers read as training does: of more bits,
+ * with a palette, turned by their EXIF data, JPEG and WebP.
+ *
+ * @returns their paths
+ */
+export function otherImages(folder: string): string[] {
+  const fixtures = join(root, "test/fixtures/images");
+  mkdirSync(folder, { recursive: true });
+  const names = [
+    "deep.png",
+    "palette.png",
+    "bad_profile.png",
+    "turned6.png",
+    "color.jpg",
+    "progressive.jpg",
+    "turned7.jpg",
+    "gray.jpg",
+    "lossy.webp",
+    "turned6.webp",
+  ];
+  return names.map((name) => {
+    cpSync(join(fixtures, name), join(folder, name));
+    return join(folder, name);
+  });
+}
+
 /** The part of sharp that tests use. */
 type Sharp = (
   pixels: Uint8Array,
