@@ -2,8 +2,8 @@
  * Makes of an image what a model takes, as flexible-autoencoder does with `interpolation: area`, to
  * within a grey level. It needs nothing, and runs in Node.js and in browsers.
  *
- * An image is `{ data, width, height, channels }`: bytes, row by row, the channels of a pixel beside
- * each other. 1 channel is gray, 2 are gray and alpha, 3 are RGB, 4 are RGB and alpha.
+ * An image is `{ data, width, height, channels }`: bytes, row by row, the channels of a pixel
+ * beside each other. 1 channel is gray, 2 are gray and alpha, 3 are RGB, 4 are RGB and alpha.
  */
 
 /** Gray levels (`wanted` is 1) or RGB (3) of an image. Alpha is dropped, not blended. */
@@ -61,7 +61,7 @@ function resizeAxis(data, outer, source, inner, target) {
   return result;
 }
 
-/** An image of another size: the area's mean along axes that shrink, linear along those that grow. */
+/** An image of another size: the area's mean along axes that shrink, linear where they grow. */
 function resize({ data, width, height, channels }, toWidth, toHeight) {
   const narrow = resizeAxis(data, height, width, channels, toWidth);
   const small = resizeAxis(narrow, 1, height, toWidth * channels, toHeight);

@@ -60,7 +60,8 @@ async function copyStripped(file, target) {
 
 function copyTree(names, target) {
   for (const name of names) {
-    // Maps and declarations are for those who compile against it. Examples may have been tried here.
+    // Maps and declarations are for those who compile against it. Examples may have been tried
+    // here.
     const unwanted = /(\.map|\.d\.ts|\.tsbuildinfo)$|^examples\/\w+\/node_modules$/;
     const filter = (file) => !unwanted.test(path.relative(root, file));
     cpSync(path.join(root, name), path.join(target, name), { recursive: true, filter });

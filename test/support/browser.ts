@@ -41,7 +41,7 @@ const TYPES: Record<string, string> = {
   ".wasm": "application/wasm",
 };
 
-/** Hands out the files of a folder while the test runs. Returns the address, with a slash behind. */
+/** Hands out the files of a folder while the test runs. Returns the address, a slash behind it. */
 export async function serve(folder: string): Promise<string> {
   const server = createServer(async (request, response) => {
     const path = decodeURIComponent(new URL(request.url as string, "http://localhost").pathname);

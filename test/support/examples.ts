@@ -192,8 +192,8 @@ export async function embedded(
 }
 
 /**
- * Copies image files in colours that Node's example and browsers read as training does: of more bits,
- * with a palette, turned by their EXIF data, JPEG and WebP.
+ * Copies image files in colours that Node's example and browsers read as training does: of more
+ * bits, with a palette, turned by their EXIF data, JPEG and WebP.
  *
  * @returns their paths
  */
@@ -225,8 +225,8 @@ type Sharp = (
 ) => { png(): { toFile(path: string): Promise<unknown> } };
 
 /**
- * Writes PNG files of odd sizes, gray and in colours, larger and smaller than the model's input, and
- * one of its own size. Half of what is in them is smooth, half is noise.
+ * Writes PNG files of odd sizes, gray and in colours, larger and smaller than the model's input,
+ * and of its own size. Half of what is in them is smooth, half is noise.
  *
  * @returns their paths; the name of the last begins with `same`
  */

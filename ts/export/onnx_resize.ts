@@ -87,8 +87,8 @@ class Resizer {
   }
 
   /**
-   * The two pixels whose centres are nearest to each new one, and their weights, of 2048. Beyond the
-   * outermost centre both are the outermost pixel.
+   * The two pixels whose centres are nearest to each new one, and their weights, of 2048. Beyond
+   * the outermost centre both are the outermost pixel.
    */
   neighbours(axis: Axis, from: string): { pixels: string; weights: string }[] {
     const at = (part: string) => `${axis.name}.linear.${part}`;
