@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { unzipSync } from "fflate";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { loadAddon } from "../../ts/addon/loader.ts";
-import { kerasWeight } from "../../ts/export/keras_layers.ts";
+import { kerasShape, kerasValues } from "../../ts/export/keras_weights.ts";
 import { onnxGraph } from "../../ts/export/onnx_graph.ts";
 import { decodeModel, encodeModel } from "../../ts/export/onnx_schema.ts";
 import { checkShapes } from "../../ts/export/onnx_shapes.ts";
@@ -61,9 +61,11 @@ describe("flexae export", () => {
       "ae.keras",
       "ae.onnx",
       "ae.pt",
+      "ae_weights.h5",
       "en.keras",
       "en.onnx",
       "en.pt",
+      "en_weights.h5",
       ...PYTORCH,
       ...CARD,
     ].sort();
@@ -211,7 +213,7 @@ describe("a full disk", () => {
     const env = faults.environment(at("whole"), "none", 0, log);
     expect((await flexae(args(at("whole")), { cwd, env })).code).toBe(0);
     const calls = callsIn(log);
-    const opened = ["ae.onnx", "model.safetensors", "model.py", "ae.keras", "en.keras"];
+    const opened = ["ae.onnx", "model.safetensors", "model.py", "ae.keras", "en_weights.h5"];
     for (const name of [...opened, "en.pt", "MODEL_CARD.md", "SHA256SUMS"]) {
       // The first write behind the file's opening.
       const first = calls.findIndex((call) => call.includes(name)) + 2;
@@ -307,18 +309,33 @@ describe("an exported graph", () => {
 });
 
 describe("weights for Keras", () => {
+  const weight = (shape: number[]) => {
+    const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i);
+    return { name: "w", trained: true, shape, values };
+  };
+
   it("are turned to its layout", () => {
-    const weight = (shape: number[]) => {
-      const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i);
-      return kerasWeight({ name: "w", trained: true, shape, values });
-    };
-    expect(weight([3])).toEqual({ shape: [3], values: Float32Array.of(0, 1, 2) });
-    expect(weight([2, 3])).toEqual({ shape: [3, 2], values: Float32Array.of(0, 3, 1, 4, 2, 5) });
+    expect(kerasShape([3])).toEqual([3]);
+    expect(kerasValues(weight([3]))).toEqual(Float32Array.of(0, 1, 2));
+    expect(kerasShape([2, 3])).toEqual([3, 2]);
+    expect(kerasValues(weight([2, 3]))).toEqual(Float32Array.of(0, 3, 1, 4, 2, 5));
     // out × in × rows × columns to rows × columns × in × out.
-    expect(weight([2, 1, 1, 3])).toEqual({
-      shape: [1, 3, 1, 2],
-      values: Float32Array.of(0, 3, 1, 4, 2, 5),
-    });
+    expect(kerasShape([2, 4, 1, 3])).toEqual([1, 3, 4, 2]);
+    expect(kerasValues(weight([2, 1, 1, 3]))).toEqual(Float32Array.of(0, 3, 1, 4, 2, 5));
+  });
+
+  it("are turned a few rows at a time as well", () => {
+    // More columns than are turned at once, and of a number that those do not divide.
+    const whole = weight([19, 5, 2, 3]);
+    const turned = kerasValues(whole);
+    const [rows, columns] = [2 * 3 * 5, 19];
+    for (let row = 0; row < rows; row++) {
+      const [tap, b] = [Math.floor(row / 5), row % 5];
+      for (let a = 0; a < columns; a++) {
+        expect(turned[row * columns + a]).toBe(whole.values[(a * 5 + b) * 6 + tap]);
+      }
+    }
+    expect(kerasValues(whole, 7, 18)).toEqual(turned.slice(7 * columns, 18 * columns));
   });
 });
 

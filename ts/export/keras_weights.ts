@@ -1,0 +1,48 @@
+/** Weights in Keras's layout. */
+import type { ModelWeight } from "../addon/types.js";
+
+/** Columns that are turned at once. More of them would push each other out of the cache. */
+const TILE = 8;
+
+/**
+ * The shape in Keras: in × out of a dense layer, rows × columns × in × out of a convolution,
+ * rows × columns × out × in of a transposed one.
+ */
+export function kerasShape(shape: readonly number[]): number[] {
+  if (shape.length < 2) return [...shape];
+  const [first, second, ...window] = shape as [number, number, ...number[]];
+  return [...window, second, first];
+}
+
+/** How many rows a weight has in Keras's layout, of as many values as its last axis. */
+export function kerasRows(shape: readonly number[]): number {
+  return kerasShape(shape)
+    .slice(0, -1)
+    .reduce((a, b) => a * b, 1);
+}
+
+/**
+ * Rows `from` to before `to` of a weight in Keras's layout, all of them unless told. A part at a
+ * time takes little memory beside a large weight.
+ */
+export function kerasValues(
+  { shape, values }: ModelWeight,
+  from = 0,
+  to = kerasRows(shape),
+): Float32Array {
+  if (shape.length < 2) return values;
+  const [first, second, ...window] = shape as [number, number, ...number[]];
+  const taps = window.reduce((a, b) => a * b, 1);
+  const turned = new Float32Array((to - from) * first);
+  for (let tile = 0; tile < first; tile += TILE) {
+    const end = Math.min(tile + TILE, first);
+    for (let row = from; row < to; row++) {
+      const source = (row % second) * taps + Math.floor(row / second);
+      const target = (row - from) * first;
+      for (let a = tile; a < end; a++) {
+        turned[target + a] = values[a * second * taps + source] as number;
+      }
+    }
+  }
+  return turned;
+}
