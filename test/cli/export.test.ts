@@ -14,7 +14,7 @@ import { join } from "node:path";
 import { unzipSync } from "fflate";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { loadAddon } from "../../ts/addon/loader.ts";
-import { kerasShape, kerasValues } from "../../ts/export/keras_weights.ts";
+import { kerasShape, turnWeight } from "../../ts/export/keras_weights.ts";
 import { onnxGraph } from "../../ts/export/onnx_graph.ts";
 import { decodeModel, encodeModel } from "../../ts/export/onnx_schema.ts";
 import { checkShapes } from "../../ts/export/onnx_shapes.ts";
@@ -313,21 +313,26 @@ describe("weights for Keras", () => {
     const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i);
     return { name: "w", trained: true, shape, values };
   };
+  const turn = (given: ReturnType<typeof weight>) => {
+    const turned = new Float32Array(given.values.length);
+    turnWeight(given, turned);
+    return turned;
+  };
 
   it("are turned to its layout", () => {
     expect(kerasShape([3])).toEqual([3]);
-    expect(kerasValues(weight([3]))).toEqual(Float32Array.of(0, 1, 2));
+    expect(turn(weight([3]))).toEqual(Float32Array.of(0, 1, 2));
     expect(kerasShape([2, 3])).toEqual([3, 2]);
-    expect(kerasValues(weight([2, 3]))).toEqual(Float32Array.of(0, 3, 1, 4, 2, 5));
+    expect(turn(weight([2, 3]))).toEqual(Float32Array.of(0, 3, 1, 4, 2, 5));
     // out × in × rows × columns to rows × columns × in × out.
     expect(kerasShape([2, 4, 1, 3])).toEqual([1, 3, 4, 2]);
-    expect(kerasValues(weight([2, 1, 1, 3]))).toEqual(Float32Array.of(0, 3, 1, 4, 2, 5));
+    expect(turn(weight([2, 1, 1, 3]))).toEqual(Float32Array.of(0, 3, 1, 4, 2, 5));
   });
 
   it("are turned a few rows at a time as well", () => {
     // More columns than are turned at once, and of a number that those do not divide.
     const whole = weight([19, 5, 2, 3]);
-    const turned = kerasValues(whole);
+    const turned = turn(whole);
     const [rows, columns] = [2 * 3 * 5, 19];
     for (let row = 0; row < rows; row++) {
       const [tap, b] = [Math.floor(row / 5), row % 5];
@@ -335,7 +340,9 @@ describe("weights for Keras", () => {
         expect(turned[row * columns + a]).toBe(whole.values[(a * 5 + b) * 6 + tap]);
       }
     }
-    expect(kerasValues(whole, 7, 18)).toEqual(turned.slice(7 * columns, 18 * columns));
+    const part = new Float32Array(11 * columns);
+    turnWeight(whole, part, 7, 18);
+    expect(part).toEqual(turned.slice(7 * columns, 18 * columns));
   });
 });
 

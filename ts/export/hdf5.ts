@@ -2,9 +2,10 @@
 import { ftruncateSync, readSync, writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import type { File, Group } from "h5wasm";
+import { FlexaeError } from "../addon/errors.js";
 import type { ModelWeight } from "../addon/types.js";
 import { bytesOf, differs, sameBits } from "./bits.js";
-import { kerasRows, kerasShape, kerasValues } from "./keras_weights.js";
+import { kerasRows, kerasShape, turnWeight } from "./keras_weights.js";
 
 /** The library. */
 export type Hdf5 = typeof import("h5wasm")["default"];
@@ -32,6 +33,9 @@ interface LibraryNode {
 /** The file's name in the library's file system. */
 const NAME = "/file.h5";
 
+/** Numbers of weights, as the library describes them. */
+const FLOAT = { size: 4, littleEndian: true, signed: false, vlen: false };
+
 /** Values that are compared at once. */
 const BLOCK = 1 << 18;
 
@@ -48,10 +52,11 @@ async function onDisk(
   { handle: { fd }, offset }: Place,
   length: number,
   mode: "r" | "w",
-  use: (file: File, h5wasm: Hdf5) => void,
+  use: (file: File, library: Library, h5wasm: Hdf5) => void,
 ): Promise<number> {
   const { default: h5wasm } = await import("h5wasm");
-  const { FS } = await h5wasm.ready;
+  const library = await h5wasm.ready;
+  const { FS } = library;
   FS.writeFile(NAME, new Uint8Array(0));
   const node = FS.lookupPath(NAME, {}).node as unknown as LibraryNode;
   const failures: unknown[] = [];
@@ -94,7 +99,7 @@ async function onDisk(
   try {
     const file = new h5wasm.File(NAME, mode);
     try {
-      use(file, h5wasm);
+      use(file, library, h5wasm);
     } finally {
       file.close();
     }
@@ -114,7 +119,10 @@ async function onDisk(
  * @returns its length in bytes
  * @throws what the system said of a write that failed
  */
-export function writeHdf5(place: Place, fill: (file: File) => void): Promise<number> {
+export function writeHdf5(
+  place: Place,
+  fill: (file: File, library: Library) => void,
+): Promise<number> {
   return onDisk(place, 0, "w", fill);
 }
 
@@ -122,7 +130,7 @@ export function writeHdf5(place: Place, fill: (file: File) => void): Promise<num
 export async function readHdf5(
   place: Place,
   length: number,
-  check: (file: File, h5wasm: Hdf5) => void,
+  check: (file: File, library: Library, h5wasm: Hdf5) => void,
 ): Promise<void> {
   await onDisk(place, length, "r", check);
 }
@@ -130,10 +138,58 @@ export async function readHdf5(
 /** Makes a group in another one. */
 export const groupOf = (parent: File | Group, name: string) => parent.create_group(name) as Group;
 
+type Library = Awaited<Hdf5["ready"]>;
+
+/** Memory of the library, in which a weight is turned, so that it is nowhere else. */
+function withMemory(library: Library, count: number, use: (pointer: number) => void): void {
+  const pointer = library._malloc(count * Float32Array.BYTES_PER_ELEMENT);
+  if (pointer === 0) throw new FlexaeError("FLEXAE_MEMORY", "a weight is too large for HDF5");
+  try {
+    use(pointer);
+  } finally {
+    library._free(pointer);
+  }
+}
+
+/** That memory as it lies now: whatever the library does may move it. */
+const floatsAt = ({ HEAPU8 }: Library, pointer: number, count: number) =>
+  new Float32Array(HEAPU8.buffer, pointer, count);
+
+const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
+const big = (sizes: readonly number[]) => sizes.map(BigInt);
+
+/** How many rows of a weight in Keras's layout are handled at once: of large matrices not all. */
+function rowsAtOnce(shape: readonly number[]): number {
+  const rows = kerasRows(shape);
+  return shape.length === 2 ? Math.min(rows, Math.ceil((BLOCK * rows) / product(shape))) : rows;
+}
+
+/** Where rows of a weight lie: of all but matrices there are no fewer than all. */
+function selection(keras: readonly number[], from: number, to: number) {
+  const [start, count] =
+    keras.length === 2
+      ? [
+          [from, 0],
+          [to - from, keras[1] as number],
+        ]
+      : [keras.map(() => 0), keras];
+  return [big(count), big(start), big(keras.map(() => 1))] as const;
+}
+
 /** Adds a weight to a group, in Keras's layout. */
-export function addWeight(group: Group, name: string, weight: ModelWeight): void {
-  const shape = kerasShape(weight.shape);
-  group.create_dataset({ name, data: kerasValues(weight), shape, dtype: "<f4" });
+export function addWeight(library: Library, group: Group, name: string, weight: ModelWeight): void {
+  const { length } = weight.values;
+  const shape = big(kerasShape(weight.shape));
+  withMemory(library, length, (pointer) => {
+    turnWeight(weight, floatsAt(library, pointer, length));
+    library.create_dataset(group.file_id, `${group.path}/${name}`, BigInt(pointer), {
+      ...FLOAT,
+      type: library.H5T_class_t.H5T_FLOAT.value,
+      shape,
+      maxshape: shape,
+      total_size: length,
+    });
+  });
 }
 
 /**
@@ -143,25 +199,34 @@ export function addWeight(group: Group, name: string, weight: ModelWeight): void
  */
 export function checkWeight(
   { path }: Place,
-  file: File,
+  library: Library,
   h5wasm: Hdf5,
+  file: File,
   name: string,
   weight: ModelWeight,
 ): void {
-  const shape = kerasShape(weight.shape);
+  const keras = kerasShape(weight.shape);
   const found = file.get(name);
-  if (!(found instanceof h5wasm.Dataset) || found.shape?.join() !== shape.join()) {
-    throw differs(path, weight.name);
-  }
-  // Matrices, the largest of weights, a few rows at a time.
+  if (!(found instanceof h5wasm.Dataset)) throw differs(path, weight.name);
+  const { shape, type, size, littleEndian } = found.metadata;
+  const isFloat =
+    type === library.H5T_class_t.H5T_FLOAT.value && size === FLOAT.size && littleEndian;
+  if (!isFloat || shape?.join() !== keras.join()) throw differs(path, weight.name);
   const rows = kerasRows(weight.shape);
-  const step = shape.length === 2 ? Math.max(1, Math.floor(BLOCK / (shape[1] as number))) : rows;
-  for (let from = 0; from < rows; from += step) {
-    const to = Math.min(from + step, rows);
-    const read = shape.length === 2 ? found.slice([[from, to], []]) : found.value;
-    const isSame =
-      read instanceof Float32Array &&
-      sameBits(bytesOf(read), bytesOf(kerasValues(weight, from, to)));
-    if (!isSame) throw differs(path, weight.name);
-  }
+  const step = rowsAtOnce(weight.shape);
+  const columns = weight.values.length / rows;
+  const turned = new Float32Array(step * columns);
+  withMemory(library, turned.length, (pointer) => {
+    for (let from = 0; from < rows; from += step) {
+      const to = Math.min(from + step, rows);
+      const place = selection(keras, from, to);
+      library.get_dataset_data(file.file_id, found.path, ...place, BigInt(pointer));
+      turnWeight(weight, turned, from, to);
+      const count = (to - from) * columns;
+      const read = floatsAt(library, pointer, count);
+      if (!sameBits(bytesOf(read), bytesOf(turned.subarray(0, count)))) {
+        throw differs(path, weight.name);
+      }
+    }
+  });
 }

@@ -130,7 +130,7 @@ export async function writeLegacyKeras(
 
   await writeNewFile(path, async (handle) => {
     const place = { path, handle, offset: 0 };
-    const length = await writeHdf5(place, (file) => {
+    const length = await writeHdf5(place, (file, library) => {
       for (const [key, text] of Object.entries(whole)) addText(file, key, text);
       const all = groupOf(file, "model_weights");
       for (const [key, text] of Object.entries(contents)) addText(all, key, text);
@@ -139,11 +139,12 @@ export async function writeLegacyKeras(
         addText(group, "weight_names", names);
         const inner = groupOf(group, layer);
         for (const [i, weight] of weights.entries()) {
-          addWeight(inner, (names[i] as string).slice(layer.length + 1), weight);
+          const name = (names[i] as string).slice(layer.length + 1);
+          addWeight(library, inner, name, weight);
         }
       }
     });
-    await readHdf5(place, length, (file, h5wasm) => {
+    await readHdf5(place, length, (file, library, h5wasm) => {
       const groupAt = (at: string) => {
         const found = file.get(at);
         return found instanceof h5wasm.Group ? found : null;
@@ -154,7 +155,7 @@ export async function writeLegacyKeras(
       for (const { layer, weights, names } of weighted) {
         checkText(path, groupAt(`model_weights/${layer}`), "weight_names", names);
         for (const [i, weight] of weights.entries()) {
-          checkWeight(place, file, h5wasm, `model_weights/${layer}/${names[i]}`, weight);
+          checkWeight(place, library, h5wasm, file, `model_weights/${layer}/${names[i]}`, weight);
         }
       }
     });

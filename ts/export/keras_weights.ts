@@ -21,19 +21,19 @@ export function kerasRows(shape: readonly number[]): number {
     .reduce((a, b) => a * b, 1);
 }
 
-/**
- * Rows `from` to before `to` of a weight in Keras's layout, all of them unless told. A part at a
- * time takes little memory beside a large weight.
- */
-export function kerasValues(
+/** Puts rows `from` to before `to` of a weight in Keras's layout into `turned`; all unless told. */
+export function turnWeight(
   { shape, values }: ModelWeight,
+  turned: Float32Array,
   from = 0,
   to = kerasRows(shape),
-): Float32Array {
-  if (shape.length < 2) return values;
+): void {
+  if (shape.length < 2) {
+    turned.set(values);
+    return;
+  }
   const [first, second, ...window] = shape as [number, number, ...number[]];
   const taps = window.reduce((a, b) => a * b, 1);
-  const turned = new Float32Array((to - from) * first);
   for (let tile = 0; tile < first; tile += TILE) {
     const end = Math.min(tile + TILE, first);
     for (let row = from; row < to; row++) {
@@ -44,5 +44,4 @@ export function kerasValues(
       }
     }
   }
-  return turned;
 }
