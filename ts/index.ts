@@ -82,6 +82,7 @@ export {
 } from "./embeddings/table.js";
 export type { InputType } from "./export/contract.js";
 export type { Exported, ExportedFile, ExportOptions } from "./export/export.js";
+export type { HalfDifference } from "./export/half.js";
 export { type Batch, type ImageInput, type LoadModelOptions, load, Model } from "./model.js";
 export type { CheckCounts, CheckOptions, CheckReport, OddImage } from "./runs/check.js";
 export {

@@ -18,7 +18,7 @@ import { kerasShape, turnWeight } from "../../ts/export/keras_weights.ts";
 import { onnxGraph } from "../../ts/export/onnx_graph.ts";
 import { decodeModel, encodeModel } from "../../ts/export/onnx_schema.ts";
 import { checkShapes } from "../../ts/export/onnx_shapes.ts";
-import { exportModel, load } from "../../ts/index.ts";
+import { exportModel, type HalfDifference, load } from "../../ts/index.ts";
 import { type Ended, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
 import { buildFaultLibrary, callsIn, type FaultLibrary } from "../support/faults.ts";
 
@@ -39,6 +39,7 @@ interface End {
   out: string;
   formats: string[];
   files: { name: string; bytes: number; sha256: string }[];
+  half?: HalfDifference;
 }
 
 async function exported(...args: string[]): Promise<End> {
@@ -157,6 +158,7 @@ describe("flexae export", () => {
       /Expected float32, uint8 for input but received int8/,
     ],
     [["RUN", "--to=pytorch", "--input=uint8"], 2, /uint8 means something to onnx alone/],
+    [["RUN", "--to=onnx,keras", "--half"], 2, /half means .* safetensors, but nothing to keras/],
     [["RUN", "--to=onnx", "--license="], 2, /Expected one line for license/],
     [["RUN", "--to=onnx", "-o", "file"], 2, /file is not a folder/],
     [["nowhere", "--to=onnx"], 2, /There is no run folder nowhere/],
@@ -187,6 +189,40 @@ describe("flexae export", () => {
     expect(code).toBe(expected);
     expect(stdout).toBe("");
     expect(readdirSync(cwd).sort()).toEqual(["file", "files"]);
+  });
+
+  it("writes weights in fp16, and says what that did", async () => {
+    const whole = await exported(run, "--to=onnx,pytorch", "-o", "whole");
+    const end = await exported(run, "--to=onnx,pytorch", "-o", "half", "--half");
+    const { absolute, absoluteOf, relative, relativeOf } = end.half as HalfDifference;
+    // Of numbers up to 1, half the distance to the next; as a whole, less than of any one.
+    expect(absolute).toBeGreaterThan(0);
+    expect(absolute).toBeLessThan(2 ** -11);
+    expect(relative).toBeGreaterThan(2 ** -14);
+    expect(relative).toBeLessThan(2 ** -11);
+    const lengths = (of: End) =>
+      Object.fromEntries(of.files.map(({ name, bytes }) => [name, bytes]));
+    const [before, after] = [lengths(whole), lengths(end)];
+    const model = await loadAddon().readModelLayers(join(run, "ae.pt"));
+    const halved = model.layers.flatMap(({ weights }) => weights).filter(({ shape }) => shape[1]);
+    expect(halved.map(({ name }) => name)).toContain(absoluteOf);
+    expect(halved.map(({ name }) => name)).toContain(relativeOf);
+    const saved = halved.reduce((sum, { values }) => sum + 2 * values.length, 0);
+    const shorter = (before["ae.onnx"] as number) - (after["ae.onnx"] as number);
+    // What is not saved is what turns a weight to fp32.
+    expect(shorter).toBeGreaterThan(saved - 200 * halved.length);
+    expect(shorter).toBeLessThan(saved);
+    const tensors =
+      (before["model.safetensors"] as number) - (after["model.safetensors"] as number);
+    expect(Math.abs(tensors - saved)).toBeLessThan(200);
+    expect(readFileSync(at("half/MODEL_CARD.md"), "utf8")).toContain(
+      `No number changed by more than ${absolute.toPrecision(3)}\n(\`${absoluteOf}\`)`,
+    );
+    expect(readFileSync(at("half/model.py"), "utf8")).toContain("load().half()");
+    const { stdout } = await start(run, "--to=safetensors", "-o", "told", "--half");
+    expect(stdout).toMatch(
+      /^fp16: a number differs by at most [\d.e-]+ \(\w+\.\w+\.weight\), a weight/m,
+    );
   });
 
   it("leaves nothing when it is ended", async () => {

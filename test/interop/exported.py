@@ -45,6 +45,7 @@ for (const { folder, parameters } of JSON.parse(readFileSync(process.argv[1], "u
   await train(settings, { images: { train: images, valid: images } });
   await exportModel(saveDir, { to: "onnx,pytorch,keras", out: `${folder}/float` });
   await exportModel(saveDir, { to: "onnx", input: "uint8", out: `${folder}/bytes` });
+  await exportModel(saveDir, { to: "onnx,pytorch", half: true, out: `${folder}/half` });
   const model = await load(`${saveDir}/ae.pt`, { device: "cpu" });
   const floats = Float32Array.from(seen, (value) => value / 255);
   writeFileSync(`${folder}/embedding.bin`, bytes((await model.encode(floats)).data));
@@ -75,9 +76,9 @@ class Case:
             assert reconstruction.shape == self.reconstruction.shape
             assert np.abs(reconstruction - self.reconstruction).max() <= tolerance
 
-    def module(self):
+    def module(self, folder: str = "float"):
         """What model.py defines, imported anew."""
-        spec = importlib.util.spec_from_file_location("exported", self.folder / "float" / "model.py")
+        spec = importlib.util.spec_from_file_location("exported", self.folder / folder / "model.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         return module

@@ -25,6 +25,10 @@ from options import resolve
 COMPILED = ["small", "RGB", "no MLP", "odd sizes, pooled", "kernel smaller than stride", "two dims"]
 
 
+# By how much fp16 weights may change an output, relative to numbers greater than 1.
+HALF = 5e-3
+
+
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory) -> dict[str, Case]:
     return export_networks(tmp_path_factory.mktemp("exports"))
@@ -97,6 +101,34 @@ def test_pytorch_weights_are_those_of_the_run(case):
         for name, value in ours.items():
             assert torch.equal(file.get_tensor(name), value), name
         assert file.metadata()["format"] == "pt"
+
+
+def test_half_weights_are_the_nearest(case):
+    ours = torch.jit.load(case.folder / "run" / "ae.pt").state_dict()
+    with safe_open(case.folder / "half" / "model.safetensors", "pt") as file:
+        assert set(file.keys()) == set(ours)
+        for name, value in ours.items():
+            # NumPy rounds by itself, not as PyTorch or this program do.
+            meant = value.numpy().astype(np.float16) if value.dim() > 1 else value.numpy()
+            found = file.get_tensor(name).numpy()
+            assert found.dtype == meant.dtype and np.array_equal(found, meant), name
+
+
+@torch.no_grad()
+def test_half_computes_in_fp32(case):
+    """With rounded weights, the same in both formats; and not far from what it was."""
+    model = case.module("half").load()
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    images = torch.from_numpy(case.images)
+    embedding, reconstruction = model.encode(images).numpy(), model(images).numpy()
+    got = session(case.folder / "half" / "ae.onnx").run(None, {"images": case.images})
+    assert [output.dtype for output in got] == [np.float32, np.float32]
+    assert (np.abs(got[0] - embedding) / np.maximum(1, np.abs(embedding))).max() <= 1e-5
+    assert np.abs(got[1] - reconstruction).max() <= 1e-5
+    (alone,) = session(case.folder / "half" / "en.onnx").run(None, {"images": case.images})
+    assert (np.abs(alone - embedding) / np.maximum(1, np.abs(embedding))).max() <= 1e-5
+    assert not np.array_equal(embedding, case.embedding)
+    case.check(embedding, reconstruction, HALF)
 
 
 @pytest.mark.parametrize("ending", [".keras", "_weights.h5"])

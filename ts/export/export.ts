@@ -18,6 +18,7 @@ import { readManifest } from "../runs/setting.js";
 import type { InputType } from "./contract.js";
 import type { ExportFormat, ExportSource } from "./format.js";
 import { FORMATS } from "./formats.js";
+import { type HalfDifference, halfDifference } from "./half.js";
 import { modelCard } from "./model_card.js";
 
 /** What is exported, and where to. */
@@ -28,6 +29,8 @@ export interface ExportOptions {
   out?: string | undefined;
   /** What ONNX graphs take: `float32`, in [0, 1], unless given, or `uint8`. */
   input?: InputType | undefined;
+  /** Weights in fp16, for `onnx`, `pytorch` and `safetensors`; what they compute stays fp32. */
+  half?: boolean | undefined;
   /** What the model card says of the licence, such as `mit`; `unknown` unless given. */
   license?: string | undefined;
   /** Ends it between two formats; it then rejects with the signal's reason. Nothing is written. */
@@ -54,6 +57,8 @@ export interface Exported {
   modelSha256: string;
   /** Names of the formats. */
   formats: string[];
+  /** With `half`, what it does to the weights. */
+  half?: HalfDifference;
   /** All files but `SHA256SUMS`. */
   files: ExportedFile[];
   /** How long it took. */
@@ -112,7 +117,7 @@ async function checkFolder(out: string, names: ReadonlySet<string>): Promise<voi
   }
 }
 
-async function loadSource(path: string, input: InputType): Promise<ExportSource> {
+async function loadSource(path: string, input: InputType, half: boolean): Promise<ExportSource> {
   const model = await awaitAddon((addon) => addon.readModelLayers(path));
   const manifest = readManifest(model.configJson);
   if (model.kind !== "autoencoder") {
@@ -124,7 +129,8 @@ async function loadSource(path: string, input: InputType): Promise<ExportSource>
   if (typeof manifest?.settings !== "object" || manifest.settings === null) {
     throw new FlexaeError("FLEXAE_MODEL", `${path} carries no config.json of this program`);
   }
-  return { path, sha256: await checksum(path), model, manifest, input };
+  const sha256 = await checksum(path);
+  return { path, sha256, model, manifest, input, half: half ? halfDifference(model) : undefined };
 }
 
 /**
@@ -137,7 +143,7 @@ async function loadSource(path: string, input: InputType): Promise<ExportSource>
  *   `FLEXAE_INTERNAL`. Rejects with the reason of an aborted signal. Nothing is then written.
  */
 export async function exportModel(run: string, options: ExportOptions): Promise<Exported> {
-  const { input = "float32", license = "unknown", signal } = options;
+  const { input = "float32", half = false, license = "unknown", signal } = options;
   const began = performance.now();
   const formats = chosenFormats(options.to);
   if (input !== "float32" && input !== "uint8") {
@@ -146,6 +152,13 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
   if (input === "uint8" && !formats.some(({ name }) => name === "onnx")) {
     throw configError("input uint8 means something to onnx alone: leave it out");
   }
+  const whole = formats.find(({ takesHalf }) => half && !takesHalf);
+  if (whole !== undefined) {
+    const known = FORMATS.filter(({ takesHalf }) => takesHalf).map(({ name }) => name);
+    throw configError(
+      `half means something to ${known.join(", ")}, but nothing to ${whole.name}: leave one out`,
+    );
+  }
   if (/\p{Control}/u.test(license) || license === "") {
     throw configError("Expected one line for license");
   }
@@ -153,7 +166,7 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
   const out = resolve(options.out ?? join(dirname(model), "export"));
   const names = [...new Set([...formats.flatMap(({ files }) => files), CARD_FILE])];
   await checkFolder(out, new Set([...names, SUMS_FILE]));
-  const source = await loadSource(model, input);
+  const source = await loadSource(model, input, half);
   try {
     await makeFolders(dirname(out));
   } catch (error) {
@@ -185,6 +198,7 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
       model,
       modelSha256: source.sha256,
       formats: formats.map(({ name }) => name),
+      ...(source.half === undefined ? {} : { half: source.half }),
       files,
       seconds,
     };

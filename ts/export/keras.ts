@@ -8,6 +8,7 @@ import { writeLegacyKeras } from "./keras_legacy.js";
 export const keras: ExportFormat = {
   name: "keras",
   description: "models of Keras 3 and of Keras 2, of images N×H×W×C",
+  takesHalf: false,
   files: ["ae.keras", "en.keras", "ae_weights.h5", "en_weights.h5"],
   async write({ model, manifest }, folder) {
     const encoder = model.layers.filter(({ part }) => part === "encoder");

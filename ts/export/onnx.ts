@@ -38,7 +38,7 @@ function modelOf(source: ExportSource, kind: Kind): ModelProto {
     docString: `The ${kind} ${manifest.name}; metadata_props say what images are to be like.`,
     opsetImport: [{ domain: "", version: OPSET }],
     metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
-    graph: onnxGraph(model, kind, input),
+    graph: onnxGraph(model, kind, input, source.half !== undefined),
   };
 }
 
@@ -69,6 +69,7 @@ function verify(path: string, bytes: Uint8Array, meant: ModelProto, model: Model
 export const onnx: ExportFormat = {
   name: "onnx",
   description: "graphs of opset 18, for onnxruntime, in browsers too",
+  takesHalf: true,
   files: KINDS.map(([file]) => file),
   async write(source, folder) {
     for (const [file, kind] of KINDS) {

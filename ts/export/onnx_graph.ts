@@ -2,6 +2,7 @@
 import type { ModelLayer, ModelLayers } from "../addon/types.js";
 import { bytesOf } from "./bits.js";
 import type { InputType } from "./contract.js";
+import { isHalved, toHalf } from "./half.js";
 import {
   ATTRIBUTE_TYPES,
   type AttributeProto,
@@ -48,6 +49,9 @@ class GraphBuilder {
   /** The name of what was computed last. */
   current = "images";
 
+  /** @param half - Whether weights are kept in fp16. */
+  constructor(readonly half: boolean) {}
+
   /** Adds an operation on what was computed last and `more`. */
   add(name: string, opType: string, attributes: Attributes = {}, more: string[] = []): string {
     const given = Object.entries(attributes).map(([name, value]) => ({ name, ...value }));
@@ -66,11 +70,20 @@ class GraphBuilder {
   }
 
   weights(layer: ModelLayer): string[] {
-    for (const { name, shape, values } of layer.weights) {
-      const tensor = { name, dims: shape, dataType: DATA_TYPES.float, rawData: bytesOf(values) };
-      this.constants.set(name, tensor);
-    }
-    return layer.weights.map(({ name }) => name);
+    return layer.weights.map(({ name, shape, values }) => {
+      if (!this.half || !isHalved({ shape })) {
+        const rawData = bytesOf(values);
+        this.constants.set(name, { name, dims: shape, dataType: DATA_TYPES.float, rawData });
+        return name;
+      }
+      const rawData = bytesOf(toHalf(values));
+      this.constants.set(name, { name, dims: shape, dataType: DATA_TYPES.float16, rawData });
+      // Runtimes do it once, when they load the graph. Few compute in fp16 on a CPU.
+      const output = `${name}.float`;
+      const attribute = [{ name: "to", ...int(DATA_TYPES.float) }];
+      this.nodes.push({ name: output, opType: "Cast", input: [name], output: [output], attribute });
+      return output;
+    });
   }
 
   scalar(value: number): string {
@@ -196,13 +209,16 @@ const LAYERS: Record<string, (graph: GraphBuilder, layer: ModelLayer) => void> =
 /**
  * The graph of a whole autoencoder, N×C×H×W `images` to `embedding` and `reconstruction`, or of its
  * encoder alone.
+ *
+ * @param half - Whether weights are kept in fp16; they are computed with in fp32.
  */
 export function onnxGraph(
   model: ModelLayers,
   kind: "autoencoder" | "encoder",
   input: InputType,
+  half = false,
 ): ModelProto["graph"] {
-  const graph = new GraphBuilder();
+  const graph = new GraphBuilder(half);
   if (input === "uint8") {
     graph.add("images.float", "Cast", { to: int(DATA_TYPES.float) });
     graph.add("images.scaled", "Div", {}, [graph.scalar(255)]);

@@ -77,7 +77,7 @@ const ROOT = Root.fromJSON({
 const MODEL = ROOT.lookupType("ModelProto");
 
 /** TensorProto.DataType. */
-export const DATA_TYPES = { float: 1, uint8: 2, int64: 7 } as const;
+export const DATA_TYPES = { float: 1, uint8: 2, int64: 7, float16: 10 } as const;
 
 /** AttributeProto.AttributeType. */
 export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, ints: 7 } as const;

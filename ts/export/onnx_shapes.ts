@@ -112,6 +112,11 @@ export function checkShapes(
   const known = new Map<string, Shape>();
   for (const input of graph.input) known.set(input.name, borderOf(input));
   for (const node of graph.node) {
+    const cast = node.opType === "Cast" ? constants.get(node.input[0] as string) : undefined;
+    if (cast !== undefined) {
+      constants.set(node.output[0] as string, cast);
+      continue;
+    }
     const shape = known.get(node.input[0] as string);
     const missing = node.input.find((name) => name && !known.has(name) && !constants.has(name));
     if (shape === undefined || missing !== undefined) throw differs(path, `${node.name}'s input`);
