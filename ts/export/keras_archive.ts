@@ -2,10 +2,11 @@
 import type { FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { FlexaeError } from "../addon/errors.js";
-import { differs, sameBits } from "./bits.js";
+import { differs } from "./bits.js";
 import { addWeight, checkWeight, groupOf, type Place, readHdf5, writeHdf5 } from "./hdf5.js";
 import type { KerasLayer } from "./keras_layers.js";
 import { writeNewFile } from "./new_file.js";
+import { holds } from "./read_back.js";
 import { directory, LARGEST_ZIP, localHeader, type StoredEntry } from "./stored_zip.js";
 
 /** The first one that reads such files. */
@@ -120,9 +121,7 @@ export async function writeKerasArchive(
     let offset = 0;
     const write = async (bytes: Buffer, at: number) => {
       await handle.write(bytes, 0, bytes.length, at);
-      const read = Buffer.alloc(bytes.length);
-      await handle.read(read, 0, read.length, at);
-      if (!sameBits(read, bytes)) throw differs(path, "its structure");
+      if (!(await holds(handle, at, bytes))) throw differs(path, "its structure");
     };
     for (const [entryName, text] of texts) {
       const bytes = Buffer.from(text);
