@@ -141,6 +141,33 @@ def test_keras(case, ending):
     assert {layer.name for layer in encoder.layers} <= {layer.name for layer in autoencoder.layers}
 
 
+_LONG = """
+import { writeLegacyKeras } from "./dist/export/keras_legacy.js";
+const layer = (class_name, config, weights = []) => {
+  return { config: { module: "keras.layers", class_name, config, registered_name: null }, weights };
+};
+const dense = [[2, 9], [2]].map((shape, i) => {
+  const values = Float32Array.from({ length: i === 0 ? 18 : 2 }, (_, at) => at - 4 * i);
+  return { name: `w${i}`, trained: true, shape, values };
+});
+const names = Array.from({ length: 30 }, (_, i) => `dropout_${"x".repeat(2500)}_${i}`);
+const layers = names.map((name) => layer("Dropout", { name, rate: 0.5 }));
+layers.push(layer("Flatten", { name: "flat" }), layer("Dense", { name: "dense", units: 2 }, dense));
+await writeLegacyKeras(process.argv[1], "ae", [1, 3, 3], layers);
+"""
+
+
+def test_keras_2_of_many_layers(tmp_path):
+    """What describes them is longer than an attribute of a fixed length may be."""
+    program.node(_LONG, tmp_path / "long.h5")
+    with h5py.File(tmp_path / "long.h5") as file:
+        assert len(file.attrs["model_config"]) > 2**16
+    model = keras.saving.load_model(tmp_path / "long.h5")
+    images = np.arange(9, dtype=np.float32).reshape(1, 3, 3, 1)
+    meant = images.reshape(1, 9) @ np.arange(18, dtype=np.float32).reshape(2, 9).T + [-4, -3]
+    assert np.array_equal(keras.ops.convert_to_numpy(model(images)), meant)
+
+
 @pytest.mark.parametrize("name", ["small", "no MLP"])
 def test_keras_model_is_saved_again(cases, name, tmp_path):
     """Keras's own file of the same model holds the same weights at the same places."""

@@ -4,14 +4,16 @@ import type { ModelLayers, ModelWeight } from "../addon/types.js";
 
 /** What rounding to fp16 does to a model's weights. */
 export interface HalfDifference {
-  /** The largest difference of a number, and the weight it belongs to. */
+  /** The largest difference of a number. */
   absolute: number;
+  /** The weight that number belongs to. */
   absoluteOf: string;
   /**
    * The largest difference of a weight as a whole: the norm of the differences of its numbers,
    * divided by the norm of the numbers.
    */
   relative: number;
+  /** That weight. */
   relativeOf: string;
 }
 
