@@ -55,13 +55,13 @@ describe("weights in HDF5", () => {
       weight("dense", [1000, 700]),
       weight("conv", [3, 4, 2, 2]),
     ];
-    const length = await writeHdf5(place, (file, library) => {
-      const group = groupOf(groupOf(file, "a"), "b");
-      for (const each of weights) addWeight(library, group, each.name, each);
+    const length = await writeHdf5(place, (opened) => {
+      const group = groupOf(groupOf(opened.file, "a"), "b");
+      for (const each of weights) addWeight(opened, group, each.name, each);
     });
     const check = (given: ModelWeight, name = given.name) =>
-      readHdf5(place, length, (file, library, h5wasm) => {
-        checkWeight(place, library, h5wasm, file, `a/b/${name}`, given);
+      readHdf5(place, length, (opened) => {
+        checkWeight(opened, `a/b/${name}`, given);
       });
     for (const each of weights) {
       await expect(check(each)).resolves.toBeUndefined();
@@ -80,15 +80,15 @@ describe("weights in HDF5", () => {
   it("stay an error of the system where the disk refuses them", async () => {
     const reading = await open(place.path, "r");
     try {
-      const writing = writeHdf5({ ...place, handle: reading }, (file, library) => {
-        addWeight(library, groupOf(file, "a"), "w", weight("w", [300, 300]));
+      const writing = writeHdf5({ ...place, handle: reading }, (opened) => {
+        addWeight(opened, groupOf(opened.file, "a"), "w", weight("w", [300, 300]));
       });
       await expect(writing).rejects.toMatchObject({ code: expect.stringMatching(/^E/) });
     } finally {
       await reading.close();
     }
     // The library is none the worse for it.
-    const length = await writeHdf5(place, (file) => void groupOf(file, "a"));
-    await readHdf5(place, length, (file) => expect(file.keys()).toEqual(["a"]));
+    const length = await writeHdf5(place, ({ file }) => void groupOf(file, "a"));
+    await readHdf5(place, length, ({ file }) => expect(file.keys()).toEqual(["a"]));
   });
 });

@@ -7,8 +7,18 @@ import type { ModelWeight } from "../addon/types.js";
 import { bytesOf, differs, sameBits } from "./bits.js";
 import { kerasRows, kerasShape, turnWeight } from "./keras_weights.js";
 
-/** The library. */
-export type Hdf5 = typeof import("h5wasm")["default"];
+type Hdf5 = typeof import("h5wasm")["default"];
+type Library = Awaited<Hdf5["ready"]>;
+
+/** A file that is open in the library. */
+export interface OpenHdf5 {
+  file: File;
+  /** Its functions and memory, as they are called from JavaScript. */
+  library: Library;
+  h5wasm: Hdf5;
+  /** For errors. */
+  path: string;
+}
 
 /** An HDF5 file, or one that lies within another file. */
 export interface Place {
@@ -49,10 +59,10 @@ const BLOCK = 1 << 18;
  * @returns the length of the HDF5 file
  */
 async function onDisk(
-  { handle: { fd }, offset }: Place,
+  { path, handle: { fd }, offset }: Place,
   length: number,
   mode: "r" | "w",
-  use: (file: File, library: Library, h5wasm: Hdf5) => void,
+  use: (open: OpenHdf5) => void,
 ): Promise<number> {
   const { default: h5wasm } = await import("h5wasm");
   const library = await h5wasm.ready;
@@ -99,7 +109,7 @@ async function onDisk(
   try {
     const file = new h5wasm.File(NAME, mode);
     try {
-      use(file, library, h5wasm);
+      use({ file, library, h5wasm, path });
     } finally {
       file.close();
     }
@@ -119,10 +129,7 @@ async function onDisk(
  * @returns its length in bytes
  * @throws what the system said of a write that failed
  */
-export function writeHdf5(
-  place: Place,
-  fill: (file: File, library: Library) => void,
-): Promise<number> {
+export function writeHdf5(place: Place, fill: (open: OpenHdf5) => void): Promise<number> {
   return onDisk(place, 0, "w", fill);
 }
 
@@ -130,7 +137,7 @@ export function writeHdf5(
 export async function readHdf5(
   place: Place,
   length: number,
-  check: (file: File, library: Library, h5wasm: Hdf5) => void,
+  check: (open: OpenHdf5) => void,
 ): Promise<void> {
   await onDisk(place, length, "r", check);
 }
@@ -138,12 +145,17 @@ export async function readHdf5(
 /** Makes a group in another one. */
 export const groupOf = (parent: File | Group, name: string) => parent.create_group(name) as Group;
 
-type Library = Awaited<Hdf5["ready"]>;
-
 /** Memory of the library, in which a weight is turned, so that it is nowhere else. */
-function withMemory(library: Library, count: number, use: (pointer: number) => void): void {
+function withMemory(
+  { library, path }: OpenHdf5,
+  count: number,
+  use: (pointer: number) => void,
+): void {
   const pointer = library._malloc(count * Float32Array.BYTES_PER_ELEMENT);
-  if (pointer === 0) throw new FlexaeError("FLEXAE_MEMORY", "a weight is too large for HDF5");
+  if (pointer === 0) {
+    const message = `${path} cannot be written: a weight of ${count} numbers is too large for it`;
+    throw new FlexaeError("FLEXAE_MEMORY", message);
+  }
   try {
     use(pointer);
   } finally {
@@ -177,10 +189,11 @@ function selection(keras: readonly number[], from: number, to: number) {
 }
 
 /** Adds a weight to a group, in Keras's layout. */
-export function addWeight(library: Library, group: Group, name: string, weight: ModelWeight): void {
+export function addWeight(open: OpenHdf5, group: Group, name: string, weight: ModelWeight): void {
+  const { library } = open;
   const { length } = weight.values;
   const shape = big(kerasShape(weight.shape));
-  withMemory(library, length, (pointer) => {
+  withMemory(open, length, (pointer) => {
     turnWeight(weight, floatsAt(library, pointer, length));
     library.create_dataset(group.file_id, `${group.path}/${name}`, BigInt(pointer), {
       ...FLOAT,
@@ -197,14 +210,8 @@ export function addWeight(library: Library, group: Group, name: string, weight: 
  *
  * @throws FlexaeError `FLEXAE_INTERNAL` if it is another one
  */
-export function checkWeight(
-  { path }: Place,
-  library: Library,
-  h5wasm: Hdf5,
-  file: File,
-  name: string,
-  weight: ModelWeight,
-): void {
+export function checkWeight(open: OpenHdf5, name: string, weight: ModelWeight): void {
+  const { path, library, h5wasm, file } = open;
   const keras = kerasShape(weight.shape);
   const found = file.get(name);
   if (!(found instanceof h5wasm.Dataset)) throw differs(path, weight.name);
@@ -216,10 +223,12 @@ export function checkWeight(
   const step = rowsAtOnce(weight.shape);
   const columns = weight.values.length / rows;
   const turned = new Float32Array(step * columns);
-  withMemory(library, turned.length, (pointer) => {
+  withMemory(open, turned.length, (pointer) => {
     for (let from = 0; from < rows; from += step) {
       const to = Math.min(from + step, rows);
       const place = selection(keras, from, to);
+      // What was written may still lie there, and must not pass for what was read.
+      library.HEAPU8.fill(0xff, pointer, pointer + turned.byteLength);
       library.get_dataset_data(file.file_id, found.path, ...place, BigInt(pointer));
       turnWeight(weight, turned, from, to);
       const count = (to - from) * columns;

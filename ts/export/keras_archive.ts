@@ -65,22 +65,22 @@ function configText(name: string, shape: readonly number[], layers: readonly Ker
 
 /** Writes weights as Keras 3 looks for them; gives the length. */
 function writeWeights(place: Place, name: string, layers: readonly NamedLayer[]): Promise<number> {
-  return writeHdf5(place, (file, library) => {
-    groupOf(file, "vars").create_attribute("name", name);
-    const all = groupOf(file, "layers");
+  return writeHdf5(place, (open) => {
+    groupOf(open.file, "vars").create_attribute("name", name);
+    const all = groupOf(open.file, "layers");
     for (const { config, group, weights } of layers) {
       const vars = groupOf(groupOf(all, group), "vars");
       vars.create_attribute("name", config.config.name as string);
-      for (const [i, weight] of weights.entries()) addWeight(library, vars, `${i}`, weight);
+      for (const [i, weight] of weights.entries()) addWeight(open, vars, `${i}`, weight);
     }
   });
 }
 
 function verifyWeights(place: Place, length: number, layers: readonly NamedLayer[]): Promise<void> {
-  return readHdf5(place, length, (file, library, h5wasm) => {
+  return readHdf5(place, length, (open) => {
     for (const { group, weights } of layers) {
       for (const [i, weight] of weights.entries()) {
-        checkWeight(place, library, h5wasm, file, `layers/${group}/vars/${i}`, weight);
+        checkWeight(open, `layers/${group}/vars/${i}`, weight);
       }
     }
   });

@@ -130,7 +130,8 @@ export async function writeLegacyKeras(
 
   await writeNewFile(path, async (handle) => {
     const place = { path, handle, offset: 0 };
-    const length = await writeHdf5(place, (file, library) => {
+    const length = await writeHdf5(place, (open) => {
+      const { file } = open;
       for (const [key, text] of Object.entries(whole)) addText(file, key, text);
       const all = groupOf(file, "model_weights");
       for (const [key, text] of Object.entries(contents)) addText(all, key, text);
@@ -140,11 +141,12 @@ export async function writeLegacyKeras(
         const inner = groupOf(group, layer);
         for (const [i, weight] of weights.entries()) {
           const name = (names[i] as string).slice(layer.length + 1);
-          addWeight(library, inner, name, weight);
+          addWeight(open, inner, name, weight);
         }
       }
     });
-    await readHdf5(place, length, (file, library, h5wasm) => {
+    await readHdf5(place, length, (open) => {
+      const { file, h5wasm } = open;
       const groupAt = (at: string) => {
         const found = file.get(at);
         return found instanceof h5wasm.Group ? found : null;
@@ -155,7 +157,7 @@ export async function writeLegacyKeras(
       for (const { layer, weights, names } of weighted) {
         checkText(path, groupAt(`model_weights/${layer}`), "weight_names", names);
         for (const [i, weight] of weights.entries()) {
-          checkWeight(place, library, h5wasm, file, `model_weights/${layer}/${names[i]}`, weight);
+          checkWeight(open, `model_weights/${layer}/${names[i]}`, weight);
         }
       }
     });
