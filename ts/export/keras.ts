@@ -12,13 +12,20 @@ export const keras: ExportFormat = {
   files: ["ae.keras", "en.keras", "ae_weights.h5", "en_weights.h5"],
   async write({ model, manifest }, folder) {
     const encoder = model.layers.filter(({ part }) => part === "encoder");
-    for (const [stem, part] of [
+    const parts = [
       ["ae", model.layers],
       ["en", encoder],
-    ] as const) {
-      const layers = kerasLayers(part, manifest.model.batchNormMomentum);
-      await writeKerasArchive(join(folder, `${stem}.keras`), stem, model.inputShape, layers);
-      await writeLegacyKeras(join(folder, `${stem}_weights.h5`), stem, model.inputShape, layers);
-    }
+    ] as const;
+    // While one waits for the disk, the next is written.
+    const written = await Promise.allSettled(
+      parts.flatMap(([stem, part]) => {
+        const layers = kerasLayers(part, manifest.model.batchNormMomentum);
+        return [
+          writeKerasArchive(join(folder, `${stem}.keras`), stem, model.inputShape, layers),
+          writeLegacyKeras(join(folder, `${stem}_weights.h5`), stem, model.inputShape, layers),
+        ];
+      }),
+    );
+    for (const result of written) if (result.status === "rejected") throw result.reason;
   },
 };
