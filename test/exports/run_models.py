@@ -3,7 +3,7 @@
     python run_models.py PROGRAM FOLDER...
 
 PROGRAM is `tf_keras`, `openvino`, or `keras`, whose backend KERAS_BACKEND names. Each folder has
-`images.npy`, N×C×H×W floats, and the models in `float`, and gets `PROGRAM.npz`, what each gives.
+`images.npy`, N×C×H×W floats, models in `float` and those of fp16 in `half`, and gets `PROGRAM.npz`, what each gives.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def run_openvino(folder, images):
 
     core = openvino.Core()
     outputs = {}
-    for name in ("ae.onnx", "en.onnx"):
+    for name in ("float/ae.onnx", "float/en.onnx", "half/ae.onnx", "half/en.onnx"):
         # Without the hint it takes bf16 where the processor has it.
         hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
         model = core.compile_model(core.read_model(folder / name), "CPU", hints)
@@ -50,11 +50,10 @@ def main():
     program, *folders = sys.argv[1:]
     for folder in map(Path, folders):
         images = np.load(folder / "images.npy")
-        models = folder / "float"
         if program == "openvino":
-            outputs = run_openvino(models, images)
+            outputs = run_openvino(folder, images)
         else:
-            outputs = run_keras(program, models, images)
+            outputs = run_keras(program, folder / "float", images)
         np.savez(folder / f"{program}.npz", **outputs)
 
 

@@ -32,6 +32,9 @@ ALL = (
     | {name: _tamed(network) for name, network in EACH_ACTIVATION.items()}
     | {f"drawn by FLEXAE_EXPORT_SEED={SEED + i}": draw_network(SEED + i) for i in range(DRAWN)}
 )
+# By how much fp16 weights may change an output, relative to numbers greater than 1.
+HALF = 5e-3
+
 # One process for all: the networks are so small that starting one would take the most time.
 _EXPORT = """
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";

@@ -18,15 +18,11 @@ import torch
 from safetensors import safe_open
 
 import program
-from exported import ALL, Case, export_networks
+from exported import ALL, HALF, Case, export_networks
 from options import resolve
 
 # Those that are compiled, which takes a second each.
 COMPILED = ["small", "RGB", "no MLP", "odd sizes, pooled", "kernel smaller than stride", "two dims"]
-
-
-# By how much fp16 weights may change an output, relative to numbers greater than 1.
-HALF = 5e-3
 
 
 @pytest.fixture(scope="module")
