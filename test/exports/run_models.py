@@ -3,7 +3,8 @@
     python run_models.py PROGRAM FOLDER...
 
 PROGRAM is `tf_keras`, `openvino`, or `keras`, whose backend KERAS_BACKEND names. Each folder has
-`images.npy`, N×C×H×W floats, models in `float` and those of fp16 in `half`, and gets `PROGRAM.npz`, what each gives.
+`images.npy`, N×C×H×W floats, models in `float` and those of fp16 in `half`, and gets
+`PROGRAM.npz`: what each model gives.
 """
 
 from __future__ import annotations

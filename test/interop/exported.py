@@ -1,4 +1,4 @@
-"""Networks that `flexae export` wrote, and what the native pass gives for images they have not seen."""
+"""Networks that `flexae export` wrote, and what the native pass makes of unseen images."""
 
 from __future__ import annotations
 

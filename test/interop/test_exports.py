@@ -127,6 +127,17 @@ def test_half_computes_in_fp32(case):
     case.check(embedding, reconstruction, HALF)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["small", "RGB"])
+def test_half_computes_in_fp16_where_asked(cases, name):
+    case = cases[name]
+    model = case.module("half").load().half()
+    images = torch.from_numpy(case.images).half()
+    embedding, reconstruction = model.encode(images), model(images)
+    assert embedding.dtype == reconstruction.dtype == torch.float16
+    case.check(embedding.float().numpy(), reconstruction.float().numpy(), 10 * HALF)
+
+
 @pytest.mark.parametrize("ending", [".keras", "_weights.h5"])
 def test_keras(case, ending):
     images = np.ascontiguousarray(case.images.transpose(0, 2, 3, 1))

@@ -1,4 +1,4 @@
-/** HDF5 files on the disk: what the library writes goes there at once, so none of it is in memory. */
+/** HDF5 files on the disk: what the library writes goes there at once, and leaves its memory. */
 import { ftruncateSync, readSync, writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import type { File, Group } from "h5wasm";

@@ -24,8 +24,8 @@ const WEIGHTS: Record<string, readonly string[]> = {
 
 /**
  * An attribute is kept where the file's groups are described, which takes 64 KiB. Keras keeps texts
- * elsewhere; but such a text is bytes to one version of h5py and characters to another, and Keras
- * before 2.4 wants bytes. One of a fixed length is bytes to all, so a longer one alone is otherwise.
+ * elsewhere; but such a text is bytes to one version of h5py and characters to another, and old
+ * versions of Keras want bytes. One of a fixed length is bytes to all, so only a longer one is not.
  */
 const LONGEST_ATTRIBUTE = 60_000;
 

@@ -163,8 +163,8 @@ export function pytorchSource({ model, manifest, half }: ExportSource): string {
     ...(half === undefined
       ? []
       : [
-          "Weights are stored in fp16 and computed with in fp32. To compute in fp16, of images in fp16:",
-          "load().half().",
+          "Weights are stored in fp16 and computed with in fp32. load().half() computes in fp16,",
+          "of images in fp16.",
         ]),
     '"""',
     "",
