@@ -14,11 +14,11 @@ import { join } from "node:path";
 import { unzipSync } from "fflate";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { loadAddon } from "../../ts/addon/loader.ts";
-import { kerasWeight } from "../../ts/export/keras_layers.ts";
+import { kerasShape, turnWeight } from "../../ts/export/keras_weights.ts";
 import { onnxGraph } from "../../ts/export/onnx_graph.ts";
 import { decodeModel, encodeModel } from "../../ts/export/onnx_schema.ts";
 import { checkShapes } from "../../ts/export/onnx_shapes.ts";
-import { exportModel, load } from "../../ts/index.ts";
+import { exportModel, type HalfDifference, load } from "../../ts/index.ts";
 import { type Ended, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
 import { buildFaultLibrary, callsIn, type FaultLibrary } from "../support/faults.ts";
 
@@ -39,6 +39,7 @@ interface End {
   out: string;
   formats: string[];
   files: { name: string; bytes: number; sha256: string }[];
+  half?: HalfDifference;
 }
 
 async function exported(...args: string[]): Promise<End> {
@@ -61,9 +62,11 @@ describe("flexae export", () => {
       "ae.keras",
       "ae.onnx",
       "ae.pt",
+      "ae_weights.h5",
       "en.keras",
       "en.onnx",
       "en.pt",
+      "en_weights.h5",
       ...PYTORCH,
       ...CARD,
     ].sort();
@@ -173,6 +176,7 @@ describe("flexae export", () => {
       /A graph that resizes takes uint8: leave input out/,
     ],
     [["RUN", "--to=pytorch", "--with-resize"], 2, /Resizing is put into onnx alone/],
+    [["RUN", "--to=onnx,keras", "--half"], 2, /half means .* safetensors, but nothing to keras/],
     [["RUN", "--to=onnx", "--license="], 2, /Expected one line for license/],
     [["RUN", "--to=onnx", "-o", "file"], 2, /file is not a folder/],
     [["nowhere", "--to=onnx"], 2, /There is no run folder nowhere/],
@@ -205,6 +209,40 @@ describe("flexae export", () => {
     expect(readdirSync(cwd).sort()).toEqual(["file", "files"]);
   });
 
+  it("writes weights in fp16, and says what that did", async () => {
+    const whole = await exported(run, "--to=onnx,pytorch", "-o", "whole");
+    const end = await exported(run, "--to=onnx,pytorch", "-o", "half", "--half");
+    const { absolute, absoluteOf, relative, relativeOf } = end.half as HalfDifference;
+    // Of numbers up to 1, half the distance to the next; as a whole, less than of any one.
+    expect(absolute).toBeGreaterThan(0);
+    expect(absolute).toBeLessThan(2 ** -11);
+    expect(relative).toBeGreaterThan(2 ** -14);
+    expect(relative).toBeLessThan(2 ** -11);
+    const lengths = (of: End) =>
+      Object.fromEntries(of.files.map(({ name, bytes }) => [name, bytes]));
+    const [before, after] = [lengths(whole), lengths(end)];
+    const model = await loadAddon().readModelLayers(join(run, "ae.pt"));
+    const halved = model.layers.flatMap(({ weights }) => weights).filter(({ shape }) => shape[1]);
+    expect(halved.map(({ name }) => name)).toContain(absoluteOf);
+    expect(halved.map(({ name }) => name)).toContain(relativeOf);
+    const saved = halved.reduce((sum, { values }) => sum + 2 * values.length, 0);
+    const shorter = (before["ae.onnx"] as number) - (after["ae.onnx"] as number);
+    // What is not saved is what turns a weight to fp32.
+    expect(shorter).toBeGreaterThan(saved - 200 * halved.length);
+    expect(shorter).toBeLessThan(saved);
+    const tensors =
+      (before["model.safetensors"] as number) - (after["model.safetensors"] as number);
+    expect(Math.abs(tensors - saved)).toBeLessThan(200);
+    expect(readFileSync(at("half/MODEL_CARD.md"), "utf8")).toContain(
+      `No number changed by more than ${absolute.toPrecision(3)}\n(\`${absoluteOf}\`)`,
+    );
+    expect(readFileSync(at("half/model.py"), "utf8")).toContain("load().half()");
+    const { stdout } = await start(run, "--to=safetensors", "-o", "told", "--half");
+    expect(stdout).toMatch(
+      /^fp16: a number differs by at most [\d.e-]+ \(\w+\.\w+\.weight\), a weight/m,
+    );
+  });
+
   it("leaves nothing when it is ended", async () => {
     const abort = new AbortController();
     abort.abort("enough");
@@ -229,7 +267,7 @@ describe("a full disk", () => {
     const env = faults.environment(at("whole"), "none", 0, log);
     expect((await flexae(args(at("whole")), { cwd, env })).code).toBe(0);
     const calls = callsIn(log);
-    const opened = ["ae.onnx", "model.safetensors", "model.py", "ae.keras", "en.keras"];
+    const opened = ["ae.onnx", "model.safetensors", "model.py", "ae.keras", "en_weights.h5"];
     for (const name of [...opened, "en.pt", "MODEL_CARD.md", "SHA256SUMS"]) {
       // The first write behind the file's opening.
       const first = calls.findIndex((call) => call.includes(name)) + 2;
@@ -346,18 +384,40 @@ describe("an exported graph that resizes", () => {
 });
 
 describe("weights for Keras", () => {
+  const weight = (shape: number[]) => {
+    const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i);
+    return { name: "w", trained: true, shape, values };
+  };
+  const turn = (given: ReturnType<typeof weight>) => {
+    const turned = new Float32Array(given.values.length);
+    turnWeight(given, turned);
+    return turned;
+  };
+
   it("are turned to its layout", () => {
-    const weight = (shape: number[]) => {
-      const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => i);
-      return kerasWeight({ name: "w", trained: true, shape, values });
-    };
-    expect(weight([3])).toEqual({ shape: [3], values: Float32Array.of(0, 1, 2) });
-    expect(weight([2, 3])).toEqual({ shape: [3, 2], values: Float32Array.of(0, 3, 1, 4, 2, 5) });
+    expect(kerasShape([3])).toEqual([3]);
+    expect(turn(weight([3]))).toEqual(Float32Array.of(0, 1, 2));
+    expect(kerasShape([2, 3])).toEqual([3, 2]);
+    expect(turn(weight([2, 3]))).toEqual(Float32Array.of(0, 3, 1, 4, 2, 5));
     // out × in × rows × columns to rows × columns × in × out.
-    expect(weight([2, 1, 1, 3])).toEqual({
-      shape: [1, 3, 1, 2],
-      values: Float32Array.of(0, 3, 1, 4, 2, 5),
-    });
+    expect(kerasShape([2, 4, 1, 3])).toEqual([1, 3, 4, 2]);
+    expect(turn(weight([2, 1, 1, 3]))).toEqual(Float32Array.of(0, 3, 1, 4, 2, 5));
+  });
+
+  it("are turned a few rows at a time as well", () => {
+    // More columns than are turned at once, and of a number that those do not divide.
+    const whole = weight([19, 5, 2, 3]);
+    const turned = turn(whole);
+    const [rows, columns] = [2 * 3 * 5, 19];
+    for (let row = 0; row < rows; row++) {
+      const [tap, b] = [Math.floor(row / 5), row % 5];
+      for (let a = 0; a < columns; a++) {
+        expect(turned[row * columns + a]).toBe(whole.values[(a * 5 + b) * 6 + tap]);
+      }
+    }
+    const part = new Float32Array(11 * columns);
+    turnWeight(whole, part, 7, 18);
+    expect(part).toEqual(turned.slice(7 * columns, 18 * columns));
   });
 });
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
-import random
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import h5py
 import keras
@@ -22,96 +19,16 @@ from PIL import Image
 from safetensors import safe_open
 
 import program
-from configurations import EACH_ACTIVATION, NETWORKS
-from conftest import make_images
-from drawn import draw_network
-from options import command_line_parameters, resolve
+from exported import ALL, HALF, Case, export_networks
+from options import resolve
 
-SEED = int(os.environ.get("FLEXAE_EXPORT_SEED") or random.randrange(10**6))
-DRAWN = int(os.environ.get("FLEXAE_EXPORT_NETWORKS") or 10)
-
-
-def _tamed(network: dict[str, Any]) -> dict[str, Any]:
-    """Exponentials of exponentials stay within what fp32 holds if the weights are small."""
-    exponential = "exponential" in (network["activation"], network["lastActivation"])
-    return network | ({"kernelInitializer": "random_normal"} if exponential else {})
-
-
-ALL = (
-    {name: network for name, network in NETWORKS.items() if name != "default"}
-    | {name: _tamed(network) for name, network in EACH_ACTIVATION.items()}
-    | {f"drawn by FLEXAE_EXPORT_SEED={SEED + i}": draw_network(SEED + i) for i in range(DRAWN)}
-)
 # Those that are compiled, which takes a second each.
 COMPILED = ["small", "RGB", "no MLP", "odd sizes, pooled", "kernel smaller than stride", "two dims"]
-
-# One process for all: the networks are so small that starting one would take the most time.
-_EXPORT = """
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { exportModel, load, train } from "flexible-autoencoder";
-const bytes = (floats) => Buffer.from(floats.buffer, floats.byteOffset, floats.byteLength);
-for (const { folder, parameters } of JSON.parse(readFileSync(process.argv[1], "utf8"))) {
-  const [images, seen] = ["train.bin", "images.bin"].map((name) => readFileSync(`${folder}/${name}`));
-  const saveDir = `${folder}/run`;
-  const settings = { ...parameters, saveDir, trainEpochs: 2, batchSize: 8, device: "cpu", threads: 1,
-    optimizer: "sgd", learningRate: 0.001, seed: 3 };
-  await train(settings, { images: { train: images, valid: images } });
-  await exportModel(saveDir, { to: "onnx,pytorch,keras", out: `${folder}/float` });
-  await exportModel(saveDir, { to: "onnx", input: "uint8", out: `${folder}/bytes` });
-  const model = await load(`${saveDir}/ae.pt`, { device: "cpu" });
-  const floats = Float32Array.from(seen, (value) => value / 255);
-  writeFileSync(`${folder}/embedding.bin`, bytes((await model.encode(floats)).data));
-  writeFileSync(`${folder}/reconstruction.bin`, bytes((await model.reconstruct(floats)).data));
-  model.dispose();
-}
-"""
-
-
-class Case:
-    """An exported network, and what the native pass gives for images that it has not seen."""
-
-    def __init__(self, folder: Path, options: dict[str, Any]) -> None:
-        self.folder = folder
-        shape = options["channels"], options["height"], options["width"]
-        self.bytes = np.fromfile(folder / "images.bin", np.uint8).reshape(-1, *shape)
-        self.images = self.bytes.astype(np.float32) / 255
-        count = len(self.bytes)
-        self.embedding = np.fromfile(folder / "embedding.bin", np.float32).reshape(count, -1)
-        self.reconstruction = np.fromfile(folder / "reconstruction.bin", np.float32).reshape(-1, *shape)
-
-    def check(self, embedding: np.ndarray, reconstruction: np.ndarray | None, tolerance: float) -> None:
-        assert np.isfinite(self.embedding).all()
-        assert embedding.shape == self.embedding.shape
-        error = np.abs(embedding - self.embedding) / np.maximum(1, np.abs(self.embedding))
-        assert error.max() <= tolerance
-        if reconstruction is not None:
-            assert reconstruction.shape == self.reconstruction.shape
-            assert np.abs(reconstruction - self.reconstruction).max() <= tolerance
-
-    def module(self):
-        """What model.py defines, imported anew."""
-        spec = importlib.util.spec_from_file_location("exported", self.folder / "float" / "model.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory) -> dict[str, Case]:
-    root = tmp_path_factory.mktemp("exports")
-    requests, folders = [], {}
-    for i, (name, network) in enumerate(ALL.items()):
-        folder = folders[name] = root / str(i)
-        folder.mkdir()
-        options = resolve(network)
-        shape = options["height"], options["width"], options["channels"]
-        for file, count, seed in (("train", 16, 1), ("images", 5, 2)):
-            images = make_images(count, *shape, seed=seed)
-            np.ascontiguousarray(images.transpose(0, 3, 1, 2)).tofile(folder / f"{file}.bin")
-        requests.append({"folder": str(folder), "parameters": command_line_parameters(network)})
-    (root / "requests.json").write_text(json.dumps(requests))
-    program.node(_EXPORT, root / "requests.json")
-    return {name: Case(folders[name], resolve(network)) for name, network in ALL.items()}
+    return export_networks(tmp_path_factory.mktemp("exports"))
 
 
 @pytest.fixture(params=ALL)
@@ -272,13 +189,80 @@ def test_pytorch_weights_are_those_of_the_run(case):
         assert file.metadata()["format"] == "pt"
 
 
-def test_keras(case):
+def test_half_weights_are_the_nearest(case):
+    ours = torch.jit.load(case.folder / "run" / "ae.pt").state_dict()
+    with safe_open(case.folder / "half" / "model.safetensors", "pt") as file:
+        assert set(file.keys()) == set(ours)
+        for name, value in ours.items():
+            # NumPy rounds by itself, not as PyTorch or this program do.
+            meant = value.numpy().astype(np.float16) if value.dim() > 1 else value.numpy()
+            found = file.get_tensor(name).numpy()
+            assert found.dtype == meant.dtype and np.array_equal(found, meant), name
+
+
+@torch.no_grad()
+def test_half_computes_in_fp32(case):
+    """With rounded weights, the same in both formats; and not far from what it was."""
+    model = case.module("half").load()
+    assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
+    images = torch.from_numpy(case.images)
+    embedding, reconstruction = model.encode(images).numpy(), model(images).numpy()
+    got = session(case.folder / "half" / "ae.onnx").run(None, {"images": case.images})
+    assert [output.dtype for output in got] == [np.float32, np.float32]
+    assert (np.abs(got[0] - embedding) / np.maximum(1, np.abs(embedding))).max() <= 1e-5
+    assert np.abs(got[1] - reconstruction).max() <= 1e-5
+    (alone,) = session(case.folder / "half" / "en.onnx").run(None, {"images": case.images})
+    assert (np.abs(alone - embedding) / np.maximum(1, np.abs(embedding))).max() <= 1e-5
+    assert not np.array_equal(embedding, case.embedding)
+    case.check(embedding, reconstruction, HALF)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["small", "RGB"])
+def test_half_computes_in_fp16_where_asked(cases, name):
+    case = cases[name]
+    model = case.module("half").load().half()
+    images = torch.from_numpy(case.images).half()
+    embedding, reconstruction = model.encode(images), model(images)
+    assert embedding.dtype == reconstruction.dtype == torch.float16
+    case.check(embedding.float().numpy(), reconstruction.float().numpy(), 10 * HALF)
+
+
+@pytest.mark.parametrize("ending", [".keras", "_weights.h5"])
+def test_keras(case, ending):
     images = np.ascontiguousarray(case.images.transpose(0, 2, 3, 1))
-    autoencoder = keras.saving.load_model(case.folder / "float" / "ae.keras")
-    encoder = keras.saving.load_model(case.folder / "float" / "en.keras")
+    autoencoder = keras.saving.load_model(case.folder / "float" / f"ae{ending}")
+    encoder = keras.saving.load_model(case.folder / "float" / f"en{ending}")
     reconstruction = autoencoder.predict(images, verbose=0).transpose(0, 3, 1, 2)
     case.check(encoder.predict(images, verbose=0), reconstruction, 1e-5)
     assert {layer.name for layer in encoder.layers} <= {layer.name for layer in autoencoder.layers}
+
+
+_LONG = """
+import { writeLegacyKeras } from "./dist/export/keras_legacy.js";
+const layer = (class_name, config, weights = []) => {
+  return { config: { module: "keras.layers", class_name, config, registered_name: null }, weights };
+};
+const dense = [[2, 9], [2]].map((shape, i) => {
+  const values = Float32Array.from({ length: i === 0 ? 18 : 2 }, (_, at) => at - 4 * i);
+  return { name: `w${i}`, trained: true, shape, values };
+});
+const names = Array.from({ length: 30 }, (_, i) => `dropout_${"x".repeat(2500)}_${i}`);
+const layers = names.map((name) => layer("Dropout", { name, rate: 0.5 }));
+layers.push(layer("Flatten", { name: "flat" }), layer("Dense", { name: "dense", units: 2 }, dense));
+await writeLegacyKeras(process.argv[1], "ae", [1, 3, 3], layers);
+"""
+
+
+def test_keras_2_of_many_layers(tmp_path):
+    """What describes them is longer than an attribute of a fixed length may be."""
+    program.node(_LONG, tmp_path / "long.h5")
+    with h5py.File(tmp_path / "long.h5") as file:
+        assert len(file.attrs["model_config"]) > 2**16
+    model = keras.saving.load_model(tmp_path / "long.h5")
+    images = np.arange(9, dtype=np.float32).reshape(1, 3, 3, 1)
+    meant = images.reshape(1, 9) @ np.arange(18, dtype=np.float32).reshape(2, 9).T + [-4, -3]
+    assert np.array_equal(keras.ops.convert_to_numpy(model(images)), meant)
 
 
 @pytest.mark.parametrize("name", ["small", "no MLP"])

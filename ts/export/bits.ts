@@ -2,7 +2,9 @@
 import { FlexaeError } from "../addon/errors.js";
 
 /** The memory of an array, little-endian. */
-export function bytesOf(values: Float32Array | Int32Array | BigInt64Array): Uint8Array {
+export function bytesOf(
+  values: Float32Array | Int32Array | Uint16Array | BigInt64Array,
+): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 

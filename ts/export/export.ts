@@ -18,6 +18,7 @@ import { readManifest } from "../runs/setting.js";
 import type { InputType } from "./contract.js";
 import type { ExportFormat, ExportSource } from "./format.js";
 import { FORMATS } from "./formats.js";
+import { type HalfDifference, halfDifference } from "./half.js";
 import { modelCard } from "./model_card.js";
 
 /** What is exported, and where to. */
@@ -33,6 +34,8 @@ export interface ExportOptions {
    * same for images that go in together. `input` need not be given; it must not be `float32`.
    */
   withResize?: boolean | undefined;
+  /** Weights in fp16, for `onnx`, `pytorch` and `safetensors`; what they compute stays fp32. */
+  half?: boolean | undefined;
   /** What the model card says of the licence, such as `mit`; `unknown` unless given. */
   license?: string | undefined;
   /** Ends it between two formats; it then rejects with the signal's reason. Nothing is written. */
@@ -59,6 +62,8 @@ export interface Exported {
   modelSha256: string;
   /** Names of the formats. */
   formats: string[];
+  /** With `half`, what it does to the weights. */
+  half?: HalfDifference;
   /** All files but `SHA256SUMS`. */
   files: ExportedFile[];
   /** How long it took. */
@@ -119,7 +124,7 @@ async function checkFolder(out: string, names: ReadonlySet<string>): Promise<voi
 
 async function loadSource(
   path: string,
-  { input, withResize }: Pick<ExportSource, "input" | "withResize">,
+  { input, withResize, half }: Pick<ExportSource, "input" | "withResize"> & { half: boolean },
 ): Promise<ExportSource> {
   const model = await awaitAddon((addon) => addon.readModelLayers(path));
   const manifest = readManifest(model.configJson);
@@ -132,7 +137,9 @@ async function loadSource(
   if (typeof manifest?.settings !== "object" || manifest.settings === null) {
     throw new FlexaeError("FLEXAE_MODEL", `${path} carries no config.json of this program`);
   }
-  return { path, sha256: await checksum(path), model, manifest, input, withResize };
+  const sha256 = await checksum(path);
+  const difference = half ? halfDifference(model) : undefined;
+  return { path, sha256, model, manifest, input, withResize, half: difference };
 }
 
 /**
@@ -145,7 +152,7 @@ async function loadSource(
  *   `FLEXAE_INTERNAL`. Rejects with the reason of an aborted signal. Nothing is then written.
  */
 export async function exportModel(run: string, options: ExportOptions): Promise<Exported> {
-  const { withResize = false, license = "unknown", signal } = options;
+  const { withResize = false, half = false, license = "unknown", signal } = options;
   const input = options.input ?? (withResize ? "uint8" : "float32");
   const began = performance.now();
   const formats = chosenFormats(options.to);
@@ -161,6 +168,13 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
   if (input === "uint8" && !formats.some(({ name }) => name === "onnx")) {
     throw configError("input uint8 means something to onnx alone: leave it out");
   }
+  const whole = formats.find(({ takesHalf }) => half && !takesHalf);
+  if (whole !== undefined) {
+    const known = FORMATS.filter(({ takesHalf }) => takesHalf).map(({ name }) => name);
+    throw configError(
+      `half means something to ${known.join(", ")}, but nothing to ${whole.name}: leave one out`,
+    );
+  }
   if (/\p{Control}/u.test(license) || license === "") {
     throw configError("Expected one line for license");
   }
@@ -168,7 +182,7 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
   const out = resolve(options.out ?? join(dirname(model), "export"));
   const names = [...new Set([...formats.flatMap(({ files }) => files), CARD_FILE])];
   await checkFolder(out, new Set([...names, SUMS_FILE]));
-  const source = await loadSource(model, { input, withResize });
+  const source = await loadSource(model, { input, withResize, half });
   try {
     await makeFolders(dirname(out));
   } catch (error) {
@@ -200,6 +214,7 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
       model,
       modelSha256: source.sha256,
       formats: formats.map(({ name }) => name),
+      ...(source.half === undefined ? {} : { half: source.half }),
       files,
       seconds,
     };

@@ -2,6 +2,7 @@
 import type { ModelLayers } from "../addon/types.js";
 import type { ModelManifest } from "../runs/setting.js";
 import type { InputType } from "./contract.js";
+import type { HalfDifference } from "./half.js";
 
 /** What is exported. */
 export interface ExportSource {
@@ -17,6 +18,8 @@ export interface ExportSource {
   input: InputType;
   /** Whether graphs resize. */
   withResize: boolean;
+  /** What fp16 does to the weights, where they are to be written in it. */
+  half?: HalfDifference | undefined;
 }
 
 /** A format: a file in this room exports one, and `formats.ts` lists it. */
@@ -24,6 +27,8 @@ export interface ExportFormat {
   readonly name: string;
   /** For `--help`. */
   readonly description: string;
+  /** Whether it can hold weights in fp16. */
+  readonly takesHalf: boolean;
   /** Names of the files it writes. */
   readonly files: readonly string[];
   /**

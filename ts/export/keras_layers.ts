@@ -1,4 +1,4 @@
-/** The layers of a model as Keras 3 describes them, and their weights in its layout. */
+/** The layers of a model as Keras 3 describes them. */
 import type { ModelLayer, ModelWeight } from "../addon/types.js";
 
 /** A layer as Keras serializes it; what is left out has Keras's default. */
@@ -97,27 +97,4 @@ export function kerasLayers(layers: readonly ModelLayer[], momentum: number): Ke
     const { activation } = layer;
     return [...written, layerOf("Activation", { name: `${nameOf(layer)}_activation`, activation })];
   });
-}
-
-/**
- * A weight in Keras's layout: in × out of a dense layer, rows × columns × in × out of a convolution,
- * rows × columns × out × in of a transposed one.
- */
-export function kerasWeight({ shape, values }: ModelWeight): {
-  shape: number[];
-  values: Float32Array;
-} {
-  if (shape.length < 2) return { shape, values };
-  const [first, second, ...window] = shape as [number, number, ...number[]];
-  const taps = window.reduce((a, b) => a * b, 1);
-  const turned = new Float32Array(values.length);
-  let to = 0;
-  for (let tap = 0; tap < taps; tap++) {
-    for (let b = 0; b < second; b++) {
-      for (let a = 0; a < first; a++) {
-        turned[to++] = values[(a * second + b) * taps + tap] as number;
-      }
-    }
-  }
-  return { shape: [...window, second, first], values: turned };
 }

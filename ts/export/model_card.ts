@@ -34,6 +34,20 @@ function inline(value: unknown): string {
     .replace(/[\\`*_[\]<>|#]/g, "\\$&");
 }
 
+/** What is said of weights in fp16. */
+function precision({ half }: ExportSource): string {
+  if (half === undefined) return "";
+  return `
+## Precision
+
+Weights of convolutions and dense layers were rounded to fp16; biases and batch normalizations are
+fp32, and all is computed in fp32. No number changed by more than ${half.absolute.toPrecision(3)}
+(\`${half.absoluteOf}\`), no weight by more than ${half.relative.toPrecision(3)} of its norm
+(\`${half.relativeOf}\`). Embeddings differ from those of the run accordingly; the scores below are
+those of the weights before.
+`;
+}
+
 /** The text of the card. Folders of the data are not named, since it travels. */
 export function modelCard(
   source: ExportSource,
@@ -105,7 +119,7 @@ An input that is resized in another way gives another embedding. \`flexae embed\
 
 - \`embedding\`: N×${times(model.embeddingShape)} floats.
 - \`reconstruction\`: N×${times(model.inputShape)} floats in [0, 1], of the autoencoder alone.
-
+${precision(source)}
 ## Data
 
 Images to train on: ${count(data?.train_images)}; to validate: ${count(data?.valid_images)}.

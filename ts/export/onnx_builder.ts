@@ -1,6 +1,7 @@
 /** Puts an ONNX graph together: operations, and the constants that they take. */
 import type { ModelLayer } from "../addon/types.js";
 import { bytesOf } from "./bits.js";
+import { isHalved, toHalf } from "./half.js";
 import {
   ATTRIBUTE_TYPES,
   type AttributeProto,
@@ -38,6 +39,9 @@ export class GraphBuilder {
   /** The name of what was computed last. */
   current = "images";
 
+  /** @param half - Whether weights are kept in fp16. */
+  constructor(readonly half: boolean) {}
+
   /** Adds an operation on tensors, by their names. Returns the name of what it computes. */
   node(name: string, opType: string, input: string[], attributes: Attributes = {}): string {
     const given = Object.entries(attributes).map(([name, value]) => ({ name, ...value }));
@@ -60,11 +64,20 @@ export class GraphBuilder {
   }
 
   weights(layer: ModelLayer): string[] {
-    for (const { name, shape, values } of layer.weights) {
-      const tensor = { name, dims: shape, dataType: DATA_TYPES.float, rawData: bytesOf(values) };
-      this.constants.set(name, tensor);
-    }
-    return layer.weights.map(({ name }) => name);
+    return layer.weights.map(({ name, shape, values }) => {
+      if (!this.half || !isHalved({ shape })) {
+        const rawData = bytesOf(values);
+        this.constants.set(name, { name, dims: shape, dataType: DATA_TYPES.float, rawData });
+        return name;
+      }
+      const rawData = bytesOf(toHalf(values));
+      this.constants.set(name, { name, dims: shape, dataType: DATA_TYPES.float16, rawData });
+      // Runtimes do it once, when they load the graph. Few compute in fp16 on a CPU.
+      const output = `${name}.float`;
+      const attribute = [{ name: "to", ...int(DATA_TYPES.float) }];
+      this.nodes.push({ name: output, opType: "Cast", input: [name], output: [output], attribute });
+      return output;
+    });
   }
 
   scalar(value: number): string {

@@ -132,6 +132,8 @@ export interface GraphInput {
   type: InputType;
   /** How they resize bytes of any size, which are then N×H×W×C; null if they do not. */
   resize: string | null;
+  /** Whether weights are kept in fp16; they are computed with in fp32. */
+  half?: boolean;
 }
 
 /**
@@ -141,9 +143,9 @@ export interface GraphInput {
 export function onnxGraph(
   model: ModelLayers,
   kind: "autoencoder" | "encoder",
-  { type, resize }: GraphInput,
+  { type, resize, half = false }: GraphInput,
 ): ModelProto["graph"] {
-  const graph = new GraphBuilder();
+  const graph = new GraphBuilder(half);
   const [channels, height, width] = model.inputShape as [number, number, number];
   if (resize !== null) {
     addResize(graph, resize, [height, width]);

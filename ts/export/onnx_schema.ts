@@ -1,7 +1,10 @@
 /** The messages of ONNX that are written here, by the numbers of onnx.proto3 (ONNX, Apache-2.0). */
 import protobuf from "protobufjs/light.js";
 
-const { Root } = protobuf;
+const { Root, Writer } = protobuf;
+
+/** Numbers of fields that are written by hand. */
+const [GRAPH, INITIALIZER, RAW_DATA] = [7, 5, 9];
 
 /** A field, as protobufjs describes it. */
 const field = (id: number, type: string) => ({ id, type });
@@ -15,7 +18,7 @@ const ROOT = Root.fromJSON({
         producerName: field(2, "string"),
         producerVersion: field(3, "string"),
         docString: field(6, "string"),
-        graph: field(7, "GraphProto"),
+        graph: field(GRAPH, "GraphProto"),
         opsetImport: repeated(8, "OperatorSetIdProto"),
         metadataProps: repeated(14, "StringStringEntryProto"),
       },
@@ -26,7 +29,7 @@ const ROOT = Root.fromJSON({
       fields: {
         node: repeated(1, "NodeProto"),
         name: field(2, "string"),
-        initializer: repeated(5, "TensorProto"),
+        initializer: repeated(INITIALIZER, "TensorProto"),
         input: repeated(11, "ValueInfoProto"),
         output: repeated(12, "ValueInfoProto"),
       },
@@ -55,7 +58,7 @@ const ROOT = Root.fromJSON({
         dims: repeated(1, "int64"),
         dataType: field(2, "int32"),
         name: field(8, "string"),
-        rawData: field(9, "bytes"),
+        rawData: field(RAW_DATA, "bytes"),
       },
     },
     ValueInfoProto: { fields: { name: field(1, "string"), type: field(2, "TypeProto") } },
@@ -75,9 +78,11 @@ const ROOT = Root.fromJSON({
 });
 
 const MODEL = ROOT.lookupType("ModelProto");
+const GRAPH_TYPE = ROOT.lookupType("GraphProto");
+const TENSOR = ROOT.lookupType("TensorProto");
 
 /** TensorProto.DataType. */
-export const DATA_TYPES = { float: 1, uint8: 2, int32: 6, int64: 7 } as const;
+export const DATA_TYPES = { float: 1, uint8: 2, int32: 6, int64: 7, float16: 10 } as const;
 
 /** AttributeProto.AttributeType. */
 export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, ints: 7 } as const;
@@ -138,10 +143,34 @@ export interface ModelProto {
   };
 }
 
-/** The bytes of an `.onnx` file. Weights are copied once, into them. */
-export function encodeModel(model: ModelProto): Uint8Array {
-  return MODEL.encode(model as unknown as Record<string, unknown>).finish();
+/** A field of bytes up to the bytes themselves: its number and their length. */
+const fieldHead = (id: number, length: number) =>
+  Writer.create()
+    .uint32((id << 3) | 2)
+    .uint32(length)
+    .finish();
+
+const encode = (type: protobuf.Type, message: object) =>
+  type.encode(message as Record<string, unknown>).finish();
+
+/**
+ * The bytes of an `.onnx` file in pieces. Constants are pieces of their own, and not copied: they
+ * may be large.
+ */
+export function encodePieces(model: ModelProto): Uint8Array[] {
+  const { graph, ...others } = model;
+  const { initializer, ...rest } = graph;
+  const constants = initializer.flatMap(({ rawData, ...tensor }) => {
+    const head = Buffer.concat([encode(TENSOR, tensor), fieldHead(RAW_DATA, rawData.length)]);
+    return [Buffer.concat([fieldHead(INITIALIZER, head.length + rawData.length), head]), rawData];
+  });
+  const pieces = [encode(GRAPH_TYPE, rest), ...constants];
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return [encode(MODEL, others), fieldHead(GRAPH, length), ...pieces];
 }
+
+/** The bytes of an `.onnx` file. */
+export const encodeModel = (model: ModelProto): Uint8Array => Buffer.concat(encodePieces(model));
 
 /**
  * Reads what {@link encodeModel} wrote. Fields that it does not know are passed over.

@@ -122,6 +122,11 @@ export function checkShapes(
       if (node.name === RESIZED) known.set(node.output[0] as string, shape);
       continue;
     }
+    const cast = node.opType === "Cast" ? constants.get(node.input[0] as string) : undefined;
+    if (cast !== undefined) {
+      constants.set(node.output[0] as string, cast);
+      continue;
+    }
     const shape = known.get(node.input[0] as string);
     const missing = node.input.find((name) => name && !known.has(name) && !constants.has(name));
     if (shape === undefined || missing !== undefined) throw differs(path, `${node.name}'s input`);

@@ -12,6 +12,7 @@ const SOURCE_FILE = "model.py";
 export const pytorch: ExportFormat = {
   name: "pytorch",
   description: "model.py, a module that needs PyTorch alone, the weights, and config.json",
+  takesHalf: true,
   files: [SOURCE_FILE, ...safetensors.files],
   async write(source, folder) {
     await writeWeightFiles(source, folder);

@@ -137,7 +137,7 @@ function moduleClass(
 }
 
 /** The text of `model.py`. Parameters have the names and shapes of the model's files. */
-export function pytorchSource({ model, manifest }: ExportSource): string {
+export function pytorchSource({ model, manifest, half }: ExportSource): string {
   const { inputShape, embeddingShape, layers } = model;
   // PyTorch counts the new statistics where Keras counts the old ones.
   const momentum = Number((1 - manifest.model.batchNormMomentum).toPrecision(12));
@@ -160,6 +160,12 @@ export function pytorchSource({ model, manifest }: ExportSource): string {
     "    reconstructions = autoencoder(images)",
     "",
     `Images are ${images} floats in [0, 1], ${channels}. MODEL_CARD.md says how they are resized.`,
+    ...(half === undefined
+      ? []
+      : [
+          "Weights are stored in fp16 and computed with in fp32. load().half() computes in fp16,",
+          "of images in fp16.",
+        ]),
     '"""',
     "",
     "from __future__ import annotations",

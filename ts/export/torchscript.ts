@@ -25,6 +25,7 @@ async function copy(from: string, to: string): Promise<void> {
 export const torchscript: ExportFormat = {
   name: "torchscript",
   description: "ae.pt and en.pt as the run left them; PyTorch has deprecated the format",
+  takesHalf: false,
   files: ["ae.pt", "en.pt"],
   async write({ path }, folder) {
     await copy(path, join(folder, "ae.pt"));

@@ -16,6 +16,7 @@ async function write(invocation: Invocation): Promise<number> {
     out: optionText(invocation, "out"),
     input: optionChoice(invocation, "input", ["float32", "uint8"]),
     withResize: options.withResize === true,
+    half: options.half === true,
     license: optionText(invocation, "license"),
   };
   const ended = await interruptible((signal) => exportModel(argument, { ...given, signal }));
@@ -34,6 +35,13 @@ async function write(invocation: Invocation): Promise<number> {
   )) {
     print(line);
   }
+  const { half } = rest;
+  if (half !== undefined) {
+    print(
+      `fp16: a number differs by at most ${half.absolute.toPrecision(2)} (${half.absoluteOf}), ` +
+        `a weight by ${half.relative.toPrecision(2)} of its norm (${half.relativeOf})`,
+    );
+  }
   print(`${nameFromHere(out)}: written and read back, ${duration(seconds)}`);
   return 0;
 }
@@ -50,6 +58,7 @@ export const exportCommand: CommandDescription = {
     ["-o, --out <folder>", "where to; replaced if it holds the same export (export in the run)"],
     ["--input <type>", "what ONNX graphs take: float32, in [0, 1], or uint8 (float32)"],
     ["--with-resize", "ONNX graphs take N×H×W×C bytes of any size and resize as training does"],
+    ["--half", "weights in fp16 for onnx, pytorch, safetensors; about half as large"],
     ["--license <name>", "what the model card says of the licence, such as mit (unknown)"],
   ],
   run: write,
