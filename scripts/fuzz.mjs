@@ -1,14 +1,15 @@
 #!/usr/bin/env node
 // Feeds broken files to what reads files that strangers may have made, by libFuzzer:
 //
-//   npm run fuzz -- [--seconds 20] [image] [cache] [checkpoint] [model] [config]
+//   npm run fuzz -- [--seconds 20] [image] [cache] [checkpoint] [model] [config] [import]
 //
 // Inputs that led somewhere new are kept in build-fuzz/corpus and serve the next time. The inputs in
-// native/fuzz/seeds, among them all that ever broke something, are tried first.
+// native/fuzz/seeds, among them all that ever broke something, are tried first. `import` reads in
+// JavaScript, and has a loop of its own: see scripts/fuzz/import.mjs.
 
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { buildNative } from "./setup/addon.mjs";
+import { addonStep, buildNative } from "./setup/addon.mjs";
 import { libtorchStep } from "./setup/libtorch.mjs";
 import { packagesStep } from "./setup/packages.mjs";
 import { chosenParts } from "./setup/parts.mjs";
@@ -16,6 +17,7 @@ import { root } from "./setup/paths.mjs";
 import { runLogged } from "./setup/run.mjs";
 import { duration, runMain, runSteps, SetupError } from "./setup/steps.mjs";
 import { systemStep } from "./setup/system.mjs";
+import { typescriptStep } from "./setup/typescript.mjs";
 
 const folder = path.join(root, "build-fuzz");
 const sources = path.join(root, "native", "fuzz");
@@ -84,8 +86,29 @@ function fuzzStep(target, seconds) {
   };
 }
 
+const findings = path.join(folder, "findings");
+
+/** The one that is JavaScript. */
+function importStep(seconds) {
+  return {
+    name: "Fuzzing import",
+    hint: duration(1000 * seconds),
+    async run() {
+      mkdirSync(findings, { recursive: true });
+      const program = path.join(root, "scripts", "fuzz", "import.mjs");
+      const seeds = path.join(sources, "seeds", "import");
+      const found = readdirSync(seeds).map((name) => path.join(seeds, name));
+      await runLogged("fuzz-import-seeds", process.execPath, [program, "1", findings, ...found]);
+      // Once more than it may take, in case it comes to no end.
+      const limit = { timeout: 1000 * (2 * seconds + 120) };
+      await runLogged("fuzz-import", process.execPath, [program, `${seconds}`, findings], limit);
+      return "nothing found";
+    },
+  };
+}
+
 async function main() {
-  const { chosen, values } = chosenParts(Object.keys(targets), {
+  const { chosen, values } = chosenParts([...Object.keys(targets), "import"], {
     seconds: { type: "string", default: "20" },
   });
   const seconds = Number(values.seconds);
@@ -94,12 +117,14 @@ async function main() {
       `Expected an integer of at least 1 for --seconds but received ${values.seconds}`,
     );
   }
+  const native = chosen.filter((target) => target !== "import");
   await runSteps([
     systemStep("build", "fuzz"),
     packagesStep(),
     libtorchStep(),
-    buildStep(),
-    ...chosen.map((target) => fuzzStep(target, seconds)),
+    ...(native.length > 0 ? [buildStep()] : []),
+    ...native.map((target) => fuzzStep(target, seconds)),
+    ...(chosen.includes("import") ? [addonStep(), typescriptStep(), importStep(seconds)] : []),
   ]);
 }
 

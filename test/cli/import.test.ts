@@ -358,6 +358,13 @@ describe("flexae import refuses, by name,", () => {
     }
   });
 
+  it("what once did harm", async () => {
+    const folder = join(root, "native/fuzz/seeds/import");
+    for (const name of readdirSync(folder)) {
+      expect(await refused(join(folder, name), ...NETWORK)).toMatch(/damaged|cannot|is no|holds/);
+    }
+  });
+
   it("numbers that no model has", async () => {
     await exportModel(trained(), { to: "safetensors", out: at("exported") });
     const file = at("exported/model.safetensors");

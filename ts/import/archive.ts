@@ -6,6 +6,26 @@ import { modelError } from "./foreign.js";
 const MOST_INFLATED = 64;
 const SMALL = 1 << 20;
 
+/** PKWARE APPNOTE 4.3: signatures, and the least length of an entry of the central directory. */
+const END = 0x06054b50;
+const END64 = 0x06064b50;
+const END_LENGTH = 22;
+const ENTRY_LENGTH = 46;
+
+/** Whether a file can hold as many entries as it says; the library believes it. */
+function isCountPossible(bytes: Uint8Array): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let end = bytes.length - END_LENGTH;
+  while (end >= 0 && view.getUint32(end, true) !== END) end--;
+  if (end < 0) return false;
+  let count = view.getUint16(end + 8, true);
+  const place64 = end >= 20 ? view.getUint32(end - 12, true) : bytes.length;
+  if (place64 + 40 <= bytes.length && view.getUint32(place64, true) === END64) {
+    count = Math.max(count, view.getUint32(place64 + 32, true));
+  }
+  return count * ENTRY_LENGTH <= bytes.length;
+}
+
 /**
  * Entries of a zip file whose names are wanted.
  *
@@ -23,6 +43,8 @@ export function unpack(
     if (!(left >= 0)) throw modelError(path, `is damaged: its ${name.slice(0, 60)} is too large`);
     return true;
   };
+  if (!isCountPossible(bytes))
+    throw modelError(path, "is damaged: no zip file can be read from it");
   try {
     return new Map(Object.entries(unzipSync(bytes, { filter })));
   } catch (error) {

@@ -1,15 +1,10 @@
-/** HDF5 files, which Keras keeps weights in, read from memory. */
-import type { Dataset, File, Group } from "h5wasm";
+/** HDF5 files, which Keras keeps weights in. */
+import { Worker } from "node:worker_threads";
 import { modelError } from "./foreign.js";
+import { attributeKey, type Hdf5Tree } from "./hdf5_tree.js";
 
-type Hdf5 = typeof import("h5wasm")["default"];
-
-/** The file's name in the library's own file system, which is memory. */
-const IN_MEMORY = "import.h5";
-
-/** Of a chunked dataset a file may say any size and hold little of it. */
-const MOST_INFLATED = 64;
-const SMALL = 1 << 20;
+/** How long reading may take: what the library takes for a GB, and more than enough for little. */
+const MOST_MS = 30_000;
 
 /** A dataset, where it lies. */
 export interface Numbers {
@@ -18,98 +13,68 @@ export interface Numbers {
   read(): Float32Array;
 }
 
-/** An open file. */
-export class Hdf5File {
-  #library: Hdf5;
-  #file: File;
-  #path: string;
-  #bytes: number;
+/** Compiled; tests run the sources as they are, of which a thread can make nothing. */
+function workerFile(): URL {
+  const path = import.meta.url.endsWith(".ts") ? "../../dist/import" : ".";
+  return new URL(`${path}/hdf5_worker.js`, import.meta.url);
+}
 
-  private constructor(library: Hdf5, file: File, path: string, bytes: number) {
-    this.#library = library;
-    this.#file = file;
+/** The tree of a file; null if the library cannot make one, or comes to no end. */
+async function readTree(bytes: Uint8Array): Promise<Hdf5Tree | null> {
+  const worker = new Worker(workerFile(), { workerData: bytes, stderr: true, stdout: true });
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await new Promise((resolve) => {
+      timer = setTimeout(() => resolve(null), MOST_MS);
+      worker.on("message", resolve);
+      // Whatever the library fails with, the file is the cause.
+      worker.on("error", () => resolve(null));
+      worker.on("exit", () => resolve(null));
+    });
+  } finally {
+    clearTimeout(timer);
+    await worker.terminate();
+  }
+}
+
+/** What a file holds. */
+export class Hdf5File {
+  #tree: Hdf5Tree;
+  #path: string;
+
+  private constructor(tree: Hdf5Tree, path: string) {
+    this.#tree = tree;
     this.#path = path;
-    this.#bytes = bytes;
   }
 
   /** @throws FlexaeError `FLEXAE_MODEL` if these are not the bytes of such a file. */
-  static async open(path: string, bytes: Uint8Array): Promise<Hdf5File> {
-    const { default: library } = await import("h5wasm");
-    const { FS, activate_throwing_error_handler } = await library.ready;
-    // Otherwise it prints what is wrong, and goes on.
-    activate_throwing_error_handler();
-    FS.writeFile(IN_MEMORY, bytes);
-    let file: File;
-    try {
-      file = new library.File(IN_MEMORY, "r");
-    } catch (error) {
-      FS.unlink(IN_MEMORY);
-      throw modelError(path, "is no HDF5 file, or is damaged", error);
-    }
-    return new Hdf5File(library, file, path, bytes.length);
-  }
-
-  /** Lets go of its memory. */
-  async close(): Promise<void> {
-    const { FS } = await this.#library.ready;
-    try {
-      this.#file.close();
-    } finally {
-      FS.unlink(IN_MEMORY);
-    }
-  }
-
-  /** Whatever the library makes of a damaged file is an error of the file. */
-  #guarded<T>(what: () => T): T {
-    try {
-      return what();
-    } catch (error) {
-      if (error instanceof Error && "code" in error) throw error;
-      throw modelError(this.#path, "is damaged: HDF5 cannot read it", error);
-    }
-  }
-
-  #group(name: string): File | Group | undefined {
-    if (name === "") return this.#file;
-    const found = this.#file.get(name);
-    return found instanceof this.#library.Group ? found : undefined;
+  static async read(path: string, bytes: Uint8Array): Promise<Hdf5File> {
+    const tree = await readTree(bytes);
+    if (tree === null) throw modelError(path, "is damaged: HDF5 cannot read it");
+    return new Hdf5File(tree, path);
   }
 
   /** Names in a group; empty if there is none. */
-  names(group: string): string[] {
-    return this.#guarded(() => this.#group(group)?.keys() ?? []);
+  names(group: string): readonly string[] {
+    return this.#tree.groups.get(group) ?? [];
   }
 
-  /** An attribute of a group: text, or texts. */
-  attribute(group: string, name: string): unknown {
-    return this.#guarded(() => {
-      const found = this.#group(group)?.attrs[name];
-      return found?.value;
-    });
+  /** A text, or texts, that a group has beside its entries. */
+  attribute(group: string, name: string): string | readonly string[] | undefined {
+    return this.#tree.attributes.get(attributeKey(group, name));
   }
 
   /** Numbers of a dataset; undefined if there is none. */
   numbers(name: string): Numbers | undefined {
-    return this.#guarded(() => {
-      const found = this.#file.get(name);
-      if (!(found instanceof this.#library.Dataset)) return undefined;
-      const shape = found.shape ?? [];
-      return { shape, read: () => this.#guarded(() => this.#read(name, found, shape)) };
-    });
-  }
-
-  #read(name: string, dataset: Dataset, shape: readonly number[]): Float32Array {
-    const count = shape.reduce((a, b) => a * b, 1);
-    if (count * 4 > Math.max(SMALL, this.#bytes * MOST_INFLATED)) {
-      throw modelError(this.#path, `is damaged: ${name} is larger than the file`);
-    }
-    const value: unknown = dataset.value;
-    if (value instanceof Float32Array && value.length === count) return value;
-    const isNumbers = ArrayBuffer.isView(value) && !(value instanceof DataView);
-    const numbers = isNumbers ? (value as unknown as ArrayLike<unknown>) : undefined;
-    if (numbers === undefined || numbers.length !== count || typeof numbers[0] !== "number") {
-      throw modelError(this.#path, `holds no floats in ${name}`);
-    }
-    return Float32Array.from(numbers as ArrayLike<number>);
+    const found = this.#tree.datasets.get(name);
+    if (found === undefined) return undefined;
+    const { shape, values } = found;
+    return {
+      shape,
+      read: () => {
+        if (values !== null) return values;
+        throw modelError(this.#path, `holds no floats in ${name}, or is too small for them`);
+      },
+    };
   }
 }

@@ -16,7 +16,7 @@ import { holdsFiles, LOGS, SETTING_FILE, timestamp } from "../runs/folder.js";
 import { summarize } from "../runs/plan.js";
 import { importedText, modelManifest } from "../runs/setting.js";
 import { modelError } from "./foreign.js";
-import { type FoundModel, withModel } from "./read_model.js";
+import { type FoundModel, readModel } from "./read_model.js";
 
 /** Where an imported model goes. */
 export interface ImportOptions {
@@ -143,10 +143,10 @@ export async function importModel(
     throw configError(`${shownPath(out)} already holds files: choose another folder`);
   }
   try {
-    const made = await withModel(file, async (model) => {
-      const folder = out === undefined ? await newFolder() : resolve(out);
-      return await write(file, folder, model, given, signal);
-    });
+    const model = await readModel(file);
+    signal?.throwIfAborted();
+    const folder = out === undefined ? await newFolder() : resolve(out);
+    const made = await write(file, folder, model, given, signal);
     return { ...made, seconds: (performance.now() - began) / 1000 };
   } catch (error) {
     throw signal?.aborted === true ? error : translateError(error);

@@ -1,4 +1,5 @@
 /** `.keras` files: a zip file of a description in JSON and weights in HDF5. */
+import { isMapping } from "../config/values.js";
 import { unpack } from "./archive.js";
 import { type ForeignModel, modelError } from "./foreign.js";
 import { Hdf5File } from "./hdf5.js";
@@ -31,42 +32,32 @@ export function chainIn(path: string, config: unknown): Chain {
   }
 }
 
-/** Reads a `.keras` file, and lets `use` do so with its weights while they are at hand. */
-export async function withKerasArchive<T>(
-  path: string,
-  bytes: Uint8Array,
-  use: (model: ForeignModel) => Promise<T>,
-): Promise<T> {
+/** Reads a `.keras` file. */
+export async function readKerasArchive(path: string, bytes: Uint8Array): Promise<ForeignModel> {
   const wanted = [CONFIG, METADATA, WEIGHTS];
   const entries = unpack(path, bytes, (name) => wanted.includes(name));
   const chain = chainIn(path, parsed(path, CONFIG, entries.get(CONFIG)));
-  const { keras_version } = parsed(path, METADATA, entries.get(METADATA)) as Record<
-    string,
-    unknown
-  >;
+  const metadata = parsed(path, METADATA, entries.get(METADATA));
+  const version = isMapping(metadata) ? String(metadata.keras_version) : "";
   const weights = entries.get(WEIGHTS);
   if (weights === undefined) throw modelError(path, `holds no ${WEIGHTS}`);
-  const file = await Hdf5File.open(path, weights);
-  try {
-    const root = LAYER_ROOTS.find((name) => file.names(name).length > 0) ?? LAYER_ROOTS[0];
-    const groups = new Map(
-      chain.layers.map((layer) => [
-        layer as unknown,
-        layer.archivePath
-          .split("/")
-          // Each model within another has such a group of its own.
-          .map((part) => (part === LAYER_ROOTS[0] ? root : part))
-          .join("/"),
-      ]),
-    );
-    return await use({
-      format: "Keras 3 model",
-      kerasMajor: Number.parseInt(String(keras_version), 10) || 3,
-      inputShape: chain.inputShape,
-      layers: chain.layers,
-      weightsOf: (layer) => numberedWeights(file, groups.get(layer) as string, layer),
-    });
-  } finally {
-    await file.close();
-  }
+  const file = await Hdf5File.read(path, weights);
+  const root = LAYER_ROOTS.find((name) => file.names(name).length > 0) ?? LAYER_ROOTS[0];
+  const groups = new Map(
+    chain.layers.map((layer) => [
+      layer as unknown,
+      layer.archivePath
+        .split("/")
+        // Each model within another has such a group of its own.
+        .map((part) => (part === LAYER_ROOTS[0] ? root : part))
+        .join("/"),
+    ]),
+  );
+  return {
+    format: "Keras 3 model",
+    kerasMajor: Number.parseInt(version, 10) || 3,
+    inputShape: chain.inputShape,
+    layers: chain.layers,
+    weightsOf: (layer) => numberedWeights(file, groups.get(layer) as string, layer),
+  };
 }

@@ -13,20 +13,18 @@ import { numberedWeights, roleOf, weightsAt } from "./weights.js";
 /** A text attribute, whichever way it is kept. */
 function textAttribute(file: Hdf5File, group: string, name: string): string | undefined {
   const value = file.attribute(group, name);
-  if (typeof value === "string") return value;
-  if (value instanceof Uint8Array) return new TextDecoder().decode(value);
-  return Array.isArray(value) && typeof value[0] === "string" ? value[0] : undefined;
+  return typeof value === "string" ? value : value?.[0];
 }
 
 /** A list of names; one that is too long for an attribute is cut into `name0`, `name1` and so on. */
 function namesAttribute(file: Hdf5File, group: string, name: string): string[] {
   const whole = file.attribute(group, name);
-  if (whole !== undefined) return Array.isArray(whole) ? whole.map(String) : [];
+  if (whole !== undefined) return [whole].flat();
   const names: string[] = [];
   for (let i = 0; ; i++) {
     const part = file.attribute(group, `${name}${i}`);
-    if (!Array.isArray(part)) return names;
-    names.push(...part.map(String));
+    if (part === undefined) return names;
+    names.push(...[part].flat());
   }
 }
 
@@ -53,12 +51,8 @@ function inGroup(layers: Group, name: string): [Role, string][] {
   return layers.get(name) ?? (only.length === 1 ? (only[0] as [Role, string][]) : []);
 }
 
-/** Uses a whole model; null if the file describes none. */
-export async function useKerasModel<T>(
-  path: string,
-  file: Hdf5File,
-  use: (model: ForeignModel) => Promise<T>,
-): Promise<T | null> {
+/** A whole model; null if the file describes none. */
+export function readKerasModel(path: string, file: Hdf5File): ForeignModel | null {
   const text = textAttribute(file, "", "model_config");
   if (text === undefined) return null;
   let config: unknown;
@@ -73,7 +67,7 @@ export async function useKerasModel<T>(
   const places = new Map<ForeignLayer, string>(
     chain.layers.map((layer) => [layer, `model_weights/${layer.group}`]),
   );
-  return await use({
+  return {
     format: `Keras ${version.slice(0, 20)} model`,
     kerasMajor: Number.parseInt(version, 10) || 2,
     inputShape: chain.inputShape,
@@ -84,7 +78,7 @@ export async function useKerasModel<T>(
       groups.set(place, group);
       return weightsAt(file, inGroup(group, layer.name));
     },
-  });
+  };
 }
 
 /** Weights of a file that says nothing of the layers but their order, at most by kind. */

@@ -12,8 +12,8 @@ import { type ModelManifest, readManifest } from "../runs/setting.js";
 import { entryNames } from "./archive.js";
 import { type ForeignModel, modelError } from "./foreign.js";
 import { Hdf5File } from "./hdf5.js";
-import { withKerasArchive } from "./keras_archive.js";
-import { useKerasModel, type WeightQueue, weightQueue } from "./keras_h5.js";
+import { readKerasArchive } from "./keras_archive.js";
+import { readKerasModel, type WeightQueue, weightQueue } from "./keras_h5.js";
 import { differences, plannedSteps, takeWeights } from "./match.js";
 import { networkOf } from "./network.js";
 import { matchState, readSafetensors, readTorchState, type StateDict } from "./state_dict.js";
@@ -144,41 +144,25 @@ async function ownModel(path: string): Promise<FoundModel> {
   };
 }
 
-async function withZip<T>(
-  path: string,
-  bytes: Uint8Array,
-  use: (model: FoundModel) => Promise<T>,
-): Promise<T> {
+async function readZip(path: string, bytes: Uint8Array): Promise<FoundModel> {
   const names = entryNames(path, bytes);
   const has = (end: string) => names.some((name) => name.endsWith(end));
-  if (has("/extra/weights.json")) return await use(await ownModel(path));
-  if (names.includes("config.json")) {
-    return await withKerasArchive(path, bytes, async (model) => await use(kerasModel(path, model)));
-  }
+  if (has("/extra/weights.json")) return await ownModel(path);
+  if (names.includes("config.json")) return kerasModel(path, await readKerasArchive(path, bytes));
   if (names.some((name) => /^[^/]+\/code\//.test(name))) {
     throw modelError(
       path,
       "is TorchScript of another program: code, which is never run. Give its weights instead",
     );
   }
-  return await use(await stateModel(path, readTorchState(path, bytes)));
+  return await stateModel(path, readTorchState(path, bytes));
 }
 
-async function withHdf5<T>(
-  path: string,
-  bytes: Uint8Array,
-  use: (model: FoundModel) => Promise<T>,
-): Promise<T> {
-  const file = await Hdf5File.open(path, bytes);
-  try {
-    const whole = await useKerasModel(path, file, async (model) => ({
-      result: await use(kerasModel(path, model)),
-    }));
-    if (whole !== null) return whole.result;
-    return await use(kerasWeights(path, weightQueue(path, file)));
-  } finally {
-    await file.close();
-  }
+async function readHdf5(path: string, bytes: Uint8Array): Promise<FoundModel> {
+  const file = await Hdf5File.read(path, bytes);
+  const whole = readKerasModel(path, file);
+  if (whole !== null) return kerasModel(path, whole);
+  return kerasWeights(path, weightQueue(path, file));
 }
 
 /** The first bytes of zip and HDF5 files. */
@@ -196,16 +180,12 @@ async function firstBytes(path: string): Promise<Buffer> {
 }
 
 /**
- * Opens a file of whichever kind its bytes say that it is, and lets `use` have the model while it is
- * open.
+ * Reads a file of whichever kind its bytes say that it is.
  *
  * @throws FlexaeError `FLEXAE_IO` if it cannot be read, `FLEXAE_MODEL` if it holds no model, is
  *   damaged, or holds what cannot be expressed.
  */
-export async function withModel<T>(
-  path: string,
-  use: (model: FoundModel) => Promise<T>,
-): Promise<T> {
+export async function readModel(path: string): Promise<FoundModel> {
   let bytes: Buffer;
   let magic: Buffer;
   try {
@@ -214,11 +194,11 @@ export async function withModel<T>(
   } catch (error) {
     throw ioError(`${shownPath(path)} cannot be read: ${systemReason(error)}`, error);
   }
-  if (magic.indexOf(HDF5) === 0) return await withHdf5(path, bytes, use);
-  if (magic.indexOf(ZIP) === 0) return await withZip(path, bytes, use);
+  if (magic.indexOf(HDF5) === 0) return await readHdf5(path, bytes);
+  if (magic.indexOf(ZIP) === 0) return await readZip(path, bytes);
   // The length of a header in JSON, and the header.
   if (magic.length === 9 && magic[8] === 0x7b) {
-    return await use(await stateModel(path, await readSafetensors(path)));
+    return await stateModel(path, await readSafetensors(path));
   }
   throw modelError(
     path,
