@@ -54,7 +54,7 @@ export async function readKerasArchive(path: string, bytes: Uint8Array): Promise
     ]),
   );
   return {
-    format: "Keras 3 model",
+    format: `Keras ${version.slice(0, 20) || "3"} model`,
     kerasMajor: Number.parseInt(version, 10) || 3,
     inputShape: chain.inputShape,
     layers: chain.layers,

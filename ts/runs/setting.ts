@@ -149,7 +149,12 @@ export interface ModelManifest {
   /** Of the package that trained it, or imported it. */
   version: string;
   /** What it was made from, if it was trained elsewhere. */
-  imported?: { format: string; sha256: string };
+  imported?: {
+    /** As `flexae import` names it. */
+    format: string;
+    /** Of the file, in hexadecimal digits. */
+    sha256: string;
+  };
   /** What the layers follow from. */
   model: Network;
   /** How it was trained, by the names of `setting.yaml`. */
