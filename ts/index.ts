@@ -84,6 +84,7 @@ export {
 export type { InputType } from "./export/contract.js";
 export type { Exported, ExportedFile, ExportOptions } from "./export/export.js";
 export type { HalfDifference } from "./export/half.js";
+export type { OutputDifference } from "./export/half_outputs.js";
 export type { Imported, ImportOptions } from "./import/import.js";
 export { type Batch, type ImageInput, type LoadModelOptions, load, Model } from "./model.js";
 export type { CheckCounts, CheckOptions, CheckReport, OddImage } from "./runs/check.js";

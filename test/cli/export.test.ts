@@ -12,13 +12,19 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { unzipSync } from "fflate";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
 import { loadAddon } from "../../ts/addon/loader.ts";
 import { kerasShape, turnWeight } from "../../ts/export/keras_weights.ts";
 import { onnxGraph } from "../../ts/export/onnx_graph.ts";
 import { decodeModel, encodeModel } from "../../ts/export/onnx_schema.ts";
 import { checkShapes } from "../../ts/export/onnx_shapes.ts";
-import { exportModel, type HalfDifference, load } from "../../ts/index.ts";
+import {
+  type Exported,
+  exportModel,
+  type HalfDifference,
+  importModel,
+  load,
+} from "../../ts/index.ts";
 import { type Ended, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
 import { buildFaultLibrary, callsIn, type FaultLibrary } from "../support/faults.ts";
 
@@ -237,6 +243,21 @@ describe("flexae export", () => {
       `No number changed by more than ${absolute.toPrecision(3)}\n(\`${absoluteOf}\`)`,
     );
     expect(readFileSync(at("half/model.py"), "utf8")).toContain("load().half()");
+    const { outputs } = end.half as NonNullable<Exported["half"]>;
+    expect(outputs.embedding).toBeGreaterThan(0);
+    expect(outputs.reconstruction).toBeGreaterThan(0);
+    // The file itself, taken back and run on other images.
+    await importModel(at("half/model.safetensors"), { out: at("back") });
+    const [first, second] = await Promise.all(
+      [join(run, "en.pt"), at("back/en.pt")].map(async (path) => {
+        using encoder = await load(path, { precision: "fp32" });
+        return (await encoder.encode(join(inject("digits"), "valid/digit_4/000.png"))).data;
+      }),
+    );
+    const differences = (first as Float32Array).map((x, i) => Math.abs(x - Number(second?.[i])));
+    const largest = Math.max(...(first as Float32Array).map(Math.abs));
+    expect(Math.max(...differences)).toBeGreaterThan(0);
+    expect(Math.max(...differences) / largest).toBeLessThan(10 * outputs.embedding);
     const { stdout } = await start(run, "--to=safetensors", "-o", "told", "--half");
     expect(stdout).toMatch(
       /^fp16: a number differs by at most [\d.e-]+ \(\w+\.\w+\.weight\), a weight/m,

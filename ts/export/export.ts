@@ -19,6 +19,7 @@ import type { InputType } from "./contract.js";
 import type { ExportFormat, ExportSource } from "./format.js";
 import { FORMATS } from "./formats.js";
 import { type HalfDifference, halfDifference } from "./half.js";
+import { type OutputDifference, outputDifference } from "./half_outputs.js";
 import { modelCard } from "./model_card.js";
 
 /** What is exported, and where to. */
@@ -62,8 +63,8 @@ export interface Exported {
   modelSha256: string;
   /** Names of the formats. */
   formats: string[];
-  /** With `half`, what it does to the weights. */
-  half?: HalfDifference;
+  /** With `half`, what it does to the weights, and to what the model gives. */
+  half?: HalfDifference & { outputs: OutputDifference };
   /** All files but `SHA256SUMS`. */
   files: ExportedFile[];
   /** How long it took. */
@@ -188,6 +189,7 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
   } catch (error) {
     throw ioError(`${out} cannot be written: ${systemReason(error)}`, error);
   }
+  const outputs = half ? await outputDifference(source) : undefined;
   const staged = await StagedFolder.create(out);
   try {
     const written = new Set<string>();
@@ -198,7 +200,10 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
       await format.write(source, staged.path);
       for (const file of format.files) written.add(file);
     }
-    await writeFileAtomic(join(staged.path, CARD_FILE), modelCard(source, formats, license));
+    await writeFileAtomic(
+      join(staged.path, CARD_FILE),
+      modelCard(source, { formats, license, outputs }),
+    );
     const files: ExportedFile[] = [];
     for (const name of names) {
       const path = join(staged.path, name);
@@ -214,7 +219,9 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
       model,
       modelSha256: source.sha256,
       formats: formats.map(({ name }) => name),
-      ...(source.half === undefined ? {} : { half: source.half }),
+      ...(source.half === undefined || outputs === undefined
+        ? {}
+        : { half: { ...source.half, outputs } }),
       files,
       seconds,
     };

@@ -5,6 +5,7 @@ import { recordedRun } from "../runs/setting.js";
 import { VERSION } from "../version.js";
 import { inputContract } from "./contract.js";
 import type { ExportFormat, ExportSource } from "./format.js";
+import type { OutputDifference } from "./half_outputs.js";
 
 /** Classes that are named. */
 const CLASSES_NAMED = 20;
@@ -35,24 +36,32 @@ function inline(value: unknown): string {
 }
 
 /** What is said of weights in fp16. */
-function precision({ half }: ExportSource): string {
-  if (half === undefined) return "";
+function precision({ half }: ExportSource, outputs: OutputDifference | undefined): string {
+  if (half === undefined || outputs === undefined) return "";
   return `
 ## Precision
 
 Weights of convolutions and dense layers were rounded to fp16; biases and batch normalizations are
 fp32, and all is computed in fp32. No number changed by more than ${half.absolute.toPrecision(3)}
 (\`${half.absoluteOf}\`), no weight by more than ${half.relative.toPrecision(3)} of its norm
-(\`${half.relativeOf}\`). Embeddings differ from those of the run accordingly; the scores below are
-those of the weights before.
+(\`${half.relativeOf}\`). On 16 synthetic images no embedding changed by more than
+${outputs.embedding.toPrecision(3)} of their largest number, and no reconstructed pixel by more than
+${outputs.reconstruction.toPrecision(3)}. The scores below are those of the weights before.
 `;
+}
+
+/** What a card says besides what the model itself tells. */
+interface CardDetails {
+  formats: readonly ExportFormat[];
+  license: string;
+  /** Of weights in fp16. */
+  outputs: OutputDifference | undefined;
 }
 
 /** The text of the card. Folders of the data are not named, since it travels. */
 export function modelCard(
   source: ExportSource,
-  formats: readonly ExportFormat[],
-  license: string,
+  { formats, license, outputs }: CardDetails,
 ): string {
   const { model, manifest, path } = source;
   const run = recordedRun(dirname(path));
@@ -119,7 +128,7 @@ An input that is resized in another way gives another embedding. \`flexae embed\
 
 - \`embedding\`: N×${times(model.embeddingShape)} floats.
 - \`reconstruction\`: N×${times(model.inputShape)} floats in [0, 1], of the autoencoder alone.
-${precision(source)}
+${precision(source, outputs)}
 ## Data
 
 Images to train on: ${count(data?.train_images)}; to validate: ${count(data?.valid_images)}.

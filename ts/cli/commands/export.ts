@@ -39,7 +39,9 @@ async function write(invocation: Invocation): Promise<number> {
   if (half !== undefined) {
     print(
       `fp16: a number differs by at most ${half.absolute.toPrecision(2)} (${half.absoluteOf}), ` +
-        `a weight by ${half.relative.toPrecision(2)} of its norm (${half.relativeOf})`,
+        `a weight by ${half.relative.toPrecision(2)} of its norm (${half.relativeOf}); ` +
+        `an embedding by ${half.outputs.embedding.toPrecision(2)} of the largest, ` +
+        `a pixel by ${half.outputs.reconstruction.toPrecision(2)}`,
     );
   }
   print(`${nameFromHere(out)}: written and read back, ${duration(seconds)}`);
