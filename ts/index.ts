@@ -82,7 +82,7 @@ export {
   type TableOrigin,
 } from "./embeddings/table.js";
 export type { InputType } from "./export/contract.js";
-export type { Exported, ExportedFile, ExportOptions } from "./export/export.js";
+export type { Exported, ExportedFile, ExportedHalf, ExportOptions } from "./export/export.js";
 export type { HalfDifference } from "./export/half.js";
 export type { OutputDifference } from "./export/half_outputs.js";
 export type { Imported, ImportOptions } from "./import/import.js";

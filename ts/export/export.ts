@@ -53,6 +53,12 @@ export interface ExportedFile {
   sha256: string;
 }
 
+/** What fp16 did to a model. */
+export interface ExportedHalf extends HalfDifference {
+  /** To what it gives. */
+  outputs: OutputDifference;
+}
+
 /** What was written. */
 export interface Exported {
   /** The folder, absolute. */
@@ -64,7 +70,7 @@ export interface Exported {
   /** Names of the formats. */
   formats: string[];
   /** With `half`, what it does to the weights, and to what the model gives. */
-  half?: HalfDifference & { outputs: OutputDifference };
+  half?: ExportedHalf;
   /** All files but `SHA256SUMS`. */
   files: ExportedFile[];
   /** How long it took. */
