@@ -6,6 +6,7 @@ are drawn, FLEXAE_EXPORT_SEED from which number on.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -41,6 +42,8 @@ def cases(tmp_path_factory) -> dict[str, Case]:
     made = export_networks(tmp_path_factory.mktemp("exports"))
     for case in made.values():
         np.save(case.folder / "images.npy", case.images)
+        case.images.tofile(case.folder / "images.bin")
+        (case.folder / "shape.json").write_text(json.dumps(case.images.shape))
     return made
 
 
@@ -74,4 +77,24 @@ def test_same_numbers(cases, name):
         path.unlink()
     print(f"{name}: {len(cases)} networks, at most {largest:.2g} off")
     assert len(cases) == len(ALL)
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", ["node", "browser"])
+def test_same_numbers_in_javascript(cases, name):
+    """By onnxruntime-node, and by onnxruntime-web in headless Chromium."""
+    script = Path(__file__).with_name("run_models.mjs")
+    folders = [str(case.folder) for case in cases.values()]
+    done = subprocess.run(["node", str(script), name, *folders], capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+    largest, wrong = 0.0, []
+    for network, case in cases.items():
+        for file in ("ae.reconstruction", "ae.embedding", "en.embedding"):
+            ours = case.reconstruction if "reconstruction" in file else case.embedding
+            got = np.fromfile(case.folder / f"{name}.{file}.bin", np.float32).reshape(ours.shape)
+            error = (np.abs(got - ours) / np.maximum(1, np.abs(ours))).max()
+            largest = max(largest, error)
+            if not error <= 1e-5:
+                wrong.append(f"{network}: {file} is off by {error:.2g}")
+    print(f"onnxruntime in {name}: {len(cases)} networks, at most {largest:.2g} off")
     assert not wrong, "\n".join(wrong)
