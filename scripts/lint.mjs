@@ -17,9 +17,9 @@ import { systemStep } from "./setup/system.mjs";
 
 const bin = (name) => path.join(root, "node_modules", ".bin", name);
 
-/** Files of the repository below native/: tracked, or new and not ignored. */
-function nativeFiles(pattern) {
-  const list = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z", "native"], {
+/** Files of the repository below folders: tracked, or new and not ignored. */
+function filesBelow(folders, pattern) {
+  const list = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z", ...folders], {
     cwd: root,
   });
   const names = list
@@ -59,12 +59,12 @@ async function runTidy() {
   const read = (name) => readFileSync(path.join(root, name));
   const shared = createHash("sha256").update(read(".clang-tidy")).update(recordedLibtorch());
   shared.update(output("clang-tidy", ["--version"]) ?? "");
-  for (const header of nativeFiles(/\.h$/)) shared.update(header).update(read(header));
+  for (const header of filesBelow(["native"], /\.h$/)) shared.update(header).update(read(header));
   const key = (name) => shared.copy().update(name).update(read(name)).digest("hex");
 
   mkdirSync(tidyNotes, { recursive: true });
   const known = new Set(readdirSync(tidyNotes));
-  const sources = nativeFiles(/^native\/(core|analysis|data|addon)\/.+\.cpp$/);
+  const sources = filesBelow(["native"], /^native\/(core|analysis|data|addon)\/.+\.cpp$/);
   const queue = sources.filter((name) => !known.has(key(name)));
   const clean = new Set(sources.filter((name) => known.has(key(name))).map(key));
   const dirty = [];
@@ -107,7 +107,7 @@ async function main() {
     ...(tidy ? [libtorchStep(), compileCommandsStep()] : []),
   ]);
 
-  const sources = nativeFiles(/\.(cpp|h)$/);
+  const sources = filesBelow(["native", "examples/cpp"], /\.(cpp|h)$/);
   const linters = [
     [
       "Biome",
