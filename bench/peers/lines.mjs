@@ -103,5 +103,16 @@ export function encodingLines(precision) {
       });
     }
   }
+  // An exported graph is of fp32.
+  if (precision === "fp32") {
+    lines.push({
+      name: `onnxruntime ${precision}`,
+      peer: "onnxruntime",
+      precision,
+      tunable: true,
+      start: python("onnxruntime_peer.py"),
+      job: {},
+    });
+  }
   return lines;
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Compares the speed of this program with PyTorch's and Keras's on the same networks, images, batches and
-// optimizers. Every competitor is a process that waits for its turn; see docs/performance.md.
+// Compares the speed of this program with PyTorch's, Keras's and onnxruntime's on the same
+// networks, images, batches and optimizers. Every competitor is a process that waits for its turn;
+// see docs/performance.md.
 
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
@@ -27,7 +28,7 @@ import { compare, fastest, spread } from "./statistics.mjs";
 import { Worker } from "./worker.mjs";
 
 const requirements = fileURLToPath(new URL("requirements.txt", import.meta.url));
-const PEERS = ["pytorch", "keras-tensorflow", "keras-torch"];
+const PEERS = ["pytorch", "keras-tensorflow", "keras-torch", "onnxruntime"];
 const ENCODE_BATCH = 64;
 /** Rounds in which a line's environment is chosen. */
 const TUNING_ROUNDS = 3;
@@ -282,14 +283,17 @@ function showSweep(networks, precisions) {
 
 /** Trains for a moment, for the models that the peers are compared with. */
 async function exportModels(flexae, settings, images, folder) {
-  const { train } = flexae;
+  const { exportModel, train } = flexae;
   const result = await train(
     { ...settings, trainEpochs: 1, saveDir: path.join(folder, "run"), device: "cpu" },
     { images: { train: images, valid: images } },
   );
+  const out = path.join(folder, "exported");
+  await exportModel(result.runDir, { to: ["onnx"], out });
   return {
     autoencoder: path.join(result.runDir, "ae.pt"),
     encoder: path.join(result.runDir, "en.pt"),
+    onnx: path.join(out, "en.onnx"),
   };
 }
 
@@ -334,7 +338,7 @@ async function compareNetwork(network, flexae, context) {
         )
           .filter(wanted)
           .filter(({ job: own }) => context.compile || own.compile !== true || own.backend);
-        const { encoder: _, ...training } = job;
+        const { encoder: _, onnx: __, ...training } = job;
         const { lines, lost } = await race(specs, training, context);
         const compared = compare(lines, `${OURS} ${precision}`);
         result.training.push({ precision, lines: compared, lost });
@@ -387,7 +391,7 @@ async function main() {
     // A sweep needs torch alone, which the tests' environment has in the same version.
     options.sweep
       ? venvStep()
-      : venvStep(requirements, "torch, keras and tensorflow, a few minutes the first time"),
+      : venvStep(requirements, "torch, keras, tensorflow and onnxruntime, minutes the first time"),
   ]);
   const flexae = {
     ...(await import("../../dist/index.js")),
@@ -420,7 +424,7 @@ async function main() {
     networks: [],
   };
   say(`\n${cpu.name}, ${context.threads} threads, load average ${os.loadavg()[0].toFixed(1)}`);
-  if (!precisions.includes("bf16")) {
+  if (options.precisions === undefined && !native) {
     say(
       "bf16 is left out: this CPU does not compute it natively (--precision fp32,bf16 asks for it)",
     );
