@@ -61,7 +61,7 @@ const PARTS = [
       "files",
       ["config", "imaging"],
       "runs",
-      ["embeddings", "export"],
+      ["embeddings", "export", "report"],
       "import",
       "model.ts",
       ["index.ts", "cli"],
