@@ -121,6 +121,7 @@ async function main() {
   ];
   if (!values.fix) {
     linters.push(["tsc", () => runShown(bin("tsc"), ["-p", "tsconfig.check.json"])]);
+    linters.push(["tsc, web", () => runShown(bin("tsc"), ["-p", "web"])]);
     const rooms = path.join(root, "scripts/lint/rooms.mjs");
     linters.push(["rooms", () => runShown(process.execPath, [rooms])]);
   }

@@ -1,4 +1,4 @@
-// Compiles ts/ to dist/.
+// Compiles ts/ to dist/, and bundles web/ to dist/web/.
 
 import { existsSync, statSync, utimesSync } from "node:fs";
 import path from "node:path";
@@ -13,7 +13,7 @@ export function typescriptStep() {
     name: "TypeScript",
     async run() {
       const built = path.join(root, "dist", ".tsbuildinfo");
-      const inputs = ["ts", "tsconfig.json", "package-lock.json"].map((name) =>
+      const inputs = ["ts", "web", "tsconfig.json", "package-lock.json"].map((name) =>
         path.join(root, name),
       );
       if (existsSync(built) && statSync(built).mtimeMs >= newest(...inputs))
@@ -21,6 +21,8 @@ export function typescriptStep() {
       const compiler = path.join(root, "node_modules", ".bin", "tsc");
       const start = new Date();
       await runLogged("typescript", compiler, ["-p", "tsconfig.json"]);
+      const script = path.join(root, "scripts", "web.mjs");
+      await runLogged("web", process.execPath, [script]);
       // A compilation that changes nothing leaves it as old as it was.
       if (existsSync(built)) utimesSync(built, start, start);
       return "dist/";

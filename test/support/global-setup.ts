@@ -1,4 +1,4 @@
-/** Compiles ts/, which the tests of the command line and the package run, and writes the digits. */
+/** Compiles ts/ and web/, which the tests of the command line and the package run, and writes the digits. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,6 +16,7 @@ declare module "vitest" {
 export default function setup(project: TestProject): () => void {
   const root = resolve(import.meta.dirname, "../..");
   execFileSync(join(root, "node_modules/.bin/tsc"), ["-p", root], { stdio: "inherit" });
+  execFileSync(process.execPath, [join(root, "scripts/web.mjs")], { stdio: "inherit" });
   const digits = mkdtempSync(join(tmpdir(), "flexae-digits-"));
   writeDigits(join(digits, "train"), 20, 0);
   writeDigits(join(digits, "valid"), 5, 20);
