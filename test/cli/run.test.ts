@@ -60,7 +60,7 @@ describe("flexae run --json", () => {
     const models = ["ae.pt", "en.pt", "last.ckpt", "previous.ckpt", "best.ckpt"];
     const checkpoints = names.filter((name) => name.endsWith(".ckpt") && !models.includes(name));
     expect(names.sort()).toEqual(
-      [...models, "metrics.csv", "setting.yaml", ...pictures, ...checkpoints].sort(),
+      [...models, "metrics.csv", "report.html", "setting.yaml", ...pictures, ...checkpoints].sort(),
     );
     expect(checkpoints.length).toBeGreaterThan(0);
     for (const name of checkpoints) {

@@ -11,6 +11,7 @@ import { exportCommand } from "./commands/export.js";
 import { importCommand } from "./commands/import.js";
 import { map } from "./commands/map.js";
 import { outliers } from "./commands/outliers.js";
+import { report } from "./commands/report.js";
 import { run } from "./commands/run.js";
 import { similar } from "./commands/similar.js";
 import { summary } from "./commands/summary.js";
@@ -20,6 +21,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   summary,
   bench,
   evaluate,
+  report,
   embed,
   cluster,
   map,

@@ -17,7 +17,8 @@ type StartEvent = Extract<TrainingEvent, { type: "start" }>;
 /** Tells a person or a program what happens. */
 interface Reporter {
   event(event: TrainingEvent): void;
-  end(result: TrainingResult): void;
+  /** @param report - Whether the run has a page. */
+  end(result: TrainingResult, report: boolean): void;
 }
 
 /** JSON Lines. What is not asked for there, such as warnings, goes to stderr. */
@@ -164,7 +165,7 @@ class TextReporter implements Reporter {
     );
   }
 
-  end(result: TrainingResult): void {
+  end(result: TrainingResult, report: boolean): void {
     this.#bar?.clear();
     const how = { finished: "Finished", early: "Stopped early", interrupted: "Interrupted" };
     const best = result.bestEpoch > 0 ? `, best epoch ${result.bestEpoch}` : "";
@@ -185,6 +186,7 @@ class TextReporter implements Reporter {
     if (result.pictures.includes("valid_comparison.png")) {
       print("  valid_comparison.png       before and after, side by side");
     }
+    if (report) print("  report.html                all of it on a page, for a browser");
     print("  metrics.csv, setting.yaml  every epoch's scores, every setting");
     const next = result.stopped === "interrupted" ? "run --resume" : "evaluate";
     print(`Next: flexae ${next} ${/\s/.test(folder) ? JSON.stringify(folder) : folder}`);
@@ -218,6 +220,20 @@ function exitCodeFor(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
 
+/** Everything else is safe on disk by now: what goes wrong is said, not thrown. */
+async function writeReport(runDir: string, reporter: Reporter): Promise<boolean> {
+  try {
+    const { report } = await import("../../report/report.js");
+    await report([runDir]);
+    return true;
+  } catch (error) {
+    const { translateError } = await import("../../addon/errors.js");
+    const message = `report.html could not be written: ${translateError(error).message}`;
+    reporter.event({ type: "warning", message });
+    return false;
+  }
+}
+
 async function train(invocation: Invocation): Promise<number> {
   const { Training } = await import("../../runs/training.js");
   const { EpochBar } = await import("../progress.js");
@@ -240,7 +256,9 @@ async function train(invocation: Invocation): Promise<number> {
   const watch = new SignalWatch(() => training.cancel(), invocation.json || verbose === 0);
   try {
     const result = await training.result;
-    reporter.end(result);
+    const isWanted = result.runDir !== null && invocation.options.report !== false;
+    const report = isWanted && (await writeReport(result.runDir as string, reporter));
+    reporter.end(result, report);
     return result.stopped === "interrupted" ? exitCodeFor(watch.received ?? "SIGINT") : 0;
   } catch (error) {
     if (watch.received !== undefined && (error as Error).name === "AbortError") {
@@ -266,6 +284,7 @@ export const run: CommandDescription = {
       "begin with the weights of a run, or of an ae.pt or en.pt, in place of random ones",
     ],
     ["--partial", "layers that --weights does not have, or has of another size, begin new"],
+    ["--no-report", "write no report.html"],
   ],
   takesConfig: true,
   run: train,

@@ -1,0 +1,75 @@
+import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { commandIn, flexae, smallRun, temporaryFolder, trainedRun } from "../support/cli.ts";
+
+describe("flexae report", () => {
+  const run = trainedRun("--no-report");
+  const command = commandIn(run, "report");
+
+  it("writes report.html into the run's folder", async () => {
+    const out = join(run(), "report.html");
+    const { bytes, ...end } = await command.end(run());
+    expect(end).toEqual({ event: "end", out, runs: [run()], problems: [] });
+    expect(statSync(out).size).toBe(bytes);
+    expect(readFileSync(out, "utf8")).toMatch(/^<!doctype html>/);
+  });
+
+  it("says what it cannot show of a run that has no model, and shows the rest", async () => {
+    const folder = temporaryFolder();
+    for (const name of ["setting.yaml", "metrics.csv"]) {
+      copyFileSync(join(run(), name), join(folder, name));
+    }
+    const { code, stderr } = await flexae(["report", folder]);
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/not shown: .*images and embedding: .*ae\.pt/);
+    const page = readFileSync(join(folder, "report.html"), "utf8");
+    expect(page).toContain("Not shown: images and embedding");
+    expect(page).toContain(">Curves</h3>");
+    expect(page).not.toContain(">Embedding</h3>");
+  });
+
+  it("says so where images, metrics or settings are gone or spoilt", async () => {
+    const folder = temporaryFolder();
+    copyFileSync(join(run(), "ae.pt"), join(folder, "ae.pt"));
+    const setting = readFileSync(join(run(), "setting.yaml"), "utf8");
+    const elsewhere = setting.replace(/_dir: .*(train|valid)$/gm, "_dir: /nowhere");
+    writeFileSync(join(folder, "setting.yaml"), elsewhere);
+    const gone = await flexae(["report", folder, "--json"]);
+    expect(gone.stderr).toMatch(/images and embedding: .*\/nowhere cannot be used/);
+    writeFileSync(join(folder, "setting.yaml"), "config: {dims: many}\n");
+    writeFileSync(join(folder, "metrics.csv"), 'epoch,loss\n"1');
+    const spoilt = await flexae(["report", folder]);
+    expect(spoilt.code).toBe(0);
+    expect(spoilt.stderr).toMatch(/settings cannot be read: .*dims/);
+    expect(spoilt.stderr).toMatch(/metrics\.csv cannot be read/);
+  });
+
+  it("wants a run, and a file for several", async () => {
+    expect(await command.start("nowhere")).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/no run folder nowhere/),
+    });
+    expect(await command.start(run(), run())).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/-o FILE\.html/),
+    });
+  });
+
+  it("leaves the run well where its page cannot be written", async () => {
+    const folder = join(temporaryFolder(), "run");
+    const first = await flexae(smallRun("--no-report", `--save-dir=${folder}`));
+    expect(first.code, first.stderr).toBe(0);
+    expect(first.stdout).not.toMatch(/report\.html/);
+    mkdirSync(join(folder, "report.html"));
+    const { code, stderr, stdout } = await flexae(["run", "--resume", folder, "--train-epochs=3"]);
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/report\.html could not be written/);
+    expect(stdout).not.toMatch(/report\.html/);
+    rmSync(join(folder, "report.html"), { recursive: true });
+    const again = await flexae(["run", "--resume", folder, "--train-epochs=4"]);
+    expect(again.code, again.stderr).toBe(0);
+    expect(again.stdout).toMatch(/report\.html {2}/);
+    expect(statSync(join(folder, "report.html")).size).toBeGreaterThan(10_000);
+  });
+});

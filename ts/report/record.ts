@@ -1,0 +1,212 @@
+/** What the files of a run folder tell, without its model. */
+import { readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { parse } from "csv-parse/sync";
+import type { Summary } from "../addon/types.js";
+import { defaultText, PARAMETERS } from "../config/parameters.js";
+import { plainSettings, resolveSettings, type Settings } from "../config/resolve.js";
+import { learningRate } from "../config/training.js";
+import { readYamlFile } from "../config/yaml.js";
+import { unicodePath } from "../files/paths.js";
+import { SETTING_FILE } from "../runs/folder.js";
+import { summarize } from "../runs/plan.js";
+
+/** Scores as `setting.yaml` has them; NaN where it has none. */
+export interface RecordedScores {
+  loss: number;
+  accuracy: number;
+  mse: number;
+  psnr: number;
+}
+
+/** A row of `metrics.csv`; NaN where a cell is empty. */
+export interface RecordedEpoch {
+  epoch: number;
+  loss: number;
+  accuracy: number;
+  validLoss: number;
+  validAccuracy: number;
+  imagesPerSecond: number;
+  seconds: number;
+  best: boolean;
+}
+
+/** A setting of the run. */
+export interface RecordedSetting {
+  name: string;
+  value: string;
+  /** What it would have been. */
+  usual: string;
+  differs: boolean;
+}
+
+/** A run as its folder has it. What is missing there is null, NaN or empty. */
+export interface RunFiles {
+  /** Absolute path of the folder. */
+  folder: string;
+  /** The folder's name. */
+  title: string;
+  state: string;
+  error: string | null;
+  started: string;
+  seconds: number;
+  bestEpoch: number;
+  train: RecordedScores | null;
+  valid: RecordedScores | null;
+  trainImages: number;
+  validImages: number;
+  epochs: RecordedEpoch[];
+  bad: { set: string; file: string; reason: string }[];
+  settings: Settings | null;
+  listed: RecordedSetting[];
+  /** Of every epoch: nothing changes it. */
+  learningRate: number;
+  summary: Summary | null;
+  versions: [name: string, version: string][];
+  device: [name: string, value: string][];
+  /** What could not be read, and so is not shown. */
+  problems: string[];
+}
+
+type Fields = Record<string, unknown>;
+
+const fieldsOf = (value: unknown): Fields =>
+  typeof value === "object" && value !== null ? (value as Fields) : {};
+const numberOf = (value: unknown): number => (typeof value === "number" ? value : Number.NaN);
+const cellOf = (text: string | undefined) => (text ? Number(text) : Number.NaN);
+
+function scoresOf(value: unknown): RecordedScores | null {
+  if (typeof value !== "object" || value === null) return null;
+  const { loss, accuracy, mse, psnr } = value as Fields;
+  return {
+    loss: numberOf(loss),
+    accuracy: numberOf(accuracy),
+    mse: numberOf(mse),
+    psnr: numberOf(psnr),
+  };
+}
+
+/** Names and plain values, in their order. */
+function pairsOf(value: unknown): [string, string][] {
+  return Object.entries(fieldsOf(value)).flatMap(([name, held]) =>
+    typeof held === "string" || typeof held === "number" ? [[name, String(held)]] : [],
+  );
+}
+
+async function readTableRows(path: string): Promise<Record<string, string>[]> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    // No image was bad, or no epoch was completed.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+  return parse(text, { columns: true, relax_column_count: true });
+}
+
+function epochOf(row: Record<string, string>): RecordedEpoch {
+  return {
+    epoch: cellOf(row.epoch),
+    loss: cellOf(row.loss),
+    accuracy: cellOf(row.accuracy),
+    validLoss: cellOf(row.val_loss),
+    validAccuracy: cellOf(row.val_accuracy),
+    imagesPerSecond: cellOf(row.images_per_second),
+    seconds: cellOf(row.seconds),
+    best: row.best === "1",
+  };
+}
+
+function shownValue(value: unknown): string {
+  return Array.isArray(value) ? value.join(", ") : String(value ?? "none");
+}
+
+/** All settings, in the order of their table. */
+function listSettings(settings: Settings): RecordedSetting[] {
+  const values = plainSettings(settings);
+  // A list of an entry a layer has as many by default, and so is compared at the run's length.
+  const usual = plainSettings(
+    resolveSettings([{ values: { filters: settings.filters }, spell: (name) => name }]),
+  );
+  return PARAMETERS.map((parameter) => {
+    const { name } = parameter;
+    const standard = name === "filters" ? parameter.default : usual[name];
+    const [value, other] = [shownValue(values[name]), shownValue(standard)];
+    const differs = value !== other;
+    return {
+      name,
+      value: values[name] === null ? defaultText(parameter) : value,
+      usual: standard === null ? defaultText(parameter) : other,
+      differs,
+    };
+  });
+}
+
+/**
+ * Reads a run folder. What cannot be read is named in `problems`.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG` if `setting.yaml` cannot be read.
+ */
+export async function readRunFiles(folder: string): Promise<RunFiles> {
+  const path = join(folder, SETTING_FILE);
+  const record = fieldsOf(readYamlFile(path, "The record"));
+  const problems: string[] = [];
+  const attempt = async <T>(what: string, read: () => Promise<T> | T, without: T): Promise<T> => {
+    try {
+      return await read();
+    } catch (error) {
+      problems.push(`${what}: ${(error as Error).message}`);
+      return without;
+    }
+  };
+  const settings = await attempt<Settings | null>(
+    "The settings cannot be read",
+    () =>
+      resolveSettings([{ values: fieldsOf(record.config), spell: (name) => `${name} in ${path}` }]),
+    null,
+  );
+  const epochs = await attempt(
+    "metrics.csv cannot be read",
+    async () => (await readTableRows(join(folder, "metrics.csv"))).map(epochOf),
+    [],
+  );
+  const bad = await attempt(
+    "bad_images.csv cannot be read",
+    () => readTableRows(join(folder, "bad_images.csv")),
+    [],
+  );
+  const summary =
+    settings === null
+      ? null
+      : await attempt<Summary | null>(
+          "The network cannot be drawn",
+          // What a device has no fast path for is not shown, so any will do.
+          () => summarize({ ...settings, device: "cpu" }),
+          null,
+        );
+  const data = fieldsOf(record.data);
+  const scores = fieldsOf(record.scores);
+  return {
+    folder,
+    title: unicodePath(basename(folder)),
+    state: String(record.state ?? "unknown"),
+    error: typeof record.error === "string" ? record.error : null,
+    started: String(record.started ?? ""),
+    seconds: numberOf(record.seconds),
+    bestEpoch: numberOf(record.best_epoch),
+    train: scoresOf(scores.train),
+    valid: scoresOf(scores.valid),
+    trainImages: numberOf(data.train_images),
+    validImages: numberOf(data.valid_images),
+    epochs,
+    bad: bad.map(({ set = "", file = "", reason = "" }) => ({ set, file, reason })),
+    settings,
+    listed: settings === null ? [] : listSettings(settings),
+    learningRate: settings === null ? Number.NaN : learningRate(settings),
+    summary,
+    versions: pairsOf(record.versions),
+    device: pairsOf(record.device),
+    problems,
+  };
+}

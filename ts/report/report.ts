@@ -1,0 +1,100 @@
+/** `report.html`: a page of a run, or of several. */
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { configError, FlexaeError, translateError } from "../addon/errors.js";
+import { awaitAddon } from "../addon/loader.js";
+import { packageRoot } from "../addon/root.js";
+import { writeFileAtomic } from "../files/atomic.js";
+import { findRun, REPORT_FILE, SETTING_FILE } from "../runs/folder.js";
+import { type Assets, type RunReport, renderPage } from "./page.js";
+import { readRunFiles } from "./record.js";
+import { lookAtSample, type Sample } from "./sample.js";
+
+/** How a report is made. */
+export interface ReportOptions {
+  /** The file it becomes; `report.html` in the folder of the only run unless given. */
+  out?: string | undefined;
+  /** Ends it soon; it then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What was made. */
+export interface Report {
+  /** Absolute path of the page. */
+  out: string;
+  /** Absolute paths of the runs' folders. */
+  runs: string[];
+  /** Its length. */
+  bytes: number;
+  /** What could not be shown, and why. */
+  problems: string[];
+}
+
+/** The front end, as the build left it. */
+async function readAssets(): Promise<Assets> {
+  const folder = join(packageRoot, "dist", "web");
+  try {
+    const [script, style] = await Promise.all(
+      ["report.js", "report.css"].map((name) => readFile(join(folder, name), "utf8")),
+    );
+    return { script: script as string, style: style as string };
+  } catch (error) {
+    throw new FlexaeError(
+      "FLEXAE_INTERNAL",
+      `The pages in ${folder} cannot be read: install the package again, or in a clone run \`npm run build:ts\``,
+      { cause: error },
+    );
+  }
+}
+
+async function reportOf(folder: string): Promise<RunReport> {
+  const files = await readRunFiles(folder);
+  let sample: Sample | null = null;
+  if (files.settings !== null) {
+    try {
+      const model = await awaitAddon((addon) =>
+        addon.loadModel(join(folder, "ae.pt"), "cpu", { trust: false, precision: "fp32" }),
+      );
+      try {
+        sample = await lookAtSample(folder, model, files.settings);
+      } finally {
+        model.dispose();
+      }
+    } catch (error) {
+      files.problems.push(`images and embedding: ${translateError(error).message}`);
+    }
+  }
+  return { files, sample };
+}
+
+/**
+ * Writes a page about runs that needs no other file and no network.
+ *
+ * @param names - Folders of runs, or `last` for the newest in `logs/`.
+ * @throws FlexaeError `FLEXAE_CONFIG` if there is no such run, or several and no `out`, `FLEXAE_IO`,
+ *   `FLEXAE_INTERNAL`. Rejects with the reason of an aborted signal. Nothing is then written.
+ */
+export async function report(
+  names: readonly string[],
+  { out, signal }: ReportOptions = {},
+): Promise<Report> {
+  if (names.length === 0) throw configError("Expected at least one run for the report");
+  if (names.length > 1 && out === undefined) {
+    throw configError("Expected a file for the page of several runs: name it with -o FILE.html");
+  }
+  const assets = await readAssets();
+  const runs: RunReport[] = [];
+  for (const name of names) {
+    signal?.throwIfAborted();
+    runs.push(await reportOf(await findRun(name, SETTING_FILE)));
+  }
+  signal?.throwIfAborted();
+  const folders = runs.map(({ files }) => files.folder);
+  const path = resolve(out ?? join(folders[0] as string, REPORT_FILE));
+  const page = Buffer.from(renderPage(runs, assets));
+  await writeFileAtomic(path, page);
+  const problems = runs.flatMap(({ files }) =>
+    files.problems.map((problem) => `${files.title}: ${problem}`),
+  );
+  return { out: path, runs: folders, bytes: page.length, problems };
+}
