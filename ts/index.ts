@@ -31,6 +31,7 @@ import type { Similar, SimilarOptions } from "./embeddings/similar.js";
 import type { EmbeddingTable } from "./embeddings/table.js";
 import type { Exported, ExportOptions } from "./export/export.js";
 import type { Imported, ImportOptions } from "./import/import.js";
+import type { Report, ReportOptions } from "./report/report.js";
 import { type CheckOptions, type CheckReport, checkFolder } from "./runs/check.js";
 import { summarize } from "./runs/plan.js";
 import type { ModelManifest } from "./runs/setting.js";
@@ -87,6 +88,7 @@ export type { HalfDifference } from "./export/half.js";
 export type { OutputDifference } from "./export/half_outputs.js";
 export type { Imported, ImportOptions } from "./import/import.js";
 export { type Batch, type ImageInput, type LoadModelOptions, load, Model } from "./model.js";
+export type { Report, ReportOptions } from "./report/report.js";
 export type { CheckCounts, CheckOptions, CheckReport, OddImage } from "./runs/check.js";
 export {
   type EvaluateOverrides,
@@ -319,4 +321,27 @@ export async function importModel(
 ): Promise<Imported> {
   const { importModel } = await import("./import/import.js");
   return await importModel(file, [given(config)], options);
+}
+
+/**
+ * Writes a page about a run, or several, that needs no other file and no network: the verdict,
+ * curves, images before and after, the network, the embedding, the settings. What a run lacks, such
+ * as its images, is left out and named. `flexae run` writes one by itself; a training of the library
+ * does not.
+ *
+ * ```js
+ * const { runDir } = await createTraining(config).result;
+ * await report(runDir);
+ * ```
+ *
+ * @param runs - Folders of runs, or `last` for the newest in `logs/`.
+ * @throws FlexaeError `FLEXAE_CONFIG` if there is no such run, or several and no `out`, `FLEXAE_IO`,
+ *   `FLEXAE_INTERNAL`. Rejects with the reason of an aborted signal. Nothing is then written.
+ */
+export async function report(
+  runs: string | readonly string[],
+  options: ReportOptions = {},
+): Promise<Report> {
+  const { report } = await import("./report/report.js");
+  return await report(typeof runs === "string" ? [runs] : runs, options);
 }

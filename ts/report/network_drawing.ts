@@ -62,13 +62,14 @@ export function drawNetwork(summary: Summary): Html {
     const channels = bar.shape.length === 1 ? 1 : (bar.shape[0] as number);
     const width = 10 + 5 * Math.log2(channels);
     const texts = [bar.label, shapeText(bar.shape), grouped(bar.parameters)];
-    // A letter is about six units wide.
-    const place = Math.max(width, 6.2 * Math.max(...texts.map(({ length }) => length)));
+    // A letter is about seven units wide.
+    const place = Math.max(width, 7 * Math.max(...texts.map(({ length }) => length)));
     const middle = x + place / 2;
     x += place + GAP;
     const y = TOP + (HEIGHT - height) / 2;
     return html`<g class="${`bar ${bar.kind}`}">
 <rect x="${(middle - width / 2).toFixed(1)}" y="${y.toFixed(1)}" width="${width.toFixed(1)}" height="${height.toFixed(1)}" rx="3"/>
+${bar.kind === "embedding" && html`<text x="${middle.toFixed(1)}" y="${(y - 7).toFixed(1)}">embedding</text>`}
 <text x="${middle.toFixed(1)}" y="${TOP + HEIGHT + 18}">${bar.label}</text>
 <text class="dim" x="${middle.toFixed(1)}" y="${TOP + HEIGHT + 33}">${shapeText(bar.shape)}</text>
 <text class="dim" x="${middle.toFixed(1)}" y="${TOP + HEIGHT + 48}">${bar.parameters > 0 ? grouped(bar.parameters) : ""}</text>

@@ -96,14 +96,6 @@ function verdictSection(run: RunReport, judged: readonly Judgement[]): Html {
   const trained = (value: number | undefined) =>
     value === undefined ? "" : `training ${figure(value)}`;
   return html`<p class="lead">${sentence(files)}</p>
-<dl class="tiles">
-${tile("Validation loss", figure(valid?.loss), trained(train?.loss))}
-${tile("Accuracy", figure(valid?.accuracy), trained(train?.accuracy))}
-${tile("PSNR", `${figure(valid?.psnr, 3)} dB`, `squared error ${figure(valid?.mse, 3)}`)}
-${tile("Best epoch", best ? String(best) : "–", `of ${epochs.length}`)}
-${tile("Time", duration(files.seconds), files.started && `began ${files.started}`)}
-${tile("Speed", `${count(speedOf(epochs))} images/s`, "median of epochs")}
-</dl>
 ${
   findings.length === 0
     ? html`<div class="finding good"><p><strong>Nothing looks wrong</strong> by the rules below.</p></div>`
@@ -113,6 +105,14 @@ ${
 <p>Try next: ${finding?.advice}</p></div>`,
       )
 }
+<dl class="tiles">
+${tile("Validation loss", figure(valid?.loss), trained(train?.loss))}
+${tile("Accuracy", figure(valid?.accuracy), trained(train?.accuracy))}
+${tile("PSNR", `${figure(valid?.psnr, 3)} dB`, `squared error ${figure(valid?.mse, 3)}`)}
+${tile("Best epoch", best ? String(best) : "–", `of ${epochs.length}`)}
+${tile("Time", duration(files.seconds), files.started && `began ${files.started}`)}
+${tile("Images per second", count(speedOf(epochs)), "median of epochs")}
+</dl>
 <details><summary>What was looked for</summary>
 <div class="scroll" tabindex="0" role="region" aria-label="Rules">
 <table><thead><tr><th scope="col">Rule</th><th scope="col">Holds when</th><th scope="col">Here</th></tr></thead>
@@ -147,7 +147,7 @@ ${chart(i, "accuracy", "Accuracy", `Training accuracy ${fromTo("accuracy")}, val
 ${chart(i, "speed", "Images per second", `Training images per second ${fromTo("imagesPerSecond")}.`)}
 </div>
 <p>The learning rate of ${settings?.optimizer ?? "the optimizer"} was
-${figure(learningRate, 3)} in all epochs. The dashed line marks the best epoch, whose weights were kept.</p>
+${Number.isFinite(learningRate) ? learningRate : "–"} in all epochs. The dashed line marks the best epoch, whose weights were kept.</p>
 <noscript><p>The curves want JavaScript; the table below has their numbers.</p></noscript>
 <details><summary>Epochs as a table</summary>
 <div class="scroll" tabindex="0" role="region" aria-label="Epochs">

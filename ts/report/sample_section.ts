@@ -158,9 +158,26 @@ function mostCentral(members: readonly number[], x: number[], y: number[]): numb
   return members.reduce((best, i) => (distance(i) < distance(best) ? i : best));
 }
 
-/** A sign of a group, as in the map. */
+/** The images of a class or cluster. */
+interface Group {
+  name: string;
+  members: number[];
+}
+
+/** Groups that have images; the smallest ones together where there are too many to tell apart. */
+function presentGroups({ names, of }: SampleMap["groups"]): Group[] {
+  const all: Group[] = names.map((name) => ({ name, members: [] }));
+  for (const [i, group] of of.entries()) all[group]?.members.push(i);
+  const present = all.filter(({ members }) => members.length > 0);
+  if (present.length <= MOST_GROUPS) return present;
+  present.sort((a, b) => b.members.length - a.members.length);
+  const others = present.splice(MOST_GROUPS).flatMap(({ members }) => members);
+  return [...present, { name: "others", members: others }];
+}
+
+/** How points of a group look: its colour and shape. */
 function signOf(group: number): { css: string; shape: string } {
-  if (group >= MOST_GROUPS) return { css: "group other", shape: "circle" };
+  if (group >= MOST_GROUPS) return { css: "group", shape: "circle" };
   const shape = SHAPES[Math.floor(group / COLORS)] as string;
   return { css: `group c${group % COLORS}`, shape };
 }
@@ -176,11 +193,8 @@ export function drawMap({ places, groups, names, method }: SampleMap, id: string
   const scale = (SIZE - 2 * MARGIN) / (Math.max(right - left, top - bottom) || 1);
   const x = xs.map((value) => SIZE / 2 + (value - (left + right) / 2) * scale);
   const y = ys.map((value) => SIZE / 2 - (value - (bottom + top) / 2) * scale);
-  const present = groups.names.flatMap((name, group) => {
-    const members = groups.of.flatMap((other, i) => (other === group ? [i] : []));
-    return members.length > 0 ? [{ name, group, members }] : [];
-  });
-  const clouds = present.map(({ group, members }) => {
+  const present = presentGroups(groups);
+  const clouds = present.map(({ members }, group) => {
     const { css, shape } = signOf(group);
     const points = members.map(
       (i) =>
@@ -195,7 +209,7 @@ export function drawMap({ places, groups, names, method }: SampleMap, id: string
           const at = mostCentral(members, x, y);
           return html`<text x="${x[at]?.toFixed(1)}" y="${y[at]?.toFixed(1)}">${name}</text>`;
         });
-  const legend = present.map(({ name, group, members }) => {
+  const legend = present.map(({ name, members }, group) => {
     const { css, shape } = signOf(group);
     return html`<li><button type="button" aria-pressed="false" data-map="${id}" data-group="${group}">
 <svg viewBox="-7 -7 14 14" width="14" height="14" class="${css}" aria-hidden="true">${drawPoint(shape, 0, 0)}</svg>

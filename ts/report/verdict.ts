@@ -147,7 +147,8 @@ const deadDimensions: Rule = {
       advice:
         dead === deviations.length
           ? "The encoder ignores its images: a smaller --learning-rate, or another --activation."
-          : "Fewer --dims may do as well; with relu, elu or linear lets dimensions recover.",
+          : "Fewer --dims may do as well. If they are to come alive: a smaller --learning-rate, or " +
+            "--activation elu in place of relu.",
     };
   },
 };
