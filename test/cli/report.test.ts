@@ -1,7 +1,15 @@
 import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { commandIn, flexae, smallRun, temporaryFolder, trainedRun } from "../support/cli.ts";
+import {
+  commandIn,
+  flexae,
+  main,
+  smallRun,
+  start,
+  temporaryFolder,
+  trainedRun,
+} from "../support/cli.ts";
 
 describe("flexae report", () => {
   const run = trainedRun("--no-report");
@@ -43,6 +51,21 @@ describe("flexae report", () => {
     expect(spoilt.code).toBe(0);
     expect(spoilt.stderr).toMatch(/settings cannot be read: .*dims/);
     expect(spoilt.stderr).toMatch(/metrics\.csv cannot be read/);
+  });
+
+  it("tells of a run that was interrupted", async () => {
+    const folder = join(temporaryFolder(), "run");
+    const { child, ended, seen } = start([
+      main,
+      ...smallRun("--train-epochs=100000", `--save-dir=${folder}`),
+    ]);
+    await seen(/^epoch +2\//m);
+    child.kill("SIGINT");
+    const { code, stderr } = await ended;
+    expect(code, stderr).toBe(130);
+    const page = readFileSync(join(folder, "report.html"), "utf8");
+    expect(page).toMatch(/<p class="lead">Interrupted after \d+ epochs/);
+    expect(page).toContain(">Before and after</h3>");
   });
 
   it("wants a run, and a file for several", async () => {

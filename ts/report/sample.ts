@@ -23,7 +23,7 @@ const SAMPLE_SIZE = 300;
 const PATIENCE_MS = 1000;
 /** Shown of the best, of the typical and of the worst. */
 const EXAMPLES = 4;
-/** Images whose reconstructions the rules look at, besides those shown. */
+/** Images whose reconstructions the rules look at besides those shown, where there is time. */
 const RECONSTRUCTED = 24;
 /** UMAP of fewer points says less than principal components. */
 const LEAST_FOR_UMAP = 30;
@@ -99,7 +99,7 @@ async function embedSample(
   model: ModelHandle,
   { source }: ImageSet,
   load: LoadOptions,
-  seed: number,
+  { seed, end }: { seed: number; end: number },
 ): Promise<Embedded> {
   const { files: all } = source as { files: string[] };
   const drawn: number[] = [];
@@ -110,7 +110,6 @@ async function embedSample(
   const found: Embedded = { files: [], positions: [], rows: new Float32Array(), losses: [] };
   const parts: Float32Array[] = [];
   const options = { batchSize: 32, loss: true };
-  const end = performance.now() + PATIENCE_MS;
   const handle = model.embed(
     drawn.map((index) => all[index] as string),
     load,
@@ -224,7 +223,8 @@ export async function lookAtSample(
   const { set, images } = await findImages(folder);
   const load: LoadOptions = { ...toLoadOptions(settings), cache: "none" };
   const { seed } = settings;
-  const sample = await embedSample(model, images, load, seed);
+  const end = performance.now() + PATIENCE_MS;
+  const sample = await embedSample(model, images, load, { seed, end });
   if (sample.files.length === 0) throw new Error("none of the images drawn can be used");
   const { files, losses, rows } = sample;
   const dims = rows.length / files.length;
@@ -233,13 +233,21 @@ export async function lookAtSample(
 
   const chosen = chooseExamples(losses);
   const shownAt = new Set(chosen.map(({ at }) => at));
-  const others = [...files.keys()].filter((at) => !shownAt.has(at)).slice(0, RECONSTRUCTED);
+  const more = performance.now() < end ? RECONSTRUCTED : 0;
+  const others = [...files.keys()].filter((at) => !shownAt.has(at)).slice(0, more);
+  const drawn = [...shownAt, ...others];
+  // Side by side, as files may be large.
+  const decoded = await awaitAddon((addon) =>
+    addon.decodeImages(
+      drawn.map((at) => files[at] as string),
+      { height, width, channels },
+      load,
+    ),
+  );
   const pixels = new Map<number, { image: Uint8Array; output: Float32Array }>();
-  for (const at of [...shownAt, ...others]) {
-    const file = files[at] as string;
-    const image = await awaitAddon((addon) =>
-      addon.decodeImages([file], { height, width, channels }, load),
-    );
+  const size = channels * height * width;
+  for (const [i, at] of drawn.entries()) {
+    const image = decoded.subarray(i * size, (i + 1) * size);
     pixels.set(at, { image, output: await model.reconstruct(image) });
   }
   const looked = [...pixels.values()];

@@ -178,7 +178,7 @@ const constantOutputs: Rule = {
     if (!(share < CONSTANT)) return null;
     return {
       what: `Reconstructions vary only ${percent(share)} as much as the images: the model gives nearly the same picture for all.`,
-      advice: "A smaller --learning-rate, more epochs, or more --dims.",
+      advice: "More epochs if there were few, a smaller --learning-rate, or more --dims.",
     };
   },
 };
