@@ -42,6 +42,7 @@ const missing = (runDir) => RESULTS.filter((name) => !existsSync(path.join(root,
 export function whereThingsAre(runDir) {
   return [
     `Models:    ${path.join(runDir, "ae.pt")} (autoencoder), ${path.join(runDir, "en.pt")} (encoder)`,
+    `Page:      ${path.join(runDir, "report.html")} (verdict, curves, images, embedding)`,
     `Pictures:  ${path.join(runDir, "valid_comparison.png")} (before and after), ${path.join(runDir, "*_eval_*.png")}`,
   ].join("\n");
 }

@@ -70,6 +70,10 @@ describe("a package without opencv4nodejs", () => {
     expect(text.stdout).toContain("ae.pt, en.pt");
     expect(text.stdout).not.toMatch(/\.png/);
     expect(readdirSync(join(cwd, "run")).filter((name) => name.endsWith(".png"))).toEqual([]);
+    // The page has the rest, and says what it has not.
+    const page = readFileSync(join(cwd, "run/report.html"), "utf8");
+    expect(page).toContain(">Curves</h3>");
+    expect(page).toContain("Not shown: images and embedding: opencv4nodejs");
 
     const more = ["--save-dir=run", "--overwrite", "--json"];
     const json = await start([cli, ...smallRun(...more)], { cwd }).ended;

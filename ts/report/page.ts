@@ -297,8 +297,7 @@ function curveData({ files: { epochs } }: RunReport): Record<string, unknown> {
 
 /**
  * One page of one run or several. It needs no other file and no network, and forbids itself both.
- *
- * @throws FlexaeError `FLEXAE_INTERNAL` with the remedy if opencv4nodejs does not load.
+ * Samples are drawn by opencv4nodejs, which must be there for them.
  */
 export function renderPage(runs: readonly RunReport[], { script, style }: Assets): string {
   const judged = runs.map(judgeRun);

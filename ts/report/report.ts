@@ -5,6 +5,7 @@ import { configError, FlexaeError, translateError } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
 import { packageRoot } from "../addon/root.js";
 import { writeFileAtomic } from "../files/atomic.js";
+import { loadOpenCV } from "../imaging/opencv.js";
 import { findRun, REPORT_FILE, SETTING_FILE } from "../runs/folder.js";
 import { type Assets, type RunReport, renderPage } from "./page.js";
 import { readRunFiles } from "./record.js";
@@ -52,6 +53,8 @@ async function reportOf(folder: string): Promise<RunReport> {
   let sample: Sample | null = null;
   if (files.settings !== null) {
     try {
+      // Without pictures a sample is not worth its time, and the page still has the rest.
+      loadOpenCV();
       const model = await awaitAddon((addon) =>
         addon.loadModel(join(folder, "ae.pt"), "cpu", { trust: false, precision: "fp32" }),
       );
