@@ -125,8 +125,16 @@ function chart(run: number, name: string, title: string, label: string): Html {
 <div class="chart" data-run="${run}" data-chart="${name}" role="img" aria-label="${label}"></div></figure>`;
 }
 
+/** The learning rate, which metrics.csv does not have, since nothing changes it within a session. */
+function rateSentence({ learningRate, settings, resumed }: RunFiles): string {
+  if (settings === null) return "";
+  const rate = `The learning rate of ${settings.optimizer} was ${learningRate}`;
+  if (resumed === 0) return `${rate} in all epochs.`;
+  return `${rate} at the end; the run went on ${resumed === 1 ? "once" : `${resumed} times`}, maybe with another one.`;
+}
+
 function curvesSection({ files }: RunReport, i: number): Html {
-  const { epochs, learningRate, settings } = files;
+  const { epochs } = files;
   if (epochs.length === 0) return html`<p>No epoch was completed.</p>`;
   const [first, last] = [epochs[0] as RecordedEpoch, epochs.at(-1) as RecordedEpoch];
   const fromTo = (name: keyof RecordedEpoch) =>
@@ -146,8 +154,8 @@ ${chart(i, "loss", "Loss", `Training loss ${fromTo("loss")}, validation loss ${f
 ${chart(i, "accuracy", "Accuracy", `Training accuracy ${fromTo("accuracy")}, validation accuracy ${fromTo("validAccuracy")}.`)}
 ${chart(i, "speed", "Images per second", `Training images per second ${fromTo("imagesPerSecond")}.`)}
 </div>
-<p>The learning rate of ${settings?.optimizer ?? "the optimizer"} was
-${Number.isFinite(learningRate) ? learningRate : "–"} in all epochs. The dashed line marks the best epoch, whose weights were kept.</p>
+<p>${rateSentence(files)}
+The dashed line marks the best epoch, whose weights were kept.</p>
 <noscript><p>The curves want JavaScript; the table below has their numbers.</p></noscript>
 <details><summary>Epochs as a table</summary>
 <div class="scroll" tabindex="0" role="region" aria-label="Epochs">

@@ -59,8 +59,10 @@ export interface RunFiles {
   bad: { set: string; file: string; reason: string }[];
   settings: Settings | null;
   listed: RecordedSetting[];
-  /** Of every epoch: nothing changes it. */
+  /** Of the last epoch; only a run that goes on may have had another before. */
   learningRate: number;
+  /** How often the run went on after an end. */
+  resumed: number;
   summary: Summary | null;
   versions: [name: string, version: string][];
   device: [name: string, value: string][];
@@ -203,6 +205,7 @@ export async function readRunFiles(folder: string): Promise<RunFiles> {
     bad: bad.map(({ set = "", file = "", reason = "" }) => ({ set, file, reason })),
     settings,
     listed: settings === null ? [] : listSettings(settings),
+    resumed: Array.isArray(record.resumed) ? record.resumed.length : 0,
     learningRate: settings === null ? Number.NaN : learningRate(settings),
     summary,
     versions: pairsOf(record.versions),
