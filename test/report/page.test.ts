@@ -113,6 +113,8 @@ describe.skipIf(!hasBrowser("The pages of runs"))("report.html in Chromium", () 
       .evaluateAll((images) => images.map((image) => (image as HTMLImageElement).naturalWidth));
     expect(widths).toEqual([...Array(36).fill(28), 16]);
     expect(await opened.locator(".histograms figure").count()).toBe(16);
+    expect(await opened.locator("#r0-curves details tbody tr").count()).toBe(8);
+    expect(await opened.locator("#r0-curves tr.best").count()).toBe(1);
     const settings = await opened.locator("#r0-settings > .scroll th[scope=row]").allTextContents();
     expect(settings).toEqual(expect.arrayContaining(["filters", "dims", "threads"]));
     expect(settings).not.toContain("use_bias");

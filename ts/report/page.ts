@@ -140,9 +140,10 @@ function curvesSection({ files }: RunReport, i: number): Html {
   const fromTo = (name: keyof RecordedEpoch) =>
     `from ${figure(first[name] as number)} to ${figure(last[name] as number)}`;
   const cell = (value: number) => html`<td>${figure(value)}</td>`;
+  const best = bestEpoch(epochs);
   const rows = thin(epochs, MOST_ROWS).map(
     (e) =>
-      html`<tr${e.best ? html` class="best"` : ""}><th scope="row">${e.epoch}</th>${[
+      html`<tr${e.epoch === best ? html` class="best"` : ""}><th scope="row">${e.epoch}</th>${[
         e.loss,
         e.validLoss,
         e.accuracy,

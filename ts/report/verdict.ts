@@ -79,8 +79,8 @@ function bestOf(epochs: readonly EpochLosses[]): EpochLosses | undefined {
 const stillFalling: Rule = {
   name: "Still falling",
   stated:
-    "All epochs were trained, at least 5; the best one is in the last fifth, whose mean validation " +
-    "loss is more than 1 % below that of the fifth before.",
+    "At least 5 epochs, and no early stop; the best one is in the last fifth, whose mean " +
+    "validation loss is more than 1 % below that of the fifth before.",
   judge({ epochs, state }) {
     if (epochs.length < LEAST_EPOCHS) return undefined;
     const fifth = Math.floor(epochs.length / 5);
