@@ -1,4 +1,5 @@
 /** Models of other programs as runs; that they compute the same, test/interop/test_imports.py shows. */
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -155,6 +156,19 @@ describe("flexae import", () => {
     }
   });
 
+  it("takes weights where a config.json of another program lies beside them", async () => {
+    writeFileSync(at("state.pt"), readFileSync(fixture("state_dict.pt")));
+    writeFileSync(at("config.json"), '{"architectures": ["Other"]}');
+    await end("state.pt", "-o", "run", ...NETWORK);
+  });
+
+  it("takes a shape one of whose sizes follows from the others", async () => {
+    const file = altered((layers) => {
+      find(layers, "Reshape").config.target_shape = [2, 2, -1];
+    });
+    await end(file, "-o", "run");
+  });
+
   it("is a function of the library", async () => {
     const made = await importModel(
       fixture("keras_3.weights.h5"),
@@ -233,6 +247,57 @@ describe("flexae import refuses, by name,", () => {
       },
     ],
     [
+      "a normalization of rows",
+      /\(BatchNormalization\): axis 1, .*; needed is axis -1/,
+      (layers) => {
+        find(layers, "BatchNormalization").config.axis = 1;
+      },
+    ],
+    [
+      "a layer for an activation",
+      /\(Dense\): activation PReLU of the file's own is not known/,
+      (layers) => {
+        find(layers, "Dense").config.activation = { class_name: "PReLU", config: {} };
+      },
+    ],
+    [
+      "functions of the file's own",
+      /activation elu of the file's own is not known/,
+      (layers) => {
+        const config = find(layers, "Activation").config;
+        config.activation = { class_name: "function", config: "elu", registered_name: "my>elu" };
+      },
+    ],
+    [
+      "classes of the file's own",
+      /encoder-dense_0 \(Dense\): it is a class of the file's own/,
+      (layers) => {
+        Object.assign(find(layers, "Dense"), { module: "my.code", registered_name: "my>Dense" });
+      },
+    ],
+    [
+      "no padding",
+      /\(Conv2D\): padding "valid"/,
+      (layers) => {
+        delete find(layers, "Conv2D").config.padding;
+      },
+    ],
+    [
+      "two outputs",
+      /it must give what activation_?\d* gives, and nothing else/,
+      (_, whole) => {
+        const config = whole.config as { output_layers: unknown };
+        config.output_layers = [config.output_layers, ["flatten", 0, 0]];
+      },
+    ],
+    [
+      "descriptions that are nested too deep",
+      /\(Conv2D\): groups \[{20}|damaged, or no model/,
+      (layers) => {
+        find(layers, "Conv2D").config.groups = JSON.parse("[".repeat(2000) + "]".repeat(2000));
+      },
+    ],
+    [
       "weights of other sizes",
       /its kernel is 3×3×1×2, and 3×3×1×5 is needed/,
       (layers) => {
@@ -267,8 +332,10 @@ describe("flexae import refuses, by name,", () => {
     [
       "an encoder alone",
       /it has no Conv2DTranspose layer: an encoder alone is no autoencoder/,
-      (layers) => {
+      (layers, whole) => {
         layers.splice(layers.findIndex(({ class_name }) => class_name === "Reshape"));
+        const { name } = (layers.at(-1) as Layer).config;
+        (whole.config as { output_layers: unknown }).output_layers = [name, 0, 0];
       },
     ],
     [
@@ -370,6 +437,31 @@ describe("flexae import refuses, by name,", () => {
     for (const name of readdirSync(folder)) {
       expect(await refused(join(folder, name), ...NETWORK)).toMatch(/damaged|cannot|is no|holds/);
     }
+  });
+
+  it("files that would fill the memory", async () => {
+    // Entries that all lie over the same bytes, each of which says that it is empty.
+    const entry = zipSync({ "archive/data/1": new Uint8Array(1 << 20) }, { level: 0 });
+    const view = new DataView(entry.buffer, entry.byteOffset, entry.byteLength);
+    const end = entry.length - 22;
+    const start = view.getUint32(end + 16, true);
+    const central = entry.slice(start, end);
+    new DataView(central.buffer).setUint32(24, 0, true);
+    const tail = entry.slice(end);
+    new DataView(tail.buffer).setUint16(8, 300, true);
+    const parts = [entry.slice(0, start), ...Array<Uint8Array>(300).fill(central), tail];
+    writeFileSync(at("bomb.pt"), Buffer.concat(parts));
+    expect(await refused("bomb.pt", ...NETWORK)).toMatch(/its archive\/data\/1 is too large/);
+    writeFileSync(at("marks.pt"), zipSync({ "archive/data.pkl": Buffer.alloc(1 << 21, "(") }));
+    expect(await refused("marks.pt", ...NETWORK)).toMatch(/too large/);
+    const stored = zipSync({ "archive/data.pkl": Buffer.alloc(1 << 21, "(") }, { level: 0 });
+    writeFileSync(at("marks.pt"), stored);
+    expect(await refused("marks.pt", ...NETWORK)).toMatch(/cannot be taken: it is too large/);
+  });
+
+  it("what is no file", async () => {
+    execFileSync("mkfifo", [at("pipe")]);
+    expect(await refused("pipe")).toMatch(/pipe is no file/);
   });
 
   it("numbers that no model has", async () => {

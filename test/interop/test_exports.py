@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors import safe_open
 
 import program
+from conftest import make_images
 from exported import ALL, HALF, Case, export_networks
 from options import resolve
 

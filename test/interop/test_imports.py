@@ -12,6 +12,7 @@ from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -278,3 +279,43 @@ def test_a_compiled_model_that_was_trained(tmp_path):
         with torch.no_grad():
             got = torch.jit.load(tmp_path / f"{file}.run" / "ae.pt")(torch.from_numpy(images.transpose(0, 3, 1, 2)))
         assert np.abs(got.numpy() - wanted).max() <= 1e-5
+
+
+def test_maps_alone(tmp_path):
+    """An encoder and a decoder of convolutions, with no vector between them."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((17, 14, 3)),
+            layers.Conv2D(4, 3, strides=2, padding="same"),
+            layers.BatchNormalization(),
+            layers.Activation("relu"),
+            layers.MaxPooling2D(2, padding="same"),
+            layers.UpSampling2D(2),
+            layers.Cropping2D(((0, 1), (0, 1))),
+            layers.Conv2DTranspose(3, 3, strides=2, padding="same"),
+            layers.Cropping2D(((0, 1), (0, 0))),
+            layers.BatchNormalization(),
+            layers.Activation("sigmoid"),
+        ]
+    )
+    randomize(model, SEED)
+    images = np.random.default_rng(SEED).uniform(0, 1, (4, 17, 14, 3)).astype(np.float32)
+    wanted = model.predict(images, verbose=0).transpose(0, 3, 1, 2)
+    model.save(tmp_path / "ae.keras")
+    program.cli("import", tmp_path / "ae.keras", "-o", tmp_path / "run", folder=tmp_path)
+    with torch.no_grad():
+        got = torch.jit.load(tmp_path / "run" / "ae.pt")(torch.from_numpy(images.transpose(0, 3, 1, 2)))
+    assert np.abs(got.numpy() - wanted).max() <= 1e-5
+
+
+def test_a_weight_that_is_missing_is_missed(tmp_path):
+    model = build(resolve(NETWORKS["small"])).autoencoder
+    model.save_weights(tmp_path / "all.weights.h5")
+    model.save(tmp_path / "ae.h5")
+    with h5py.File(tmp_path / "ae.h5", "a") as file:
+        group = file["model_weights/encoder-conv_0"]
+        names = [name for name in group.attrs["weight_names"] if "bias" not in str(name)]
+        group.attrs["weight_names"] = names
+    with pytest.raises(AssertionError, match="encoder-conv_0: its bias is not in the file"):
+        program.cli("import", tmp_path / "ae.h5", "-o", tmp_path / "run", folder=tmp_path)

@@ -62,6 +62,12 @@ const CODES: ReadonlySet<string> = new Set<AddonErrorCode>([
   "FLEXAE_INTERNAL",
 ]);
 
+/** Whether the addon threw it, with a code of ours. */
+export function isAddonError(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" && CODES.has(code);
+}
+
 /** Turns whatever was thrown into a {@link FlexaeError}; what has no code of ours is an internal defect. */
 export function translateError(error: unknown): FlexaeError {
   if (error instanceof FlexaeError) return error;

@@ -1,5 +1,5 @@
 /** Zip files of strangers: what is asked for, if it is no larger than it may be. */
-import { unzipSync } from "fflate";
+import { type UnzipFileInfo, unzipSync } from "fflate";
 import { modelError } from "./foreign.js";
 
 /** What is packed grows no more than this when it is what it says. */
@@ -37,9 +37,10 @@ export function unpack(
   isWanted: (name: string) => boolean,
 ): Map<string, Uint8Array> {
   let left = Math.max(SMALL, bytes.length * MOST_INFLATED);
-  const filter = ({ name, originalSize }: { name: string; originalSize: number }) => {
+  const filter = ({ name, size, originalSize, compression }: UnzipFileInfo) => {
     if (!isWanted(name)) return false;
-    left -= originalSize;
+    // What is stored is copied by the size that it has in the file, whatever it says.
+    left -= compression === 0 ? Math.max(size, originalSize) : originalSize;
     if (!(left >= 0)) throw modelError(path, `is damaged: its ${name.slice(0, 60)} is too large`);
     return true;
   };

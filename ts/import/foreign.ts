@@ -21,6 +21,8 @@ export interface ForeignLayer {
   readonly kind: string;
   /** Its options; what is left out has Keras's default. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** Whether it is Keras's own class, not one of that name. */
+  readonly isKeras: boolean;
 }
 
 /** Layers that compute one after the other, and their weights. */

@@ -21,7 +21,13 @@ function workerFile(): URL {
 
 /** The tree of a file; null if the library cannot make one, or comes to no end. */
 async function readTree(bytes: Uint8Array): Promise<Hdf5Tree | null> {
-  const worker = new Worker(workerFile(), { workerData: bytes, stderr: true, stdout: true });
+  const worker = new Worker(workerFile(), {
+    workerData: bytes,
+    stderr: true,
+    stdout: true,
+    // Those of a program that uses this package, such as --input-type, may not suit a file.
+    execArgv: [],
+  });
   let timer: NodeJS.Timeout | undefined;
   try {
     return await new Promise((resolve) => {

@@ -18,6 +18,9 @@ const MOST_NESTED = 32;
 const MOST_INFLATED = 64;
 const SMALL = 1 << 20;
 
+/** HDF5's class of floats. */
+const FLOAT = 1;
+
 const { default: h5wasm } = await import("h5wasm");
 
 class Reader {
@@ -34,8 +37,10 @@ class Reader {
     const shape = dataset.shape ?? [];
     const count = shape.reduce((a, b) => a * b, 1);
     const none = { shape, values: null };
-    if (!(4 * count <= this.#left)) return none;
-    this.#left -= 4 * count;
+    const { type, size } = dataset.metadata;
+    const bytes = Math.max(4, size) * count;
+    if (type !== FLOAT || !(bytes <= this.#left)) return none;
+    this.#left -= bytes;
     const value: unknown = dataset.value;
     if (value instanceof Float32Array) return { shape, values: value };
     if (!(value instanceof Float64Array) && !Array.isArray(value)) return none;

@@ -143,12 +143,12 @@ export async function importModel(
     throw configError(`${shownPath(out)} already holds files: choose another folder`);
   }
   try {
-    const model = await readModel(file);
+    const model = await readModel(file, signal);
     signal?.throwIfAborted();
     const folder = out === undefined ? await newFolder() : resolve(out);
     const made = await write(file, folder, model, given, signal);
     return { ...made, seconds: (performance.now() - began) / 1000 };
   } catch (error) {
-    throw signal?.aborted === true ? error : translateError(error);
+    throw signal?.aborted === true ? signal.reason : translateError(error);
   }
 }

@@ -39,6 +39,7 @@ interface Entry {
   name: string;
   kind: string;
   config: Record<string, unknown>;
+  isKeras: boolean;
   inbound: unknown;
   archiveName: string;
 }
@@ -46,6 +47,12 @@ interface Entry {
 function mapping(value: unknown, what: string): Record<string, unknown> {
   if (isMapping(value)) return value;
   throw new KerasConfigError(`${what} is not what Keras writes`);
+}
+
+/** Whether a class is of Keras itself; files before Keras 2.12 do not say. */
+function isOwn({ module, registered_name }: Record<string, unknown>, kind: string): boolean {
+  const isHome = typeof module !== "string" || /^(tf_)?keras(\.|$)/.test(module);
+  return isHome && (registered_name ?? kind) === kind;
 }
 
 function entriesOf(layers: unknown): Entry[] {
@@ -62,10 +69,17 @@ function entriesOf(layers: unknown): Entry[] {
       name: String(config.name ?? layer.name ?? base),
       kind,
       config,
+      isKeras: isOwn(layer, kind),
       inbound: layer.inbound_nodes,
       archiveName: count === 0 ? base : `${base}_${count}`,
     };
   });
+}
+
+/** The layer of [name, node, tensor]; it must give one tensor. */
+function only([name, , tensor]: readonly unknown[]): string {
+  if (tensor === 0) return String(name);
+  throw new KerasConfigError(`layer ${String(name).slice(0, 60)} gives several outputs`);
 }
 
 /** Names of the layers that a layer takes its input from, once for each time it is called. */
@@ -75,22 +89,22 @@ function sources(inbound: unknown): string[] {
     if (depth > 2 * MOST_NESTED) throw new KerasConfigError("its connections are nested too deep");
     if (Array.isArray(value)) {
       // Keras 2: [name, node, tensor, options].
-      if (typeof value[0] === "string" && typeof value[1] === "number") found.push(value[0]);
+      if (typeof value[0] === "string" && typeof value[1] === "number") found.push(only(value));
       else for (const item of value) visit(item, depth + 1);
       return;
     }
     if (!isMapping(value)) return;
     const { keras_history } = isMapping(value.config) ? value.config : {};
     // Keras 3: a tensor says which layer gave it.
-    if (Array.isArray(keras_history)) found.push(String(keras_history[0]));
+    if (Array.isArray(keras_history)) found.push(only(keras_history));
     else for (const item of Object.values(value)) visit(item, depth + 1);
   };
   visit(inbound, 0);
   return found;
 }
 
-/** The layers of a graph in their order, which must be a row. */
-function inARow(entries: readonly Entry[]): Entry[] {
+/** The layers of a graph in their order, which must be a row, and end in its only output. */
+function inARow(entries: readonly Entry[], outputs: unknown): Entry[] {
   const next = new Map<string, Entry>();
   let first: Entry | undefined;
   for (const entry of entries) {
@@ -120,6 +134,11 @@ function inARow(entries: readonly Entry[]): Entry[] {
     if (row.length > entries.length) throw new KerasConfigError("its layers form a circle");
   }
   if (row.length !== entries.length) throw new KerasConfigError("its layers are not all connected");
+  const given = sources(outputs);
+  const last = row.at(-1)?.name;
+  if (given.length !== 1 || given[0] !== last) {
+    throw new KerasConfigError(`it must give what ${last} gives, and nothing else`);
+  }
   return row;
 }
 
@@ -144,14 +163,14 @@ class Unfolding {
       throw new KerasConfigError("it has too many layers");
     }
     this.shape ??= shapeOf(body);
-    for (const entry of kind === "Sequential" ? entries : inARow(entries)) {
+    for (const entry of kind === "Sequential" ? entries : inARow(entries, body.output_layers)) {
       const { name, config: options } = entry;
       const archivePath = `${prefix}/${entry.archiveName}`;
       this.shape ??= shapeOf(options);
       if (MODELS.includes(entry.kind)) {
         this.add(entry.kind, options, `${archivePath}/layers`, group ?? name, depth + 1);
       } else if (entry.kind !== "InputLayer") {
-        const layer = { name, kind: entry.kind, config: options };
+        const layer = { name, kind: entry.kind, config: options, isKeras: entry.isKeras };
         this.layers.push({ ...layer, archivePath, group: group ?? name });
       }
     }

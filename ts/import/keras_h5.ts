@@ -5,6 +5,7 @@ import {
   type ForeignWeight,
   modelError,
   type Role,
+  shown,
 } from "./foreign.js";
 import type { Hdf5File } from "./hdf5.js";
 import { chainIn, LAYER_ROOTS } from "./keras_archive.js";
@@ -32,7 +33,7 @@ function namesAttribute(file: Hdf5File, group: string, name: string): string[] {
 type Group = Map<string, [Role, string][]>;
 
 /** What a group of the file holds, layer by layer; of a model within the model, several. */
-function readGroup(file: Hdf5File, group: string): Group {
+function readGroup(path: string, file: Hdf5File, group: string): Group {
   const layers: Group = new Map();
   for (const name of namesAttribute(file, group, "weight_names")) {
     const role = roleOf(name);
@@ -40,6 +41,9 @@ function readGroup(file: Hdf5File, group: string): Group {
     const layer = name.split("/").at(-2) ?? "";
     const weights = layers.get(layer) ?? [];
     layers.set(layer, weights);
+    if (weights.some(([known]) => known === role)) {
+      throw modelError(path, `has two layers that are called ${shown(layer)}: rename one`);
+    }
     weights.push([role, `${group}/${name}`]);
   }
   return layers;
@@ -74,7 +78,7 @@ export function readKerasModel(path: string, file: Hdf5File): ForeignModel | nul
     layers: chain.layers,
     weightsOf(layer) {
       const place = places.get(layer) as string;
-      const group = groups.get(place) ?? readGroup(file, place);
+      const group = groups.get(place) ?? readGroup(path, file, place);
       groups.set(place, group);
       return weightsAt(file, inGroup(group, layer.name));
     },
@@ -101,21 +105,24 @@ function byNumber(names: readonly string[]): { name: string; kind: string }[] {
 }
 
 /** Groups of a `.weights.h5` of Keras 3 by kind: `conv2d`, `conv2d_1` and so on, by number. */
-function numberedQueue(file: Hdf5File, root: string): WeightQueue {
+function numberedQueue(path: string, file: Hdf5File, root: string): WeightQueue {
   const queues = new Map<string, string[]>();
   const collect = (group: string): void => {
-    const models: string[] = [];
+    const models: { kind: string; place: string }[] = [];
     for (const { name, kind } of byNumber(file.names(group))) {
       const place = `${group}/${name}`;
       const inner = file.names(place);
       const nested = LAYER_ROOTS.find((known) => inner.includes(known));
-      if (nested !== undefined) models.push(`${place}/${nested}`);
+      if (nested !== undefined) models.push({ kind, place: `${place}/${nested}` });
       else if (file.names(`${place}/vars`).length > 0) {
         queues.set(kind, [...(queues.get(kind) ?? []), place]);
       }
     }
     // Models within the model are numbered, too, and so are the layers of each.
-    for (const model of models) collect(model);
+    if (new Set(models.map(({ kind }) => kind)).size > 1) {
+      throw modelError(path, "has models within the model, in no order: give the whole model");
+    }
+    for (const model of models) collect(model.place);
   };
   collect(root);
   const kinds: Record<string, string> = {
@@ -136,9 +143,14 @@ function numberedQueue(file: Hdf5File, root: string): WeightQueue {
 }
 
 /** Layers of a weights file of Keras 2, in the order in which it lists them. */
-function listedQueue(file: Hdf5File, root: string, names: readonly string[]): WeightQueue {
+function listedQueue(
+  path: string,
+  file: Hdf5File,
+  root: string,
+  names: readonly string[],
+): WeightQueue {
   const queue = names.flatMap((name) =>
-    [...readGroup(file, root === "" ? name : `${root}/${name}`)].map(([layer, weights]) => ({
+    [...readGroup(path, file, root === "" ? name : `${root}/${name}`)].map(([layer, weights]) => ({
       name: layer || name,
       weights,
     })),
@@ -157,9 +169,9 @@ function listedQueue(file: Hdf5File, root: string, names: readonly string[]): We
 export function weightQueue(path: string, file: Hdf5File): WeightQueue {
   for (const root of ["", "model_weights"]) {
     const names = namesAttribute(file, root, "layer_names");
-    if (names.length > 0) return listedQueue(file, root, names);
+    if (names.length > 0) return listedQueue(path, file, root, names);
   }
   const root = LAYER_ROOTS.find((name) => file.names(name).length > 0);
-  if (root !== undefined) return numberedQueue(file, root);
+  if (root !== undefined) return numberedQueue(path, file, root);
   throw modelError(path, "holds no weights of Keras");
 }

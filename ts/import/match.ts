@@ -3,6 +3,7 @@ import type { ModelLayer, PlannedLayer, TensorEntry } from "../addon/types.js";
 import { kerasLayers } from "../export/keras_layers.js";
 import { type ForeignLayer, type ForeignWeight, type Role, shown } from "./foreign.js";
 import { type Step, stepsOf } from "./steps.js";
+import { rolesOf } from "./weights.js";
 
 type PlannedWeight = PlannedLayer["weights"][number];
 
@@ -23,7 +24,8 @@ export function plannedSteps(layers: readonly PlannedLayer[], momentum: number):
     const full: ModelLayer = { ...layer, weights };
     return kerasLayers([full], momentum).flatMap(({ config, weights: own }) => {
       const { class_name, config: options } = config;
-      const foreign = { name: String(options.name), kind: class_name, config: options };
+      const name = String(options.name);
+      const foreign = { name, kind: class_name, config: options, isKeras: true };
       return stepsOf([foreign], 3).steps.map((step, i) => ({
         ...step,
         weights: i === 0 ? own : [],
@@ -42,6 +44,15 @@ function optionsText(step: Step): string {
     .join(", ");
 }
 
+/** Whether a shape is the one that is meant; one of its sizes may be -1, which follows. */
+function sameShape(found: readonly number[], meant: readonly number[]): boolean {
+  return (
+    found.length === meant.length &&
+    found.filter((size) => size === -1).length < 2 &&
+    found.every((size, i) => size === -1 || size === meant[i])
+  );
+}
+
 /** Whether two options stand for the same. */
 function sameOption(name: string, found: Step, planned: PlannedStep): boolean {
   const [a, b] = [found.options[name], planned.options[name]];
@@ -50,7 +61,25 @@ function sameOption(name: string, found: Step, planned: PlannedStep): boolean {
     // Padding is something only where a window would reach beyond the last cell.
     return a === b || sizes.every((size) => size % 2 === 0);
   }
+  // Of a network that is trained already, it means nothing.
+  if (name === "momentum") return true;
+  if (name === "target_shape") return sameShape(a as number[], b as number[]);
+  // Images without the batch, [C, H, W], are as many sizes as Keras counts axes.
+  if (name === "axis") return a === b || a === planned.inputShape.length;
   return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/**
+ * The steps planned, as a model has them that goes from its last map to its first without making a
+ * vector of it: to flatten and to reshape back at once is nothing.
+ */
+export function withoutDetour(planned: PlannedStep[], found: readonly Step[]): PlannedStep[] {
+  const flatten = planned.findIndex(({ kind }) => kind === "Flatten");
+  const isDetour = planned[flatten + 1]?.kind === "Reshape";
+  if (!isDetour || found.some(({ kind }) => kind === "Flatten" || kind === "Reshape")) {
+    return planned;
+  }
+  return planned.toSpliced(flatten, 2);
 }
 
 /** In what steps differ from those planned, step by step; empty if they compute the same. */
@@ -117,7 +146,7 @@ const LEFT_OUT: Partial<Record<Role, number>> = { bias: 0, beta: 0, gamma: 1 };
 /**
  * The values of a layer's weights.
  *
- * @param layer - The stranger's, for messages.
+ * @param layer - The stranger's, which may say that it was told to leave weights out.
  * @param problems - Takes what is missing or has another shape.
  */
 export function takeWeights(
@@ -132,7 +161,8 @@ export function takeWeights(
     const found = given.find((weight) => weight.role === role);
     const wanted = kerasShape(shape);
     if (found === undefined) {
-      const fill = given.length === 0 ? undefined : LEFT_OUT[role];
+      const isMeant = !("kind" in layer) || rolesOf(layer).includes(role);
+      const fill = isMeant ? undefined : LEFT_OUT[role];
       if (fill === undefined) problems.push(`${shown(layer.name)}: its ${role} is not in the file`);
       else taken[name] = { shape, values: new Float32Array(wanted[0] as number).fill(fill) };
     } else if (found.shape.join() === wanted.join()) {

@@ -1,6 +1,8 @@
 /** The settings of this program that a row of Keras layers follows from, if any do. */
 import { INITIALIZERS } from "../config/choices.js";
 import { snakeCase } from "../config/names.js";
+import type { ParameterName } from "../config/parameters.js";
+import { checkValue } from "../config/settings.js";
 import { isMapping } from "../config/values.js";
 import type { ForeignLayer } from "./foreign.js";
 import type { Step } from "./steps.js";
@@ -81,14 +83,15 @@ class Carried {
   readonly notes: string[] = [];
 
   take(
-    setting: string,
+    setting: ParameterName,
     layers: readonly ForeignLayer[],
     option: string,
     read: (value: unknown) => unknown,
   ): void {
     const found = layers.map(({ config }) => read(config[option]));
     const texts = new Set(found.map((value) => JSON.stringify(value)));
-    if (texts.size === 1 && found[0] !== undefined) this.values[setting] = found[0];
+    const isUsable = found[0] !== undefined && checkValue(setting, found[0]) !== undefined;
+    if (texts.size === 1 && isUsable) this.values[setting] = found[0];
     else if (texts.size > 0 && read !== initializer) {
       this.notes.push(
         `${option} was left out: ${texts.size > 1 ? "the layers differ in it" : "it is not known"}`,
@@ -97,18 +100,20 @@ class Carried {
   }
 }
 
-function carried(dense: readonly Step[], convolutions: readonly Step[]): Carried {
+function carried(steps: readonly Step[], dense: readonly Step[], convolutions: readonly Step[]) {
   const all = new Carried();
+  const norms = steps.filter(({ kind }) => kind === "BatchNormalization").map(({ layer }) => layer);
   const layers = dense.map(({ layer }) => layer);
   const cnn = convolutions.map(({ layer }) => layer);
-  for (const what of ["kernel", "bias", "activity"]) {
+  for (const what of ["kernel", "bias", "activity"] as const) {
     all.take(`${what}_regularizer`, layers, `${what}_regularizer`, regularizer);
   }
-  for (const what of ["kernel", "bias"]) {
+  for (const what of ["kernel", "bias"] as const) {
     all.take(`${what}_constraint`, layers, `${what}_constraint`, constraint);
     all.take(`${what}_initializer`, layers, `${what}_initializer`, initializer);
     all.take(`cnn_${what}_initializer`, cnn, `${what}_initializer`, initializer);
   }
+  all.take("batch_norm_momentum", norms, "momentum", (value) => value ?? 0.99);
   all.take("cnn_kernel_regularizer", cnn, "kernel_regularizer", regularizer);
   return all;
 }
@@ -144,7 +149,7 @@ export function networkOf(steps: readonly Step[], inputShape: readonly number[])
   if (problems.length > 0 || depth === null) return { values: {}, problems, notes: [] };
   const norm = first(steps, "BatchNormalization");
   const each = (name: string) => convolutions.map(({ options }) => options[name]);
-  const { values, notes } = carried(dense, [...convolutions, ...transposed]);
+  const { values, notes } = carried(steps, dense, [...convolutions, ...transposed]);
   return {
     values: {
       imageShape: [height, width],
@@ -163,12 +168,7 @@ export function networkOf(steps: readonly Step[], inputShape: readonly number[])
             last_activation: activationAfter(steps, dense[depth - 1]),
             use_bias: dense.some(({ layer }) => layer.config.use_bias !== false),
           }),
-      ...(norm === undefined
-        ? {}
-        : {
-            batch_norm_momentum: norm.options.momentum,
-            batch_norm_epsilon: norm.options.epsilon,
-          }),
+      ...(norm === undefined ? {} : { batch_norm_epsilon: norm.options.epsilon }),
       ...values,
     },
     problems,

@@ -10,7 +10,7 @@ export class PickleError extends Error {}
 export interface PickledTensor {
   /** Of its storage's entry in the zip file. */
   key: string;
-  dtype: "F16" | "BF16" | "F32" | "F64" | "I64";
+  dtype: "F16" | "BF16" | "F32" | "F64" | "I64" | "other";
   /** In numbers, from the storage's first. */
   offset: number;
   shape: number[];
@@ -33,12 +33,18 @@ class Named {
   constructor(readonly name: string) {}
 }
 
+/** Numbers of other kinds are counters of some module, and never read. */
 const STORAGES: Record<string, PickledTensor["dtype"]> = {
   "torch FloatStorage": "F32",
   "torch HalfStorage": "F16",
   "torch BFloat16Storage": "BF16",
   "torch DoubleStorage": "F64",
   "torch LongStorage": "I64",
+  "torch IntStorage": "other",
+  "torch ShortStorage": "other",
+  "torch CharStorage": "other",
+  "torch ByteStorage": "other",
+  "torch BoolStorage": "other",
 };
 
 /** What is asked for, and nothing more. */
@@ -50,6 +56,8 @@ const KNOWN = [
 ];
 
 const MOST_VALUES = 1_000_000;
+/** Of a state dict it is kilobytes. */
+const LARGEST = 1 << 24;
 
 const isSizes = (value: unknown): value is number[] =>
   Array.isArray(value) &&
@@ -191,6 +199,7 @@ class Reader {
     const code = this.#take(1).readUInt8();
     switch (String.fromCharCode(code)) {
       case "(":
+        if (this.#marks.length >= MOST_VALUES) throw new PickleError("it is too large");
         this.#marks.push(this.#stack.length);
         return true;
       case "}":
@@ -316,6 +325,7 @@ export type PickledState = Map<string, PickledTensor>;
  * @throws PickleError if it is none, is damaged, or asks for code.
  */
 export function readStateDict(pickle: Uint8Array): PickledState {
+  if (pickle.length > LARGEST) throw new PickleError("it is too large");
   let value = new Reader(pickle).read();
   for (const name of ["state_dict", "model_state_dict", "model"]) {
     if (!(value instanceof Map)) break;

@@ -1,7 +1,13 @@
 /** A file that a model is taken from: what it is, which network it describes, and its weights. */
-import { open, readFile } from "node:fs/promises";
+import { open, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { ioError, systemReason } from "../addon/errors.js";
+import {
+  FlexaeError,
+  ioError,
+  isAddonError,
+  systemReason,
+  translateError,
+} from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
 import type { PlannedLayer, TensorEntry } from "../addon/types.js";
 import { fromNetwork } from "../config/network.js";
@@ -14,7 +20,7 @@ import { type ForeignModel, modelError } from "./foreign.js";
 import { Hdf5File } from "./hdf5.js";
 import { readKerasArchive } from "./keras_archive.js";
 import { readKerasModel, type WeightQueue, weightQueue } from "./keras_h5.js";
-import { differences, plannedSteps, takeWeights } from "./match.js";
+import { differences, plannedSteps, takeWeights, withoutDetour } from "./match.js";
 import { networkOf } from "./network.js";
 import { matchState, readSafetensors, readTorchState, type StateDict } from "./state_dict.js";
 import { stepsOf } from "./steps.js";
@@ -38,10 +44,14 @@ export interface FoundModel {
 /** Problems that a message has; more of them are counted. */
 const SHOWN = 6;
 
-function refuse(path: string, problems: readonly string[]): never {
+function refuse(
+  path: string,
+  problems: readonly string[],
+  what = "holds what this program cannot express",
+): never {
   const more = problems.length > SHOWN ? ` and ${problems.length - SHOWN} more` : "";
   const list = problems.slice(0, SHOWN).join("; ");
-  throw modelError(path, `holds what this program cannot express: ${list}${more}`);
+  throw modelError(path, `${what}: ${list}${more}`);
 }
 
 /** What a Keras model is here. */
@@ -61,7 +71,7 @@ function kerasModel(path: string, model: ForeignModel): FoundModel {
       spell: (name) => `${name} of the network in ${shownPath(path)}`,
     },
     weights(layers, momentum) {
-      const planned = plannedSteps(layers, momentum);
+      const planned = withoutDetour(plannedSteps(layers, momentum), steps);
       const differing = differences(steps, planned);
       if (differing.length > 0) refuse(path, differing);
       const missing: string[] = [];
@@ -93,7 +103,7 @@ function kerasWeights(path: string, queue: WeightQueue): FoundModel {
         return {};
       });
       problems.push(...queue.left().map((name) => `${name}: no layer has its weights`));
-      if (problems.length > 0) refuse(path, problems);
+      if (problems.length > 0) refuse(path, problems, "is of another network");
       return Object.assign({}, ...taken);
     },
   };
@@ -114,7 +124,10 @@ function manifestSettings(path: string, manifest: ModelManifest | null): GivenSe
 async function settingsBeside(path: string): Promise<GivenSettings | null> {
   const beside = join(dirname(path), "config.json");
   const text = await readFile(beside, "utf8").catch(() => null);
-  return text === null ? null : manifestSettings(beside, readManifest(text));
+  const manifest = text === null ? null : readManifest(text);
+  // Other programs call theirs so, too.
+  const isOurs = isMapping(manifest?.model) && isMapping(manifest.settings);
+  return isOurs ? manifestSettings(beside, manifest) : null;
 }
 
 async function stateModel(path: string, state: StateDict): Promise<FoundModel> {
@@ -185,17 +198,33 @@ async function firstBytes(path: string): Promise<Buffer> {
  * @throws FlexaeError `FLEXAE_IO` if it cannot be read, `FLEXAE_MODEL` if it holds no model, is
  *   damaged, or holds what cannot be expressed.
  */
-export async function readModel(path: string): Promise<FoundModel> {
-  let bytes: Buffer;
-  let magic: Buffer;
+export async function readModel(path: string, signal?: AbortSignal): Promise<FoundModel> {
   try {
-    magic = await firstBytes(path);
-    bytes = await readFile(path);
+    return await readKnown(path, signal);
   } catch (error) {
-    throw ioError(`${shownPath(path)} cannot be read: ${systemReason(error)}`, error);
+    if (error instanceof FlexaeError || signal?.aborted === true) throw error;
+    if (isAddonError(error)) throw translateError(error);
+    // Whatever a library makes of it, or the engine: too deep, too long, too many.
+    throw modelError(path, "is damaged, or no model", error);
   }
-  if (magic.indexOf(HDF5) === 0) return await readHdf5(path, bytes);
-  if (magic.indexOf(ZIP) === 0) return await readZip(path, bytes);
+}
+
+async function readKnown(path: string, signal: AbortSignal | undefined): Promise<FoundModel> {
+  const read = async <T>(reading: Promise<T>): Promise<T> => {
+    try {
+      return await reading;
+    } catch (error) {
+      if (signal?.aborted === true) throw error;
+      throw ioError(`${shownPath(path)} cannot be read: ${systemReason(error)}`, error);
+    }
+  };
+  const kind = await read(stat(path));
+  // Others may never end.
+  if (!kind.isFile() && !kind.isDirectory()) throw modelError(path, "is no file");
+  const magic = await read(firstBytes(path));
+  const whole = () => read(readFile(path, { signal }));
+  if (magic.indexOf(HDF5) === 0) return await readHdf5(path, await whole());
+  if (magic.indexOf(ZIP) === 0) return await readZip(path, await whole());
   // The length of a header in JSON, and the header.
   if (magic.length === 9 && magic[8] === 0x7b) {
     return await stateModel(path, await readSafetensors(path));

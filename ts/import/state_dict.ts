@@ -41,7 +41,7 @@ export async function readSafetensors(path: string): Promise<StateDict> {
   };
 }
 
-const SIZES = { F16: 2, BF16: 2, F32: 4, F64: 8, I64: 8 } as const;
+const SIZES = { F16: 2, BF16: 2, F32: 4, F64: 8, I64: 8, other: 1 } as const;
 
 /** An IEEE half. */
 function fromHalf(bits: number): number {
@@ -68,11 +68,14 @@ function numberAt(view: DataView, dtype: PickledTensor["dtype"], at: number): nu
       return view.getFloat64(8 * at, true);
     case "I64":
       return Number(view.getBigInt64(8 * at, true));
+    case "other":
+      return Number.NaN;
   }
 }
 
 function readTensor(path: string, tensor: PickledTensor, bytes: Uint8Array): Float32Array {
   const { dtype, offset, shape, stride } = tensor;
+  if (dtype === "other") throw modelError(path, "holds a weight of numbers that are no floats");
   const count = shape.reduce((a, b) => a * b, 1);
   const last = shape.reduce((at, size, d) => at + (size - 1) * (stride[d] as number), offset);
   if (count > 0 && (last + 1) * SIZES[dtype] > bytes.length) {

@@ -73,9 +73,12 @@ class Options {
 
   /** The activation that an option names; linear if it names none. */
   activation(name = "activation"): string {
-    let value = this.get(name) ?? "linear";
-    // A function of Keras's own, written out.
-    if (isMapping(value) && typeof value.config === "string") value = value.config;
+    let value: unknown = this.get(name) ?? "linear";
+    // Keras writes its own functions by their names alone.
+    if (isMapping(value)) {
+      const { config, class_name } = value;
+      value = `${shown(typeof config === "string" ? config : class_name)} of the file's own`;
+    }
     const known = SYNONYMS[String(value)] ?? String(value);
     if (known === "hard_sigmoid" && this.kerasMajor < 3) {
       this.problem("Keras 2's hard_sigmoid has a slope of 1/5, Keras 3's one of 1/6");
@@ -105,7 +108,9 @@ const convolution: Reader = (options) => {
   const kernel_size = options.pair("kernel_size");
   const strides = options.pair("strides", [1, 1]);
   // Without padding, a window of one pixel is at the same places.
-  if (kernel_size.join() !== "1,1") options.must("padding", "same");
+  if (kernel_size.join() !== "1,1" && options.get("padding") !== "same") {
+    options.problem(`padding ${shown(JSON.stringify(options.get("padding") ?? "valid"))}`);
+  }
   if (kernel_size[0] !== kernel_size[1]) options.problem(`kernel_size ${kernel_size.join("×")}`);
   if (strides[0] !== strides[1]) options.problem(`strides ${strides.join("×")}`);
   const filters = options.number("filters");
@@ -168,13 +173,13 @@ const READERS: Record<string, Reader> = {
   BatchNormalization(options) {
     const axis = options.get("axis") ?? -1;
     const last = Array.isArray(axis) && axis.length === 1 ? Number(axis[0]) : Number(axis);
-    // Of dense layers, 1 is the last one, too; of images it is the rows, whose number then differs.
     if (![-1, 1, 3].includes(last)) options.problem(`axis ${shown(JSON.stringify(axis))}`);
     const momentum = options.number("momentum", 0.99);
     return [
       {
         kind: "BatchNormalization",
-        options: { momentum, epsilon: options.number("epsilon", 0.001) },
+        // Whether it is the last one depends on what comes in: see match.ts.
+        options: { axis: last, momentum, epsilon: options.number("epsilon", 0.001) },
       },
     ];
   },
@@ -217,7 +222,9 @@ export function stepsOf(layers: readonly ForeignLayer[], kerasMajor: number): St
   for (const layer of layers) {
     const options = new Options(layer, kerasMajor);
     const read = Object.hasOwn(READERS, layer.kind) ? READERS[layer.kind] : undefined;
-    if (read !== undefined) {
+    if (!layer.isKeras) {
+      options.problem("it is a class of the file's own");
+    } else if (read !== undefined) {
       all.steps.push(...read(options).map((step) => ({ ...step, layer })));
     } else {
       options.problem(
