@@ -46,6 +46,14 @@ describe("statistics of reconstructions", () => {
     expect(found?.saturated).toBe(1 / 8);
     expect(found?.originalSpread).toBeCloseTo(0.5 / 4, 6);
     expect(found?.outputSpread).toBeCloseTo((0.5 + 0.45) / 4, 6);
+    expect(found?.images).toBe(2);
     expect(outputStatistics(originals.slice(1), outputs.slice(1))).toBeNull();
+  });
+
+  it("find no spread at all in the same image several times", () => {
+    // 0.1 has no exact sum of squares.
+    const images = Array.from({ length: 7 }, () => Uint8Array.from([26, 77, 201]));
+    const outputs = images.map(() => Float32Array.from([0.1, 0.3, 0.7]));
+    expect(outputStatistics(images, outputs)).toMatchObject({ originalSpread: 0, outputSpread: 0 });
   });
 });

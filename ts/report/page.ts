@@ -54,14 +54,19 @@ function bestEpoch(epochs: readonly RecordedEpoch[]): number | undefined {
 }
 
 function judgeRun({ files, sample }: RunReport): Judgement[] {
-  const { epochs, train, valid, bad, trainImages, validImages } = files;
+  const { epochs, train, valid, bad, settings, trainImages, validImages } = files;
   const all = trainImages + validImages;
+  const batches =
+    settings === null ? Number.NaN : epochs.length * Math.ceil(trainImages / settings.batch_size);
   return judge({
     state: files.state,
+    settings,
     epochs,
+    batches: Number.isFinite(batches) ? batches : null,
     mse: train !== null && valid !== null ? { train: train.mse, valid: valid.mse } : null,
     bad: Number.isFinite(all) ? { images: bad.length, of: all } : null,
     deviations: sample?.deviations ?? null,
+    images: sample?.images ?? null,
     outputs: sample?.outputs ?? null,
   });
 }

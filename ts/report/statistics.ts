@@ -85,15 +85,15 @@ const MISS = 0.1;
 function spreadOf(images: readonly ArrayLike<number>[], scale: number): number {
   const size = images[0]?.length ?? 0;
   let total = 0;
+  const n = images.length;
   for (let i = 0; i < size; i++) {
-    let [sum, squares] = [0, 0];
-    for (const image of images) {
-      const value = (image[i] as number) / scale;
-      sum += value;
-      squares += value * value;
-    }
-    const mean = sum / images.length;
-    total += Math.sqrt(Math.max(0, squares / images.length - mean * mean));
+    let sum = 0;
+    for (const image of images) sum += image[i] as number;
+    const mean = sum / n;
+    // From the mean, not from the sum of squares: the same value n times must give 0.
+    let squares = 0;
+    for (const image of images) squares += ((image[i] as number) - mean) ** 2;
+    total += Math.sqrt(squares / n) / scale;
   }
   return total / size;
 }
@@ -120,6 +120,7 @@ export function outputStatistics(
     pixels += output.length;
   }
   return {
+    images: originals.length,
     saturated: saturated / pixels,
     originalSpread: spreadOf(originals, 255),
     outputSpread: spreadOf(outputs, 1),
