@@ -46,7 +46,25 @@ describe("the map", () => {
       ([, color, shape]) => `${color} ${shape?.replace(/M.* .*?(?=[a-z])/, "")}`,
     );
     expect(new Set(signs).size).toBe(33);
-    expect(text).toContain('others <span class="dim">8</span>');
+    expect(text).toContain('<bdi>others</bdi> <span class="dim">8</span>');
     expect(text.match(/<title>/g)).toHaveLength(72);
+  });
+
+  it("keeps names within its frame, and shortens long ones", () => {
+    const long = "a name of twenty-two 😀";
+    const map: SampleMap = {
+      method: "UMAP",
+      places: Float32Array.from([0, 0, 5, 5, 10, 10]),
+      groups: { by: "class", names: [`${long}!`, "middle", "at the right edge"], of: [0, 1, 2] },
+      names: ["0.png", "1.png", "2.png"],
+    };
+    const { text } = drawMap(map, "map");
+    const labels = [...text.matchAll(/<text class="(.*?)" x="(.*?)".*?>(.*?)<\/text>/g)];
+    expect(labels.map((label) => label.slice(1))).toEqual([
+      ["start", "14.0", "a name of …ty-two 😀!"],
+      ["middle", "200.0", "middle"],
+      ["end", "386.0", "at the right edge"],
+    ]);
+    expect(text).toContain(`<bdi>${long}!</bdi>`);
   });
 });

@@ -51,7 +51,7 @@ describe("statistics of reconstructions", () => {
   });
 
   it("find no spread at all in the same image several times", () => {
-    // 0.1 has no exact sum of squares.
+    // 7 × (26 / 255)² is no exact sum.
     const images = Array.from({ length: 7 }, () => Uint8Array.from([26, 77, 201]));
     const outputs = images.map(() => Float32Array.from([0.1, 0.3, 0.7]));
     expect(outputStatistics(images, outputs)).toMatchObject({ originalSpread: 0, outputSpread: 0 });

@@ -25,17 +25,27 @@ interface Triple {
   error: string;
 }
 
-function drawTriples({ examples, inputShape }: Sample, side: number): Triple[] {
+/** Bytes of 0…1. A plain loop, as millions of values go through it. */
+function toBytes(values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) bytes[i] = Math.round(255 * (values[i] as number));
+  return bytes;
+}
+
+function drawTriples(
+  { examples, inputShape }: Sample,
+  bytes: readonly Uint8Array[],
+  side: number,
+): Triple[] {
   const [channels, height, width] = inputShape as [number, number, number];
   const shape: Shape = { channels, height, width };
   const maps = examples.map(({ image, output }) => errorMap(image, output, shape, side));
   const scale = commonScale(maps);
-  return examples.map(({ image, output }, i) => {
-    const bytes = Uint8Array.from(output, (value) => Math.round(255 * value));
+  return examples.map(({ image }, i) => {
     const heat: Pixels = paintHeat(maps[i] as (typeof maps)[number], scale);
     return {
       image: pngDataUri({ pixels: image, shape }, side),
-      output: pngDataUri({ pixels: bytes, shape }, side),
+      output: pngDataUri({ pixels: bytes[i] as Uint8Array, shape }, side),
       error: pngDataUri(heat, side),
     };
   });
@@ -49,9 +59,10 @@ const lengthOf = (triples: readonly Triple[]) =>
 
 /** Pairs and error maps, whose pictures take at most `budget` bytes unless the smallest do not. */
 export function drawExamples(sample: Sample, budget: number): Html {
+  const bytes = sample.examples.map(({ output }) => toBytes(output));
   let triples: Triple[] = [];
   for (const side of SIDES) {
-    triples = drawTriples(sample, side);
+    triples = drawTriples(sample, bytes, side);
     if (lengthOf(triples) <= budget) break;
   }
   const isSmall = Math.max(...sample.inputShape.slice(1)) <= 96;
@@ -95,7 +106,7 @@ export function drawHistograms({ shown, deviations }: Sample): Html {
 /** From blue for −1 over white to orange for 1; told apart by all kinds of colour vision. */
 const ENDS = { negative: [5, 84, 150], zero: [247, 247, 247], positive: [196, 84, 0] } as const;
 
-/** The matrix of correlations, a pixel a pair. */
+/** The matrix of correlations of two dimensions or more, a pixel a pair. */
 export function drawCorrelations({ shown, correlations }: Sample): Html {
   const n = shown.length;
   const pixels = new Uint8Array(3 * n * n);
@@ -115,8 +126,8 @@ export function drawCorrelations({ shown, correlations }: Sample): Html {
   }
   const source = pngDataUri({ pixels, shape: { channels: 3, height: n, width: n } }, n);
   const said =
-    n < 2
-      ? "There is only one dimension."
+    strongest.value === 0
+      ? "None are correlated."
       : `The strongest is ${figure(strongest.value, 2)}, of dimensions ${strongest.a} and ${strongest.b}.`;
   return html`<figure class="correlations">
 <img class="pixels" src="${source}" alt="${`Correlations of ${n} dimensions with each other. ${said}`}">
@@ -132,6 +143,10 @@ const COLORS = 8;
 const SHAPES = ["circle", "square", "triangle", "diamond"] as const;
 /** More names than this would hide the map. */
 const MOST_NAMED = 12;
+/** Of a name, on the map; the legend has all of it. */
+const MOST_LETTERS = 20;
+/** Its size. */
+const LETTER = 11;
 const MOST_GROUPS = COLORS * SHAPES.length;
 
 function drawPoint(shape: string, x: number, y: number): Html {
@@ -182,6 +197,21 @@ function signOf(group: number): { css: string; shape: string } {
   return { css: `group c${group % COLORS}`, shape };
 }
 
+/** A group's name, of a long one both ends, at one of its points and within the frame. */
+function drawLabel(name: string, x: number, y: number): Html {
+  const letters = [...name];
+  const text =
+    letters.length > MOST_LETTERS
+      ? [...letters.slice(0, MOST_LETTERS / 2), "…", ...letters.slice(1 - MOST_LETTERS / 2)].join(
+          "",
+        )
+      : name;
+  // Half of its width, of the widest letters.
+  const reach = (LETTER * Math.min(MOST_LETTERS, letters.length)) / 2;
+  const anchor = x - reach < 0 ? "start" : x + reach > SIZE ? "end" : "middle";
+  return html`<text class="${anchor}" x="${x.toFixed(1)}" y="${y.toFixed(1)}">${text}</text>`;
+}
+
 /** The map with its legend, whose buttons pick a group out. */
 export function drawMap({ places, groups, names, method }: SampleMap, id: string): Html {
   const n = names.length;
@@ -207,13 +237,13 @@ export function drawMap({ places, groups, names, method }: SampleMap, id: string
       ? ""
       : present.map(({ name, members }) => {
           const at = mostCentral(members, x, y);
-          return html`<text x="${x[at]?.toFixed(1)}" y="${y[at]?.toFixed(1)}">${name}</text>`;
+          return drawLabel(name, x[at] as number, y[at] as number);
         });
   const legend = present.map(({ name, members }, group) => {
     const { css, shape } = signOf(group);
     return html`<li><button type="button" aria-pressed="false" data-map="${id}" data-group="${group}">
 <svg viewBox="-7 -7 14 14" width="14" height="14" class="${css}" aria-hidden="true">${drawPoint(shape, 0, 0)}</svg>
-${name} <span class="dim">${members.length}</span></button></li>`;
+<bdi>${name}</bdi> <span class="dim">${members.length}</span></button></li>`;
   });
   const label = `Map of ${n} images by ${method}, coloured by ${groups.by}; the list beside it has the groups.`;
   return html`<figure class="map">

@@ -45,8 +45,19 @@ const isDark = matchMedia("(prefers-color-scheme: dark)");
 
 function shortNumber(value: number): string {
   const size = Math.abs(value);
+  if (size >= 1e12 || (size > 0 && size < 1e-4)) {
+    return value.toExponential(2).replace("e+", "e");
+  }
+  if (size >= 1e9) return `${Number((value / 1e9).toPrecision(4))}G`;
+  if (size >= 1e6) return `${Number((value / 1e6).toPrecision(4))}M`;
   if (size >= 10_000) return `${Number((value / 1000).toPrecision(4))}k`;
   return String(Number(value.toPrecision(4)));
+}
+
+/** Room for the labels of the upright axis: they are not known before it is drawn. */
+function axisWidth(_: uPlot, labels: string[] | null): number {
+  const longest = (labels ?? []).reduce((most, label) => Math.max(most, label.length), 0);
+  return Math.max(58, 18 + 7 * longest);
 }
 
 /** A line where the best epoch is. */
@@ -93,7 +104,7 @@ function drawChart(place: HTMLElement, data: CurveData, width: number, palette: 
     scales: { x: { time: false } },
     axes: [
       { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000] },
-      { ...axis, size: 58, values: (_, values) => values.map(shortNumber) },
+      { ...axis, size: axisWidth, values: (_, values) => values.map(shortNumber) },
     ],
     series: [{ label: "epoch" }, ...series],
     hooks: { draw: [markBest(data.best, palette)] },
