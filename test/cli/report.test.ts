@@ -97,7 +97,7 @@ describe("flexae report", () => {
     expect(again.stdout).toMatch(/report\.html {2}/);
     const page = readFileSync(join(folder, "report.html"), "utf8");
     expect(page).toContain(
-      "The learning rate of adam was 0.001 at the end; the run went on 2 times",
+      "The learning rate of adam was 0.001 at the end. The run went on 2 times",
     );
   });
 });

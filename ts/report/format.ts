@@ -10,7 +10,9 @@ export function figure(value: number | null | undefined, digits = 4): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  return size >= 1e5 || size < 1e-4 ? value.toExponential(digits - 1) : value.toPrecision(digits);
+  if (size >= 1e5 || size < 1e-4) return value.toExponential(digits - 1);
+  const text = value.toPrecision(digits);
+  return text.includes("e") ? value.toFixed(0) : text;
 }
 
 /** A count, `–` for what is not known. */
@@ -21,10 +23,11 @@ export function count(value: number): string {
 /** Seconds: 3725 → `1 h 02 min`. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return "–";
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  // Rounded first: 59.7 seconds are a minute.
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${seconds < 9.95 ? seconds.toFixed(1) : whole} s`;
+  const two = (n: number) => String(n).padStart(2, "0");
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
   const minutes = Math.round(seconds / 60);
-  if (seconds < 3600) {
-    return `${Math.floor(seconds / 60)} min ${String(Math.floor(seconds % 60)).padStart(2, "0")} s`;
-  }
-  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+  return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
 }

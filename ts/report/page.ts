@@ -1,5 +1,6 @@
 /** The page: what was found of runs, put into HTML. */
 import { createHash } from "node:crypto";
+import { unicodePath } from "../files/paths.js";
 import { VERSION } from "../version.js";
 import { count, duration, figure, grouped } from "./format.js";
 import { Html, html, jsonScript } from "./html.js";
@@ -8,6 +9,7 @@ import type { RecordedEpoch, RunFiles } from "./record.js";
 import type { Sample } from "./sample.js";
 import { drawCorrelations, drawExamples, drawHistograms, drawMap } from "./sample_section.js";
 import { type Judgement, judge } from "./verdict.js";
+import { findingBoxes, findingCell, sentence, stateText } from "./verdict_section.js";
 
 /** All that a page shows of a run. */
 export interface RunReport {
@@ -28,16 +30,8 @@ const PICTURES = 2_000_000;
 const MOST_BAD = 50;
 /** Epochs in curves, and rows of their table. */
 const MOST_POINTS = 1000;
+const LEAST_POINTS = 100;
 const MOST_ROWS = 100;
-
-const STATES: Record<string, string> = {
-  finished: "Finished",
-  early: "Stopped early",
-  interrupted: "Interrupted",
-  failed: "Failed",
-  running: "Not ended",
-  imported: "Imported",
-};
 
 /** At most so many epochs, evenly, the best and the last among them. */
 function thin(epochs: readonly RecordedEpoch[], most: number): RecordedEpoch[] {
@@ -81,43 +75,35 @@ function speedOf(epochs: readonly RecordedEpoch[]): number {
   return speeds[speeds.length >> 1] ?? Number.NaN;
 }
 
-function sentence({ state, epochs, seconds, error }: RunFiles): string {
-  const how = STATES[state] ?? state;
-  if (state === "imported") return "Imported: it was trained elsewhere.";
-  const after = `${how} after ${epochs.length} epoch${epochs.length === 1 ? "" : "s"}`;
-  const within = Number.isFinite(seconds) ? ` in ${duration(seconds)}` : "";
-  return `${after}${within}.${error === null ? "" : ` ${error}`}`;
+function pairs(list: readonly [name: string, value: string][]): Html {
+  return html`<dl class="pairs">${list.map(
+    ([name, value]) => html`<div><dt>${name.replaceAll("_", " ")}</dt><dd>${value}</dd></div>`,
+  )}</dl>`;
 }
 
-function verdictSection(run: RunReport, judged: readonly Judgement[]): Html {
-  const { files } = run;
-  const { train, valid, epochs } = files;
-  const findings = judged.filter(({ finding }) => finding);
+function tiles({ train, valid, epochs, ...files }: RunFiles): Html {
   const best = Number.isFinite(files.bestEpoch) ? files.bestEpoch : bestEpoch(epochs);
+  const trained = (value: number | undefined) =>
+    value === undefined ? "" : `training ${figure(value)}`;
+  const psnr = figure(valid?.psnr, 3);
+  return html`<dl class="tiles">
+${tile("Validation loss", figure(valid?.loss), trained(train?.loss))}
+${tile("Accuracy", figure(valid?.accuracy), trained(train?.accuracy))}
+${tile("PSNR", psnr === "–" ? psnr : `${psnr} dB`, valid ? `squared error ${figure(valid.mse, 3)}` : "")}
+${tile("Best epoch", best ? grouped(best) : "–", `of ${grouped(epochs.length)}`)}
+${tile("Time", duration(files.seconds), files.started && `began ${files.started}`)}
+${tile("Images per second", count(speedOf(epochs)), "median of epochs")}
+</dl>`;
+}
+
+function verdictSection({ files }: RunReport, judged: readonly Judgement[]): Html {
   const looked = judged.map(({ rule, finding }) => {
     const outcome = finding === undefined ? "not judged" : finding === null ? "well" : "found";
     return html`<tr><th scope="row">${rule.name}</th><td>${rule.stated}</td><td class="${outcome}">${outcome}</td></tr>`;
   });
-  const trained = (value: number | undefined) =>
-    value === undefined ? "" : `training ${figure(value)}`;
   return html`<p class="lead">${sentence(files)}</p>
-${
-  findings.length === 0
-    ? html`<div class="finding good"><p><strong>Nothing looks wrong</strong> by the rules below.</p></div>`
-    : findings.map(
-        ({ rule, finding }) =>
-          html`<div class="finding"><p><strong>${rule.name}.</strong> ${finding?.what}</p>
-<p>Try next: ${finding?.advice}</p></div>`,
-      )
-}
-<dl class="tiles">
-${tile("Validation loss", figure(valid?.loss), trained(train?.loss))}
-${tile("Accuracy", figure(valid?.accuracy), trained(train?.accuracy))}
-${tile("PSNR", `${figure(valid?.psnr, 3)} dB`, `squared error ${figure(valid?.mse, 3)}`)}
-${tile("Best epoch", best ? String(best) : "–", `of ${epochs.length}`)}
-${tile("Time", duration(files.seconds), files.started && `began ${files.started}`)}
-${tile("Images per second", count(speedOf(epochs)), "median of epochs")}
-</dl>
+${findingBoxes(files, judged)}
+${files.state === "imported" ? pairs([...files.imported, ["imported", files.started]]) : tiles(files)}
 <details><summary>What was looked for</summary>
 <div class="scroll" tabindex="0" role="region" aria-label="Rules">
 <table><thead><tr><th scope="col">Rule</th><th scope="col">Holds when</th><th scope="col">Here</th></tr></thead>
@@ -130,12 +116,19 @@ function chart(run: number, name: string, title: string, label: string): Html {
 <div class="chart" data-run="${run}" data-chart="${name}" role="img" aria-label="${label}"></div></figure>`;
 }
 
-/** The learning rate, which metrics.csv does not have, since nothing changes it within a session. */
+/** The learning rate, which metrics.csv does not have: within a session only on_nan changes it. */
 function rateSentence({ learningRate, settings, resumed }: RunFiles): string {
   if (settings === null) return "";
-  const rate = `The learning rate of ${settings.optimizer} was ${learningRate}`;
-  if (resumed === 0) return `${rate} in all epochs.`;
-  return `${rate} at the end; the run went on ${resumed === 1 ? "once" : `${resumed} times`}, maybe with another one.`;
+  const rate = `The learning rate of ${settings.optimizer}`;
+  const times = resumed === 1 ? "once" : `${resumed} times`;
+  const again = resumed === 0 ? "" : ` The run went on ${times}, maybe with another one.`;
+  // How often it was halved is not in the run's files.
+  if (settings.on_nan === "skip") {
+    return `${rate} began at ${learningRate}, and was halved wherever the loss was not finite.${again}`;
+  }
+  return resumed === 0
+    ? `${rate} was ${learningRate} in all epochs.`
+    : `${rate} was ${learningRate} at the end.${again}`;
 }
 
 function curvesSection({ files }: RunReport, i: number): Html {
@@ -192,10 +185,12 @@ function embeddingSection(sample: Sample, i: number): Html {
     shown.length < dims
       ? `the ${shown.length} most varied of ${dims} dimensions`
       : "each dimension";
-  return html`<p>${dims} numbers an image, over ${grouped(images)} ${sample.set} images. Histograms
+  const map = sample.map !== null && drawMap(sample.map, `r${i}-points`);
+  const correlations = shown.length > 1 && drawCorrelations(sample);
+  return html`<p>${dims === 1 ? "1 number" : `${dims} numbers`} an image, over ${grouped(images)} ${sample.set} images. Histograms
 of ${which}, with mean ± standard deviation.</p>
 ${drawHistograms(sample)}
-<div class="pair">${sample.map === null ? "" : drawMap(sample.map, `r${i}-points`)}${drawCorrelations(sample)}</div>`;
+${(map || correlations) && html`<div class="pair">${map}${correlations}</div>`}`;
 }
 
 function badSection({ files: { bad } }: RunReport): Html {
@@ -236,10 +231,7 @@ ${same.length > 0 && html`<details><summary>${same.length} settings as by defaul
 }
 
 function machineSection({ files: { versions, device, folder } }: RunReport): Html {
-  const pairs: [string, string][] = [["folder", folder], ...versions, ...device];
-  return html`<dl class="pairs">${pairs.map(
-    ([name, value]) => html`<div><dt>${name.replaceAll("_", " ")}</dt><dd>${value}</dd></div>`,
-  )}</dl>`;
+  return pairs([["folder", folder], ...versions, ...device]);
 }
 
 /** Parts of a run, in their order: the name in ids, the title, and what is in it if anything is. */
@@ -272,7 +264,7 @@ function runArticle(run: RunReport, i: number, judged: Judgement[], budget: numb
 <nav aria-label="${`Parts of ${run.files.title}`}"><ul>${sections.map(
     ([name, title]) => html`<li><a href="${`#${id(name)}`}">${title}</a></li>`,
   )}</ul></nav>
-<section class="verdict" aria-label="Verdict">${verdictSection(run, judged)}</section>
+<section class="verdict" aria-label="${`Verdict on ${run.files.title}`}">${verdictSection(run, judged)}</section>
 ${sections.map(
   ([name, title, content]) =>
     html`<section id="${id(name)}" aria-labelledby="${id(`${name}-title`)}"><h3 id="${id(`${name}-title`)}">${title}</h3>${content}</section>`,
@@ -281,12 +273,12 @@ ${sections.map(
 }
 
 function overview(runs: readonly RunReport[], judged: readonly Judgement[][]): Html {
-  const least = Math.min(...runs.map(({ files }) => files.valid?.loss ?? Number.POSITIVE_INFINITY));
+  const losses = runs.map(({ files }) => files.valid?.loss ?? Number.NaN);
+  const least = Math.min(...losses.filter(Number.isFinite));
   const rows = runs.map(({ files }, i) => {
-    const found = judged[i]?.flatMap(({ rule, finding }) => (finding ? [rule.name] : [])) ?? [];
     const isBest = files.valid?.loss === least;
     return html`<tr${isBest ? html` class="best"` : ""}><th scope="row"><a href="${`#r${i}`}">${files.title}</a></th>
-<td>${STATES[files.state] ?? files.state}</td><td>${figure(files.valid?.loss)}${isBest ? " (least)" : ""}</td><td>${figure(files.valid?.accuracy)}</td><td>${figure(files.valid?.psnr, 3)}</td><td>${files.epochs.length}</td><td>${duration(files.seconds)}</td><td>${count(files.summary?.parameters.total ?? Number.NaN)}</td><td>${found.join(", ") || "nothing"}</td></tr>`;
+<td>${stateText(files.state)}</td><td>${figure(files.valid?.loss)}${isBest ? " (least)" : ""}</td><td>${figure(files.valid?.accuracy)}</td><td>${figure(files.valid?.psnr, 3)}</td><td>${grouped(files.epochs.length)}</td><td>${duration(files.seconds)}</td><td>${count(files.summary?.parameters.total ?? Number.NaN)}</td><td>${findingCell(files, judged[i] as Judgement[])}</td></tr>`;
   });
   return html`<section aria-labelledby="overview-title"><h2 id="overview-title">${runs.length} runs</h2>
 <div class="scroll" tabindex="0" role="region" aria-label="Runs">
@@ -294,13 +286,14 @@ function overview(runs: readonly RunReport[], judged: readonly Judgement[][]): H
 <tbody>${rows}</tbody></table></div></section>`;
 }
 
-/** Columns of curves. What is not finite becomes null. */
-function curveData({ files: { epochs } }: RunReport): Record<string, unknown> {
-  const shown = thin(epochs, MOST_POINTS);
-  const column = (name: keyof RecordedEpoch) => shown.map((epoch) => epoch[name]);
+/** Columns of curves, to six digits. What is not finite becomes null. */
+function curveData({ files: { epochs } }: RunReport, most: number): Record<string, unknown> {
+  const shown = thin(epochs, most);
+  const column = (name: Exclude<keyof RecordedEpoch, "best">) =>
+    shown.map((epoch) => Number(epoch[name].toPrecision(6)));
   return {
     best: bestEpoch(epochs) ?? null,
-    epoch: column("epoch"),
+    epoch: shown.map(({ epoch }) => epoch),
     loss: column("loss"),
     validLoss: column("validLoss"),
     accuracy: column("accuracy"),
@@ -309,16 +302,38 @@ function curveData({ files: { epochs } }: RunReport): Record<string, unknown> {
   };
 }
 
+/** Names of folders, with as much of the path before them as it takes to tell them apart. */
+function distinctTitles(runs: readonly RunFiles[]): string[] {
+  const parts = runs.map(({ folder }) => unicodePath(folder).split(/[\\/]/));
+  return runs.map(({ title, folder }, i) => {
+    const own = parts[i] as string[];
+    const same = runs.flatMap((run, at) =>
+      run.title === title && run.folder !== folder ? [parts[at] as string[]] : [],
+    );
+    for (let n = 1; n < own.length; n++) {
+      const short = own.slice(-n).join("/");
+      if (same.every((other) => other.slice(-n).join("/") !== short)) return short;
+    }
+    return own.join("/");
+  });
+}
+
 /**
  * One page of one run or several. It needs no other file and no network, and forbids itself both.
  * Samples are drawn by opencv4nodejs, which must be there for them.
  */
-export function renderPage(runs: readonly RunReport[], { script, style }: Assets): string {
+export function renderPage(all: readonly RunReport[], { script, style }: Assets): string {
+  const titles = distinctTitles(all.map(({ files }) => files));
+  const runs = all.map(({ files, sample }, i) => {
+    return { files: { ...files, title: titles[i] as string }, sample };
+  });
   const judged = runs.map(judgeRun);
   const title = runs.length === 1 ? (runs[0]?.files.title as string) : `${runs.length} runs`;
   const hash = createHash("sha256").update(script).digest("base64");
   const policy = `default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`;
   const budget = PICTURES / runs.length;
+  // Of many runs the curves are small, and their data together must not be much more than of one.
+  const points = Math.max(LEAST_POINTS, Math.floor((3 * MOST_POINTS) / runs.length));
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -337,7 +352,10 @@ export function renderPage(runs: readonly RunReport[], { script, style }: Assets
 ${runs.length > 1 && overview(runs, judged)}
 ${runs.map((run, i) => runArticle(run, i, judged[i] as Judgement[], budget))}
 </main>
-${jsonScript("data", runs.map(curveData))}
+${jsonScript(
+  "data",
+  runs.map((run) => curveData(run, Math.min(MOST_POINTS, points))),
+)}
 <script>${new Html(script)}</script>
 </body>
 </html>

@@ -64,6 +64,8 @@ export interface RunFiles {
   /** How often the run went on after an end. */
   resumed: number;
   summary: Summary | null;
+  /** File, checksum and format of a model that was imported. */
+  imported: [name: string, value: string][];
   versions: [name: string, version: string][];
   device: [name: string, value: string][];
   /** What could not be read, and so is not shown. */
@@ -124,14 +126,15 @@ function shownValue(value: unknown): string {
   return Array.isArray(value) ? value.join(", ") : String(value ?? "none");
 }
 
-/** All settings, in the order of their table. */
-function listSettings(settings: Settings): RecordedSetting[] {
+/** Settings in the order of their table; of an imported model those of the network alone. */
+function listSettings(settings: Settings, state: unknown): RecordedSetting[] {
   const values = plainSettings(settings);
   // A list of an entry a layer has as many by default, and so is compared at the run's length.
   const usual = plainSettings(
     resolveSettings([{ values: { filters: settings.filters }, spell: (name) => name }]),
   );
-  return PARAMETERS.map((parameter) => {
+  const used = PARAMETERS.filter(({ part }) => state !== "imported" || part === "network");
+  return used.map((parameter) => {
     const { name } = parameter;
     const standard = name === "filters" ? parameter.default : usual[name];
     const [value, other] = [shownValue(values[name]), shownValue(standard)];
@@ -204,10 +207,11 @@ export async function readRunFiles(folder: string): Promise<RunFiles> {
     epochs,
     bad: bad.map(({ set = "", file = "", reason = "" }) => ({ set, file, reason })),
     settings,
-    listed: settings === null ? [] : listSettings(settings),
+    listed: settings === null ? [] : listSettings(settings, record.state),
     resumed: Array.isArray(record.resumed) ? record.resumed.length : 0,
     learningRate: settings === null ? Number.NaN : learningRate(settings),
     summary,
+    imported: pairsOf(record.imported),
     versions: pairsOf(record.versions),
     device: pairsOf(record.device),
     problems,
