@@ -1,9 +1,19 @@
-import { copyFileSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
   commandIn,
   flexae,
+  jsonLines,
   main,
   smallRun,
   start,
@@ -90,7 +100,7 @@ describe("flexae report", () => {
     const { code, stderr, stdout } = await flexae(["run", "--resume", folder, "--train-epochs=3"]);
     expect(code, stderr).toBe(0);
     expect(stderr).toMatch(/report\.html could not be written/);
-    expect(stdout).not.toMatch(/report\.html/);
+    expect(stdout).not.toMatch(/report\.html {2}/);
     rmSync(join(folder, "report.html"), { recursive: true });
     const again = await flexae(["run", "--resume", folder, "--train-epochs=4"]);
     expect(again.code, again.stderr).toBe(0);
@@ -99,5 +109,36 @@ describe("flexae report", () => {
     expect(page).toContain(
       "The learning rate of adam was 0.001 at the end. The run went on 2 times",
     );
+  });
+
+  it("tells of a run that failed, and nothing of before that a run goes on", async () => {
+    const folder = join(temporaryFolder(), "run");
+    const first = await flexae(smallRun(`--save-dir=${folder}`, "--json"));
+    expect(first.code, first.stderr).toBe(0);
+    const page = join(folder, "report.html");
+    expect(jsonLines(first.stdout).at(-1)).toMatchObject({ event: "end", report: page });
+    expect(readFileSync(page, "utf8")).not.toContain("The run failed");
+    const wild = ["run", "--resume", folder, "--train-epochs=4", "--learning-rate=1e30"];
+    const failed = await flexae(wild);
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toMatch(/no longer a finite number/);
+    expect(readFileSync(page, "utf8")).toMatch(
+      /<strong>The run failed\.<\/strong> .* no longer a finite number/,
+    );
+    expect((await flexae([...wild, "--no-report"])).code).toBe(1);
+    expect(existsSync(page)).toBe(false);
+  });
+
+  it("is left out by Ctrl-C, which the run outlives", async () => {
+    const folder = join(temporaryFolder(), "run");
+    const { child, ended, seen } = start([main, ...smallRun(`--save-dir=${folder}`)]);
+    await seen(/^Writing report\.html/m);
+    child.kill("SIGINT");
+    const { code, stdout, stderr } = await ended;
+    expect(code, stderr).toBe(130);
+    expect(stderr).toMatch(/leaving report\.html out; once more stops at once/);
+    expect(stdout).toMatch(/^Finished after 2 epochs/m);
+    expect(readdirSync(folder).filter((name) => name.includes("report"))).toEqual([]);
+    expect(existsSync(join(folder, "ae.pt"))).toBe(true);
   });
 });

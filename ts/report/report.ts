@@ -1,6 +1,7 @@
 /** `report.html`: a page of a run, or of several. */
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { configError, FlexaeError, translateError } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
 import { packageRoot } from "../addon/root.js";
@@ -48,7 +49,15 @@ async function readAssets(): Promise<Assets> {
   }
 }
 
-async function reportOf(folder: string): Promise<RunReport> {
+/** Lets the event loop go round once, so that a signal received meanwhile is noticed. */
+async function throwIfAborted(signal: AbortSignal | undefined): Promise<void> {
+  await setImmediate();
+  // The first one may be of the round under way.
+  await setImmediate();
+  signal?.throwIfAborted();
+}
+
+async function reportOf(folder: string, signal: AbortSignal | undefined): Promise<RunReport> {
   const files = await readRunFiles(folder);
   let sample: Sample | null = null;
   if (files.settings !== null) {
@@ -59,11 +68,12 @@ async function reportOf(folder: string): Promise<RunReport> {
         addon.loadModel(join(folder, "ae.pt"), "cpu", { trust: false, precision: "fp32" }),
       );
       try {
-        sample = await lookAtSample(folder, model, files.settings);
+        sample = await lookAtSample(folder, model, files.settings, signal);
       } finally {
         model.dispose();
       }
     } catch (error) {
+      signal?.throwIfAborted();
       files.problems.push(`images and embedding: ${translateError(error).message}`);
     }
   }
@@ -89,12 +99,13 @@ export async function report(
   const runs: RunReport[] = [];
   for (const name of names) {
     signal?.throwIfAborted();
-    runs.push(await reportOf(await findRun(name, SETTING_FILE)));
+    runs.push(await reportOf(await findRun(name, SETTING_FILE), signal));
   }
-  signal?.throwIfAborted();
+  await throwIfAborted(signal);
   const folders = runs.map(({ files }) => files.folder);
   const path = resolve(out ?? join(folders[0] as string, REPORT_FILE));
   const page = Buffer.from(renderPage(runs, assets));
+  await throwIfAborted(signal);
   await writeFileAtomic(path, page);
   const problems = runs.flatMap(({ files }) =>
     files.problems.map((problem) => `${files.title}: ${problem}`),

@@ -99,7 +99,7 @@ async function embedSample(
   model: ModelHandle,
   { source }: ImageSet,
   load: LoadOptions,
-  { seed, end }: { seed: number; end: number },
+  { seed, end, signal }: { seed: number; end: number; signal: AbortSignal | undefined },
 ): Promise<Embedded> {
   const { files: all } = source as { files: string[] };
   const drawn: number[] = [];
@@ -118,6 +118,7 @@ async function embedSample(
   try {
     for (let last = false; !last; ) {
       const stretch = await handle.next();
+      signal?.throwIfAborted();
       for (const [i, index] of stretch.indices.entries()) {
         const position = drawn[index] as number;
         found.positions.push(position);
@@ -213,18 +214,19 @@ async function mapSample(
  * Loads a run's `ae.pt` and looks at images drawn by the run's seed: of the validation images, or
  * of the training ones if those are gone. On the CPU.
  *
- * @throws FlexaeError if the model or the images cannot be used.
+ * @throws FlexaeError if the model or the images cannot be used; the reason of an aborted signal.
  */
 export async function lookAtSample(
   folder: string,
   model: ModelHandle,
   settings: Settings,
+  signal?: AbortSignal,
 ): Promise<Sample> {
   const { set, images } = await findImages(folder);
   const load: LoadOptions = { ...toLoadOptions(settings), cache: "none" };
   const { seed } = settings;
   const end = performance.now() + PATIENCE_MS;
-  const sample = await embedSample(model, images, load, { seed, end });
+  const sample = await embedSample(model, images, load, { seed, end, signal });
   if (sample.files.length === 0) throw new Error("none of the images drawn can be used");
   const { files, losses, rows } = sample;
   const dims = rows.length / files.length;
@@ -247,9 +249,11 @@ export async function lookAtSample(
   const pixels = new Map<number, { image: Uint8Array; output: Float32Array }>();
   const size = channels * height * width;
   for (const [i, at] of drawn.entries()) {
+    signal?.throwIfAborted();
     const image = decoded.subarray(i * size, (i + 1) * size);
     pixels.set(at, { image, output: await model.reconstruct(image) });
   }
+  signal?.throwIfAborted();
   const looked = [...pixels.values()];
   const all = dimensionsOf(rows, dims);
   const shown = shownDimensions(all);

@@ -1,5 +1,5 @@
 /** One training from plan to pictures, for the command line and for the library alike. */
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { configError, dataError, FlexaeError, translateError } from "../addon/errors.js";
 import { callAddon, loadAddon } from "../addon/loader.js";
@@ -18,7 +18,14 @@ import { LiveFile, writeFileAtomic } from "../files/atomic.js";
 import { checksum } from "../files/checksum.js";
 import { writePictures } from "../imaging/pictures.js";
 import { EventQueue } from "./events.js";
-import { createRunFolder, LOGS, modelFile, type RunFolder, SETTING_FILE } from "./folder.js";
+import {
+  createRunFolder,
+  LOGS,
+  modelFile,
+  REPORT_FILE,
+  type RunFolder,
+  SETTING_FILE,
+} from "./folder.js";
 import { type MemoryImages, type Plan, planRun } from "./plan.js";
 import { type ResumePoint, resumeRun } from "./resume.js";
 import {
@@ -110,6 +117,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
   #options: TrainingOptions;
   #events = new EventQueue<TrainingEvent>((a, b) => a.type === "batch" && b.type === "batch");
   #handle: TrainingHandle | undefined;
+  #runDir: string | null = null;
   #cancelled = false;
   #bestValid: Scores | null = null;
   #abort = () => this.cancel();
@@ -134,6 +142,15 @@ export class Training implements AsyncIterable<TrainingEvent> {
       // Whoever only iterates meets the failure there; it must not count as unhandled as well.
       (error) => this.#events.end(error),
     );
+  }
+
+  /**
+   * Absolute path of the run folder once the training has begun, also of one that failed.
+   *
+   * @internal
+   */
+  get runDir(): string | null {
+    return this.#runDir;
   }
 
   /** Asks the training to end after the batch under way. Idempotent. */
@@ -232,6 +249,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
       await journal?.writeSetting();
       this.#throwIfCancelled();
       this.#handle = this.#startNative(plan, journal, from);
+      this.#runDir = journal?.folder.path ?? null;
     } catch (error) {
       await journal?.folder.discard();
       throw error;
@@ -365,6 +383,8 @@ class Journal {
    * of them, and the images they found bad.
    */
   async goOn(point: ResumePoint): Promise<void> {
+    // It tells of an end that is none any more. Nothing hangs on whether it can be removed.
+    await rm(join(this.folder.path, REPORT_FILE), { force: true }).catch(() => {});
     this.#record.started = point.started ?? this.#record.started;
     const { epoch = 0, batch = 0, history = [] } = point.checkpoint ?? {};
     this.#record.resumed = [

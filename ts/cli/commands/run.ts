@@ -17,8 +17,10 @@ type StartEvent = Extract<TrainingEvent, { type: "start" }>;
 /** Tells a person or a program what happens. */
 interface Reporter {
   event(event: TrainingEvent): void;
-  /** @param report - Whether the run has a page. */
-  end(result: TrainingResult, report: boolean): void;
+  /** The page is about to be written, which takes a while. */
+  reporting(): void;
+  /** @param report - Path of the run's page; null without one. */
+  end(result: TrainingResult, report: string | null): void;
 }
 
 /** JSON Lines. What is not asked for there, such as warnings, goes to stderr. */
@@ -63,7 +65,9 @@ class JsonReporter implements Reporter {
     }
   }
 
-  end(result: TrainingResult): void {
+  reporting(): void {}
+
+  end(result: TrainingResult, report: string | null): void {
     printJson({
       event: "end",
       runDir: result.runDir,
@@ -77,6 +81,7 @@ class JsonReporter implements Reporter {
       seconds: result.seconds,
       badImages: result.badImages,
       pictures: result.pictures,
+      report,
     });
   }
 }
@@ -91,6 +96,8 @@ class SilentReporter implements Reporter {
   event(event: TrainingEvent): void {
     complain(event);
   }
+
+  reporting(): void {}
 
   end(): void {}
 }
@@ -165,7 +172,11 @@ class TextReporter implements Reporter {
     );
   }
 
-  end(result: TrainingResult, report: boolean): void {
+  reporting(): void {
+    print("Writing report.html …");
+  }
+
+  end(result: TrainingResult, report: string | null): void {
     this.#bar?.clear();
     const how = { finished: "Finished", early: "Stopped early", interrupted: "Interrupted" };
     const best = result.bestEpoch > 0 ? `, best epoch ${result.bestEpoch}` : "";
@@ -186,28 +197,36 @@ class TextReporter implements Reporter {
     if (result.pictures.includes("valid_comparison.png")) {
       print("  valid_comparison.png       before and after, side by side");
     }
-    if (report) print("  report.html                all of it on a page, for a browser");
+    if (report !== null) print("  report.html                all of it on a page, for a browser");
     print("  metrics.csv, setting.yaml  every epoch's scores, every setting");
     const next = result.stopped === "interrupted" ? "run --resume" : "evaluate";
     print(`Next: flexae ${next} ${/\s/.test(folder) ? JSON.stringify(folder) : folder}`);
   }
 }
 
-/** Ends a training at the first signal, the process at the second. */
+/** Ends what is under way at the first signal, the process at the second. */
 class SignalWatch {
   /** The first signal received. */
   received: NodeJS.Signals | undefined;
+  #said = "";
+  #end: () => void = () => {};
   #onSignal: (signal: NodeJS.Signals) => void;
 
-  constructor(cancel: () => void, quiet: boolean) {
+  constructor(quiet: boolean) {
     this.#onSignal = (signal) => {
       if (this.received !== undefined) process.exit(exitCodeFor(signal));
       this.received = signal;
-      if (!quiet) warn("stopping after this batch; once more stops at once");
-      cancel();
+      if (!quiet) warn(`${this.#said}; once more stops at once`);
+      this.#end();
     };
     process.on("SIGINT", this.#onSignal);
     process.on("SIGTERM", this.#onSignal);
+  }
+
+  /** From now on a signal calls `end`, and says so. */
+  expect(said: string, end: () => void): void {
+    this.#said = said;
+    this.#end = end;
   }
 
   end(): void {
@@ -220,17 +239,25 @@ function exitCodeFor(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
 
-/** Everything else is safe on disk by now: what goes wrong is said, not thrown. */
-async function writeReport(runDir: string, reporter: Reporter): Promise<boolean> {
+/**
+ * Everything else is safe on disk by now: what goes wrong is said, not thrown.
+ *
+ * @returns The page's path; null if there is none, after a signal without a word.
+ */
+async function writeReport(
+  runDir: string,
+  complainTo: Reporter | null,
+  signal: AbortSignal,
+): Promise<string | null> {
   try {
     const { report } = await import("../../report/report.js");
-    await report([runDir]);
-    return true;
+    return (await report([runDir], { signal })).out;
   } catch (error) {
+    if (signal.aborted) return null;
     const { translateError } = await import("../../addon/errors.js");
     const message = `report.html could not be written: ${translateError(error).message}`;
-    reporter.event({ type: "warning", message });
-    return false;
+    complainTo?.event({ type: "warning", message });
+    return null;
   }
 }
 
@@ -253,17 +280,26 @@ async function train(invocation: Invocation): Promise<number> {
     partial: partial === true,
     onEvent: (event) => reporter.event(event),
   });
-  const watch = new SignalWatch(() => training.cancel(), invocation.json || verbose === 0);
+  const watch = new SignalWatch(invocation.json || verbose === 0);
+  watch.expect("stopping after this batch", () => training.cancel());
+  const leaving = new AbortController();
+  const writePage = async (runDir: string | null, complainTo: Reporter | null) => {
+    if (runDir === null || invocation.options.report === false) return null;
+    watch.expect("leaving report.html out", () => leaving.abort());
+    complainTo?.reporting();
+    return await writeReport(runDir, complainTo, leaving.signal);
+  };
   try {
     const result = await training.result;
-    const isWanted = result.runDir !== null && invocation.options.report !== false;
-    const report = isWanted && (await writeReport(result.runDir as string, reporter));
-    reporter.end(result, report);
-    return result.stopped === "interrupted" ? exitCodeFor(watch.received ?? "SIGINT") : 0;
+    reporter.end(result, await writePage(result.runDir, reporter));
+    const isInterrupted = result.stopped === "interrupted" || leaving.signal.aborted;
+    return isInterrupted ? exitCodeFor(watch.received ?? "SIGINT") : 0;
   } catch (error) {
     if (watch.received !== undefined && (error as Error).name === "AbortError") {
       return exitCodeFor(watch.received);
     }
+    // The page says that it failed, too; why is what counts, and must not be hidden.
+    await writePage(training.runDir, null);
     throw error;
   } finally {
     watch.end();
