@@ -193,7 +193,7 @@ const deadDimensions: Rule = {
   name: "Dead embedding dimensions",
   stated:
     "A dimension's standard deviation is below 1 % of that of the most varied one. Judged where " +
-    "at least 5 images were looked at, and those differ.",
+    "at least 5 images were looked at, which differ from each other by 0.001 or more.",
   judge({ deviations, images, outputs, settings }) {
     if (deviations === null || deviations.length === 0) return undefined;
     if (!(images !== null && images >= LEAST_IMAGES) || !doImagesVary(outputs)) return undefined;
@@ -235,7 +235,7 @@ const constantOutputs: Rule = {
   name: "Reconstructions all alike",
   stated:
     "Reconstructions differ from each other by less than a tenth as much as the originals. Judged " +
-    "where at least 5 were looked at, whose originals differ.",
+    "where at least 5 were looked at, whose originals differ by 0.001 or more.",
   judge({ outputs, settings }) {
     if (outputs === null || !doImagesVary(outputs)) return undefined;
     const share = outputs.outputSpread / outputs.originalSpread;
