@@ -1,11 +1,21 @@
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
+import { renderPage } from "../../ts/report/page.ts";
+import type { Sample } from "../../ts/report/sample.ts";
 import { hasBrowser, openedBrowser } from "../support/browser.ts";
-import { flexae, smallRun } from "../support/cli.ts";
+import { flexae, root, smallRun } from "../support/cli.ts";
+import { epochs, runWith, sampleOf } from "../support/report.ts";
 
 const NASTY = "<img src=x onerror=alert(1)>";
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -176,5 +186,45 @@ describe.skipIf(!hasBrowser("The pages of runs"))("report.html in Chromium", () 
     expect(await opened.locator(".chart canvas").count()).toBe(6);
     expect(await violations(opened)).toEqual([]);
     expect(seen.console).toEqual([]);
+  });
+
+  it("keeps tall images, names and large losses in place", async () => {
+    const image = new Uint8Array(512 * 8);
+    // The override reaches to the end of what it is in.
+    const example = { kind: "best", name: "\u202eabc.png", loss: 0.5, image } as const;
+    const sample: Sample = {
+      ...sampleOf([0, 1, 1, 0, 0.5, 0.5], 2),
+      inputShape: [1, 512, 8],
+      examples: [{ ...example, output: new Float32Array(512 * 8) }],
+      map: {
+        method: "principal components",
+        places: Float32Array.from([0, 0, 1, 1, 0.5, 1]),
+        groups: { by: "class", names: ["a".repeat(40), "W".repeat(19)], of: [0, 1, 1] },
+        names: ["0.png", "1.png", "2.png"],
+      },
+    };
+    const files = runWith({ epochs: epochs(9).map((e) => ({ ...e, loss: 1.23e20 * e.epoch })) });
+    const [script, style] = ["report.js", "report.css"].map((name) =>
+      readFileSync(join(root, "dist/web", name), "utf8"),
+    ) as [string, string];
+    const crafted = join(folder, "crafted.html");
+    writeFileSync(crafted, renderPage([{ files, sample }], { script, style }));
+    const { opened } = await open(crafted, 1280, "light");
+    const boxOf = async (selector: string) => {
+      const box = await opened.locator(selector).first().boundingBox();
+      return box as NonNullable<typeof box>;
+    };
+    expect((await boxOf(".triple img")).height).toBeLessThan(400);
+    const [name, loss] = [await boxOf("figcaption .file"), await boxOf("figcaption .file + .dim")];
+    expect(loss.x).toBeGreaterThanOrEqual(name.x + name.width);
+    const map = await boxOf("#r0-points");
+    for (const label of await opened.locator("#r0-points text").all()) {
+      const box = (await label.boundingBox()) as typeof map;
+      expect(box.x).toBeGreaterThan(map.x);
+      expect(box.x + box.width).toBeLessThan(map.x + map.width);
+    }
+    // The axis takes what its labels, such as 1.00e21, want.
+    const [chart, drawing] = [await boxOf(".chart"), await boxOf(".chart .u-over")];
+    expect(drawing.x - chart.x).toBeGreaterThan(60);
   });
 });
