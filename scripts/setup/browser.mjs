@@ -10,6 +10,20 @@ const PROGRAMS = ["chromium", "chromium-browser", "google-chrome"];
 /** What to say where there is none. */
 export const NO_BROWSER = "there is no Chromium (apt-get install chromium)";
 
+/**
+ * How it is started for tests. The superuser has no sandbox, and only pages of our own are opened. The
+ * rest keeps Chromium from asking its maker for updates.
+ */
+export const BROWSER_ARGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
 /** The program's path, or null. */
 export function browserPath() {
   for (const name of PROGRAMS) {

@@ -10,7 +10,7 @@ import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { chromium } from "playwright-core";
-import { browserPath, NO_BROWSER } from "../../scripts/setup/browser.mjs";
+import { BROWSER_ARGS, browserPath, NO_BROWSER } from "../../scripts/setup/browser.mjs";
 import { examplePackages } from "../../scripts/setup/examples.mjs";
 
 const [program, ...folders] = process.argv.slice(2);
@@ -74,13 +74,7 @@ async function inBrowser() {
   const executablePath = browserPath();
   if (executablePath === null) throw new Error(NO_BROWSER);
   const server = await serve(await examplePackages("browser"));
-  const quiet = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-sync",
-  ];
-  const browser = await chromium.launch({ executablePath, args: quiet });
+  const browser = await chromium.launch({ executablePath, args: BROWSER_ARGS });
   try {
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${server.address().port}/`);

@@ -74,6 +74,17 @@ def randomize(model: keras.Model, seed: int) -> None:
             variable.assign(value.astype(np.float32))
 
 
+def check_forms(model: keras.Model, images: np.ndarray, folder: Path) -> None:
+    """Both files of ``model`` become runs that give what it gives for ``images``, N×H×W×C."""
+    wanted = model.predict(images, verbose=0).transpose(0, 3, 1, 2)
+    for file in ("ae.keras", "ae.h5"):
+        model.save(folder / file)
+        program.cli("import", folder / file, "-o", folder / f"{file}.run", folder=folder)
+        with torch.no_grad():
+            got = torch.jit.load(folder / f"{file}.run" / "ae.pt")(torch.from_numpy(images.transpose(0, 3, 1, 2)))
+        assert np.abs(got.numpy() - wanted).max() <= 1e-5
+
+
 class Case:
     """A model of Keras, what it gives, and the folder of its files."""
 
@@ -257,13 +268,7 @@ def test_what_keras_leaves_out_and_spells_otherwise(tmp_path):
     )
     randomize(model, SEED)
     images = np.random.default_rng(SEED).uniform(0, 1, (4, 16, 16, 1)).astype(np.float32)
-    wanted = model.predict(images, verbose=0).transpose(0, 3, 1, 2)
-    for file in ("ae.keras", "ae.h5"):
-        model.save(tmp_path / file)
-        program.cli("import", tmp_path / file, "-o", tmp_path / f"{file}.run", folder=tmp_path)
-        with torch.no_grad():
-            got = torch.jit.load(tmp_path / f"{file}.run" / "ae.pt")(torch.from_numpy(images.transpose(0, 3, 1, 2)))
-        assert np.abs(got.numpy() - wanted).max() <= 1e-5
+    check_forms(model, images, tmp_path)
 
 
 def test_a_compiled_model_that_was_trained(tmp_path):
@@ -272,13 +277,7 @@ def test_a_compiled_model_that_was_trained(tmp_path):
     images = np.random.default_rng(SEED).uniform(0, 1, (16, 32, 32, 1)).astype(np.float32)
     model.compile("adam", "binary_crossentropy")
     model.fit(images, images, epochs=2, batch_size=8, verbose=0)
-    wanted = model.predict(images, verbose=0).transpose(0, 3, 1, 2)
-    for file in ("ae.keras", "ae.h5"):
-        model.save(tmp_path / file)
-        program.cli("import", tmp_path / file, "-o", tmp_path / f"{file}.run", folder=tmp_path)
-        with torch.no_grad():
-            got = torch.jit.load(tmp_path / f"{file}.run" / "ae.pt")(torch.from_numpy(images.transpose(0, 3, 1, 2)))
-        assert np.abs(got.numpy() - wanted).max() <= 1e-5
+    check_forms(model, images, tmp_path)
 
 
 def test_maps_alone(tmp_path):
@@ -301,12 +300,7 @@ def test_maps_alone(tmp_path):
     )
     randomize(model, SEED)
     images = np.random.default_rng(SEED).uniform(0, 1, (4, 17, 14, 3)).astype(np.float32)
-    wanted = model.predict(images, verbose=0).transpose(0, 3, 1, 2)
-    model.save(tmp_path / "ae.keras")
-    program.cli("import", tmp_path / "ae.keras", "-o", tmp_path / "run", folder=tmp_path)
-    with torch.no_grad():
-        got = torch.jit.load(tmp_path / "run" / "ae.pt")(torch.from_numpy(images.transpose(0, 3, 1, 2)))
-    assert np.abs(got.numpy() - wanted).max() <= 1e-5
+    check_forms(model, images, tmp_path)
 
 
 def test_a_weight_that_is_missing_is_missed(tmp_path):

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { extname, join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import { afterAll, beforeAll, onTestFinished } from "vitest";
-import { browserPath, NO_BROWSER } from "../../scripts/setup/browser.mjs";
+import { BROWSER_ARGS, browserPath, NO_BROWSER } from "../../scripts/setup/browser.mjs";
 
 /** Whether there is a browser. Where there is none, it is said once a file. */
 export function hasBrowser(tests: string): boolean {
@@ -20,14 +20,7 @@ export function openedBrowser(): () => Browser {
   beforeAll(async () => {
     const executablePath = browserPath();
     if (executablePath === null) return;
-    // The superuser has no sandbox, and only pages of our own are opened. The rest keeps Chromium
-    // from asking its maker for updates.
-    const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
-    const quiet = ["--disable-background-networking", "--disable-component-update"];
-    browser = await chromium.launch({
-      executablePath,
-      args: [...args, ...quiet, "--disable-sync"],
-    });
+    browser = await chromium.launch({ executablePath, args: BROWSER_ARGS });
   });
   afterAll(() => browser?.close());
   return () => browser as Browser;
