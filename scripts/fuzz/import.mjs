@@ -144,7 +144,7 @@ async function tried(bytes) {
     const model = await readModel(file);
     const settings = resolveSettings([model.given ?? NETWORK]);
     const layers = callAddon((addon) => addon.describeLayers(JSON.stringify(toNetwork(settings))));
-    model.weights(layers, settings.batch_norm_momentum);
+    model.weights(layers);
   } catch (error) {
     if (!REFUSALS.includes(error?.code)) return error?.stack ?? String(error);
   }

@@ -62,8 +62,8 @@ const CODES: ReadonlySet<string> = new Set<AddonErrorCode>([
   "FLEXAE_INTERNAL",
 ]);
 
-/** Whether the addon threw it, with a code of ours. */
-export function isAddonError(error: unknown): boolean {
+/** Whether it has a code of ours: the addon threw it, or it is a {@link FlexaeError}. */
+export function isAddonError(error: unknown): error is { code: AddonErrorCode } {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === "string" && CODES.has(code);
 }
@@ -72,9 +72,6 @@ export function isAddonError(error: unknown): boolean {
 export function translateError(error: unknown): FlexaeError {
   if (error instanceof FlexaeError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code === "string" && CODES.has(code)) {
-    return new FlexaeError(code as AddonErrorCode, message, { cause: error });
-  }
-  return new FlexaeError("FLEXAE_INTERNAL", message, { cause: error });
+  const code = isAddonError(error) ? error.code : "FLEXAE_INTERNAL";
+  return new FlexaeError(code, message, { cause: error });
 }

@@ -52,15 +52,15 @@ export function toHalf(values: Float32Array): Uint16Array {
   return halves;
 }
 
-/** By the exponent of an fp16 number, what its mantissa is multiplied by. */
-const SCALES = Float64Array.from(
-  { length: 32 },
-  (_, exponent) => 2 ** (Math.max(exponent, 1) - 25),
+/** By the exponent of an fp16 number, what its mantissa is multiplied by; the last is infinity's. */
+const SCALES = Float64Array.from({ length: 32 }, (_, exponent) =>
+  exponent === 31 ? Number.POSITIVE_INFINITY : 2 ** (Math.max(exponent, 1) - 25),
 );
 
-/** A finite fp16 number, from its bits. */
+/** An fp16 number, from its bits. */
 export function fromHalf(half: number): number {
   const exponent = (half >>> 10) & 31;
+  if (exponent === 31 && (half & 1023) !== 0) return Number.NaN;
   const mantissa = (half & 1023) + (exponent > 0 ? 1024 : 0);
   return (half & 0x8000 ? -mantissa : mantissa) * (SCALES[exponent] as number);
 }

@@ -4,6 +4,7 @@ import { crc32 } from "node:zlib";
 import { FlexaeError } from "../addon/errors.js";
 import { differs } from "./bits.js";
 import { addWeight, checkWeight, groupOf, type Place, readHdf5, writeHdf5 } from "./hdf5.js";
+import { kerasGroups } from "./keras_groups.js";
 import type { KerasLayer } from "./keras_layers.js";
 import { writeNewFile } from "./new_file.js";
 import { holds } from "./read_back.js";
@@ -17,33 +18,12 @@ const WEIGHTS = "model.weights.h5";
 /** Bytes that are read back at once. */
 const CHUNK = 1 << 20;
 
-/** By these, numbered from the second on, Keras finds the weights of layers. */
-const GROUPS: Record<string, string> = {
-  Activation: "activation",
-  AveragePooling2D: "average_pooling2d",
-  BatchNormalization: "batch_normalization",
-  Conv2D: "conv2d",
-  Conv2DTranspose: "conv2d_transpose",
-  Cropping2D: "cropping2d",
-  Dense: "dense",
-  Dropout: "dropout",
-  Flatten: "flatten",
-  MaxPooling2D: "max_pooling2d",
-  Reshape: "reshape",
-  UpSampling2D: "up_sampling2d",
-};
-
 type NamedLayer = KerasLayer & { group: string };
 
 /** Each layer with the name of its group. */
 function named(layers: readonly KerasLayer[]): NamedLayer[] {
-  const used = new Map<string, number>();
-  return layers.map((layer) => {
-    const name = GROUPS[layer.config.class_name] as string;
-    const count = used.get(name) ?? 0;
-    used.set(name, count + 1);
-    return { ...layer, group: count === 0 ? name : `${name}_${count}` };
-  });
+  const groups = kerasGroups(layers.map(({ config }) => config.class_name));
+  return layers.map((layer, i) => ({ ...layer, group: groups[i] as string }));
 }
 
 /** The text of `config.json` in the file: images are N×H×W×C. */

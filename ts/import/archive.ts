@@ -1,10 +1,8 @@
 /** Zip files of strangers: what is asked for, if it is no larger than it may be. */
 import { type UnzipFileInfo, unzipSync } from "fflate";
+import { isAddonError } from "../addon/errors.js";
 import { modelError } from "./foreign.js";
-
-/** What is packed grows no more than this when it is what it says. */
-const MOST_INFLATED = 64;
-const SMALL = 1 << 20;
+import { mostUnpacked } from "./limits.js";
 
 /** PKWARE APPNOTE 4.3: signatures, and the least length of an entry of the central directory. */
 const END = 0x06054b50;
@@ -36,7 +34,7 @@ export function unpack(
   bytes: Uint8Array,
   isWanted: (name: string) => boolean,
 ): Map<string, Uint8Array> {
-  let left = Math.max(SMALL, bytes.length * MOST_INFLATED);
+  let left = mostUnpacked(bytes.length);
   const filter = ({ name, size, originalSize, compression }: UnzipFileInfo) => {
     if (!isWanted(name)) return false;
     // What is stored is copied by the size that it has in the file, whatever it says.
@@ -49,7 +47,7 @@ export function unpack(
   try {
     return new Map(Object.entries(unzipSync(bytes, { filter })));
   } catch (error) {
-    if (error instanceof Error && "code" in error && typeof error.code === "string") throw error;
+    if (isAddonError(error)) throw error;
     throw modelError(path, "is damaged: no zip file can be read from it", error);
   }
 }

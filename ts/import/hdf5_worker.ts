@@ -6,6 +6,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type { Attribute, Dataset, Group } from "h5wasm";
 import { attributeKey, type Hdf5Tree, type TreeDataset } from "./hdf5_tree.js";
+import { mostUnpacked } from "./limits.js";
 
 /** Keras's own, of trained models: moments of each weight, which nobody asks for. */
 const OPTIMIZER = ["optimizer", "optimizer_weights"];
@@ -13,10 +14,6 @@ const OPTIMIZER = ["optimizer", "optimizer_weights"];
 /** More than any model has. */
 const MOST_ENTRIES = 100_000;
 const MOST_NESTED = 32;
-
-/** Of a chunked dataset a file may say any size and hold little of it. */
-const MOST_INFLATED = 64;
-const SMALL = 1 << 20;
 
 /** HDF5's class of floats. */
 const FLOAT = 1;
@@ -30,7 +27,8 @@ class Reader {
   #entries = 0;
 
   constructor(length: number) {
-    this.#left = Math.max(SMALL, length * MOST_INFLATED);
+    // Of a chunked dataset a file may say any size and hold little of it.
+    this.#left = mostUnpacked(length);
   }
 
   #numbers(dataset: Dataset): TreeDataset {

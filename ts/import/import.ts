@@ -12,7 +12,7 @@ import { checksum } from "../files/checksum.js";
 import { makeFolders } from "../files/folders.js";
 import { shownPath } from "../files/paths.js";
 import { StagedFolder } from "../files/staged_folder.js";
-import { holdsFiles, LOGS, SETTING_FILE, timestamp } from "../runs/folder.js";
+import { holdsFiles, newRunPath, SETTING_FILE } from "../runs/folder.js";
 import { summarize } from "../runs/plan.js";
 import { importedText, modelManifest } from "../runs/setting.js";
 import { modelError } from "./foreign.js";
@@ -86,7 +86,7 @@ async function write(
   const network = toNetwork(settings);
   const summary = summarize(settings);
   const layers = callAddon((addon) => addon.describeLayers(JSON.stringify(network)));
-  const weights = model.weights(layers, settings.batch_norm_momentum);
+  const weights = model.weights(layers);
   signal?.throwIfAborted();
   try {
     await makeFolders(dirname(out));
@@ -115,9 +115,9 @@ async function write(
 
 /** A new folder in `logs/`. */
 async function newFolder(): Promise<string> {
-  const name = join(LOGS, `ae_${timestamp(new Date())}`);
+  const now = new Date();
   for (let n = 1; ; n++) {
-    const path = resolve(n === 1 ? name : `${name}_${n}`);
+    const path = newRunPath(now, n);
     if (!(await holdsFiles(path, path))) return path;
   }
 }

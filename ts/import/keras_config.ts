@@ -1,5 +1,6 @@
 /** The description of a Keras model as layers in a row. */
 import { isMapping } from "../config/values.js";
+import { kerasGroup, kerasGroups } from "../export/keras_groups.js";
 import type { ForeignLayer } from "./foreign.js";
 
 /** A layer, and where files have its weights. */
@@ -26,15 +27,6 @@ export class KerasConfigError extends Error {}
 
 const MODELS = ["Sequential", "Functional", "Model"];
 
-/** As Keras makes names of groups of the names of classes. */
-function snakeCase(name: string): string {
-  return name
-    .replace(/\W+/g, "")
-    .replace(/(.)([A-Z][a-z]+)/g, "$1_$2")
-    .replace(/([a-z])([A-Z])/g, "$1_$2")
-    .toLowerCase();
-}
-
 interface Entry {
   name: string;
   kind: string;
@@ -57,21 +49,18 @@ function isOwn({ module, registered_name }: Record<string, unknown>, kind: strin
 
 function entriesOf(layers: unknown): Entry[] {
   if (!Array.isArray(layers)) throw new KerasConfigError("its list of layers is missing");
-  const used = new Map<string, number>();
-  return layers.map((value) => {
-    const layer = mapping(value, "a layer");
+  const all = layers.map((layer) => mapping(layer, "a layer"));
+  const groups = kerasGroups(all.map(({ class_name }) => String(class_name)));
+  return all.map((layer, i) => {
     const config = mapping(layer.config, "a layer's config");
     const kind = String(layer.class_name);
-    const base = snakeCase(kind);
-    const count = used.get(base) ?? 0;
-    used.set(base, count + 1);
     return {
-      name: String(config.name ?? layer.name ?? base),
+      name: String(config.name ?? layer.name ?? kerasGroup(kind)),
       kind,
       config,
       isKeras: isOwn(layer, kind),
       inbound: layer.inbound_nodes,
-      archiveName: count === 0 ? base : `${base}_${count}`,
+      archiveName: groups[i] as string,
     };
   });
 }

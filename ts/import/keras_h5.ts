@@ -1,4 +1,5 @@
 /** `.h5` files of Keras: whole models with their description, or weights alone. */
+import { kerasGroup } from "../export/keras_groups.js";
 import {
   type ForeignLayer,
   type ForeignModel,
@@ -125,16 +126,10 @@ function numberedQueue(path: string, file: Hdf5File, root: string): WeightQueue 
     for (const model of models) collect(model.place);
   };
   collect(root);
-  const kinds: Record<string, string> = {
-    Conv2D: "conv2d",
-    Conv2DTranspose: "conv2d_transpose",
-    Dense: "dense",
-    BatchNormalization: "batch_normalization",
-  };
   return {
     format: "weights of Keras 3",
     next(layer) {
-      const found = queues.get(kinds[layer.kind] ?? "")?.shift();
+      const found = queues.get(kerasGroup(layer.kind))?.shift();
       if (found === undefined) return undefined;
       return { name: found, weights: numberedWeights(file, found, layer) };
     },

@@ -1,6 +1,7 @@
 /** A stranger's layers beside ours: whether they compute the same, and which weights are whose. */
 import type { ModelLayer, PlannedLayer, TensorEntry } from "../addon/types.js";
 import { kerasLayers } from "../export/keras_layers.js";
+import { kerasShape } from "../export/keras_weights.js";
 import { type ForeignLayer, type ForeignWeight, type Role, shown } from "./foreign.js";
 import { type Step, stepsOf } from "./steps.js";
 import { rolesOf } from "./weights.js";
@@ -17,12 +18,15 @@ export interface PlannedStep extends Step {
 
 const NO_VALUES = new Float32Array();
 
+/** It is of no consequence to what is compared. */
+const ANY_MOMENTUM = 0;
+
 /** The steps of a network of ours, as Keras has them. */
-export function plannedSteps(layers: readonly PlannedLayer[], momentum: number): PlannedStep[] {
+export function plannedSteps(layers: readonly PlannedLayer[]): PlannedStep[] {
   return layers.flatMap((layer) => {
     const weights = layer.weights.map((weight) => ({ ...weight, values: NO_VALUES }));
     const full: ModelLayer = { ...layer, weights };
-    return kerasLayers([full], momentum).flatMap(({ config, weights: own }) => {
+    return kerasLayers([full], ANY_MOMENTUM).flatMap(({ config, weights: own }) => {
       const { class_name, config: options } = config;
       const name = String(options.name);
       const foreign = { name, kind: class_name, config: options, isKeras: true };
@@ -61,8 +65,6 @@ function sameOption(name: string, found: Step, planned: PlannedStep): boolean {
     // Padding is something only where a window would reach beyond the last cell.
     return a === b || sizes.every((size) => size % 2 === 0);
   }
-  // Of a network that is trained already, it means nothing.
-  if (name === "momentum") return true;
   if (name === "target_shape") return sameShape(a as number[], b as number[]);
   // Images without the batch, [C, H, W], are as many sizes as Keras counts axes.
   if (name === "axis") return a === b || a === planned.inputShape.length;
@@ -116,14 +118,7 @@ function roleIn({ kind }: Step, name: string): Role {
   return part === "weight" ? "kernel" : "bias";
 }
 
-/** Of a weight of ours, its shape in Keras. */
-function kerasShape(shape: readonly number[]): number[] {
-  if (shape.length < 2) return [...shape];
-  const [first, second, ...window] = shape as [number, number, ...number[]];
-  return [...window, second, first];
-}
-
-/** A kernel of Keras in our layout: the inverse of `kerasWeight` of ts/export/keras_layers.ts. */
+/** A kernel of Keras in our layout: the inverse of `turnWeight`. */
 function fromKeras(shape: readonly number[], values: Float32Array): Float32Array {
   if (shape.length < 2) return values;
   const [first, second, ...window] = shape as [number, number, ...number[]];

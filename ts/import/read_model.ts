@@ -1,13 +1,7 @@
 /** A file that a model is taken from: what it is, which network it describes, and its weights. */
 import { open, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import {
-  FlexaeError,
-  ioError,
-  isAddonError,
-  systemReason,
-  translateError,
-} from "../addon/errors.js";
+import { ioError, isAddonError, systemReason, translateError } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
 import type { PlannedLayer, TensorEntry } from "../addon/types.js";
 import { fromNetwork } from "../config/network.js";
@@ -38,7 +32,7 @@ export interface FoundModel {
    *
    * @throws FlexaeError `FLEXAE_MODEL` naming, layer by layer, what does not fit.
    */
-  weights(layers: readonly PlannedLayer[], momentum: number): Record<string, TensorEntry>;
+  weights(layers: readonly PlannedLayer[]): Record<string, TensorEntry>;
 }
 
 /** Problems that a message has; more of them are counted. */
@@ -70,8 +64,8 @@ function kerasModel(path: string, model: ForeignModel): FoundModel {
       values: found.values,
       spell: (name) => `${name} of the network in ${shownPath(path)}`,
     },
-    weights(layers, momentum) {
-      const planned = withoutDetour(plannedSteps(layers, momentum), steps);
+    weights(layers) {
+      const planned = withoutDetour(plannedSteps(layers), steps);
       const differing = differences(steps, planned);
       if (differing.length > 0) refuse(path, differing);
       const missing: string[] = [];
@@ -93,9 +87,9 @@ function kerasWeights(path: string, queue: WeightQueue): FoundModel {
     format: queue.format,
     notes: [],
     given: null,
-    weights(layers, momentum) {
+    weights(layers) {
       const problems: string[] = [];
-      const taken = plannedSteps(layers, momentum).map((step) => {
+      const taken = plannedSteps(layers).map((step) => {
         if (step.weights.length === 0) return {};
         const found = queue.next(step.layer);
         if (found !== undefined) return takeWeights(step, found, found.weights, problems);
@@ -202,7 +196,7 @@ export async function readModel(path: string, signal?: AbortSignal): Promise<Fou
   try {
     return await readKnown(path, signal);
   } catch (error) {
-    if (error instanceof FlexaeError || signal?.aborted === true) throw error;
+    if (signal?.aborted === true) throw error;
     if (isAddonError(error)) throw translateError(error);
     // Whatever a library makes of it, or the engine: too deep, too long, too many.
     throw modelError(path, "is damaged, or no model", error);

@@ -1,6 +1,7 @@
 /** Tensors by name, as safetensors files and `torch.save` have them. */
 import { awaitAddon } from "../addon/loader.js";
 import type { PlannedLayer, TensorEntry } from "../addon/types.js";
+import { fromHalf } from "../export/half.js";
 import { unpack } from "./archive.js";
 import { modelError, shown } from "./foreign.js";
 import { type PickledTensor, PickleError, readStateDict } from "./pickle.js";
@@ -42,16 +43,6 @@ export async function readSafetensors(path: string): Promise<StateDict> {
 }
 
 const SIZES = { F16: 2, BF16: 2, F32: 4, F64: 8, I64: 8, other: 1 } as const;
-
-/** An IEEE half. */
-function fromHalf(bits: number): number {
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  const sign = bits & 0x8000 ? -1 : 1;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
 
 function numberAt(view: DataView, dtype: PickledTensor["dtype"], at: number): number {
   switch (dtype) {

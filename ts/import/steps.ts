@@ -174,12 +174,13 @@ const READERS: Record<string, Reader> = {
     const axis = options.get("axis") ?? -1;
     const last = Array.isArray(axis) && axis.length === 1 ? Number(axis[0]) : Number(axis);
     if (![-1, 1, 3].includes(last)) options.problem(`axis ${shown(JSON.stringify(axis))}`);
-    const momentum = options.number("momentum", 0.99);
+    // Of a network that is trained already it means nothing; but it must be one.
+    options.number("momentum", 0.99);
     return [
       {
         kind: "BatchNormalization",
         // Whether it is the last one depends on what comes in: see match.ts.
-        options: { axis: last, momentum, epsilon: options.number("epsilon", 0.001) },
+        options: { axis: last, epsilon: options.number("epsilon", 0.001) },
       },
     ];
   },

@@ -47,6 +47,11 @@ function code(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
 }
 
+/** The n-th place for a new run, from 1, absolute: those that begin within a second get _2, _3 … */
+export function newRunPath(now: Date, n: number): string {
+  return resolve(LOGS, `ae_${timestamp(now)}${n === 1 ? "" : `_${n}`}`);
+}
+
 /** Whether this process won the folder: of several that try at once, exactly one does. */
 async function claim(folder: string): Promise<boolean> {
   try {
@@ -139,13 +144,12 @@ export async function createRunFolder(
   now: Date = new Date(),
 ): Promise<RunFolder> {
   await checkSaveDir(saveDir, overwrite);
-  const base = resolve(saveDir ?? join(LOGS, `ae_${timestamp(now)}`));
+  const base = saveDir === null ? newRunPath(now, 1) : resolve(saveDir);
   try {
     await makeFolders(dirname(base));
     if (saveDir === null) {
-      // Runs that begin within one second get _2, _3 and so on.
       for (let n = 1; ; n++) {
-        const path = n === 1 ? base : `${base}_${n}`;
+        const path = newRunPath(now, n);
         if (!(await makeNew(path))) continue;
         const lock = callAddon((addon) => addon.lockFolder(path));
         if (await claim(path)) return folderOf(path, true, lock);
