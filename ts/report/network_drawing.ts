@@ -1,7 +1,7 @@
 /** The network as a picture: a bar a layer, as high as its image is, as wide as it has channels. */
 import type { Summary, SummaryLayer } from "../addon/types.js";
+import { type Html, html } from "../pages/html.js";
 import { grouped } from "./format.js";
-import { type Html, html } from "./html.js";
 
 const HEIGHT = 132;
 const LEAST = 16;

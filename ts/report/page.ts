@@ -1,9 +1,11 @@
 /** The page: what was found of runs, put into HTML. */
-import { createHash } from "node:crypto";
 import { unicodePath } from "../files/paths.js";
+import type { Assets } from "../pages/assets.js";
+import { makeDocument } from "../pages/document.js";
+import { type Html, html, jsonScript } from "../pages/html.js";
 import { VERSION } from "../version.js";
 import { count, duration, figure, grouped } from "./format.js";
-import { Html, html, jsonScript } from "./html.js";
+
 import { drawNetwork } from "./network_drawing.js";
 import type { RecordedEpoch, RunFiles } from "./record.js";
 import type { Sample } from "./sample.js";
@@ -16,12 +18,6 @@ export interface RunReport {
   files: RunFiles;
   /** Null where the model or its images are not there; `files.problems` says why. */
   sample: Sample | null;
-}
-
-/** What `web/` was bundled to. */
-export interface Assets {
-  script: string;
-  style: string;
 }
 
 /** Bytes of all pictures of a page. Its other parts take a few hundred thousand at most. */
@@ -322,30 +318,17 @@ function distinctTitles(runs: readonly RunFiles[]): string[] {
  * One page of one run or several. It needs no other file and no network, and forbids itself both.
  * Samples are drawn by opencv4nodejs, which must be there for them.
  */
-export function renderPage(all: readonly RunReport[], { script, style }: Assets): string {
+export function renderPage(all: readonly RunReport[], assets: Assets): string {
   const titles = distinctTitles(all.map(({ files }) => files));
   const runs = all.map(({ files, sample }, i) => {
     return { files: { ...files, title: titles[i] as string }, sample };
   });
   const judged = runs.map(judgeRun);
   const title = runs.length === 1 ? (runs[0]?.files.title as string) : `${runs.length} runs`;
-  const hash = createHash("sha256").update(script).digest("base64");
-  const policy = `default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`;
   const budget = PICTURES / runs.length;
   // Of many runs the curves are small, and their data together must not be much more than of one.
   const points = Math.max(LEAST_POINTS, Math.floor((3 * MOST_POINTS) / runs.length));
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<title>${title} – report</title>
-<style>${new Html(style)}</style>
-</head>
-<body>
-<a class="skip" href="#main">Skip to the verdict</a>
+  const body = html`<a class="skip" href="#main">Skip to the verdict</a>
 <header><h1>${runs.length === 1 ? "Report of a run" : "Report of runs"}</h1>
 <p class="dim">flexible-autoencoder ${VERSION}</p></header>
 <main id="main">
@@ -355,9 +338,7 @@ ${runs.map((run, i) => runArticle(run, i, judged[i] as Judgement[], budget))}
 ${jsonScript(
   "data",
   runs.map((run) => curveData(run, Math.min(MOST_POINTS, points))),
-)}
-<script>${new Html(script)}</script>
-</body>
-</html>
-`.text;
+)}`;
+  const page = makeDocument({ title: `${title} – report`, body, assets, images: "data:" });
+  return page.begin + page.end;
 }

@@ -1,14 +1,13 @@
 /** `report.html`: a page of a run, or of several. */
-import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { configError, FlexaeError, translateError } from "../addon/errors.js";
+import { configError, translateError } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
-import { packageRoot } from "../addon/root.js";
 import { writeFileAtomic } from "../files/atomic.js";
 import { loadOpenCV } from "../imaging/opencv.js";
+import { readAssets } from "../pages/assets.js";
 import { findRun, REPORT_FILE, SETTING_FILE } from "../runs/folder.js";
-import { type Assets, type RunReport, renderPage } from "./page.js";
+import { type RunReport, renderPage } from "./page.js";
 import { readRunFiles } from "./record.js";
 import { lookAtSample, type Sample } from "./sample.js";
 
@@ -30,23 +29,6 @@ export interface Report {
   bytes: number;
   /** What could not be shown, and why. */
   problems: string[];
-}
-
-/** The front end, as the build left it. */
-async function readAssets(): Promise<Assets> {
-  const folder = join(packageRoot, "dist", "web");
-  try {
-    const [script, style] = await Promise.all(
-      ["report.js", "report.css"].map((name) => readFile(join(folder, name), "utf8")),
-    );
-    return { script: script as string, style: style as string };
-  } catch (error) {
-    throw new FlexaeError(
-      "FLEXAE_INTERNAL",
-      `The pages in ${folder} cannot be read: install the package again, or in a clone run \`npm run build:ts\``,
-      { cause: error },
-    );
-  }
 }
 
 /** Lets the event loop go round once, so that a signal received meanwhile is noticed. */
@@ -95,7 +77,7 @@ export async function report(
   if (names.length > 1 && out === undefined) {
     throw configError("Expected a file for the page of several runs: name it with -o FILE.html");
   }
-  const assets = await readAssets();
+  const assets = await readAssets("report");
   const runs: RunReport[] = [];
   for (const name of names) {
     signal?.throwIfAborted();

@@ -4,8 +4,8 @@ import { pngDataUri } from "../imaging/data_uri.js";
 import type { Pixels } from "../imaging/decode.js";
 import { commonScale, errorMap, paintHeat } from "../imaging/heat_map.js";
 import type { Shape } from "../imaging/mat.js";
+import { type Html, html } from "../pages/html.js";
 import { figure, grouped } from "./format.js";
-import { type Html, html } from "./html.js";
 import type { Sample, SampleMap } from "./sample.js";
 import type { Dimension } from "./statistics.js";
 

@@ -1,6 +1,7 @@
 /** What the rules found of a run, as a page shows it. */
+
+import { type Html, html } from "../pages/html.js";
 import { duration, grouped } from "./format.js";
-import { type Html, html } from "./html.js";
 import type { RunFiles } from "./record.js";
 import type { Judgement } from "./verdict.js";
 

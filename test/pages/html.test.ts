@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { html, jsonScript } from "../../ts/report/html.ts";
+import { html, jsonScript } from "../../ts/pages/html.ts";
 
 const NASTY = "<img src=x onerror=alert(1)>.png";
 
