@@ -29,6 +29,9 @@ import type { Embedding, EmbedOptions } from "./embeddings/embed.js";
 import type { OutlierOptions, Outliers } from "./embeddings/outliers.js";
 import type { Similar, SimilarOptions } from "./embeddings/similar.js";
 import type { EmbeddingTable } from "./embeddings/table.js";
+import type { ExploreOptions } from "./explore/exploration.js";
+import type { ExploreServer, ServeOptions } from "./explore/server.js";
+import type { ExplorerFile } from "./explore/write_page.js";
 import type { Exported, ExportOptions } from "./export/export.js";
 import type { Imported, ImportOptions } from "./import/import.js";
 import type { Report, ReportOptions } from "./report/report.js";
@@ -82,6 +85,9 @@ export {
   makeTable,
   type TableOrigin,
 } from "./embeddings/table.js";
+export type { ExploreOptions } from "./explore/exploration.js";
+export type { ExploreServer, ServeOptions } from "./explore/server.js";
+export type { ExplorerFile } from "./explore/write_page.js";
 export type { InputType } from "./export/contract.js";
 export type { Exported, ExportedFile, ExportedHalf, ExportOptions } from "./export/export.js";
 export type { HalfDifference } from "./export/half.js";
@@ -344,4 +350,48 @@ export async function report(
 ): Promise<Report> {
   const { report } = await import("./report/report.js");
   return await report(typeof runs === "string" ? [runs] : runs, options);
+}
+
+/**
+ * Writes a page on which the images of a table lie in their map, to be looked around in: pictures,
+ * columns by colour and filter, selections, neighbours. It needs no other file and no network.
+ *
+ * ```js
+ * await writeExplorer("digits.parquet", "digits.html", { columns: ["clusters.csv"] });
+ * ```
+ *
+ * @param name - A table as {@link readTable} takes them, or a run's folder or `last`, whose training
+ *   images are embedded if they are not yet.
+ * @param out - The page, which is replaced if it is there.
+ * @throws FlexaeError `FLEXAE_CONFIG` for an option that cannot be, `FLEXAE_DATA` if a table cannot be
+ *   read or another does not fit it, `FLEXAE_IO`, `FLEXAE_INTERNAL`. Rejects with the reason of an
+ *   aborted signal. Nothing is then written.
+ */
+export async function writeExplorer(
+  name: string,
+  out: string,
+  options: ExploreOptions = {},
+): Promise<ExplorerFile> {
+  const { writeExplorer } = await import("./explore/write_page.js");
+  return await writeExplorer(name, out, options);
+}
+
+/**
+ * The page of {@link writeExplorer} with a server behind it, for a million images: a browser on this
+ * machine gets columns as they are, and thumbnails, images and neighbours as they are looked at.
+ * Requests of other machines and of other sites' pages are refused.
+ *
+ * ```js
+ * const server = await serveExplorer("millions.parquet", { map: "map.parquet" });
+ * console.log(server.url);
+ * ```
+ *
+ * @throws FlexaeError as {@link writeExplorer}, and `FLEXAE_CONFIG` if the port cannot be used.
+ */
+export async function serveExplorer(
+  name: string,
+  options: ServeOptions = {},
+): Promise<ExploreServer> {
+  const { serveExplorer } = await import("./explore/server.js");
+  return await serveExplorer(name, options);
 }

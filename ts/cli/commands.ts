@@ -7,6 +7,7 @@ import { doctor } from "./commands/doctor.js";
 import { duplicates } from "./commands/duplicates.js";
 import { embed } from "./commands/embed.js";
 import { evaluate } from "./commands/evaluate.js";
+import { explore } from "./commands/explore.js";
 import { exportCommand } from "./commands/export.js";
 import { importCommand } from "./commands/import.js";
 import { map } from "./commands/map.js";
@@ -28,6 +29,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   similar,
   duplicates,
   outliers,
+  explore,
   exportCommand,
   importCommand,
   check,

@@ -10,7 +10,7 @@ import { openParquet, originIn } from "./read.js";
 import { type EmbeddingTable, isSameSpace, type TableOrigin } from "./table.js";
 
 /** By which other programs call the column of paths, and that of embeddings. */
-const PATH_NAMES = ["path", "filename", "file", "filepath", "image", "id"];
+export const PATH_NAMES = ["path", "filename", "file", "filepath", "image", "id"];
 const EMBEDDING_NAMES = ["embedding", "embeddings", "vector", "features"];
 
 /** What a row has besides its embedding; what is missing is undefined, null or "". */
@@ -28,6 +28,12 @@ interface RowFacts {
 const NUMBERS = ["loss", "width", "height", "bytes"] as const;
 /** Columns that are read where there are any, besides paths and embeddings. */
 const FACTS = ["set", "class", ...NUMBERS, "sha256"] as const;
+
+/** Whether a column of a CSV file has one number of each embedding. */
+export const isNumberOfEmbedding = (name: string) => /^(embedding_|dim_|)\d+$/.test(name);
+
+/** Columns that always have a meaning; that of paths may have other names. */
+export const COLUMN_NAMES: readonly string[] = ["path", ...EMBEDDING_NAMES, ...FACTS];
 
 const given = (value: unknown) => value !== undefined && value !== null && value !== "";
 
@@ -125,7 +131,8 @@ class Builder {
   }
 }
 
-function pick(names: readonly string[], known: readonly string[]): string | undefined {
+/** The first known name that is among others. */
+export function pick(names: readonly string[], known: readonly string[]): string | undefined {
   return known.find((name) => names.includes(name));
 }
 
@@ -183,7 +190,7 @@ async function addCsv(builder: Builder, path: string): Promise<null> {
   let facts: (readonly [keyof RowFacts, number])[] = [];
   for await (const record of parser as AsyncIterable<string[]>) {
     if (columns === undefined) {
-      columns = record.flatMap((title, i) => (/^(embedding_|dim_|)\d+$/.test(title) ? [i] : []));
+      columns = record.flatMap((title, i) => (isNumberOfEmbedding(title) ? [i] : []));
       name = record.indexOf(pick(record, PATH_NAMES) ?? "");
       const titles = record;
       facts = FACTS.filter((fact) => titles.includes(fact)).map((fact) => [
@@ -259,16 +266,31 @@ const READERS: Readonly<
   Record<string, (builder: Builder, path: string) => Promise<TableOrigin | null>>
 > = { ".parquet": addParquet, ".csv": addCsv, ".npy": addNpy, ".jsonl": addJsonl };
 
+/** The files of a table, in their order: of a folder, the Parquet files in it. */
+export async function filesOf(path: string): Promise<string[]> {
+  if (!(await stat(path)).isDirectory()) return [path];
+  const names = (await readdir(path)).filter((name) => /^[^.].*\.parquet$/i.test(name)).sort();
+  if (names.length === 0) throw dataError(`${path} holds no Parquet files`);
+  return names.map((name) => join(path, name));
+}
+
+/** What is thrown of a table that cannot be read. */
+export function unreadable(path: string, error: unknown): FlexaeError {
+  if (error instanceof FlexaeError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  const reason = code === undefined ? (message.split("\n", 1)[0] as string) : systemReason(error);
+  return dataError(`${path} cannot be read: ${reason}`, error);
+}
+
 /** What `readTable` of `ts/index.ts` does. */
 export async function readTable(path: string): Promise<EmbeddingTable> {
   const builder = new Builder(path);
   try {
-    if ((await stat(path)).isDirectory()) {
-      const names = (await readdir(path)).filter((name) => /^[^.].*\.parquet$/i.test(name)).sort();
-      if (names.length === 0) throw dataError(`${path} holds no Parquet files`);
+    const files = await filesOf(path);
+    if (files[0] !== path) {
       let origin: TableOrigin | null = null;
-      for (const name of names) {
-        const theirs = await addParquet(builder, join(path, name));
+      for (const file of files) {
+        const theirs = await addParquet(builder, file);
         if (!isSameSpace(origin, theirs)) {
           throw dataError(`${path} cannot be used: its files are of several models`);
         }
@@ -284,9 +306,6 @@ export async function readTable(path: string): Promise<EmbeddingTable> {
     }
     return builder.finish(await read(builder, path));
   } catch (error) {
-    if (error instanceof FlexaeError) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
-    const reason = code === undefined ? (message.split("\n", 1)[0] as string) : systemReason(error);
-    throw dataError(`${path} cannot be read: ${reason}`, error);
+    throw unreadable(path, error);
   }
 }

@@ -26,8 +26,12 @@ export interface DecodeOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** So many files are under way at once. */
+/** So many batches are under way at once. */
 const AT_ONCE = 8;
+/** Small files are decoded by so many: a call takes as long as one of them. */
+const BATCH = 64;
+/** Pixels of a small file. */
+const SMALL = 1 << 16;
 /** So many files are examined between two looks at the signal; the addon does them side by side. */
 const EXAMINED_AT_ONCE = 64;
 
@@ -56,6 +60,30 @@ async function sizesOf(
   return sizes;
 }
 
+/** Files that become pictures of one size, by few where they are large. */
+function batchesOf(
+  sizes: readonly (Size | null)[],
+  side: number,
+): { some: number[]; shape: Shape }[] {
+  const batches: { some: number[]; shape: Shape }[] = [];
+  const open = new Map<string, number[]>();
+  for (const [i, size] of sizes.entries()) {
+    if (size === null) continue;
+    const { width, height } = size;
+    const isLarge = Math.max(width, height) > side;
+    const shape = { channels: 3, ...(isLarge ? sizeWithin(width, height, side) : size) };
+    const key = `${shape.width}×${shape.height}`;
+    let some = width * height > SMALL ? undefined : open.get(key);
+    if (some === undefined || some.length === BATCH) {
+      some = [];
+      batches.push({ some, shape });
+      if (width * height <= SMALL) open.set(key, some);
+    }
+    some.push(i);
+  }
+  return batches;
+}
+
 /**
  * Decodes files in colour, each with its own width and height up to `side`.
  *
@@ -68,26 +96,25 @@ export async function decodeWithin(
   const load: LoadOptions = { interpolation: "area", workers: 0, cache: "none", maxPixels };
   const sizes = await sizesOf(files, load, signal);
   const decoded: (Pixels | null)[] = files.map(() => null);
-  const decode = async (i: number) => {
-    const size = sizes[i] as Size | null;
-    if (size === null) return;
-    const { width, height } = size;
-    const large = Math.max(width, height) > side;
-    const shape = { channels: 3, ...(large ? sizeWithin(width, height, side) : size) };
-    const { file } = files[i] as ImageFile;
+  const decode = async (some: readonly number[], shape: Shape) => {
     try {
-      const pixels = await loadAddon().decodeImages([file], shape, { ...load, workers: 1 });
-      decoded[i] = { pixels, shape };
+      const names = some.map((i) => (files[i] as ImageFile).file);
+      const pixels = await loadAddon().decodeImages(names, shape, { ...load, workers: 1 });
+      const length = pixels.length / some.length;
+      for (const [at, i] of some.entries()) {
+        decoded[i] = { pixels: pixels.subarray(at * length, (at + 1) * length), shape };
+      }
     } catch {
-      // It is gone, or was never looked at: null says so.
+      // It is gone, or was never looked at: null says so. Of several the others may be well.
+      if (some.length > 1) for (const i of some) await decode([i], shape);
     }
   };
-  const waiting = files.keys();
-  // Several take from one row of indices, so that a large file holds up none but its own.
+  const waiting = batchesOf(sizes, side).values();
+  // Several take from one row of batches, so that a large file holds up none but its own.
   const work = async () => {
-    for (const i of waiting) {
+    for (const { some, shape } of waiting) {
       signal?.throwIfAborted();
-      await decode(i);
+      await decode(some, shape);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));

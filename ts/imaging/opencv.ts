@@ -32,6 +32,7 @@ export interface OpenCV {
   readonly Rect: new (x: number, y: number, width: number, height: number) => unknown;
   readonly Point2: new (x: number, y: number) => unknown;
   readonly Vec3: new (blue: number, green: number, red: number) => unknown;
+  readonly CV_8UC1: number;
   readonly CV_8UC3: number;
   readonly INTER_AREA: number;
   readonly INTER_NEAREST: number;
@@ -44,7 +45,10 @@ export interface OpenCV {
     scale: number,
     thickness: number,
   ): { size: { width: number; height: number } };
-  imencode(extension: string, image: Mat): Buffer;
+  readonly IMWRITE_JPEG_QUALITY: number;
+  readonly IMWRITE_PNG_COMPRESSION: number;
+  /** `parameters` are pairs of what is set, such as `IMWRITE_JPEG_QUALITY`, and its value. */
+  imencode(extension: string, image: Mat, parameters?: readonly number[]): Buffer;
 }
 
 const require = createRequire(import.meta.url);

@@ -1,9 +1,9 @@
 /** What the page shows of a sample: pairs with error maps, the embedding, its map. */
 
-import { pngDataUri } from "../imaging/data_uri.js";
 import type { Pixels } from "../imaging/decode.js";
 import { commonScale, errorMap, paintHeat } from "../imaging/heat_map.js";
 import type { Shape } from "../imaging/mat.js";
+import { pngDataUri } from "../imaging/page_picture.js";
 import { type Html, html } from "../pages/html.js";
 import { figure, grouped } from "./format.js";
 import type { Sample, SampleMap } from "./sample.js";

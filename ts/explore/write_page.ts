@@ -1,0 +1,69 @@
+/** A page that has all in one file, and needs neither a server nor a network. */
+import { dirname, resolve } from "node:path";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import { makeFolders } from "../files/folders.js";
+import { StagedFile } from "../files/staged.js";
+import { readAssets } from "../pages/assets.js";
+import { Html } from "../pages/html.js";
+import { type ExploreOptions, pixelLimit, prepare } from "./exploration.js";
+import { dataBlock, explorePage } from "./page.js";
+import { drawSheet } from "./sheets.js";
+
+/** What was written. */
+export interface ExplorerFile {
+  /** Absolute path of the page. */
+  out: string;
+  /** Images on it. */
+  images: number;
+  /** How many could not be read, so that they have no thumbnail. */
+  unreadable: number;
+  /** Its length. */
+  bytes: number;
+}
+
+const compress = promisify(gzip);
+
+/** What `writeExplorer` of `ts/index.ts` does. */
+export async function writeExplorer(
+  name: string,
+  out: string,
+  options: ExploreOptions = {},
+): Promise<ExplorerFile> {
+  const { signal, onProgress } = options;
+  const assets = await readAssets("explore");
+  const exploration = await prepare(name, options, false);
+  signal?.throwIfAborted();
+  const { header, packer } = exploration;
+  const data = await compress(Buffer.concat(packer.finish(header)), { level: 6 });
+  const block = new Html(dataBlock("data", data));
+  const { begin, end } = explorePage(header, assets, { source: "page", data: block });
+  const path = resolve(out);
+  await makeFolders(dirname(path));
+  const file = await StagedFile.create(path);
+  let bytes = 0;
+  let unreadable = 0;
+  const append = async (text: string) => {
+    const part = Buffer.from(text);
+    bytes += part.length;
+    await file.append(part);
+  };
+  try {
+    await append(begin);
+    // Behind the script: the map is there before they are.
+    const sheets = header.thumbnails?.sheets ?? 0;
+    for (let i = 0; i < sheets; i++) {
+      onProgress?.("drawing thumbnails", i / sheets);
+      const sheet = await drawSheet(exploration, i, pixelLimit(options), signal);
+      unreadable += sheet.unreadable;
+      await append(dataBlock(`sheet-${i}`, sheet.bytes));
+    }
+    await append(end);
+    signal?.throwIfAborted();
+    await file.finish();
+  } catch (error) {
+    await file.abandon();
+    throw error;
+  }
+  return { out: path, images: header.rows, unreadable, bytes };
+}
