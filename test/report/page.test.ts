@@ -6,27 +6,16 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Page } from "playwright-core";
-import { beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
+import { beforeAll, describe, expect, inject, it } from "vitest";
 import { renderPage } from "../../ts/report/page.ts";
 import type { Sample } from "../../ts/report/sample.ts";
-import { hasBrowser, openedBrowser } from "../support/browser.ts";
+import { hasBrowser, openedBrowser, openPage, violations } from "../support/browser.ts";
 import { flexae, root, smallRun } from "../support/cli.ts";
 import { epochs, runWith, sampleOf } from "../support/report.ts";
 
 const NASTY = "<img src=x onerror=alert(1)>";
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-/** What a page must not do. */
-interface Seen {
-  console: string[];
-  requests: string[];
-  dialogs: string[];
-}
-
 describe.skipIf(!hasBrowser("The pages of runs"))("report.html in Chromium", () => {
   const browser = openedBrowser();
   let folder: string;
@@ -61,33 +50,10 @@ describe.skipIf(!hasBrowser("The pages of runs"))("report.html in Chromium", () 
   });
 
   async function open(file: string, width: number, colorScheme: "light" | "dark") {
-    const opened = await browser().newPage({ colorScheme, viewport: { width, height: 900 } });
-    onTestFinished(() => opened.close());
-    const seen: Seen = { console: [], requests: [], dialogs: [] };
-    opened.on("console", (message) => seen.console.push(message.text()));
-    opened.on("pageerror", (error) => seen.console.push(error.message));
-    opened.on("request", (request) => seen.requests.push(request.url()));
-    opened.on("dialog", (dialog) => {
-      seen.dialogs.push(dialog.message());
-      void dialog.dismiss();
-    });
-    await opened.goto(pathToFileURL(file).href);
-    await opened.locator(".chart canvas").nth(2).waitFor();
-    return { opened, seen };
-  }
-
-  /** What axe-core finds by the rules of WCAG 2.2, levels A and AA. */
-  async function violations(opened: Page): Promise<string[]> {
-    await opened.evaluate(axe);
-    return await opened.evaluate(async () => {
-      const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
-      const runOnly = { type: "tag" as const, values: tags };
-      // biome-ignore lint/suspicious/noExplicitAny: it was put into the page just now.
-      const found = await (globalThis as any).axe.run(document, { runOnly });
-      return found.violations.flatMap((violation: { id: string; nodes: { html: string }[] }) =>
-        violation.nodes.map(({ html }) => `${violation.id}: ${html}`),
-      );
-    });
+    const viewport = { width, height: 900 };
+    const page = await openPage(browser(), pathToFileURL(file).href, { colorScheme, viewport });
+    await page.opened.locator(".chart canvas").nth(2).waitFor();
+    return page;
   }
 
   it("is one small file that shows names as they are, and runs none of them", async () => {

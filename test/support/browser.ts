@@ -1,9 +1,11 @@
 /** A browser for tests of pages, and a server of files. */
+import { readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { extname, join } from "node:path";
-import { type Browser, chromium } from "playwright-core";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, onTestFinished } from "vitest";
 import { BROWSER_ARGS, browserPath, NO_BROWSER } from "../../scripts/setup/browser.mjs";
 
@@ -49,4 +51,51 @@ export async function serve(folder: string): Promise<string> {
     server.close();
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}
+
+/** What a page did that it may not do. */
+export interface Seen {
+  console: string[];
+  requests: string[];
+  dialogs: string[];
+}
+
+/** Opens an address, and notes what the page does. It is closed with the test. */
+export async function openPage(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions,
+): Promise<{ opened: Page; seen: Seen }> {
+  const context = await browser.newContext(options);
+  onTestFinished(() => context.close());
+  const opened = await context.newPage();
+  const seen: Seen = { console: [], requests: [], dialogs: [] };
+  opened.on("console", (message) => {
+    // How fast a driver is is no matter of the page.
+    if (!message.text().includes("GL Driver Message")) seen.console.push(message.text());
+  });
+  opened.on("pageerror", (error) => seen.console.push(error.message));
+  opened.on("request", (request) => seen.requests.push(request.url()));
+  opened.on("dialog", (dialog) => {
+    seen.dialogs.push(dialog.message());
+    void dialog.dismiss();
+  });
+  await opened.goto(url);
+  return { opened, seen };
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What axe-core finds by the rules of WCAG 2.2, levels A and AA. */
+export async function violations(opened: Page): Promise<string[]> {
+  await opened.evaluate(axe);
+  return await opened.evaluate(async () => {
+    const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+    const runOnly = { type: "tag" as const, values: tags };
+    // biome-ignore lint/suspicious/noExplicitAny: it was put into the page just now.
+    const found = await (globalThis as any).axe.run(document, { runOnly });
+    return found.violations.flatMap((violation: { id: string; nodes: { html: string }[] }) =>
+      violation.nodes.map(({ html }) => `${violation.id}: ${html}`),
+    );
+  });
 }

@@ -192,7 +192,8 @@ export function rowsOfSameImages(
   const isSame = theirs.length === paths.length && theirs.every((name, i) => name === paths[i]);
   if (isSame) return Int32Array.from(paths.keys());
   const their = columnOf(columns, ["set"]);
-  const bySet = their !== undefined && sets.some((set) => set !== null);
+  const isKnown = (set: Value) => set !== null;
+  const bySet = their?.some(isKnown) === true && sets.some(isKnown);
   const key = (name: Value, set: Value | undefined) =>
     bySet ? `${set ?? ""}\0${name}` : `${name}`;
   const rows = new Map<string, number>();

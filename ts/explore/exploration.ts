@@ -1,6 +1,6 @@
 /** What is to be explored: images, their places in a map, and all that is known of them. */
 import { basename, resolve } from "node:path";
-import { configError, dataError } from "../addon/errors.js";
+import { configError, dataError, translateError } from "../addon/errors.js";
 import { callAddon } from "../addon/loader.js";
 import { MAX_PIXELS } from "../config/parameters.js";
 import { finishJob } from "../embeddings/job.js";
@@ -12,6 +12,7 @@ import { isRun, tableOf } from "../embeddings/run_table.js";
 import type { EmbeddingTable } from "../embeddings/table.js";
 import { unicodePath } from "../files/paths.js";
 import type { ImageFile } from "../imaging/decode.js";
+import { loadOpenCV } from "../imaging/opencv.js";
 import { findRun } from "../runs/folder.js";
 import { packColumns } from "./columns.js";
 import { curveOrder } from "./curve_order.js";
@@ -60,6 +61,8 @@ export interface Exploration {
   sheetOrder: Uint32Array;
   header: WireHeader;
   packer: Packer;
+  /** What could not be had, and why. */
+  problems: string[];
 }
 
 /** Pixels of a thumbnail's longer side, at least and at most. */
@@ -222,6 +225,16 @@ async function allNeighbours(
   return Uint32Array.from(indices);
 }
 
+/** Why there are no pictures; null if there can be. */
+function reasonAgainstPictures(): string | null {
+  try {
+    loadOpenCV();
+    return null;
+  } catch (error) {
+    return `The thumbnails could not be made: ${translateError(error).message}`;
+  }
+}
+
 /**
  * Reads a table or a run, and finds all that a page shows of it.
  *
@@ -235,7 +248,9 @@ export async function prepare(
   isServed: boolean,
 ): Promise<Exploration> {
   checkOptions(options);
-  const { signal, onProgress, thumbnails = true, imageDir = "." } = options;
+  const { signal, onProgress, imageDir = "." } = options;
+  const problem = options.thumbnails === false ? null : reasonAgainstPictures();
+  const thumbnails = options.thumbnails !== false && problem === null;
   const ofRun = await isRun(name);
   const table = await tableOf(name, {
     loss: ofRun,
@@ -285,7 +300,8 @@ export async function prepare(
     const { file, size } = imageOf(table, row);
     return { file: resolve(imageDir, file), size };
   };
-  return { table, fileOf, sheetOrder, header, packer };
+  const problems = problem === null ? [] : [problem];
+  return { table, fileOf, sheetOrder, header, packer, problems };
 }
 
 /** Of how many pixels an image may be. */

@@ -107,7 +107,7 @@ ${from.data}`;
     title: `${title} – explore`,
     body,
     assets,
-    images: isServed ? "'self' blob:" : "data: blob:",
+    images: isServed ? "'self' data: blob:" : "data: blob:",
     // regl makes functions of the programs that it draws by; no data are among them.
     scripts: ["'unsafe-eval'"],
     alsoAllowed: isServed ? ["connect-src 'self'"] : [],

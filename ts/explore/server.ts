@@ -23,6 +23,8 @@ export interface ExploreServer {
   url: string;
   /** Images on it. */
   images: number;
+  /** What could not be had, and why. */
+  problems: string[];
   /** Ends it. Requests under way are cut off. */
   close(): Promise<void>;
 }
@@ -190,15 +192,18 @@ export async function serveExplorer(
     void answer(request, response, handlers);
   });
   await new Promise<void>((done, fail) => {
-    server.once("error", (error) =>
-      fail(configError(`Port ${wanted} cannot be used: ${systemReason(error)}`)),
-    );
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const isTaken = error.code === "EADDRINUSE";
+      const reason = isTaken ? "another program has it" : systemReason(error);
+      fail(configError(`Port ${wanted} cannot be used: ${reason}. Name another, or none`, error));
+    });
     server.listen(wanted, HOST, done);
   });
   port = (server.address() as AddressInfo).port;
   return {
     url: `http://${HOST}:${port}/`,
     images: exploration.header.rows,
+    problems: exploration.problems,
     close: async () => {
       const closed = new Promise<void>((done) => server.close(() => done()));
       server.closeAllConnections();

@@ -20,6 +20,8 @@ export interface ExplorerFile {
   unreadable: number;
   /** Its length. */
   bytes: number;
+  /** What could not be had, and why. */
+  problems: string[];
 }
 
 const compress = promisify(gzip);
@@ -34,7 +36,7 @@ export async function writeExplorer(
   const assets = await readAssets("explore");
   const exploration = await prepare(name, options, false);
   signal?.throwIfAborted();
-  const { header, packer } = exploration;
+  const { header, packer, problems } = exploration;
   const data = await compress(Buffer.concat(packer.finish(header)), { level: 6 });
   const block = new Html(dataBlock("data", data));
   const { begin, end } = explorePage(header, assets, { source: "page", data: block });
@@ -65,5 +67,5 @@ export async function writeExplorer(
     await file.abandon();
     throw error;
   }
-  return { out: path, images: header.rows, unreadable, bytes };
+  return { out: path, images: header.rows, unreadable, bytes, problems };
 }

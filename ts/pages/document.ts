@@ -45,6 +45,7 @@ export function makeDocument(content: PageContent): Document {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
+<link rel="icon" href="data:,">
 <title>${title}</title>
 <style>${new Html(assets.style)}</style>
 </head>

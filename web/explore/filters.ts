@@ -143,7 +143,11 @@ export class Filters {
   #range(column: NumberColumn): HTMLElement {
     const { values, name } = column;
     const [least, most] = extent(values);
-    const span = most - least || 1;
+    if (least === most) {
+      const text = `${figure(least)}, wherever there is one.`;
+      return make("p", { class: "dim" }, text);
+    }
+    const span = most - least;
     const bins = new Uint32Array(BINS);
     let missing = 0;
     for (const value of values) {

@@ -17,6 +17,10 @@ export interface MapEvents {
   onMove(): void;
 }
 
+/** How far the mouse may move in a click, in CSS pixels. */
+const CLICK = 4;
+/** Corners of the least area. */
+const LASSO_POINTS = 3;
 /** Where so many frames more than not take longer than this, in milliseconds, ... */
 const SLOW_FRAMES = 2;
 const SLOW_FRAME = 80;
@@ -49,8 +53,6 @@ export class PointMap {
   /** Slow frames, less those that were not. */
   #slowFrames = 0;
   #restTimer: number | undefined;
-  #inLasso = false;
-  #keys = { shift: false, alt: false };
 
   /** @throws Error where the browser has no WebGL. */
   constructor(canvas: HTMLCanvasElement, data: Data, events: MapEvents) {
@@ -68,6 +70,10 @@ export class PointMap {
       opacity: 0.85,
       opacityInactiveMax: 0.25,
       lassoInitiator: false,
+      // What is told is true when it is told.
+      syncEvents: true,
+      // Else where a quick drag ended would not count.
+      lassoMinDelay: 0,
       lassoOnLongPress: false,
       deselectOnDblClick: false,
       deselectOnEscape: false,
@@ -77,37 +83,46 @@ export class PointMap {
       ...({ actionKeyMap: { lasso: "shift" } } as object),
     });
     const plot = this.#plot;
-    plot.subscribe("pointOver", (row) => events.onHover(row));
-    plot.subscribe("pointOut", () => events.onHover(null));
+    let hovered: number | null = null;
+    plot.subscribe("pointOver", (row) => {
+      hovered = row;
+      events.onHover(row);
+    });
+    plot.subscribe("pointOut", () => {
+      hovered = null;
+      events.onHover(null);
+    });
     plot.subscribe("view", () => {
       this.#moved();
       events.onMove();
     });
-    plot.subscribe("lassoStart", () => {
-      this.#inLasso = true;
-    });
-    plot.subscribe("select", ({ points }) => {
-      const { shift, alt } = this.#keys;
-      if (this.#inLasso) {
-        events.onSelect(points, alt ? "remove" : shift ? "add" : "replace");
-      } else if (points.length === 1) {
-        events.onClick(points[0] as number);
-        // A click is no selection: that stays as it was.
-        this.#showSelected();
+    let keys = { shift: false, alt: false };
+    plot.subscribe("lassoEnd", ({ coordinates }) => {
+      // A click in this mode is a lasso of one point, or of none.
+      if (coordinates.length >= LASSO_POINTS) {
+        const rows = [...this.#plot.get("selectedPoints")];
+        events.onSelect(rows, keys.alt ? "remove" : keys.shift ? "add" : "replace");
       }
-    });
-    plot.subscribe("lassoEnd", () => {
-      this.#inLasso = false;
-      // A lasso around nothing tells nothing by itself.
       this.#showSelected();
     });
-    window.addEventListener(
-      "mouseup",
-      ({ shiftKey, altKey }) => {
-        this.#keys = { shift: shiftKey, alt: altKey };
-      },
-      true,
-    );
+    const note = ({ shiftKey, altKey }: MouseEvent) => {
+      keys = { shift: shiftKey, alt: altKey };
+    };
+    // Before the plot hears of it, which then ends the lasso.
+    window.addEventListener("mouseup", note, true);
+    let began: [number, number] = [0, 0];
+    canvas.addEventListener("mousedown", ({ clientX, clientY, shiftKey, buttons }) => {
+      began = [clientX, clientY];
+      // A lasso begins with the first move: where it was begun, not where a quick hand is by then.
+      const init = { clientX, clientY, shiftKey, buttons, bubbles: true };
+      canvas.dispatchEvent(new MouseEvent("mousemove", init));
+    });
+    canvas.addEventListener("click", ({ clientX, clientY }) => {
+      const distance = Math.hypot(clientX - began[0], clientY - began[1]);
+      if (hovered !== null && distance < CLICK) events.onClick(hovered);
+      // To the plot a click is a selection. Here it is none: that stays as it was.
+      this.#showSelected();
+    });
     new ResizeObserver(([entry]) => {
       const { width: w, height: h } = (entry as ResizeObserverEntry).contentRect;
       if (w > 0 && h > 0) void plot.set({ width: w, height: h }).then(() => events.onMove());
@@ -207,7 +222,8 @@ export class PointMap {
   #showSelected(): void {
     const quiet = { preventEvent: true };
     if (this.#selected.length === 0) this.#plot.deselect(quiet);
-    else this.#plot.select(this.#selected, quiet);
+    // The plot takes out of the list what is filtered away.
+    else this.#plot.select([...this.#selected], quiet);
   }
 
   set mode(mode: Mode) {

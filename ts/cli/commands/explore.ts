@@ -28,7 +28,8 @@ async function write(
     return ended.exitCode;
   }
   const seconds = (performance.now() - began) / 1000;
-  const { out: path, images, unreadable, bytes: size } = ended.result;
+  const { out: path, images, unreadable, bytes: size, problems } = ended.result;
+  for (const problem of problems) warn(problem);
   if (unreadable > 0) {
     const where = "paths begin in the current folder; --image-dir says where else";
     warn(
@@ -36,7 +37,7 @@ async function write(
     );
   }
   if (images > MANY) warn("so many images open slowly: without -o a server hands them out");
-  if (json) printJson({ event: "end", out: path, images, unreadable, bytes: size, seconds });
+  if (json) printJson({ event: "end", ...ended.result, seconds });
   else {
     print(
       `${nameFromHere(path)}: ${grouped(images)} images, ${bytes(size)}, ${duration(seconds)}; open it in a browser`,
@@ -56,7 +57,8 @@ async function serve(
     const server = await serveExplorer(argument, { ...options, signal });
     isServing = true;
     line?.clear();
-    const { url, images } = server;
+    const { url, images, problems } = server;
+    for (const problem of problems) warn(problem);
     if (json) printJson({ event: "serving", url, images });
     else print(`${grouped(images)} images at ${url} until Ctrl-C`);
     if (!signal.aborted) {

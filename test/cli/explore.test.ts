@@ -1,0 +1,147 @@
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, inject, it } from "vitest";
+import { commandIn, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
+
+describe("flexae explore", () => {
+  const run = trainedRun("--no-report");
+  const command = commandIn(run, "explore");
+  let table: string;
+  beforeAll(async () => {
+    table = join(run(), "table.parquet");
+    const set = join(inject("digits"), "train");
+    const { code, stderr } = await flexae(["embed", run(), set, "-o", table]);
+    expect(code, stderr).toBe(0);
+  });
+
+  it("writes one page of a run, whose images are embedded with their losses", async () => {
+    const out = join(run(), "of-run.html");
+    const { bytes, seconds, ...end } = await command.end(run(), "-o", out);
+    expect(end).toEqual({ event: "end", out, images: 200, unreadable: 0, problems: [] });
+    expect(seconds).toBeGreaterThan(0);
+    expect(statSync(out).size).toBe(bytes);
+    expect(readFileSync(out, "utf8")).toMatch(/^<!doctype html>[\s\S]*<\/html>\n$/);
+    expect(readdirSync(run())).toContain("embeddings.parquet");
+  });
+
+  it("makes folders, replaces a page, and leaves nothing else behind", async () => {
+    const folder = temporaryFolder();
+    const out = join(folder, "a/b/page.html");
+    for (const more of [[], ["--no-thumbnails"]]) {
+      const { code, stdout, stderr } = await flexae(["explore", table, "-o", out, ...more]);
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(stdout).toMatch(/page\.html: 200 images, \d+ KiB, [\d.]+s; open it in a browser\n$/);
+      expect(readdirSync(join(folder, "a/b"))).toEqual(["page.html"]);
+    }
+    expect(readFileSync(out, "utf8")).not.toContain('id="sheet-0"');
+  });
+
+  it("places images by a map that is given, in whatever order, and by a table of two numbers", async () => {
+    const folder = temporaryFolder();
+    const map = join(folder, "map.csv");
+    const mapped = await flexae(["map", table, "-o", map, "--method=pca"]);
+    expect(mapped.code, mapped.stderr).toBe(0);
+    const [head, ...lines] = readFileSync(map, "utf8").trimEnd().split("\n") as [string];
+    writeFileSync(map, [head, ...lines.reverse()].join("\n"));
+    const out = join(folder, "page.html");
+    await command.end(table, "-o", out, `--map=${map}`);
+    expect(readFileSync(out, "utf8")).toContain("16 numbers an image, placed by map.csv.");
+    await command.end(map, "-o", out, "--no-thumbnails");
+    expect(readFileSync(out, "utf8")).toContain("2 numbers an image, placed by the table");
+    writeFileSync(map, [head, ...lines.slice(1)].join("\n"));
+    const { code, stderr } = await flexae(["explore", table, "-o", out, `--map=${map}`]);
+    expect(code).toBe(3);
+    expect(stderr).toMatch(
+      /map\.csv has no place for digit_\d\/\d+\.png: make the map of .* itself/,
+    );
+  });
+
+  it("says how many images cannot be read, and where they are looked for", async () => {
+    const folder = temporaryFolder();
+    const rows = Array.from({ length: 20 }, (_, i) =>
+      JSON.stringify({
+        path: `digit_3/${String(i).padStart(3, "0")}.png`,
+        embedding: [i, i % 3, 1],
+      }),
+    );
+    writeFileSync(join(folder, "foreign.jsonl"), rows.join("\n"));
+    const out = join(folder, "page.html");
+    const foreign = join(folder, "foreign.jsonl");
+    const lost = await flexae(["explore", foreign, "-o", out]);
+    expect(lost.code).toBe(0);
+    expect(lost.stderr).toContain(
+      "20 of 20 images cannot be read, and have no thumbnail: paths begin in the current folder; --image-dir says where else",
+    );
+    const found = await command.end(
+      foreign,
+      "-o",
+      out,
+      `--image-dir=${join(inject("digits"), "train")}`,
+    );
+    expect(found).toMatchObject({ images: 20, unreadable: 0 });
+  });
+
+  it("takes a table of one image, and of few", async () => {
+    const folder = temporaryFolder();
+    for (const rows of [1, 2, 5]) {
+      const lines = Array.from({ length: rows }, (_, i) =>
+        JSON.stringify({ path: `${i}.png`, embedding: [i, 2, 3] }),
+      );
+      writeFileSync(join(folder, "few.jsonl"), lines.join("\n"));
+      const out = join(folder, "few.html");
+      const end = await command.end(join(folder, "few.jsonl"), "-o", out, "--no-thumbnails");
+      expect(end).toMatchObject({ images: rows });
+    }
+  });
+
+  const refused: [string[], RegExp, number?][] = [
+    [["--thumbnail-size=7"], /Expected an integer from 8 to 255 for thumbnail-size but received 7/],
+    [["--thumbnail-size=32", "--no-thumbnails"], /thumbnailSize means nothing without thumbnails/],
+    [["--method=tsne"], /Expected umap, pca for method but received tsne/],
+    [["--method=pca", "--map=x.parquet"], /method means nothing to a map that is given/],
+    [["--port=80"], /--port means nothing to a file/],
+    [["--map=nowhere.parquet"], /nowhere\.parquet cannot be read: no such file or folder/, 3],
+    [["--columns=nowhere.csv"], /nowhere\.csv cannot be read: no such file or folder/, 3],
+  ];
+  it.each(refused)("refuses %j, and writes nothing", async (more, message, expected = 2) => {
+    const cwd = temporaryFolder();
+    const { code, stderr } = await flexae(["explore", table, "-o", "page.html", ...more], { cwd });
+    expect(code).toBe(expected);
+    expect(stderr).toMatch(message);
+    expect(stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
+    expect(readdirSync(cwd)).toEqual([]);
+  });
+
+  it("refuses columns that are of other images, of none, or of one twice", async () => {
+    const cwd = temporaryFolder();
+    const of = async (text: string) => {
+      writeFileSync(join(cwd, "more.csv"), text);
+      const args = ["explore", table, "-o", "page.html", "--columns=more.csv"];
+      const { code, stderr } = await flexae(args, { cwd });
+      expect(code).toBe(3);
+      expect(existsSync(join(cwd, "page.html"))).toBe(false);
+      return stderr;
+    };
+    expect(await of("name,score\na.png,1\n")).toMatch(
+      /more\.csv has no column of paths: expected one of path, filename/,
+    );
+    expect(await of("path,score\na.png,1\n")).toMatch(
+      /more\.csv names none of the images of .*table\.parquet: it has a\.png, and the table digit_0\/000\.png/,
+    );
+    expect(await of("path,score\ndigit_0/000.png,1\ndigit_0/000.png,2\n")).toMatch(
+      /more\.csv names digit_0\/000\.png twice: leave one of the rows out/,
+    );
+  });
+
+  it("says where its server is, for programs", async () => {
+    const { start, main } = await import("../support/cli.ts");
+    const { child, ended, seen } = start([main, "explore", table, "--method=pca", "--json"]);
+    await seen(/"event":"serving"/);
+    child.kill("SIGTERM");
+    const { code, stdout } = await ended;
+    expect(code).toBe(0);
+    const [line] = jsonLines(stdout);
+    expect(line).toMatchObject({ event: "serving", images: 200 });
+    expect((line as { url: string }).url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
+  });
+});
