@@ -1,6 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { beforeAll, describe, expect, inject, it } from "vitest";
+import { type Column, Data, valueText } from "../../web/explore/data.ts";
 import { commandIn, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
 
 describe("flexae explore", () => {
@@ -131,6 +133,31 @@ describe("flexae explore", () => {
     expect(await of("path,score\ndigit_0/000.png,1\ndigit_0/000.png,2\n")).toMatch(
       /more\.csv names digit_0\/000\.png twice: leave one of the rows out/,
     );
+  });
+
+  it("shows what other commands say of the same images, though they name their set otherwise", async () => {
+    const folder = temporaryFolder();
+    const cwd = inject("digits");
+    const [clusters, outliers] = ["clusters.csv", "outliers.csv"].map((name) => join(folder, name));
+    const done = [
+      await flexae(["cluster", table, "-k", "4", "-o", clusters as string, "--no-sheets"]),
+      // The run's own images, but for their set, which is now named as a folder here.
+      await flexae(["outliers", run(), "train", "-o", outliers as string, "--no-sheets"], { cwd }),
+    ];
+    for (const { code, stderr } of done) expect(code, stderr).toBe(0);
+    const out = join(folder, "page.html");
+    const columns = `--columns=${clusters},${outliers}`;
+    const made = await flexae(["explore", table, "-o", out, "--no-thumbnails", columns], { cwd });
+    expect(made.code, made.stderr).toBe(0);
+    const block = /id="data">([^<]+)</.exec(readFileSync(out, "utf8"))?.[1] as string;
+    const bytes = gunzipSync(Buffer.from(block, "base64"));
+    const data = new Data(new Uint8Array(bytes).buffer);
+    expect(data.columns.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(["cluster", "silhouette", "loss", "score", "neighbour_distance"]),
+    );
+    const score = data.columns.find(({ name }) => name === "score");
+    const known = Array.from({ length: 200 }, (_, row) => valueText(score as Column, row));
+    expect(known.every((value) => Number.isFinite(Number.parseFloat(value)))).toBe(true);
   });
 
   it("says where its server is, for programs", async () => {

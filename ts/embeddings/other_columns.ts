@@ -1,6 +1,6 @@
 /** Columns of tables whatever they mean: what other commands and programs say of images. */
 import { createReadStream } from "node:fs";
-import { extname } from "node:path";
+import { extname, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { parse } from "csv-parse";
 import { parquetReadObjects } from "hyparquet";
@@ -194,8 +194,12 @@ export function rowsOfSameImages(
   const their = columnOf(columns, ["set"]);
   const isKnown = (set: Value) => set !== null;
   const bySet = their?.some(isKnown) === true && sets.some(isKnown);
+  // A set may have been named from its own folder or from another one.
+  const full = new Map(
+    [...new Set([...sets, ...(their ?? [])])].map((set) => [set, fullName(set)]),
+  );
   const key = (name: Value, set: Value | undefined) =>
-    bySet ? `${set ?? ""}\0${name}` : `${name}`;
+    bySet ? `${full.get(set ?? null)}\0${name}` : `${name}`;
   const rows = new Map<string, number>();
   for (const [row, name] of theirs.entries()) {
     if (name === null) continue;
@@ -205,10 +209,13 @@ export function rowsOfSameImages(
   }
   const found = Int32Array.from(paths, (name, i) => rows.get(key(name, sets[i])) ?? -1);
   if (!found.some((row) => row >= 0)) {
-    const [one] = rows.keys();
+    const name = (set: Value | undefined, image: Value | undefined) =>
+      bySet ? `${image} of ${set}` : image;
     throw dataError(
-      `${file} names none of the images of ${path}: it has ${one?.split("\0").at(-1) ?? "no rows"}, and the table ${paths[0]}`,
+      `${file} names none of the images of ${path}: it has ${name(their?.[0], theirs[0])}, and the table ${name(sets[0], paths[0])}`,
     );
   }
   return found;
 }
+
+const fullName = (set: Value) => (set === null ? "" : resolve(String(set)));

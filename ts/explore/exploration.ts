@@ -167,7 +167,10 @@ async function otherColumns(
     ({ values }) => !values.every((value, row) => value === table.paths[row]),
   );
   const hasClasses = table.classes.some((value) => value !== null);
-  const names = new Set<string>([...COLUMN_NAMES, ...found.map(({ name }) => name)]);
+  const { losses, widths, heights, bytes, sha256 } = table;
+  const facts = { loss: losses, width: widths, height: heights, bytes, sha256 };
+  const known = Object.entries(facts).filter(([, values]) => values !== null);
+  const names = new Set([...known.map(([name]) => name), ...found.map(({ name }) => name)]);
   for (const file of files) {
     const columns = await readColumns(file);
     const rows = rowsOfSameImages(table, file, columns);
