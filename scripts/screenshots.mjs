@@ -13,7 +13,7 @@ import { BROWSER_ARGS, browserPath, NO_BROWSER } from "./setup/browser.mjs";
 const SHOTS = {
   report: {
     viewport: { width: 1280, height: 1609 },
-    prepare: (page) => page.locator(".chart canvas").nth(2).waitFor(),
+    prepare: (page) => page.locator(".chart canvas").nth(3).waitFor(),
   },
   explore: {
     viewport: { width: 1400, height: 860 },

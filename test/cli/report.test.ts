@@ -102,13 +102,15 @@ describe("flexae report", () => {
     expect(stderr).toMatch(/report\.html could not be written/);
     expect(stdout).not.toMatch(/report\.html {2}/);
     rmSync(join(folder, "report.html"), { recursive: true });
-    const again = await flexae(["run", "--resume", folder, "--train-epochs=4"]);
+    const slower = ["--train-epochs=4", "--learning-rate=0.0005"];
+    const again = await flexae(["run", "--resume", folder, ...slower]);
     expect(again.code, again.stderr).toBe(0);
     expect(again.stdout).toMatch(/report\.html {2}/);
     const page = readFileSync(join(folder, "report.html"), "utf8");
-    expect(page).toContain(
-      "The learning rate of adam was 0.001 at the end. The run went on 2 times",
-    );
+    expect(page).toContain("The learning rate of adam was 0.001 at first, and 0.0005 at the end.");
+    const metrics = readFileSync(join(folder, "metrics.csv"), "utf8").trimEnd().split("\n");
+    const rates = metrics.map((row) => row.split(",").at(-1));
+    expect(rates).toEqual(["learning_rate", "0.001", "0.001", "0.001", "0.0005"]);
   });
 
   it("tells of a run that failed, and nothing of before that a run goes on", async () => {

@@ -52,7 +52,7 @@ describe.skipIf(!hasBrowser("The pages of runs"))("report.html in Chromium", () 
   async function open(file: string, width: number, colorScheme: "light" | "dark") {
     const viewport = { width, height: 900 };
     const page = await openPage(browser(), pathToFileURL(file).href, { colorScheme, viewport });
-    await page.opened.locator(".chart canvas").nth(2).waitFor();
+    await page.opened.locator(".chart canvas").nth(3).waitFor();
     return page;
   }
 
@@ -149,7 +149,7 @@ describe.skipIf(!hasBrowser("The pages of runs"))("report.html in Chromium", () 
     const { opened, seen } = await open(both, 1280, "light");
     expect(await opened.locator("article h2").allTextContents()).toEqual([NASTY, "second"]);
     expect(await opened.locator("tbody").first().locator("tr").count()).toBe(2);
-    expect(await opened.locator(".chart canvas").count()).toBe(6);
+    expect(await opened.locator(".chart canvas").count()).toBe(8);
     expect(await violations(opened)).toEqual([]);
     expect(seen.console).toEqual([]);
   });

@@ -49,12 +49,18 @@ describe("the verdict on the page", () => {
 
 describe("the page", () => {
   it("does not say that a learning rate stayed that on_nan may have halved", () => {
-    const skip = { settings: settingsWith({ on_nan: "skip" }) };
+    const unknown = epochs(10).map((epoch) => ({ ...epoch, learningRate: Number.NaN }));
+    const skip = { settings: settingsWith({ on_nan: "skip" }), epochs: unknown };
     expect(pageOf([skip])).toContain(
       "The learning rate of adadelta began at 0.001, and was halved wherever the loss was not finite.",
     );
     expect(pageOf([skip])).not.toContain("in all epochs");
+    expect(pageOf([skip])).not.toContain('data-chart="rate"');
     expect(pageOf([{}])).toContain("The learning rate of adadelta was 0.001 in all epochs.");
+    const halved = epochs(10).map((e) => ({ ...e, learningRate: e.epoch < 5 ? 0.001 : 0.0005 }));
+    const page = pageOf([{ epochs: halved }]);
+    expect(page).toContain("was 0.001 at first, and 0.0005 at the end.");
+    expect(page).toContain('aria-label="Learning rate from 0.001000 to 0.0005000."');
   });
 
   it("draws no correlations of one dimension, and names none where there are none", () => {

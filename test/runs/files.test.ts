@@ -154,28 +154,30 @@ describe("tables", () => {
       valid: { ...scores, psnr: 20 },
       seconds: 1.5,
       imagesPerSecond: 100,
+      learningRate: 0.001,
       best: true,
       bestEpoch: 1,
       checkpoint: null,
     };
     table.add({ ...epoch, epoch: 1 });
-    table.add({ ...epoch, epoch: 2, best: false });
+    table.add({ ...epoch, epoch: 2, best: false, learningRate: Number.NaN });
     expect(Buffer.from(table.content).toString()).toBe(
-      "epoch,loss,accuracy,mse,psnr,val_loss,val_accuracy,val_mse,val_psnr,images_per_second,seconds,best\n" +
-        "1,0.25,0.5,0.125,,0.25,0.5,0.125,20,100,1.5,1\n" +
-        "2,0.25,0.5,0.125,,0.25,0.5,0.125,20,100,1.5,0\n",
+      "epoch,loss,accuracy,mse,psnr,val_loss,val_accuracy,val_mse,val_psnr,images_per_second,seconds,best,learning_rate\n" +
+        "1,0.25,0.5,0.125,,0.25,0.5,0.125,20,100,1.5,1,0.001\n" +
+        "2,0.25,0.5,0.125,,0.25,0.5,0.125,20,100,1.5,0,\n",
     );
   });
 
   it("keeps every row of a long training, and what was taken before", () => {
     const table = new MetricsTable();
-    const epoch = { train: scores, valid: scores, seconds: 1, imagesPerSecond: 1, best: false };
+    const rates = { imagesPerSecond: 1, learningRate: 2 };
+    const epoch = { train: scores, valid: scores, seconds: 1, ...rates, best: false };
     const early = table.content;
     const text = Buffer.from(early).toString();
     for (let n = 1; n <= 1000; n++) table.add({ ...epoch, epoch: n, bestEpoch: 1 });
     const rows = Buffer.from(table.content).toString().trimEnd().split("\n");
     expect(rows.slice(1)).toEqual(
-      Array.from({ length: 1000 }, (_, i) => `${i + 1},0.25,0.5,0.125,,0.25,0.5,0.125,,1,1,0`),
+      Array.from({ length: 1000 }, (_, i) => `${i + 1},0.25,0.5,0.125,,0.25,0.5,0.125,,1,1,0,2`),
     );
     expect(Buffer.from(early).toString()).toBe(text);
   });

@@ -22,6 +22,7 @@ export function epochs(n: number): RecordedEpoch[] {
     imagesPerSecond: 100,
     seconds: 1,
     best: i === 0,
+    learningRate: 0.001,
   }));
 }
 

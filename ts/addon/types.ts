@@ -172,6 +172,8 @@ export interface EpochScores {
   seconds: number;
   /** Training images per second, validation excluded. */
   imagesPerSecond: number;
+  /** At its end; NaN of an epoch that an earlier checkpoint tells of, which lacks it. */
+  learningRate: number;
   /** Whether this epoch has the best validation loss so far. */
   best: boolean;
   /** Which one has, from 1. */

@@ -112,10 +112,17 @@ function chart(run: number, name: string, title: string, label: string): Html {
 <div class="chart" data-run="${run}" data-chart="${name}" role="img" aria-label="${label}"></div></figure>`;
 }
 
-/** The learning rate, which metrics.csv does not have: within a session only on_nan changes it. */
-function rateSentence({ learningRate, settings, resumed }: RunFiles): string {
+/** The learning rate. An earlier run's metrics.csv does not have it: there only on_nan changes it. */
+function rateSentence({ learningRate, settings, resumed, epochs }: RunFiles): string {
   if (settings === null) return "";
   const rate = `The learning rate of ${settings.optimizer}`;
+  const rates = epochs.map((epoch) => epoch.learningRate);
+  if (rates.every(Number.isFinite)) {
+    const [first, last] = [rates[0], rates.at(-1)];
+    return new Set(rates).size === 1
+      ? `${rate} was ${first} in all epochs.`
+      : `${rate} was ${first} at first, and ${last} at the end.`;
+  }
   const times = resumed === 1 ? "once" : `${resumed} times`;
   const again = resumed === 0 ? "" : ` The run went on ${times}, maybe with another one.`;
   // How often it was halved is not in the run's files.
@@ -134,6 +141,7 @@ function curvesSection({ files }: RunReport, i: number): Html {
   const fromTo = (name: keyof RecordedEpoch) =>
     `from ${figure(first[name] as number)} to ${figure(last[name] as number)}`;
   const cell = (value: number) => html`<td>${figure(value)}</td>`;
+  const hasRates = epochs.some(({ learningRate }) => Number.isFinite(learningRate));
   const best = bestEpoch(epochs);
   const rows = thin(epochs, MOST_ROWS).map(
     (e) =>
@@ -148,6 +156,7 @@ function curvesSection({ files }: RunReport, i: number): Html {
 ${chart(i, "loss", "Loss", `Training loss ${fromTo("loss")}, validation loss ${fromTo("validLoss")}.`)}
 ${chart(i, "accuracy", "Accuracy", `Training accuracy ${fromTo("accuracy")}, validation accuracy ${fromTo("validAccuracy")}.`)}
 ${chart(i, "speed", "Images per second", `Training images per second ${fromTo("imagesPerSecond")}.`)}
+${hasRates && chart(i, "rate", "Learning rate", `Learning rate ${fromTo("learningRate")}.`)}
 </div>
 <p>${rateSentence(files)}
 The dashed line marks the best epoch, whose weights were kept.</p>
@@ -295,6 +304,7 @@ function curveData({ files: { epochs } }: RunReport, most: number): Record<strin
     accuracy: column("accuracy"),
     validAccuracy: column("validAccuracy"),
     imagesPerSecond: column("imagesPerSecond"),
+    learningRate: column("learningRate"),
   };
 }
 

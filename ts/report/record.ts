@@ -29,6 +29,8 @@ export interface RecordedEpoch {
   imagesPerSecond: number;
   seconds: number;
   best: boolean;
+  /** At its end; NaN in files of an earlier version. */
+  learningRate: number;
 }
 
 /** A setting of the run. */
@@ -119,6 +121,7 @@ function epochOf(row: Record<string, string>): RecordedEpoch {
     imagesPerSecond: cellOf(row.images_per_second),
     seconds: cellOf(row.seconds),
     best: row.best === "1",
+    learningRate: cellOf(row.learning_rate),
   };
 }
 

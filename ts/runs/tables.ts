@@ -31,6 +31,8 @@ const METRICS = [
   "images_per_second",
   "seconds",
   "best",
+  // Last, so that those before it stay where they were.
+  "learning_rate",
 ];
 
 function scoreCells(scores: Scores): string[] {
@@ -53,6 +55,7 @@ export class MetricsTable {
         cell(epoch.imagesPerSecond),
         cell(epoch.seconds),
         epoch.best ? 1 : 0,
+        cell(epoch.learningRate),
       ],
     ]);
     if (this.#length + row.length > this.#bytes.length) {

@@ -10,6 +10,7 @@ interface CurveData {
   accuracy: (number | null)[];
   validAccuracy: (number | null)[];
   imagesPerSecond: (number | null)[];
+  learningRate: (number | null)[];
 }
 
 type Column = Exclude<keyof CurveData, "best" | "epoch">;
@@ -25,6 +26,7 @@ const CHARTS: Record<string, readonly (readonly [Column, string])[]> = {
     ["validAccuracy", "validation"],
   ],
   speed: [["imagesPerSecond", "images/s"]],
+  rate: [["learningRate", "learning rate"]],
 };
 
 interface Palette {

@@ -50,6 +50,7 @@ Napi::Object to_js(Napi::Env env, const EpochReport& report) {
   object.Set("valid", to_js(env, report.valid));
   object.Set("seconds", report.seconds);
   object.Set("imagesPerSecond", report.images_per_second);
+  object.Set("learningRate", report.learning_rate);
   object.Set("best", report.best);
   object.Set("bestEpoch", static_cast<double>(report.best_epoch));
   return object;

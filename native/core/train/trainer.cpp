@@ -130,6 +130,7 @@ class Training {
     if (!validate_epoch(report.epoch)) return false;
     report.valid = finite(step_.metrics().values(), report.epoch, "validation");
     report.seconds = epoch_seconds();
+    report.learning_rate = step_.optimizer().learning_rate();
     end_epoch(std::move(report));
     return true;
   }

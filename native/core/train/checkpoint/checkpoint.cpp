@@ -23,7 +23,9 @@ constexpr std::string_view kBest = "best.";
 constexpr std::string_view kSlots = "optimizer.";
 constexpr const char* kHistory = "history";
 constexpr const char* kMetrics = "epoch_metrics";
-constexpr int64_t kHistoryColumns = 13;
+constexpr int64_t kHistoryColumns = 14;
+/// Of earlier files, without the learning rate.
+constexpr int64_t kEarlierColumns = 13;
 
 std::string exact(double value) {
   std::array<char, 32> text{};
@@ -48,7 +50,8 @@ at::Tensor to_tensor(const std::vector<EpochReport>& history) {
                                                      e.seconds,
                                                      e.images_per_second,
                                                      e.best ? 1.0 : 0.0,
-                                                     static_cast<double>(e.best_epoch)};
+                                                     static_cast<double>(e.best_epoch),
+                                                     e.learning_rate};
     row = std::copy(values.begin(), values.end(), row);
   }
   return table;
@@ -56,12 +59,13 @@ at::Tensor to_tensor(const std::vector<EpochReport>& history) {
 
 std::vector<EpochReport> to_history(const at::Tensor& table, int64_t epochs) {
   if (table.scalar_type() != at::kDouble || table.dim() != 2 || table.size(0) != epochs ||
-      table.size(1) != kHistoryColumns) {
+      (table.size(1) != kHistoryColumns && table.size(1) != kEarlierColumns)) {
     throw Error(ErrorCode::kModel, "its history is not a row an epoch");
   }
   std::vector<EpochReport> history(static_cast<size_t>(epochs));
   const auto* v = table.const_data_ptr<double>();
-  for (int64_t i = 0; i < epochs; ++i, v += kHistoryColumns) {
+  const int64_t columns = table.size(1);
+  for (int64_t i = 0; i < epochs; ++i, v += columns) {
     EpochReport& e = history[static_cast<size_t>(i)];
     // Written so that a NaN fails too.
     if (!(v[0] == static_cast<double>(i + 1)) || !(v[12] >= 1 && v[12] <= v[0])) {
@@ -74,6 +78,7 @@ std::vector<EpochReport> to_history(const at::Tensor& table, int64_t epochs) {
     e.images_per_second = v[10];
     e.best = v[11] != 0;
     e.best_epoch = static_cast<int64_t>(v[12]);
+    e.learning_rate = columns == kHistoryColumns ? v[13] : std::numeric_limits<double>::quiet_NaN();
   }
   return history;
 }

@@ -18,6 +18,7 @@ struct EpochReport {
   Metrics::Values valid{};
   double seconds = 0;
   double images_per_second = 0;  ///< Training images, validation excluded.
+  double learning_rate = 0;      ///< At its end; NaN of a checkpoint that does not say.
   bool best = false;
   int64_t best_epoch = 0;
   std::string checkpoint;  ///< Name of its `ep….ckpt` in the run folder; "" if it has none.

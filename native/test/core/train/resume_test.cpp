@@ -85,6 +85,7 @@ void expect_same(const Checkpoint& a, const Checkpoint& b) {
     EXPECT_EQ(s.history[i].valid.loss, t.history[i].valid.loss);
     EXPECT_EQ(s.history[i].valid.psnr, t.history[i].valid.psnr);
     EXPECT_EQ(s.history[i].best, t.history[i].best);
+    EXPECT_EQ(s.history[i].learning_rate, t.history[i].learning_rate);
   }
 }
 
