@@ -63,6 +63,7 @@ const PARTS = [
       "runs",
       ["embeddings", "export", "report"],
       ["import", "explore"],
+      "verify",
       "model.ts",
       ["index.ts", "cli"],
     ],

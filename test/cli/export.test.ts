@@ -24,6 +24,7 @@ import {
   type HalfDifference,
   importModel,
   load,
+  type Verified,
 } from "../../ts/index.ts";
 import { type Ended, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
 import { buildFaultLibrary, callsIn, type FaultLibrary } from "../support/faults.ts";
@@ -46,6 +47,7 @@ interface End {
   formats: string[];
   files: { name: string; bytes: number; sha256: string }[];
   half?: HalfDifference;
+  verified: Verified[];
 }
 
 async function exported(...args: string[]): Promise<End> {
@@ -64,6 +66,12 @@ describe("flexae export", () => {
     const all = "onnx,pytorch,safetensors,keras,torchscript";
     const end = await exported(run, "--to", all, "-o", "out", "--license=mit");
     expect(end).toMatchObject({ out: at("out"), formats: all.split(",") });
+    expect(end.verified.map(({ format }) => format)).toEqual(end.formats);
+    for (const { format, images, embedding, reconstruction } of end.verified) {
+      expect(images).toBe(2);
+      const most = Math.max(embedding, reconstruction);
+      expect(most).toBeLessThan(format === "onnx" ? 1e-5 : 1e-30);
+    }
     const names = [
       "ae.keras",
       "ae.onnx",
@@ -119,7 +127,12 @@ describe("flexae export", () => {
     const { code, stdout, stderr } = await start("run", "--to=pytorch");
     expect(code, stderr).toBe(0);
     expect(stdout).toMatch(/^model\.py +[\d.]+ KiB$/m);
-    expect(stdout).toMatch(/run\/export: written and read back, [\d.]+s\n$/);
+    expect(stdout).toMatch(/^pytorch: model\.safetensors · gives the same as the native pass$/m);
+    expect(stdout).toMatch(/run\/export: written, read back and run, [\d.]+s\n$/);
+    const graphs = await start("run", "--to=onnx", "-o", "graphs");
+    expect(graphs.stdout).toMatch(
+      /^onnx: ae\.onnx, en\.onnx · differs from the native pass by at most \de-\d$/m,
+    );
     expect(readdirSync(at("run/export")).sort()).toEqual([...CARD, ...PYTORCH].sort());
     // A run that is looked for by `last`, and a folder that is not there yet.
     mkdirSync(at("logs"));

@@ -1,7 +1,7 @@
 /** Models of other programs as runs; that they compute the same, test/interop/test_imports.py shows. */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { strToU8, unzipSync, zipSync } from "fflate";
 import { beforeEach, describe, expect, inject, it } from "vitest";
@@ -368,6 +368,11 @@ describe("flexae import refuses, by name,", () => {
     expect(await refused("m.keras")).toMatch(/hard_sigmoid has a slope of 1\/5/);
     write("3.0.0");
     await end("m.keras", "-o", "run");
+    // Exports have it for Keras 2 in parts.
+    await exportModel(at("run"), { to: "keras", out: at("exported") });
+    const again = await end(at("exported/ae_weights.h5"), "-o", "again");
+    expect(again.modelSha256).toBeDefined();
+    expect(weightsOf(at("again/ae.pt"))).toEqual(weightsOf(at("run/ae.pt")));
   });
 
   it("weights that nobody says anything of, or of another network", async () => {
@@ -477,6 +482,11 @@ describe("flexae import refuses, by name,", () => {
     expect(await refused(file)).toMatch(
       /cannot be taken: the weight .* holds numbers that are not finite/,
     );
+    // Folders above the run that are made for it are gone again; those that were there are not.
+    mkdirSync(at("there"));
+    const deep = await start(file, "-o", "there/not/yet");
+    expect(deep.stderr).toMatch(/not finite/);
+    expect(readdirSync(at("there"))).toEqual([]);
   });
 
   it("a folder that holds files, and to resume what was never trained", async () => {

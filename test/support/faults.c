@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -77,6 +78,14 @@ int open64(const char *path, int flags, ...) {
   va_end(list);
   if (below(path) && (flags & O_CREAT)) step("open", path, 0);
   return opened(REAL(open64)(path, flags, mode), path, flags);
+}
+
+// What is closed is somebody else's next, such as a thread's own: it is no file any more.
+int eventfd(unsigned int value, int flags) { return opened(REAL(eventfd)(value, flags), NULL, 0); }
+
+int close(int fd) {
+  if (fd >= 0 && fd < 65536) atomic_store(&ours[fd], 0);
+  return REAL(close)(fd);
 }
 
 #define FULL_UNLESS_DONE(what, fd) \

@@ -686,13 +686,14 @@ export interface Addon {
   /** Throws FLEXAE_CONFIG if another process, or another call, holds the folder. */
   lockFolder(path: string): FolderLock;
   /**
-   * With `trust`, also TorchScript of other origin, which is then run. `precision` is auto, fp32 or bf16. Rejects with
+   * With `trust`, also TorchScript of other origin, which is then run. `precision` is auto, fp32 or
+   * bf16. `brief` is for a few images: memory goes back to the system at once. Rejects with
    * FLEXAE_MODEL, FLEXAE_IO, FLEXAE_CONFIG.
    */
   loadModel(
     path: string,
     device: string,
-    options: { trust: boolean; precision: string },
+    options: { trust: boolean; precision: string; brief?: boolean },
   ): Promise<ModelHandle>;
   /** Reads an `ae.pt` or `en.pt` of this program and runs nothing of it. Rejects with FLEXAE_MODEL, FLEXAE_IO. */
   readModelLayers(path: string): Promise<ModelLayers>;

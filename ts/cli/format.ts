@@ -1,10 +1,8 @@
 /** Numbers and tables for people. */
 import type { Scores, Summary } from "../addon/types.js";
+import { grouped } from "../report/format.js";
 
-/** 10042901 → `10,042,901`. */
-export function grouped(value: number): string {
-  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
-}
+export { grouped };
 
 /** A count with a unit prefix: 1234567 → `1.23 M`. */
 export function scaled(value: number, base = 1000, units = ["", "K", "M", "G", "T", "P"]): string {

@@ -11,16 +11,17 @@ import {
 import { awaitAddon } from "../addon/loader.js";
 import { writeFileAtomic } from "../files/atomic.js";
 import { checksum } from "../files/checksum.js";
-import { makeFolders } from "../files/folders.js";
 import { StagedFolder } from "../files/staged_folder.js";
 import { findRun } from "../runs/folder.js";
 import { readManifest } from "../runs/setting.js";
 import type { InputType } from "./contract.js";
-import type { ExportFormat, ExportSource } from "./format.js";
+import type { ExportFormat, ExportSource, Verified, Verify } from "./format.js";
 import { FORMATS } from "./formats.js";
 import { type HalfDifference, halfDifference } from "./half.js";
-import { type OutputDifference, outputDifference } from "./half_outputs.js";
+import { halfOutputs } from "./half_outputs.js";
 import { modelCard } from "./model_card.js";
+import type { OutputDifference } from "./native_outputs.js";
+import { readReference } from "./reference.js";
 
 /** What is exported, and where to. */
 export interface ExportOptions {
@@ -71,6 +72,11 @@ export interface Exported {
   formats: string[];
   /** With `half`, what it does to the weights, and to what the model gives. */
   half?: ExportedHalf;
+  /**
+   * Of each format, how far what its files compute is from the native pass; with `half`, from that
+   * of rounded weights.
+   */
+  verified: Verified[];
   /** All files but `SHA256SUMS`. */
   files: ExportedFile[];
   /** How long it took. */
@@ -151,14 +157,17 @@ async function loadSource(
 
 /**
  * Writes a trained model in formats of other programs, with a model card and checksums. Each file
- * is read back and compared with the model before the folder takes its name.
+ * is read back and compared with the model, and `verify` runs the files, before the folder takes
+ * its name.
  *
  * @param run - A run's folder, `last` for the newest in `logs/`, or an `ae.pt`.
- * @throws FlexaeError `FLEXAE_CONFIG` for an unknown format, an option that cannot be, or a folder
- *   that holds other files, `FLEXAE_MODEL` if the model cannot be used, `FLEXAE_IO`,
- *   `FLEXAE_INTERNAL`. Rejects with the reason of an aborted signal. Nothing is then written.
+ * @throws FlexaeError as `exportModel` does. Nothing is then written.
  */
-export async function exportModel(run: string, options: ExportOptions): Promise<Exported> {
+export async function writeExport(
+  run: string,
+  options: ExportOptions,
+  verify: Verify,
+): Promise<Exported> {
   const { withResize = false, half = false, license = "unknown", signal } = options;
   const input = options.input ?? (withResize ? "uint8" : "float32");
   const began = performance.now();
@@ -189,13 +198,13 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
   const out = resolve(options.out ?? join(dirname(model), "export"));
   const names = [...new Set([...formats.flatMap(({ files }) => files), CARD_FILE])];
   await checkFolder(out, new Set([...names, SUMS_FILE]));
+  // First, while its weights are not in memory as an exporter has them, too.
+  const native = await readReference(model, withResize).catch((error: unknown) => ({ error }));
   const source = await loadSource(model, { input, withResize, half });
-  try {
-    await makeFolders(dirname(out));
-  } catch (error) {
-    throw ioError(`${out} cannot be written: ${systemReason(error)}`, error);
-  }
-  const outputs = half ? await outputDifference(source) : undefined;
+  if ("error" in native) throw translateError(native.error);
+  const rounded = half ? await halfOutputs(source, native.levels) : undefined;
+  const outputs = rounded?.difference;
+  const reference = { ...native, ...rounded?.outputs };
   const staged = await StagedFolder.create(out);
   try {
     const written = new Set<string>();
@@ -206,6 +215,8 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
       await format.write(source, staged.path);
       for (const file of format.files) written.add(file);
     }
+    signal?.throwIfAborted();
+    const verified = await verify({ source, folder: staged.path, formats, reference, signal });
     await writeFileAtomic(
       join(staged.path, CARD_FILE),
       modelCard(source, { formats, license, outputs }),
@@ -228,6 +239,7 @@ export async function exportModel(run: string, options: ExportOptions): Promise<
       ...(source.half === undefined || outputs === undefined
         ? {}
         : { half: { ...source.half, outputs } }),
+      verified,
       files,
       seconds,
     };

@@ -3,6 +3,8 @@ import type { ModelLayers } from "../addon/types.js";
 import type { ModelManifest } from "../runs/setting.js";
 import type { InputType } from "./contract.js";
 import type { HalfDifference } from "./half.js";
+import type { OutputDifference } from "./native_outputs.js";
+import type { Reference } from "./reference.js";
 
 /** What is exported. */
 export interface ExportSource {
@@ -39,3 +41,31 @@ export interface ExportFormat {
    */
   write(source: ExportSource, folder: string): Promise<void>;
 }
+
+/** That files of a format compute what the native pass does. */
+export interface Verified extends OutputDifference {
+  /** The format. */
+  format: string;
+  /** Names of the files that were run. */
+  files: string[];
+  /** On how many synthetic images; of the differences, the largest count. */
+  images: number;
+}
+
+/** What a check of files is told. */
+export interface Verification {
+  source: ExportSource;
+  /** Where the files are. */
+  folder: string;
+  formats: readonly ExportFormat[];
+  reference: Reference;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs what was written, format by format. It is given to this room: reading models of others is
+ * for rooms above.
+ *
+ * @throws FlexaeError `FLEXAE_INTERNAL` naming a file that computes something else.
+ */
+export type Verify = (given: Verification) => Promise<Verified[]>;

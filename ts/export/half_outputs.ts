@@ -2,66 +2,35 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { FlexaeError } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
-import type { ModelHandle, TensorEntry } from "../addon/types.js";
+import type { TensorEntry } from "../addon/types.js";
 import type { ExportSource } from "./format.js";
 import { fromHalf, isHalved, toHalf } from "./half.js";
+import {
+  type NativeOutputs,
+  nativeOutputs,
+  type OutputDifference,
+  outputDifference,
+  syntheticLevels,
+} from "./native_outputs.js";
 
-/** What fp16 weights do to outputs, on 16 synthetic images. */
-export interface OutputDifference {
-  /** The largest difference of an embedding's number, divided by the largest of those numbers. */
-  embedding: number;
-  /** The largest difference of a reconstructed pixel, which is from 0 to 1. */
-  reconstruction: number;
-}
-
+/** On so many synthetic images weights in fp16 are compared with those that they were. */
 const IMAGES = 16;
-
-/**
- * Images of squares, from 1 pixel to 16, each of one value drawn at random: fine and coarse, dark
- * and light. The same ones each time.
- */
-function syntheticImages([channels, height, width]: [number, number, number]): Float32Array {
-  const images = new Float32Array(IMAGES * channels * height * width);
-  let at = 0;
-  for (let image = 0; image < IMAGES; image++) {
-    const side = 1 << (image % 5);
-    for (let channel = 0; channel < channels; channel++) {
-      for (let y = 0; y < height; y++) {
-        for (let x = 0; x < width; x++) {
-          const square = (Math.floor(y / side) * 4099 + Math.floor(x / side)) * 31 + channel;
-          // Knuth's multiplicative hash.
-          images[at++] = (Math.imul(square * 17 + image, 0x9e3779b1) >>> 8) / 2 ** 24;
-        }
-      }
-    }
-  }
-  return images;
-}
-
-function largestDifference(a: Float32Array, b: Float32Array): number {
-  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - (b[i] as number))), 0);
-}
-
-async function outputsOf(path: string, images: Float32Array) {
-  const model: ModelHandle = await awaitAddon((addon) =>
-    addon.loadModel(path, "cpu", { trust: false, precision: "fp32" }),
-  );
-  try {
-    return [await model.encode(images), await model.reconstruct(images)] as const;
-  } finally {
-    model.dispose();
-  }
-}
 
 /**
  * Runs the model with both weights.
  *
- * @throws FlexaeError `FLEXAE_IO` if there is no room for a model in the folder of temporary files.
+ * @param levels - Images for which outputs of the rounded weights are wanted, N×C×H×W.
+ * @throws FlexaeError `FLEXAE_IO` if there is no room for a model in the folder of temporary files,
+ *   `FLEXAE_MODEL` if rounded weights give numbers that are not finite.
  */
-export async function outputDifference({ path, model }: ExportSource): Promise<OutputDifference> {
-  const rounded = model.layers.flatMap(({ weights }) =>
-    weights.map(({ name, shape, values }): [string, TensorEntry] => {
+export async function halfOutputs(
+  { path, model }: Pick<ExportSource, "path" | "model">,
+  levels: Uint8Array,
+): Promise<{ difference: OutputDifference; outputs: NativeOutputs }> {
+  const weights = model.layers.flatMap((layer) =>
+    layer.weights.map(({ name, shape, values }): [string, TensorEntry] => {
       const kept = isHalved({ shape }) ? Float32Array.from(toHalf(values), fromHalf) : values;
       return [name, { shape, values: kept }];
     }),
@@ -69,16 +38,21 @@ export async function outputDifference({ path, model }: ExportSource): Promise<O
   const folder = await mkdtemp(join(tmpdir(), "flexae-half-"));
   try {
     await awaitAddon((addon) =>
-      addon.writeModel(folder, model.configJson, Object.fromEntries(rounded)),
+      addon.writeModel(folder, model.configJson, Object.fromEntries(weights)),
     );
-    const images = syntheticImages(model.inputShape as [number, number, number]);
-    const [embedding, reconstruction] = await outputsOf(path, images);
-    const [half, restored] = await outputsOf(join(folder, "ae.pt"), images);
-    const largest = embedding.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    return {
-      embedding: largest > 0 ? largestDifference(embedding, half) / largest : 0,
-      reconstruction: largestDifference(reconstruction, restored),
-    };
+    const images = syntheticLevels(IMAGES, model.inputShape as [number, number, number]);
+    const halved = join(folder, "ae.pt");
+    const difference = outputDifference(
+      await nativeOutputs(halved, images),
+      await nativeOutputs(path, images),
+    );
+    if (!Number.isFinite(difference.embedding) || !Number.isFinite(difference.reconstruction)) {
+      throw new FlexaeError(
+        "FLEXAE_MODEL",
+        "With weights in fp16 it gives numbers that are not finite: export without half",
+      );
+    }
+    return { difference, outputs: await nativeOutputs(halved, levels) };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

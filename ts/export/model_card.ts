@@ -5,7 +5,7 @@ import { recordedRun } from "../runs/setting.js";
 import { VERSION } from "../version.js";
 import { inputContract } from "./contract.js";
 import type { ExportFormat, ExportSource } from "./format.js";
-import type { OutputDifference } from "./half_outputs.js";
+import type { OutputDifference } from "./native_outputs.js";
 
 /** Classes that are named. */
 const CLASSES_NAMED = 20;

@@ -19,10 +19,16 @@ function workerFile(): URL {
   return new URL(`${path}/hdf5_worker.js`, import.meta.url);
 }
 
-/** The tree of a file; null if the library cannot make one, or comes to no end. */
+/**
+ * The tree of a file; null if the library cannot make one, or comes to no end. Bytes that have a
+ * buffer of their own go to the thread, and are not here any more.
+ */
 async function readTree(bytes: Uint8Array): Promise<Hdf5Tree | null> {
+  const { buffer } = bytes;
+  const isOwn = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length;
   const worker = new Worker(workerFile(), {
     workerData: bytes,
+    transferList: isOwn ? [buffer] : [],
     stderr: true,
     stdout: true,
     // Those of a program that uses this package, such as --input-type, may not suit a file.
@@ -53,7 +59,10 @@ export class Hdf5File {
     this.#path = path;
   }
 
-  /** @throws FlexaeError `FLEXAE_MODEL` if these are not the bytes of such a file. */
+  /**
+   * @param bytes - Of the file; they may be gone afterwards.
+   * @throws FlexaeError `FLEXAE_MODEL` if these are not the bytes of such a file.
+   */
   static async read(path: string, bytes: Uint8Array): Promise<Hdf5File> {
     const tree = await readTree(bytes);
     if (tree === null) throw modelError(path, "is damaged: HDF5 cannot read it");

@@ -1,15 +1,12 @@
 /** Models of other programs as runs of this one. */
-import { dirname, join, resolve } from "node:path";
-import { configError, ioError, systemReason, translateError } from "../addon/errors.js";
+import { join, resolve } from "node:path";
+import { configError, translateError } from "../addon/errors.js";
 import { awaitAddon, callAddon } from "../addon/loader.js";
 import type { Summary } from "../addon/types.js";
 import { toNetwork } from "../config/network.js";
-import { findParameter, PARAMETERS } from "../config/parameters.js";
-import { type GivenSettings, resolveSettings, type Settings } from "../config/resolve.js";
-import { showValue } from "../config/values.js";
+import { type GivenSettings, resolveSettings } from "../config/resolve.js";
 import { writeFileAtomic } from "../files/atomic.js";
 import { checksum } from "../files/checksum.js";
-import { makeFolders } from "../files/folders.js";
 import { shownPath } from "../files/paths.js";
 import { StagedFolder } from "../files/staged_folder.js";
 import { holdsFiles, newRunPath, SETTING_FILE } from "../runs/folder.js";
@@ -17,6 +14,7 @@ import { summarize } from "../runs/plan.js";
 import { importedText, modelManifest } from "../runs/setting.js";
 import { modelError } from "./foreign.js";
 import { type FoundModel, readModel } from "./read_model.js";
+import { settingsOf } from "./settings.js";
 
 /** Where an imported model goes. */
 export interface ImportOptions {
@@ -42,39 +40,6 @@ export interface Imported {
   seconds: number;
 }
 
-/**
- * The file's settings, with those that were given where the file says nothing.
- *
- * @throws FlexaeError `FLEXAE_CONFIG` if what was given says otherwise of the network.
- */
-function settingsOf(
-  path: string,
-  fromFile: GivenSettings | null,
-  given: readonly GivenSettings[],
-): Settings {
-  if (fromFile === null) {
-    const isGiven = given.some(({ values }) => Object.keys(values).length > 0);
-    if (isGiven) return resolveSettings(given);
-    throw modelError(path, "holds weights alone: say of which network they are with --config FILE");
-  }
-  const settings = resolveSettings([...given, fromFile]);
-  const asked = resolveSettings([fromFile, ...given]);
-  for (const { values, spell } of given) {
-    for (const name of Object.keys(values)) {
-      const parameter = findParameter(name);
-      if (parameter?.part !== "network" || values[name] === undefined) continue;
-      const [theirs, ours] = [settings[parameter.name], asked[parameter.name]];
-      if (JSON.stringify(theirs) === JSON.stringify(ours)) continue;
-      throw configError(
-        `${spell(name)} is ${showValue(ours)}, and the network in ${shownPath(path)} has ${showValue(theirs)}: leave it out`,
-      );
-    }
-  }
-  // Of how a model was trained, and where it ran, the file has no better word than who imports it.
-  const network = PARAMETERS.filter(({ part }) => part === "network").map(({ name }) => name);
-  return { ...asked, ...Object.fromEntries(network.map((name) => [name, settings[name]])) };
-}
-
 async function write(
   path: string,
   out: string,
@@ -88,11 +53,6 @@ async function write(
   const layers = callAddon((addon) => addon.describeLayers(JSON.stringify(network)));
   const weights = model.weights(layers);
   signal?.throwIfAborted();
-  try {
-    await makeFolders(dirname(out));
-  } catch (error) {
-    throw ioError(`${shownPath(out)} cannot be made: ${systemReason(error)}`, error);
-  }
   const staged = await StagedFolder.create(out);
   try {
     const source = { file: resolve(path), sha256: await checksum(path), format: model.format };

@@ -17,7 +17,7 @@ import { readKerasModel, type WeightQueue, weightQueue } from "./keras_h5.js";
 import { differences, plannedSteps, takeWeights, withoutDetour } from "./match.js";
 import { networkOf } from "./network.js";
 import { matchState, readSafetensors, readTorchState, type StateDict } from "./state_dict.js";
-import { stepsOf } from "./steps.js";
+import { type Step, stepsOf } from "./steps.js";
 
 /** A model in a file. */
 export interface FoundModel {
@@ -64,19 +64,46 @@ function kerasModel(path: string, model: ForeignModel): FoundModel {
       values: found.values,
       spell: (name) => `${name} of the network in ${shownPath(path)}`,
     },
+    weights: (layers) => weightsOfSteps(path, model, steps, layers),
+  };
+}
+
+/** The weights of a Keras model that has the steps of these layers. */
+function weightsOfSteps(
+  path: string,
+  model: ForeignModel,
+  steps: readonly Step[],
+  layers: readonly PlannedLayer[],
+): Record<string, TensorEntry> {
+  const planned = withoutDetour(plannedSteps(layers), steps);
+  const differing = differences(steps, planned);
+  if (differing.length > 0) refuse(path, differing);
+  const missing: string[] = [];
+  const taken = planned.map((step, i) => {
+    if (step.weights.length === 0) return {};
+    // One found for each that is planned: there are no differences.
+    const { layer } = steps[i] as Step;
+    return takeWeights(step, layer, model.weightsOf(layer), missing);
+  });
+  if (missing.length > 0) refuse(path, missing);
+  return Object.assign({}, ...taken);
+}
+
+/** A Keras model that is a part of a network, such as an encoder: which one, it does not say. */
+function kerasPart(path: string, model: ForeignModel): FoundModel {
+  const { steps, problems } = stepsOf(model.layers, model.kerasMajor);
+  if (problems.length > 0) refuse(path, problems);
+  return {
+    format: model.format,
+    notes: [],
+    given: null,
     weights(layers) {
-      const planned = withoutDetour(plannedSteps(layers), steps);
-      const differing = differences(steps, planned);
-      if (differing.length > 0) refuse(path, differing);
-      const missing: string[] = [];
-      const taken = planned.map((step, i) => {
-        if (step.weights.length === 0) return {};
-        // One found for each that is planned: there are no differences.
-        const { layer } = steps[i] as (typeof steps)[number];
-        return takeWeights(step, layer, model.weightsOf(layer), missing);
-      });
-      if (missing.length > 0) refuse(path, missing);
-      return Object.assign({}, ...taken);
+      const [channels, ...sizes] = layers[0]?.inputShape ?? [];
+      const wanted = [...sizes, channels];
+      if (model.inputShape?.join() !== wanted.join()) {
+        refuse(path, [`its input is ${model.inputShape?.join("×")}, not ${wanted.join("×")}`]);
+      }
+      return weightsOfSteps(path, model, steps, layers);
     },
   };
 }
@@ -104,7 +131,7 @@ function kerasWeights(path: string, queue: WeightQueue): FoundModel {
 }
 
 /** The settings that travel with a model of this program. */
-function manifestSettings(path: string, manifest: ModelManifest | null): GivenSettings {
+export function manifestSettings(path: string, manifest: ModelManifest | null): GivenSettings {
   if (!isMapping(manifest?.model) || !isMapping(manifest.settings)) {
     throw modelError(path, "is no config.json of a model of this program");
   }
@@ -151,11 +178,14 @@ async function ownModel(path: string): Promise<FoundModel> {
   };
 }
 
-async function readZip(path: string, bytes: Uint8Array): Promise<FoundModel> {
+/** What is made of a Keras model: {@link kerasModel}, or {@link kerasPart}. */
+type TakeKeras = typeof kerasModel;
+
+async function readZip(path: string, bytes: Uint8Array, take: TakeKeras): Promise<FoundModel> {
   const names = entryNames(path, bytes);
   const has = (end: string) => names.some((name) => name.endsWith(end));
   if (has("/extra/weights.json")) return await ownModel(path);
-  if (names.includes("config.json")) return kerasModel(path, await readKerasArchive(path, bytes));
+  if (names.includes("config.json")) return take(path, await readKerasArchive(path, bytes));
   if (names.some((name) => /^[^/]+\/code\//.test(name))) {
     throw modelError(
       path,
@@ -165,10 +195,10 @@ async function readZip(path: string, bytes: Uint8Array): Promise<FoundModel> {
   return await stateModel(path, readTorchState(path, bytes));
 }
 
-async function readHdf5(path: string, bytes: Uint8Array): Promise<FoundModel> {
+async function readHdf5(path: string, bytes: Uint8Array, take: TakeKeras): Promise<FoundModel> {
   const file = await Hdf5File.read(path, bytes);
   const whole = readKerasModel(path, file);
-  if (whole !== null) return kerasModel(path, whole);
+  if (whole !== null) return take(path, whole);
   return kerasWeights(path, weightQueue(path, file));
 }
 
@@ -193,8 +223,26 @@ async function firstBytes(path: string): Promise<Buffer> {
  *   damaged, or holds what cannot be expressed.
  */
 export async function readModel(path: string, signal?: AbortSignal): Promise<FoundModel> {
+  return await readAs(kerasModel, path, signal);
+}
+
+/**
+ * Reads a file of whichever kind that may hold a part of a network alone: of Keras, an encoder is a
+ * model, too. Its `weights` takes the layers of that part.
+ *
+ * @throws FlexaeError as {@link readModel} does.
+ */
+export async function readPart(path: string, signal?: AbortSignal): Promise<FoundModel> {
+  return await readAs(kerasPart, path, signal);
+}
+
+async function readAs(
+  take: TakeKeras,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<FoundModel> {
   try {
-    return await readKnown(path, signal);
+    return await readKnown(path, signal, take);
   } catch (error) {
     if (signal?.aborted === true) throw error;
     if (isAddonError(error)) throw translateError(error);
@@ -203,7 +251,11 @@ export async function readModel(path: string, signal?: AbortSignal): Promise<Fou
   }
 }
 
-async function readKnown(path: string, signal: AbortSignal | undefined): Promise<FoundModel> {
+async function readKnown(
+  path: string,
+  signal: AbortSignal | undefined,
+  take: TakeKeras,
+): Promise<FoundModel> {
   const read = async <T>(reading: Promise<T>): Promise<T> => {
     try {
       return await reading;
@@ -217,8 +269,8 @@ async function readKnown(path: string, signal: AbortSignal | undefined): Promise
   if (!kind.isFile() && !kind.isDirectory()) throw modelError(path, "is no file");
   const magic = await read(firstBytes(path));
   const whole = () => read(readFile(path, { signal }));
-  if (magic.indexOf(HDF5) === 0) return await readHdf5(path, await whole());
-  if (magic.indexOf(ZIP) === 0) return await readZip(path, await whole());
+  if (magic.indexOf(HDF5) === 0) return await readHdf5(path, await whole(), take);
+  if (magic.indexOf(ZIP) === 0) return await readZip(path, await whole(), take);
   // The length of a header in JSON, and the header.
   if (magic.length === 9 && magic[8] === 0x7b) {
     return await stateModel(path, await readSafetensors(path));

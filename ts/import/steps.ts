@@ -217,10 +217,40 @@ const READERS: Record<string, Reader> = {
 /** Layers that compute what no one knows before they are run. */
 const CODE = ["Lambda", "TFOpLambda", "SlicingOpLambda"];
 
+/** min(max(x + 3, 0), 6) / 6, as exports for Keras 2 have it, whose hard_sigmoid is another one. */
+const HARD_SIGMOID: readonly (readonly [kind: string, options: Record<string, number>])[] = [
+  ["Rescaling", { scale: 1, offset: 3 }],
+  ["ReLU", { max_value: 6, negative_slope: 0, threshold: 0 }],
+  ["Rescaling", { scale: 1 / 6, offset: 0 }],
+];
+
+/** What layers have that leave an option out. */
+const LEFT_OUT: Record<string, number> = { offset: 0, negative_slope: 0, threshold: 0 };
+
+/** Whether the layers from `at` on are a hard sigmoid in parts. */
+function isHardSigmoid(layers: readonly ForeignLayer[], at: number): boolean {
+  return HARD_SIGMOID.every(([kind, options], i) => {
+    const layer = layers[at + i];
+    if (layer?.kind !== kind || !layer.isKeras) return false;
+    return Object.entries(options).every(([name, meant]) => {
+      const value = layer.config[name] ?? LEFT_OUT[name];
+      // Kept as fp32 by some versions.
+      return typeof value === "number" && Math.abs(value - meant) < 1e-6;
+    });
+  });
+}
+
 /** The steps of layers, in their order. */
 export function stepsOf(layers: readonly ForeignLayer[], kerasMajor: number): Steps {
   const all: Steps = { steps: [], problems: [] };
-  for (const layer of layers) {
+  for (let i = 0; i < layers.length; i++) {
+    const layer = layers[i] as ForeignLayer;
+    if (isHardSigmoid(layers, i)) {
+      const activation = { kind: "Activation", options: { activation: "hard_sigmoid" } };
+      all.steps.push({ ...activation, layer });
+      i += HARD_SIGMOID.length - 1;
+      continue;
+    }
     const options = new Options(layer, kerasMajor);
     const read = Object.hasOwn(READERS, layer.kind) ? READERS[layer.kind] : undefined;
     if (!layer.isKeras) {

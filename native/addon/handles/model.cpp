@@ -69,10 +69,10 @@ struct Loaded {
 };
 
 Loaded load(const std::string& path, at::Device device, bool trust,
-            const std::string& precision_name) {
+            const std::string& precision_name, bool brief) {
   const Precision precision = resolve_precision(precision_name, device);
   const auto model = std::make_shared<SharedModel>("The model", [&] {
-    return std::make_unique<LoadedModel>(path, device, trust, /*native=*/true, precision);
+    return std::make_unique<LoadedModel>(path, device, trust, /*native=*/true, precision, brief);
   });
   return model->with<Loaded>([&](LoadedModel& m) -> Loaded {
     if (!m.is_native() && precision_name == "bf16") {
@@ -228,8 +228,9 @@ Napi::Value load_model(const Napi::CallbackInfo& info) {
     const Napi::Object options = to_object(info[2], "options");
     const bool trust = get_boolean(options, "trust");
     const std::string precision = get_string(options, "precision");
+    const bool brief = options.Has("brief") && get_boolean(options, "brief");
     return Task<Loaded>::run(
-        env, [=] { return load(path, device, trust, precision); },
+        env, [=] { return load(path, device, trust, precision, brief); },
         [device](Napi::Env env, Loaded& loaded) -> Napi::Value {
           return make_handle(env, loaded, device);
         });

@@ -13,6 +13,10 @@ void keep_freed_memory() {
   mallopt(M_TRIM_THRESHOLD, kThreshold);
 }
 
+void return_freed_memory() {
+  ::malloc_trim(0);
+}
+
 void prefer_large_pages() {
   ::setenv("THP_MEM_ALLOC_ENABLE", "1", /*overwrite=*/0);
 }

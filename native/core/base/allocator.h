@@ -8,6 +8,9 @@ namespace flexae {
 /// more than most of the work done on them. Holds for the whole process; may be called again.
 void keep_freed_memory();
 
+/// Gives memory that is free back to the system, which mallocs of small pieces would keep.
+void return_freed_memory();
+
 /// Lets libtorch ask for pages of 2 MiB, as the package's loader does. Before its first tensor, and
 /// before there are threads: it changes the environment.
 void prefer_large_pages();

@@ -30,6 +30,7 @@ struct LoadedModel::Impl {
   at::Device device = at::kCPU;
   Precision precision = Precision::kFp32;
   bool autoencoder = false;
+  bool brief = false;
 
   at::Tensor call(const char* method, const at::Tensor& images) {
     return module.get_method(method)({images}).toTensor();
@@ -43,6 +44,8 @@ struct LoadedModel::Impl {
                                : Autoencoder::encoder_only(file.config, device, precision));
     try {
       native->load_state(file.weights);
+      // What follows needs as much room.
+      file.weights.clear();
       native->freeze();
     } catch (const Error& error) {
       throw Error(ErrorCode::kModel, path + " cannot be used: " + error.what());
@@ -93,16 +96,20 @@ at::Tensor as_float(const at::Tensor& images) {
 }  // namespace
 
 LoadedModel::LoadedModel(const std::string& path, at::Device device, bool trust, bool native,
-                         Precision precision)
+                         Precision precision, bool brief)
     : impl_(std::make_unique<Impl>()) {
   impl_->device = device;
   impl_->precision = precision;
   (void)kernels();
-  if (device.is_cpu()) keep_freed_memory();
-  const std::string data = read_file(path);
+  impl_->brief = brief;
+  if (device.is_cpu() && !brief) keep_freed_memory();
+  std::string data = read_file(path);
   if (is_sealed(data, path) && (native || !trust)) {
     try {
-      impl_->take(parse_model_file(data, path), path);
+      ModelFile file = parse_model_file(data, path);
+      // Nobody runs its script: as much room is free again, as the weights take once more.
+      if (!trust) std::string().swap(data);
+      impl_->take(std::move(file), path);
       return;
     } catch (const Error&) {
       if (!trust) throw;
@@ -118,7 +125,11 @@ LoadedModel::LoadedModel(const std::string& path, at::Device device, bool trust,
   impl_->run_script(data, path);
 }
 
-LoadedModel::~LoadedModel() = default;
+LoadedModel::~LoadedModel() {
+  const bool brief = impl_ != nullptr && impl_->brief;
+  impl_.reset();
+  if (brief) return_freed_memory();
+}
 LoadedModel::LoadedModel(LoadedModel&&) noexcept = default;
 LoadedModel& LoadedModel::operator=(LoadedModel&&) noexcept = default;
 

@@ -19,10 +19,12 @@ class LoadedModel {
   /// `trust` also takes TorchScript of other origin, which can do what any program can.
   /// `native` false runs even an own export's TorchScript, if it is trusted.
   /// `precision` is for what runs through the core's layers; TorchScript runs as it was exported.
+  /// `brief` is for a few images: memory is not kept for the next ones (keep_freed_memory()), and
+  /// goes back to the system when the model is destroyed.
   /// Throws Error(kModel) naming the path if it is damaged or not one of ours, Error(kIo) if it
   /// cannot be read, Error(kConfig) as kernels() does.
   LoadedModel(const std::string& path, at::Device device, bool trust = false, bool native = true,
-              Precision precision = Precision::kFp32);
+              Precision precision = Precision::kFp32, bool brief = false);
   ~LoadedModel();
   LoadedModel(LoadedModel&&) noexcept;
   LoadedModel& operator=(LoadedModel&&) noexcept;

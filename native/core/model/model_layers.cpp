@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "core/base/allocator.h"
 #include "core/base/error.h"
 #include "core/files/atomic_file.h"
 #include "core/layers/layer_list.h"
@@ -26,6 +27,7 @@ ModelFile read_model_file(const std::string& path) {
 
 ModelLayers read_model_layers(const std::string& path) {
   ModelLayers model{read_model_file(path), {}};
+  return_freed_memory();
   std::map<std::string, at::Tensor> given(model.file.weights.begin(), model.file.weights.end());
   NamedTensors ordered;
   for (LayerSpec& layer : make_layers(model.file.config)) {

@@ -1,3 +1,4 @@
+import type { Verified } from "../../export/format.js";
 import type { CommandDescription } from "../command.js";
 import { bytes, duration, table } from "../format.js";
 import { interruptible } from "../interrupt.js";
@@ -5,9 +6,20 @@ import { type Invocation, optionText } from "../invocation.js";
 import { nameFromHere, print, printJson, warn } from "../output.js";
 import { optionChoice } from "../own_options.js";
 
+/** What is said of files that were run. */
+function verifiedText({ format, files, images, embedding, reconstruction }: Verified): string {
+  const most = Math.max(embedding, reconstruction);
+  const what =
+    most === 0
+      ? "gives the same as the native pass"
+      : `differs from the native pass by at most ${most.toExponential(0)}`;
+  const few = images === 1 ? ", on one image, since it is large" : "";
+  return `${format}: ${files.join(", ")} · ${what}${few}`;
+}
+
 async function write(invocation: Invocation): Promise<number> {
   const { configError } = await import("../../addon/errors.js");
-  const { exportModel } = await import("../../export/export.js");
+  const { exportModel } = await import("../../verify/export_model.js");
   const { argument, json, options } = invocation;
   const to = optionText(invocation, "to");
   if (to === undefined) throw configError("Expected the formats to write: --to onnx,pytorch");
@@ -44,7 +56,8 @@ async function write(invocation: Invocation): Promise<number> {
         `a pixel by ${half.outputs.reconstruction.toPrecision(2)}`,
     );
   }
-  print(`${nameFromHere(out)}: written and read back, ${duration(seconds)}`);
+  for (const verified of rest.verified) print(verifiedText(verified));
+  print(`${nameFromHere(out)}: written, read back and run, ${duration(seconds)}`);
   return 0;
 }
 
