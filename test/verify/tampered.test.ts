@@ -1,5 +1,5 @@
 /** Files that compute something else than the model are seen, and nothing of the export is kept. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { strFromU8, strToU8, unzipSync, zipSync } from "fflate";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -211,6 +211,19 @@ describe("files of other programs", () => {
   it("are seen where they cannot be read", async () => {
     const cut = (path: (name: string) => string) => writeFileSync(path("ae.keras"), "PK");
     expect(await refused("keras", cut)).toMatch(/^ae\.keras cannot be taken back: is no model/);
+  });
+
+  it("of Keras that are too large to be read are named, not refused", async () => {
+    const out = join(folder, "out");
+    const { verified } = await writeExport(model, { to: "keras", out }, async (given) => {
+      // A hole, which takes no room on the disk.
+      truncateSync(join(given.folder, "ae_weights.h5"), 3 * 2 ** 30);
+      return await verifyFiles(given);
+    });
+    expect(verified[0]).toMatchObject({
+      files: ["ae.keras", "en.keras", "en_weights.h5"],
+      tooLarge: ["ae_weights.h5"],
+    });
   });
 
   it.each(["ae.pt", "en.pt"])("are seen if %s is another model's", async (name) => {

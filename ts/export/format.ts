@@ -48,6 +48,8 @@ export interface Verified extends OutputDifference {
   format: string;
   /** Names of the files that were run. */
   files: string[];
+  /** Of those too large to be read whole: their weights were compared bit by bit, and that is all. */
+  tooLarge: string[];
   /** On how many synthetic images; of the differences, the largest count. */
   images: number;
 }

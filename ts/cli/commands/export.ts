@@ -7,7 +7,20 @@ import { nameFromHere, print, printJson, warn } from "../output.js";
 import { optionChoice } from "../own_options.js";
 
 /** What is said of files that were run. */
-function verifiedText({ format, files, images, embedding, reconstruction }: Verified): string {
+function verifiedText({ format, files, images, tooLarge, ...most }: Verified): string[] {
+  const unread = tooLarge.map(
+    (file) =>
+      `${format}: ${file} · too large to be read as a model; its weights were compared bit by bit`,
+  );
+  return files.length === 0 ? unread : [ranText(format, files, images, most), ...unread];
+}
+
+function ranText(
+  format: string,
+  files: readonly string[],
+  images: number,
+  { embedding, reconstruction }: Pick<Verified, "embedding" | "reconstruction">,
+): string {
   const most = Math.max(embedding, reconstruction);
   const what =
     most === 0
@@ -56,7 +69,7 @@ async function write(invocation: Invocation): Promise<number> {
         `a pixel by ${half.outputs.reconstruction.toPrecision(2)}`,
     );
   }
-  for (const verified of rest.verified) print(verifiedText(verified));
+  for (const verified of rest.verified) for (const text of verifiedText(verified)) print(text);
   print(`${nameFromHere(out)}: written, read back and run, ${duration(seconds)}`);
   return 0;
 }
