@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { duration, figure } from "../../ts/report/format.ts";
 import { renderPage } from "../../ts/report/page.ts";
-import type { RunFiles } from "../../ts/report/record.ts";
 import type { Sample } from "../../ts/report/sample.ts";
+import type { RunFiles } from "../../ts/runs/record.ts";
 import { epochs, runWith, SCORES, sampleOf, settingsWith } from "../support/report.ts";
 
 /** The page in one line, without script and style. */

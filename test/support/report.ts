@@ -1,8 +1,8 @@
 /** Runs as a page is made of, without their files. */
 import { resolveSettings, type Settings } from "../../ts/config/resolve.ts";
-import type { RecordedEpoch, RunFiles } from "../../ts/report/record.ts";
 import type { Sample } from "../../ts/report/sample.ts";
 import { correlationsOf, dimensionsOf } from "../../ts/report/statistics.ts";
+import type { RecordedEpoch, RunFiles } from "../../ts/runs/record.ts";
 
 export const SCORES = { loss: 0.2, accuracy: 0.9, mse: 0.01, psnr: 20 };
 

@@ -3,11 +3,10 @@ import { unicodePath } from "../files/paths.js";
 import type { Assets } from "../pages/assets.js";
 import { makeDocument } from "../pages/document.js";
 import { type Html, html, jsonScript } from "../pages/html.js";
+import type { RecordedEpoch, RunFiles } from "../runs/record.js";
 import { VERSION } from "../version.js";
 import { count, duration, figure, grouped } from "./format.js";
-
 import { drawNetwork } from "./network_drawing.js";
-import type { RecordedEpoch, RunFiles } from "./record.js";
 import type { Sample } from "./sample.js";
 import { drawCorrelations, drawExamples, drawHistograms, drawMap } from "./sample_section.js";
 import { type Judgement, judge } from "./verdict.js";

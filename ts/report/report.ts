@@ -7,8 +7,8 @@ import { writeFileAtomic } from "../files/atomic.js";
 import { loadOpenCV } from "../imaging/opencv.js";
 import { readAssets } from "../pages/assets.js";
 import { findRun, REPORT_FILE, SETTING_FILE } from "../runs/folder.js";
+import { readRunFiles } from "../runs/record.js";
 import { type RunReport, renderPage } from "./page.js";
-import { readRunFiles } from "./record.js";
 import { lookAtSample, type Sample } from "./sample.js";
 
 /** How a report is made. */

@@ -1,8 +1,8 @@
 /** What the rules found of a run, as a page shows it. */
 
 import { type Html, html } from "../pages/html.js";
+import type { RunFiles } from "../runs/record.js";
 import { duration, grouped } from "./format.js";
-import type { RunFiles } from "./record.js";
 import type { Judgement } from "./verdict.js";
 
 const STATES: Record<string, string> = {

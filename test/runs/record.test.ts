@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readRunFiles } from "../../ts/report/record.ts";
+import { readRunFiles } from "../../ts/runs/record.ts";
 import { temporaryFolder } from "../support/cli.ts";
 
 describe("the record of an imported model", () => {

@@ -8,8 +8,8 @@ import { plainSettings, resolveSettings, type Settings } from "../config/resolve
 import { learningRate } from "../config/training.js";
 import { readYamlFile } from "../config/yaml.js";
 import { unicodePath } from "../files/paths.js";
-import { SETTING_FILE } from "../runs/folder.js";
-import { summarize } from "../runs/plan.js";
+import { SETTING_FILE } from "./folder.js";
+import { summarize } from "./plan.js";
 
 /** Scores as `setting.yaml` has them; NaN where it has none. */
 export interface RecordedScores {
