@@ -36,6 +36,7 @@ import type { Exported, ExportOptions } from "./export/export.js";
 import type { Imported, ImportOptions } from "./import/import.js";
 import type { Report, ReportOptions } from "./report/report.js";
 import { type CheckOptions, type CheckReport, checkFolder } from "./runs/check.js";
+import type { Comparison, ListedRun } from "./runs/list.js";
 import { summarize } from "./runs/plan.js";
 import type { ModelManifest } from "./runs/setting.js";
 import { Training, type TrainingOptions, type TrainingResult } from "./runs/training.js";
@@ -103,7 +104,9 @@ export {
   evaluateRun as evaluate,
   type ScoredImages,
 } from "./runs/evaluate.js";
+export type { Comparison, ListedRun } from "./runs/list.js";
 export type { MemoryImages } from "./runs/plan.js";
+export type { RecordedScores } from "./runs/record.js";
 export type { ModelManifest } from "./runs/setting.js";
 export type { Training, TrainingEvent, TrainingOptions, TrainingResult } from "./runs/training.js";
 export { VERSION as version } from "./version.js";
@@ -398,4 +401,32 @@ export async function serveExplorer(
 ): Promise<ExploreServer> {
   const { serveExplorer } = await import("./explore/server.js");
   return await serveExplorer(name, options);
+}
+
+/**
+ * The runs below a folder, up to three folders deep, the newest last. Folders that cannot be read
+ * are passed over, and a run whose files cannot be has the state `unreadable`.
+ *
+ * ```js
+ * const runs = await listRuns("logs");
+ * runs.sort((a, b) => a.valid.loss - b.valid.loss);
+ * ```
+ *
+ * @param folder - `logs` unless given.
+ * @throws FlexaeError `FLEXAE_CONFIG` if there is no such folder, `FLEXAE_IO` if it cannot be read.
+ */
+export async function listRuns(folder?: string): Promise<ListedRun[]> {
+  const { listRuns } = await import("./runs/list.js");
+  return await listRuns(folder);
+}
+
+/**
+ * Runs beside each other: how their settings differ, and what came of them.
+ *
+ * @param runs - Folders of runs, or `last` for the newest in `logs/`.
+ * @throws FlexaeError `FLEXAE_CONFIG` if there is no such run.
+ */
+export async function compareRuns(runs: readonly string[]): Promise<Comparison> {
+  const { compareRuns } = await import("./runs/list.js");
+  return await compareRuns(runs);
 }

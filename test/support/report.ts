@@ -47,6 +47,7 @@ export function runWith(changed: Partial<RunFiles>): RunFiles {
     learningRate: 0.001,
     resumed: 0,
     summary: null,
+    parameters: 1000,
     imported: [],
     versions: [],
     device: [],

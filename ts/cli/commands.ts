@@ -14,6 +14,7 @@ import { map } from "./commands/map.js";
 import { outliers } from "./commands/outliers.js";
 import { report } from "./commands/report.js";
 import { run } from "./commands/run.js";
+import { runs } from "./commands/runs.js";
 import { similar } from "./commands/similar.js";
 import { summary } from "./commands/summary.js";
 
@@ -22,6 +23,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   summary,
   bench,
   evaluate,
+  runs,
   report,
   embed,
   cluster,

@@ -65,7 +65,10 @@ export interface RunFiles {
   learningRate: number;
   /** How often the run went on after an end. */
   resumed: number;
+  /** Null where it is not wanted, too. */
   summary: Summary | null;
+  /** Numbers of the network, those that are not trained included. */
+  parameters: number;
   /** File, checksum and format of a model that was imported. */
   imported: [name: string, value: string][];
   versions: [name: string, version: string][];
@@ -154,9 +157,13 @@ function listSettings(settings: Settings, state: unknown): RecordedSetting[] {
 /**
  * Reads a run folder. What cannot be read is named in `problems`.
  *
+ * @param options - `network: false` leaves the summary out, which the addon makes.
  * @throws FlexaeError `FLEXAE_CONFIG` if `setting.yaml` cannot be read.
  */
-export async function readRunFiles(folder: string): Promise<RunFiles> {
+export async function readRunFiles(
+  folder: string,
+  { network = true }: { network?: boolean } = {},
+): Promise<RunFiles> {
   const path = join(folder, SETTING_FILE);
   const record = fieldsOf(readYamlFile(path, "The record"));
   const problems: string[] = [];
@@ -185,7 +192,7 @@ export async function readRunFiles(folder: string): Promise<RunFiles> {
     [],
   );
   const summary =
-    settings === null
+    settings === null || !network
       ? null
       : await attempt<Summary | null>(
           "The network cannot be drawn",
@@ -214,6 +221,7 @@ export async function readRunFiles(folder: string): Promise<RunFiles> {
     resumed: Array.isArray(record.resumed) ? record.resumed.length : 0,
     learningRate: settings === null ? Number.NaN : learningRate(settings),
     summary,
+    parameters: numberOf(fieldsOf(record.parameters).total),
     imported: pairsOf(record.imported),
     versions: pairsOf(record.versions),
     device: pairsOf(record.device),
