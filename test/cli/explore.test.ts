@@ -5,6 +5,12 @@ import { beforeAll, describe, expect, inject, it } from "vitest";
 import { type Column, Data, valueText } from "../../web/explore/data.ts";
 import { commandIn, flexae, jsonLines, temporaryFolder, trainedRun } from "../support/cli.ts";
 
+/** What a page holds. */
+function dataOf(page: string): Data {
+  const block = /id="data">([^<]+)</.exec(readFileSync(page, "utf8"))?.[1] as string;
+  return new Data(new Uint8Array(gunzipSync(Buffer.from(block, "base64"))).buffer);
+}
+
 describe("flexae explore", () => {
   const run = trainedRun("--no-report");
   const command = commandIn(run, "explore");
@@ -93,6 +99,8 @@ describe("flexae explore", () => {
       const out = join(folder, "few.html");
       const end = await command.end(join(folder, "few.jsonl"), "-o", out, "--no-thumbnails");
       expect(end).toMatchObject({ images: rows });
+      const { x, y } = dataOf(out);
+      expect([...x, ...y].every(Number.isFinite)).toBe(true);
     }
   });
 
@@ -101,6 +109,7 @@ describe("flexae explore", () => {
     [["--thumbnail-size=32", "--no-thumbnails"], /thumbnailSize means nothing without thumbnails/],
     [["--method=tsne"], /Expected umap, pca for method but received tsne/],
     [["--method=pca", "--map=x.parquet"], /method means nothing to a map that is given/],
+    [["--columns="], /Expected names of tables for --columns/],
     [["--port=80"], /--port means nothing to a file/],
     [["--map=nowhere.parquet"], /nowhere\.parquet cannot be read: no such file or folder/, 3],
     [["--columns=nowhere.csv"], /nowhere\.csv cannot be read: no such file or folder/, 3],
@@ -149,15 +158,81 @@ describe("flexae explore", () => {
     const columns = `--columns=${clusters},${outliers}`;
     const made = await flexae(["explore", table, "-o", out, "--no-thumbnails", columns], { cwd });
     expect(made.code, made.stderr).toBe(0);
-    const block = /id="data">([^<]+)</.exec(readFileSync(out, "utf8"))?.[1] as string;
-    const bytes = gunzipSync(Buffer.from(block, "base64"));
-    const data = new Data(new Uint8Array(bytes).buffer);
+    const data = dataOf(out);
     expect(data.columns.map(({ name }) => name)).toEqual(
       expect.arrayContaining(["cluster", "silhouette", "loss", "score", "neighbour_distance"]),
     );
     const score = data.columns.find(({ name }) => name === "score");
     const known = Array.from({ length: 200 }, (_, row) => valueText(score as Column, row));
     expect(known.every((value) => Number.isFinite(Number.parseFloat(value)))).toBe(true);
+  });
+
+  it("tells images of the same path apart by their sets, in whatever order", async () => {
+    const folder = temporaryFolder();
+    const line = (set: string, i: number, rest: object) =>
+      JSON.stringify({ path: `p${i}.png`, set, ...rest });
+    const rows = (sets: string[], rest: (set: string, i: number) => object) =>
+      sets.flatMap((set) => [0, 1, 2].map((i) => line(set, i, rest(set, i)))).join("\n");
+    const file = (name: string) => join(folder, name);
+    writeFileSync(
+      file("ab.jsonl"),
+      rows(["A", "B"], (_, i) => ({ embedding: [i, 1, 2] })),
+    );
+    writeFileSync(
+      file("ba.jsonl"),
+      rows(["B", "A"], (set, i) => ({ embedding: [set === "A" ? 1 : 9, i] })),
+    );
+    writeFileSync(
+      file("more.jsonl"),
+      rows(["B", "A"], (set) => ({ from: `from ${set}` })),
+    );
+    const out = file("page.html");
+    await command.end(
+      ...[file("ab.jsonl"), "-o", out, "--no-thumbnails"],
+      ...[`--map=${file("ba.jsonl")}`, `--columns=${file("more.jsonl")}`],
+    );
+    const data = dataOf(out);
+    const from = data.columns.find(({ name }) => name === "from") as Column;
+    const texts = [0, 1, 2, 3, 4, 5].map((row) => valueText(from, row));
+    expect(texts).toEqual([...Array(3).fill("from A"), ...Array(3).fill("from B")]);
+    expect(data.x[0]).toBeLessThan(data.x[3] as number);
+  });
+
+  it("takes names that look like numbers for names, and columns that lack values", async () => {
+    const folder = temporaryFolder();
+    const ids = ["00007", "1234567890123456789", "1234567890123456790", "8"];
+    const rows = ids.map((id, i) =>
+      JSON.stringify({ id, embedding: [i, 1, 2], ...(i > 0 ? { loss: i / 10 } : {}) }),
+    );
+    writeFileSync(join(folder, "ids.jsonl"), rows.join("\n"));
+    const lines = ids.map((id, i) => `${id},00${i},${i === 2 ? "9007199254740993" : 5},${i}.5`);
+    writeFileSync(join(folder, "more.csv"), `id,code,big,number\n${lines.join("\n")}\n`);
+    const out = join(folder, "page.html");
+    const more = `--columns=${join(folder, "more.csv")},${join(folder, "more.csv")}`;
+    await command.end(join(folder, "ids.jsonl"), "-o", out, "--no-thumbnails", more);
+    const data = dataOf(out);
+    expect(ids.map((_, row) => data.path(row))).toEqual(ids);
+    const texts = (name: string) => {
+      const column = data.columns.find((one) => one.name === name) as Column;
+      return ids.map((_, row) => valueText(column, row));
+    };
+    expect(texts("code")).toEqual(["000", "001", "002", "003"]);
+    expect(texts("big")).toEqual(["5", "5", "9007199254740993", "5"]);
+    expect(texts("number")).toEqual(["0.5", "1.5", "2.5", "3.5"]);
+    expect(texts("loss")).toEqual(["", "0.1", "0.2", "0.3"]);
+    // The same table twice: names that are taken get the file's behind them.
+    expect(data.columns.map(({ name }) => name)).toContain("number (more.csv)");
+  });
+
+  it("does not put a page in the place of what it is made of", async () => {
+    const folder = temporaryFolder();
+    const name = join(folder, "table.csv");
+    writeFileSync(name, "path,embedding_0\na.png,1\nb.png,2\n");
+    const before = readFileSync(name, "utf8");
+    const { code, stderr } = await flexae(["explore", name, "-o", name]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/table\.csv is what the page is made of: name another file/);
+    expect(readFileSync(name, "utf8")).toBe(before);
   });
 
   it("says where its server is, for programs", async () => {

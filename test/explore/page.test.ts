@@ -158,7 +158,10 @@ describe.skipIf(!hasBrowser("The explorer"))("an explorer's page in Chromium", (
     expect(await selected(opened)).toBe(`${all - left} images selected.`);
     await opened.locator("#select-invert").click();
     expect(await selected(opened)).toBe(`${left} images selected.`);
-    await opened.keyboard.press("Escape");
+    // Escape means something else in a field.
+    await opened.locator("#search").press("Escape");
+    expect(await selected(opened)).toBe(`${left} images selected.`);
+    await opened.locator("#points").press("Escape");
     expect(await selected(opened)).toMatch(/^Nothing is selected/);
     // Around the middle and back, by hand.
     await opened.locator("#lasso").click();
@@ -214,7 +217,9 @@ describe.skipIf(!hasBrowser("The explorer"))("an explorer's page in Chromium", (
     await opened.locator("#copy").click();
     await opened.getByText(`${count} paths copied.`).waitFor();
     const copied = await opened.evaluate(() => navigator.clipboard.readText());
-    expect(copied.split("\n")).toEqual(records.map(({ path }) => path));
+    // With their set: where the files are.
+    const set = join(run(), "explore/set");
+    expect(copied.split("\n")).toEqual(records.map(({ path }) => join(set, path as string)));
   });
 
   it("filters by groups and by ranges of numbers", async () => {
@@ -225,33 +230,68 @@ describe.skipIf(!hasBrowser("The explorer"))("an explorer's page in Chromium", (
     const three = opened.locator("#legend button", { hasText: "digit_3" });
     await three.click();
     const threes = paths.filter((path) => path.startsWith("digit_3/")).length;
-    expect(await shown()).toBe(`${threes} of ${paths.length} images are shown.`);
+    await expect.poll(shown).toBe(`${threes} of ${paths.length} images are shown.`);
     expect(await three.getAttribute("aria-pressed")).toBe("true");
     await opened.locator("details[data-column=class] summary").click();
     const box = opened.getByRole("checkbox", { name: "digit_3" });
     expect(await box.isChecked()).toBe(true);
     await opened.getByRole("checkbox", { name: "digit_4" }).check();
-    expect(await shown()).toBe(`${2 * threes} of ${paths.length} images are shown.`);
+    await expect.poll(shown).toBe(`${2 * threes} of ${paths.length} images are shown.`);
     await opened.locator("details[data-column=loss] summary").click();
-    await opened.getByRole("slider", { name: "Greatest loss" }).fill("100");
+    await opened.getByRole("slider", { name: "Greatest loss", exact: true }).fill("100");
     const [least, most] = [Math.min(...(losses ?? [])), Math.max(...(losses ?? []))];
     const middle = least + (most - least) / 2;
     const expected = paths.filter(
       (path, i) => /^digit_[34]\//.test(path) && (losses?.[i] as number) <= middle,
     ).length;
     expect(expected).toBeGreaterThan(0);
-    expect(await shown()).toBe(`${expected} of ${paths.length} images are shown.`);
+    await expect.poll(shown).toBe(`${expected} of ${paths.length} images are shown.`);
     // All that is in view is what filters leave.
     await opened.locator("#select-shown").click();
     expect(await selected(opened)).toBe(`${expected} images selected.`);
-    await opened.locator("#filters-clear").click();
-    expect(await shown()).toBe(`All ${paths.length} images are shown.`);
+    // What is selected and then hidden is neither saved nor forgotten.
+    await opened.locator("#legend button", { hasText: "digit_3" }).click();
+    const fours = () =>
+      opened.locator("#export").evaluate((element) => (element as HTMLButtonElement).textContent);
+    await expect.poll(() => selected(opened)).toMatch(/^\d+ images? selected, \d+ of them hidden/);
+    const hidden = Number(/, (\d+) of them/.exec((await selected(opened)) as string)?.[1]);
+    expect(await fours()).toBe(`Save ${expected - hidden} as CSV`);
+    await opened.locator("#filters-clear").focus();
+    await opened.keyboard.press("Enter");
+    await expect.poll(shown).toBe(`All ${paths.length} images are shown.`);
     expect(await box.isChecked()).toBe(false);
-    // An image without a number is in no range.
+    expect(await selected(opened)).toBe(`${expected} images selected.`);
+    // The button is gone, and the focus is where it was told.
+    expect(await opened.evaluate(() => document.activeElement?.id)).toBe("filter-count");
+    // An exact bound; an image without a number is in no range.
     await opened.locator("details[data-column=score] summary").click();
-    await opened.getByRole("slider", { name: "Least score" }).fill("1");
-    await opened.getByRole("slider", { name: "Least score" }).fill("0");
-    expect(await shown()).toBe(`All ${paths.length} images are shown.`);
+    await opened.getByLabel("Least score, exactly").fill("2.5");
+    await opened.getByLabel("Least score, exactly").press("Enter");
+    const from3 = paths.filter((_, i) => i > 0 && (i - 1) % 7 >= 3).length;
+    await expect.poll(shown).toBe(`${from3} of ${paths.length} images are shown.`);
+    await opened.getByRole("slider", { name: "Least score", exact: true }).fill("0");
+    await expect.poll(shown).toBe(`All ${paths.length} images are shown.`);
+  });
+
+  it("keeps the colours of groups while they are filtered, and shows those without one", async () => {
+    const { opened } = await open();
+    const colours = () =>
+      opened
+        .locator("#legend .key")
+        .evaluateAll((keys) => keys.map((key) => (key as HTMLElement).style.background));
+    const before = await colours();
+    expect(new Set(before).size).toBe(10);
+    await opened.locator("#legend button", { hasText: "digit_3" }).click();
+    await expect
+      .poll(() => opened.locator("#legend [aria-pressed=true]").textContent())
+      .toContain("digit_3");
+    expect(await colours()).toEqual(before);
+    await opened.locator("#filters-clear").click();
+    await opened.locator("#colour").selectOption("remark");
+    const none = opened.locator("#legend button", { hasText: "none" });
+    expect(await none.textContent()).toBe("none1");
+    await none.click();
+    await opened.getByText(/^1 of \d+ images are shown/).waitFor();
   });
 
   it("finds paths whatever their case, and shows an image's neighbours by embedding", async () => {
@@ -312,6 +352,14 @@ describe.skipIf(!hasBrowser("The explorer"))("an explorer's page in Chromium", (
     await expect
       .poll(async () => Number(await pictures.getAttribute("data-thumbnails")))
       .toBeGreaterThan(2);
+    // A thumbnail is what it shows, also beside its point.
+    const { x, y, width, height } = (await opened.locator("#points").boundingBox()) as Box;
+    await opened.locator("#neighbours button").first().click();
+    await opened.mouse.move(x + width / 2 + 14, y + height / 2 + 14, { steps: 3 });
+    await opened.locator("#tip").waitFor();
+    expect(await opened.locator("#tip").textContent()).toContain("digit_5/002.png");
+    await opened.mouse.click(x + width / 2 + 14, y + height / 2 + 14);
+    expect(await opened.locator("#image .path").textContent()).toBe("digit_5/002.png");
     await opened.getByLabel("Thumbnails").uncheck();
     expect(await pictures.getAttribute("data-thumbnails")).toBe("0");
   });
@@ -328,7 +376,7 @@ describe.skipIf(!hasBrowser("The explorer"))("an explorer's page in Chromium", (
     await opened.locator("#tip").waitFor();
     expect(await opened.locator("#tip").textContent()).toContain("digit_7/003.png");
     expect(await opened.locator("#tip").textContent()).toContain("class: digit_7");
-    await opened.locator("#image").getByRole("button").nth(1).click();
+    await opened.locator("#neighbours button").first().click();
     expect(await opened.locator("#image .path").textContent()).not.toBe("digit_7/003.png");
     await opened.locator("#box").click();
     await opened.mouse.click(x + width / 2, y + height / 2);
@@ -403,13 +451,36 @@ describe.skipIf(!hasBrowser("The explorer"))("an explorer's page in Chromium", (
     }
     const other = await opened.locator("#image .path").textContent();
     expect(other).toBe("digit_1/000.png");
-    await opened.locator("#image").getByRole("button").nth(1).tap();
+    await opened.locator("#neighbours button").first().tap();
     expect(await opened.locator("#image .path").textContent()).not.toBe(other);
-    // A tap on a point takes it.
+    // What the first of two fingers began is no lasso.
+    await opened.locator("#points").press("a");
+    const before = await selected(opened);
+    await opened.locator("#box").tap();
+    await touch("touchStart", [[0.4, 0.4]]);
+    await touch("touchStart", [
+      [0.4, 0.4],
+      [0.6, 0.6],
+    ]);
+    await touch("touchMove", [
+      [0.39, 0.39],
+      [0.61, 0.61],
+    ]);
+    await touch("touchEnd", []);
+    expect(await selected(opened)).toBe(before);
+    await opened.locator("#move").tap();
+    for (const path of ["digit_7/003", "digit_1/000"]) {
+      await opened.locator("#search").fill(path);
+      await opened.locator("#search-results button").tap();
+      await opened.waitForTimeout(600);
+    }
+    await opened.locator("#neighbours button").first().tap();
+    // A tap on a point takes it, and says what it is.
     await opened.locator("#points").press("Escape");
     await touch("touchStart", [[0.5, 0.5]]);
     await touch("touchEnd", []);
     expect(await opened.locator("#image .path").textContent()).toBe(other);
+    expect(await opened.locator("#tip").textContent()).toContain(other);
     expect(seen.console).toEqual([]);
   });
 

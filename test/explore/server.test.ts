@@ -143,12 +143,15 @@ describe("the explorer's server", () => {
       { host: "evil.example" },
       { host: `evil.example:${port}` },
       { host: `127.0.0.1.evil.example:${port}` },
-      { host: "127.0.0.1" },
+      { host: "localhost.evil.example" },
       { origin: "http://evil.example" },
       { origin: "null" },
+      { origin: `http://localhost:${port}` },
       { origin: `https://127.0.0.1:${port}` },
       { "sec-fetch-site": "cross-site" },
       { "sec-fetch-site": "same-site" },
+      // A page of another site may lead here, and nothing more.
+      { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" },
     ];
     for (const headers of refused) {
       const { status, body } = await ask(url, "/data", headers);
@@ -156,8 +159,12 @@ describe("the explorer's server", () => {
     }
     for (const headers of [
       { host: `localhost:${port}` },
-      { origin: `http://localhost:${port}` },
+      { host: `localhost:${port}`, origin: `http://localhost:${port}` },
       { "sec-fetch-site": "none" },
+      { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" },
+      // As of a port that is forwarded.
+      { host: "localhost:9000", origin: "http://localhost:9000" },
+      { host: "127.0.0.1" },
     ] as Record<string, string>[]) {
       expect((await ask(url, "/", headers)).status).toBe(200);
     }

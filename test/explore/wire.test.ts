@@ -87,6 +87,26 @@ describe("what travels to the page", () => {
     expect(valueText(only as NonNullable<typeof only>, 199)).toBe("sum of 199.png");
   });
 
+  it("keeps numbers that single precision has not", () => {
+    const paths = ["a", "b", "c"];
+    const three = makeTable(new Float32Array(3), 1, { paths });
+    const data = travel(three, [
+      { name: "time", values: [1700000000.25, 1700000000.5, null] },
+      { name: "small", values: [1e-50, 0.1, 3] },
+    ]);
+    const texts = (i: number) =>
+      paths.map((_, row) => valueText(data.columns[i] as (typeof data.columns)[number], row));
+    expect(texts(0)).toEqual(["1700000000.25", "1700000000.5", ""]);
+    expect(texts(1)).toEqual(["1e-50", "0.1", "3"]);
+  });
+
+  it("has classes as groups however many there are", () => {
+    const paths = Array.from({ length: 100 }, (_, i) => `${i}.png`);
+    const classes = paths.map((_, i) => `class ${i % 70}`);
+    const [column] = travel(makeTable(new Float32Array(100), 1, { paths, classes })).columns;
+    expect(column).toMatchObject({ kind: "category", name: "class" });
+  });
+
   it("is found by paths, each once", () => {
     const search = new PathSearch(data);
     expect(search.find("PNG", 3)).toEqual({ rows: [0, 1, 3], count: 4 });

@@ -27,10 +27,10 @@ describe("pairs with error maps", () => {
 });
 
 describe("the map", () => {
-  it("tells 32 classes apart, and puts the smallest together", () => {
-    const names = Array.from({ length: 40 }, (_, i) => `class ${i}`);
+  it("tells 40 classes apart, and puts the smallest together", () => {
+    const names = Array.from({ length: 48 }, (_, i) => `class ${i}`);
     // Of each class two images, of the last eight one.
-    const of = [...names.keys(), ...names.slice(0, 32).keys()];
+    const of = [...names.keys(), ...names.slice(0, 40).keys()];
     const map: SampleMap = {
       method: "UMAP",
       places: Float32Array.from({ length: 2 * of.length }, (_, i) => i),
@@ -45,9 +45,9 @@ describe("the map", () => {
     const signs = [...drawn].map(
       ([, color, shape]) => `${color} ${shape?.replace(/M.* .*?(?=[a-z])/, "")}`,
     );
-    expect(new Set(signs).size).toBe(33);
+    expect(new Set(signs).size).toBe(41);
     expect(text).toContain('<bdi>others</bdi> <span class="dim">8</span>');
-    expect(text.match(/<title>/g)).toHaveLength(72);
+    expect(text.match(/<title>/g)).toHaveLength(88);
   });
 
   it("keeps names within its frame, and shortens long ones", () => {

@@ -30,7 +30,7 @@ function plain(value: unknown): Value | undefined {
     case "number":
       return Number.isFinite(value) ? value : null;
     case "bigint":
-      return Number(value);
+      return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
     case "boolean":
       return String(value);
     case "undefined":
@@ -81,15 +81,25 @@ class Columns {
       while (values.length < this.#rows) values.push(null);
       const known = values.filter((value) => value !== null);
       if (known.length === 0) return [];
-      // A CSV file has text alone, which may be meant as numbers.
-      const numeric = known.every((value) => String(value).trim() !== "" && isNumber(value));
+      // A CSV file has text alone, which may be meant as numbers. What names images never is.
+      const numeric = !NAMES.includes(name) && known.every(isNumber);
       const of = (value: Value) => (value === null ? null : numeric ? Number(value) : `${value}`);
       return [{ name, values: values.map(of) }];
     });
   }
 }
 
-const isNumber = (value: string | number) => Number.isFinite(Number(value));
+/** Columns that name images, and are text whatever is in them. */
+const NAMES: readonly string[] = [...PATH_NAMES, "set"];
+
+/** Whether a text is a number that is no other one when it is written again: 007 is a name. */
+function isNumber(value: string | number): boolean {
+  if (typeof value === "number") return true;
+  const number = Number(value);
+  const isWhole = /^\s*[+-]?\d+\s*$/.test(value);
+  if (value.trim() === "" || /^\s*[+-]?0\d/.test(value)) return false;
+  return isWhole ? Number.isSafeInteger(number) : Number.isFinite(number);
+}
 
 async function addParquet(columns: Columns, path: string): Promise<void> {
   const { file, metadata } = await openParquet(path);
@@ -165,17 +175,28 @@ export async function readColumns(
   return columns.finish();
 }
 
-function columnOf(columns: readonly NamedColumn[], names: readonly string[]): Value[] | undefined {
+function columnOf(
+  columns: readonly NamedColumn[],
+  names: readonly string[],
+): NamedColumn | undefined {
   const name = pick(
     columns.map((column) => column.name),
     names,
   );
-  return columns.find((column) => column.name === name)?.values;
+  return columns.find((column) => column.name === name);
+}
+
+/** Which rows of another file are of the images of a table's. */
+export interface SameImages {
+  /** Of each row of the table; -1 where there is none. */
+  rows: Int32Array;
+  /** Columns of the other file that said it. */
+  by: string[];
 }
 
 /**
- * For each row of a table the row of another file that is of the same image, by `path`, and by
- * `set` where both say it; -1 where there is none.
+ * For each row of a table the row of another file that is of the same image, by its path, and by
+ * `set` where both say it.
  *
  * @param file - The name of the other file, for what is thrown.
  * @throws FlexaeError `FLEXAE_DATA` if the file names no images, none of the table's, or one twice.
@@ -184,38 +205,42 @@ export function rowsOfSameImages(
   { path, paths, sets }: EmbeddingTable,
   file: string,
   columns: readonly NamedColumn[],
-): Int32Array {
+): SameImages {
   const theirs = columnOf(columns, PATH_NAMES);
   if (theirs === undefined) {
     throw dataError(`${file} has no column of paths: expected one of ${PATH_NAMES.join(", ")}`);
   }
-  const isSame = theirs.length === paths.length && theirs.every((name, i) => name === paths[i]);
-  if (isSame) return Int32Array.from(paths.keys());
   const their = columnOf(columns, ["set"]);
   const isKnown = (set: Value) => set !== null;
-  const bySet = their?.some(isKnown) === true && sets.some(isKnown);
+  const bySet = their?.values.some(isKnown) === true && sets.some(isKnown);
+  const theirSets = bySet ? their.values : [];
+  const by = bySet ? [theirs.name, "set"] : [theirs.name];
   // A set may have been named from its own folder or from another one.
-  const full = new Map(
-    [...new Set([...sets, ...(their ?? [])])].map((set) => [set, fullName(set)]),
-  );
+  const full = new Map([...new Set([...sets, ...theirSets])].map((set) => [set, fullName(set)]));
   const key = (name: Value, set: Value | undefined) =>
     bySet ? `${full.get(set ?? null)}\0${name}` : `${name}`;
+  const keys = theirs.values.map((name, row) => key(name, theirSets[row]));
+  const ours = paths.map((name, row) => key(name, sets[row]));
+  // Tables of other programs may name images twice; row by row they are still the same.
+  if (keys.length === ours.length && keys.every((own, row) => own === ours[row])) {
+    return { rows: Int32Array.from(paths.keys()), by };
+  }
   const rows = new Map<string, number>();
-  for (const [row, name] of theirs.entries()) {
+  for (const [row, own] of keys.entries()) {
+    const name = theirs.values[row];
     if (name === null) continue;
-    const own = key(name, their?.[row]);
     if (rows.has(own)) throw dataError(`${file} names ${name} twice: leave one of the rows out`);
     rows.set(own, row);
   }
-  const found = Int32Array.from(paths, (name, i) => rows.get(key(name, sets[i])) ?? -1);
+  const found = Int32Array.from(ours, (own) => rows.get(own) ?? -1);
   if (!found.some((row) => row >= 0)) {
     const name = (set: Value | undefined, image: Value | undefined) =>
       bySet ? `${image} of ${set}` : image;
     throw dataError(
-      `${file} names none of the images of ${path}: it has ${name(their?.[0], theirs[0])}, and the table ${name(sets[0], paths[0])}`,
+      `${file} names none of the images of ${path}: it has ${name(theirSets[0], theirs.values[0])}, and the table ${name(sets[0], paths[0])}`,
     );
   }
-  return found;
+  return { rows: found, by };
 }
 
 const fullName = (set: Value) => (set === null ? "" : resolve(String(set)));

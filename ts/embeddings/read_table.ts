@@ -11,7 +11,7 @@ import { type EmbeddingTable, isSameSpace, type TableOrigin } from "./table.js";
 
 /** By which other programs call the column of paths, and that of embeddings. */
 export const PATH_NAMES = ["path", "filename", "file", "filepath", "image", "id"];
-const EMBEDDING_NAMES = ["embedding", "embeddings", "vector", "features"];
+export const EMBEDDING_NAMES: readonly string[] = ["embedding", "embeddings", "vector", "features"];
 
 /** What a row has besides its embedding; what is missing is undefined, null or "". */
 interface RowFacts {
@@ -31,9 +31,6 @@ const FACTS = ["set", "class", ...NUMBERS, "sha256"] as const;
 
 /** Whether a column of a CSV file has one number of each embedding. */
 export const isNumberOfEmbedding = (name: string) => /^(embedding_|dim_|)\d+$/.test(name);
-
-/** Columns that always have a meaning; that of paths may have other names. */
-export const COLUMN_NAMES: readonly string[] = ["path", ...EMBEDDING_NAMES, ...FACTS];
 
 const given = (value: unknown) => value !== undefined && value !== null && value !== "";
 

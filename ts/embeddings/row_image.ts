@@ -7,9 +7,11 @@ import type { EmbeddingTable } from "./table.js";
  * A row's image. Its path is relative to its set, and the set to the current folder; tables of other
  * programs have paths as they are.
  */
-export function imageOf({ paths, sets, widths, heights }: EmbeddingTable, row: number): ImageFile {
+export function imageOf(table: EmbeddingTable, row: number): ImageFile {
+  const { paths, sets, widths, heights, origin } = table;
   const [path, set] = [paths[row] as string, sets[row] ?? null];
-  const [width, height] = [widths?.[row], heights?.[row]];
+  // To other programs a width may be that of a part of the image.
+  const [width, height] = origin === null ? [] : [widths?.[row], heights?.[row]];
   return {
     file: set === null ? path : join(set, path),
     size: width === undefined || height === undefined ? undefined : { width, height },

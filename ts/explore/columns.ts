@@ -4,8 +4,11 @@ import type { EmbeddingTable } from "../embeddings/table.js";
 import type { Packer } from "./pack.js";
 import type { WireColumn } from "./wire.js";
 
-/** More different texts are no categories. */
+/** More different texts are no categories, ... */
 const MOST_CATEGORIES = 1000;
+/** ... but where they are what images are sorted by: as many as there are codes. */
+const GROUPS = /^(class|set|cluster)\b/i;
+const MOST_GROUPS = 2 ** 16 - 1;
 /** Columns of whole numbers that count nothing: each number is a name. */
 const NUMBERS_AS_NAMES = /^(class|cluster|label|group|split|fold|target)(_id|s)?\b/i;
 
@@ -20,23 +23,30 @@ function codesOf(values: Values, names: readonly string[]): Uint16Array {
 }
 
 /** Different values, as text, in the order of numbers where they are, else of the alphabet. */
-function namesOf(values: Values): string[] {
+function namesOf(values: Values, most: number): string[] {
   const names = new Set<string>();
-  for (let i = 0; i < values.length && names.size <= MOST_CATEGORIES; i++) {
+  for (let i = 0; i < values.length && names.size <= most; i++) {
     const value = values[i] ?? null;
     if (value !== null) names.add(String(value));
   }
   return [...names].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
 }
 
-/** Numbers, exact where they are whole. */
+/** Digits of a number in single precision that can be relied on. */
+const SINGLE_DIGITS = 7;
+
+/** Numbers in single precision, if those that come back of it are the same, else in double. */
 function numbersOf(values: Values): Float32Array | Float64Array {
+  if (values instanceof Float32Array) return values;
   const numbers = Float64Array.from({ length: values.length }, (_, i) => {
     const value = values[i] ?? null;
     return value === null ? Number.NaN : Number(value);
   });
-  const isLarge = numbers.some((value) => Number.isInteger(value) && Math.abs(value) > 2 ** 24);
-  return isLarge ? numbers : Float32Array.from(numbers);
+  const isSingle = numbers.every(
+    (value) =>
+      Number.isNaN(value) || Number(Math.fround(value).toPrecision(SINGLE_DIGITS)) === value,
+  );
+  return isSingle ? Float32Array.from(numbers) : numbers;
 }
 
 function toWire(packer: Packer, name: string, values: Values): WireColumn | null {
@@ -51,9 +61,12 @@ function toWire(packer: Packer, name: string, values: Values): WireColumn | null
   if (known === 0) return null;
   const isCategory = !numeric || (whole && NUMBERS_AS_NAMES.test(name));
   if (isCategory) {
-    const names = namesOf(values);
+    const isGroup = GROUPS.test(name);
+    const most = isGroup ? MOST_GROUPS : MOST_CATEGORIES;
+    const names = namesOf(values, most);
     // Where nearly every row has a text of its own, colours and lists of them tell nothing.
-    if (names.length <= MOST_CATEGORIES && (names.length <= 64 || 2 * names.length <= known)) {
+    const isTelling = isGroup || names.length <= 64 || 2 * names.length <= known;
+    if (names.length <= most && isTelling) {
       return { kind: "category", name, names, codes: packer.add(codesOf(values, names)) };
     }
   }

@@ -1,4 +1,5 @@
 /** What is to be explored: images, their places in a map, and all that is known of them. */
+import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { configError, dataError, translateError } from "../addon/errors.js";
 import { callAddon } from "../addon/loader.js";
@@ -6,7 +7,7 @@ import { MAX_PIXELS } from "../config/parameters.js";
 import { finishJob } from "../embeddings/job.js";
 import { map } from "../embeddings/map.js";
 import { type NamedColumn, readColumns, rowsOfSameImages } from "../embeddings/other_columns.js";
-import { COLUMN_NAMES, PATH_NAMES, readTable } from "../embeddings/read_table.js";
+import { EMBEDDING_NAMES, readTable } from "../embeddings/read_table.js";
 import { imageOf } from "../embeddings/row_image.js";
 import { isRun, tableOf } from "../embeddings/run_table.js";
 import type { EmbeddingTable } from "../embeddings/table.js";
@@ -76,9 +77,6 @@ const SHEET_SIDE = 1024;
 /** Squares of a sheet, at most: one that is fetched for a few pictures brings no thousands. */
 const MOST_PER_SHEET = 256;
 
-/** Columns that say which image is meant. */
-const JOINED_BY: readonly string[] = [...PATH_NAMES, "set"];
-
 interface Places {
   x: Float32Array;
   y: Float32Array;
@@ -100,7 +98,8 @@ function normalize(places: Float32Array, dims: number, how: string): Places {
       high[axis] = Math.max(high[axis], at(row, axis));
     }
   }
-  const scale = Math.max(high[0] - low[0], high[1] - low[1], Number.MIN_VALUE) / 2;
+  // All in one place lie in the middle.
+  const scale = Math.max(high[0] - low[0], high[1] - low[1]) / 2 || 1;
   const axis = (a: 0 | 1) => {
     const middle = (low[a] + high[a]) / 2;
     return Float32Array.from({ length: rows }, (_, row) => (at(row, a) - middle) / scale);
@@ -120,7 +119,7 @@ async function placesIn(file: string, table: EmbeddingTable): Promise<Places> {
     { name: "path", values: given.paths },
     { name: "set", values: given.sets },
   ];
-  const rows = rowsOfSameImages(table, file, named);
+  const { rows } = rowsOfSameImages(table, file, named);
   const missing = rows.indexOf(-1);
   if (missing >= 0) {
     throw dataError(
@@ -156,27 +155,46 @@ async function placesOf(table: EmbeddingTable, options: ExploreOptions): Promise
   return normalize(made.table.embeddings, made.table.dims, `placed by ${name}`);
 }
 
+/** What a table itself says of its images. */
+function factsOf(table: EmbeddingTable): string[] {
+  const { losses, widths, heights, bytes, sha256 } = table;
+  const facts = { loss: losses, width: widths, height: heights, bytes, sha256 };
+  return ["set", "class", ...Object.entries(facts).flatMap(([name, all]) => (all ? [name] : []))];
+}
+
+/** Columns of the file that a table was read from; of `.npy` files, of the one beside it. */
+async function ownColumns(table: EmbeddingTable): Promise<NamedColumn[]> {
+  const { path, paths } = table;
+  const isArray = /\.npy$/i.test(path);
+  const file = isArray ? path.replace(/\.npy$/i, ".csv") : path;
+  if (isArray && (await stat(file).catch(() => null)) === null) return [];
+  // A column that lacks a value somewhere is none to a table, and is one here.
+  const found = await readColumns(file, [...EMBEDDING_NAMES, "path", ...factsOf(table)]);
+  return found.filter(({ values }) => !values.every((value, row) => value === paths[row]));
+}
+
 /** Columns of the table itself that it gives no meaning, and those of other files. */
 async function otherColumns(
   table: EmbeddingTable,
   isFile: boolean,
   files: readonly string[],
 ): Promise<NamedColumn[]> {
-  const own = isFile && !table.path.endsWith(".npy");
-  const found = (own ? await readColumns(table.path, COLUMN_NAMES) : []).filter(
-    ({ values }) => !values.every((value, row) => value === table.paths[row]),
-  );
+  const found = isFile ? await ownColumns(table) : [];
   const hasClasses = table.classes.some((value) => value !== null);
-  const { losses, widths, heights, bytes, sha256 } = table;
-  const facts = { loss: losses, width: widths, height: heights, bytes, sha256 };
-  const known = Object.entries(facts).filter(([, values]) => values !== null);
-  const names = new Set([...known.map(([name]) => name), ...found.map(({ name }) => name)]);
+  const hasSets = table.sets.some((value) => value !== null);
+  const names = new Set([...factsOf(table), ...found.map(({ name }) => name)]);
+  if (!hasClasses) names.delete("class");
+  if (!hasSets) names.delete("set");
   for (const file of files) {
     const columns = await readColumns(file);
-    const rows = rowsOfSameImages(table, file, columns);
+    const { rows, by } = rowsOfSameImages(table, file, columns);
     for (const { name, values } of columns) {
-      if (JOINED_BY.includes(name) || (name === "class" && hasClasses)) continue;
-      const own = names.has(name) ? `${name} (${basename(file)})` : name;
+      // Other commands repeat the class that the table has.
+      if (by.includes(name) || (name === "class" && hasClasses)) continue;
+      let own = name;
+      for (let n = 1; names.has(own); n++) {
+        own = `${name} (${basename(file)}${n === 1 ? "" : `, ${n}`})`;
+      }
       names.add(own);
       found.push({
         name: own,
@@ -252,7 +270,8 @@ export async function prepare(
 ): Promise<Exploration> {
   checkOptions(options);
   const { signal, onProgress, imageDir = "." } = options;
-  const problem = options.thumbnails === false ? null : reasonAgainstPictures();
+  const wanted = options.thumbnails !== false || isServed;
+  const problem = wanted ? reasonAgainstPictures() : null;
   const thumbnails = options.thumbnails !== false && problem === null;
   const ofRun = await isRun(name);
   const table = await tableOf(name, {
@@ -279,7 +298,7 @@ export async function prepare(
     paths: packer.addTexts(table.paths),
     neighbours: { by, count, rows: null },
     thumbnails: null,
-    hasImages: isServed && thumbnails,
+    hasImages: isServed && problem === null,
   };
   if (!isServed && count > 0) {
     header.neighbours.rows = packer.add(await allNeighbours(table, count, options));

@@ -32,6 +32,7 @@ const CONTROLS = html`<section aria-labelledby="search-title">
 <label for="search">By path, or a part of it</label>
 <input type="search" id="search" autocomplete="off" spellcheck="false">
 <p id="search-count" role="status"></p>
+<button type="button" id="search-select" hidden>Select all that were found</button>
 <ol id="search-results" class="rows"></ol>
 </section>
 <section aria-labelledby="colour-title">
@@ -42,18 +43,18 @@ const CONTROLS = html`<section aria-labelledby="search-title">
 </section>
 <section aria-labelledby="filters-title">
 <h2 id="filters-title">Filter</h2>
-<p id="filter-count" role="status"></p>
+<p id="filter-count" role="status" tabindex="-1"></p>
 <div id="filters"></div>
 <button type="button" id="filters-clear" hidden>Remove all filters</button>
 </section>`;
 
 const PANEL = html`<section aria-labelledby="selection-title">
 <h2 id="selection-title">Selection</h2>
-<p id="selection-count" role="status"></p>
+<p id="selection-count" role="status" tabindex="-1"></p>
 <div class="buttons">
 <button type="button" id="select-shown" title="All that filters leave and that lie in the picture (a)">Select what is in view</button>
 <button type="button" id="select-invert">Invert</button>
-<button type="button" id="select-clear" title="Escape">Clear</button>
+<button type="button" id="select-clear" title="Escape, in the map">Clear</button>
 </div>
 <div class="buttons">
 <button type="button" id="export">Save as CSV</button>
@@ -64,13 +65,9 @@ const PANEL = html`<section aria-labelledby="selection-title">
 </section>
 <section aria-labelledby="image-title">
 <h2 id="image-title">Image</h2>
+<p id="image-said" class="unseen" role="status"></p>
 <div id="image"><p class="dim">Click a point, or press Enter in the map for the one in the middle.</p></div>
 </section>`;
-
-/** A block of bytes for the script, read by its id. */
-export function dataBlock(id: string, bytes: Uint8Array): string {
-  return `<script type="application/octet-stream" id="${id}">${Buffer.from(bytes).toString("base64")}</script>\n`;
-}
 
 /** What the script is told besides the data. */
 export interface PageSource {

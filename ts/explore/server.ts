@@ -45,14 +45,20 @@ interface Answer {
 /** What paths name: `/sheet/7`. */
 type Handler = (number: number, signal: AbortSignal) => Promise<Answer | null>;
 
-/** Whether a request comes from a page of this server, or from no page: not from another site's. */
-function isOwn({ headers }: IncomingMessage, port: number): boolean {
-  const names = [HOST, "localhost"].map((name) => `${name}:${port}`);
-  if (!names.includes(headers.host ?? "")) return false;
+/** Names of this machine. By another name a page of another site could have been led here. */
+const NAMES: readonly string[] = [HOST, "localhost", "[::1]"];
+
+/**
+ * Whether a request comes from a page of this server, or from no page. The port is not looked at:
+ * of one that is forwarded, a browser knows another. A link of any page may lead to the page itself.
+ */
+function isOwn({ headers, url }: IncomingMessage): boolean {
+  const { host = "", origin } = headers;
+  if (!NAMES.includes(host.replace(/:\d+$/, ""))) return false;
+  if (origin !== undefined && origin !== `http://${host}`) return false;
   const site = headers["sec-fetch-site"];
-  if (site !== undefined && site !== "same-origin" && site !== "none") return false;
-  const { origin } = headers;
-  return origin === undefined || names.some((name) => origin === `http://${name}`);
+  if (site === undefined || site === "same-origin" || site === "none") return true;
+  return headers["sec-fetch-mode"] === "navigate" && url === "/";
 }
 
 /** Answers by what is asked. Sheets that are asked for twice at once are drawn once. */
@@ -182,10 +188,9 @@ export async function serveExplorer(
   const { begin, end, policy } = explorePage(exploration.header, assets, { source: "server" });
   const handlers = handlersOf(exploration, begin + end, options);
   const headers = headersOf(policy);
-  let port = wanted;
   const server = createServer((request, response) => {
     for (const [key, value] of Object.entries(headers)) response.setHeader(key, value);
-    if (!isOwn(request, port)) {
+    if (!isOwn(request)) {
       response.writeHead(403, { "content-type": "text/plain" }).end("Ask from this machine\n");
       return;
     }
@@ -199,7 +204,7 @@ export async function serveExplorer(
     });
     server.listen(wanted, HOST, done);
   });
-  port = (server.address() as AddressInfo).port;
+  const { port } = server.address() as AddressInfo;
   return {
     url: `http://${HOST}:${port}/`,
     images: exploration.header.rows,

@@ -1,13 +1,16 @@
 /** A page that has all in one file, and needs neither a server nor a network. */
+import { realpath } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { configError } from "../addon/errors.js";
 import { makeFolders } from "../files/folders.js";
+import { shownPath } from "../files/paths.js";
 import { StagedFile } from "../files/staged.js";
 import { readAssets } from "../pages/assets.js";
-import { Html } from "../pages/html.js";
+import { base64Script } from "../pages/html.js";
 import { type ExploreOptions, pixelLimit, prepare } from "./exploration.js";
-import { dataBlock, explorePage } from "./page.js";
+import { explorePage } from "./page.js";
 import { drawSheet } from "./sheets.js";
 
 /** What was written. */
@@ -26,6 +29,16 @@ export interface ExplorerFile {
 
 const compress = promisify(gzip);
 
+/** The page must not take the place of what it is made of. */
+async function checkOut(out: string, inputs: readonly (string | undefined)[]): Promise<void> {
+  const place = await realpath(out).catch(() => null);
+  if (place === null) return;
+  for (const input of inputs) {
+    if (input === undefined || (await realpath(input).catch(() => null)) !== place) continue;
+    throw configError(`${shownPath(out)} is what the page is made of: name another file`);
+  }
+}
+
 /** What `writeExplorer` of `ts/index.ts` does. */
 export async function writeExplorer(
   name: string,
@@ -33,14 +46,15 @@ export async function writeExplorer(
   options: ExploreOptions = {},
 ): Promise<ExplorerFile> {
   const { signal, onProgress } = options;
+  const path = resolve(out);
+  await checkOut(path, [name, options.map, ...(options.columns ?? [])]);
   const assets = await readAssets("explore");
   const exploration = await prepare(name, options, false);
   signal?.throwIfAborted();
   const { header, packer, problems } = exploration;
   const data = await compress(Buffer.concat(packer.finish(header)), { level: 6 });
-  const block = new Html(dataBlock("data", data));
+  const block = base64Script("data", data);
   const { begin, end } = explorePage(header, assets, { source: "page", data: block });
-  const path = resolve(out);
   await makeFolders(dirname(path));
   const file = await StagedFile.create(path);
   let bytes = 0;
@@ -58,7 +72,7 @@ export async function writeExplorer(
       onProgress?.("drawing thumbnails", i / sheets);
       const sheet = await drawSheet(exploration, i, pixelLimit(options), signal);
       unreadable += sheet.unreadable;
-      await append(dataBlock(`sheet-${i}`, sheet.bytes));
+      await append(base64Script(`sheet-${i}`, sheet.bytes).text);
     }
     await append(end);
     signal?.throwIfAborted();

@@ -2,7 +2,7 @@
 
 /** Markup that a template made, and so needs no escaping. */
 export class Html {
-  /** @param text - Markup. Made by `html` and `jsonScript` alone. */
+  /** @param text - Markup. Made here, and of what the build made, alone. */
   constructor(readonly text: string) {}
 }
 
@@ -46,4 +46,11 @@ export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): 
 export function jsonScript(id: string, value: unknown): Html {
   const text = JSON.stringify(value).replace(/</g, "\\u003c");
   return html`<script type="application/json" id="${id}">${new Html(text)}</script>`;
+}
+
+/** Bytes for a script, read by the id: digits of base 64 are no markup. */
+export function base64Script(id: string, bytes: Uint8Array): Html {
+  const text = Buffer.from(bytes).toString("base64");
+  return html`<script type="application/octet-stream" id="${id}">${new Html(text)}</script>
+`;
 }

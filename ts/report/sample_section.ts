@@ -138,8 +138,8 @@ export function drawCorrelations({ shown, correlations }: Sample): Html {
 
 const SIZE = 400;
 const MARGIN = 14;
-/** Of points; with as many shapes there are enough for 32 groups. */
-const COLORS = 8;
+/** Of points; with as many shapes there are enough for 40 groups. */
+const COLORS = 10;
 const SHAPES = ["circle", "square", "triangle", "diamond"] as const;
 /** More names than this would hide the map. */
 const MOST_NAMED = 12;

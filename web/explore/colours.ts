@@ -1,5 +1,5 @@
 /** Which colour a point has by the value of its image. */
-import type { Column, Data } from "./data.ts";
+import type { CategoryColumn, Column, Data, NumberColumn } from "./data.ts";
 
 /** Colours of points, and what they stand for. */
 export interface Colouring {
@@ -14,31 +14,31 @@ export type Legend =
   | { kind: "none" }
   | {
       kind: "groups";
-      column: Column;
-      /** Those of colours of their own, the largest first. */
+      column: CategoryColumn;
+      /** The largest first; that of images without a group, whose code is 0, last. */
       groups: { code: number; colour: string; count: number }[];
-      /** Groups that share a grey, the largest first. */
-      others: { code: number; count: number }[];
-      grey: string;
     }
-  | { kind: "scale"; column: Column; low: number; high: number; colours: string[]; grey: string };
+  | {
+      kind: "scale";
+      column: Column;
+      low: number;
+      high: number;
+      /** Whether there are values beyond the ends. */
+      isCut: boolean;
+      colours: string[];
+      grey: string;
+    };
 
-/**
- * Ten colours that can be told apart, also with any one kind of cones missing (Petroff, 2021,
- * arXiv:2107.02270), in the order that he found.
- */
-const GROUPS = [
-  "#3f90da",
-  "#ffa90e",
-  "#bd1f01",
-  "#94a4a2",
-  "#832db6",
-  "#a96b59",
-  "#e76300",
-  "#b9ac70",
-  "#717581",
-  "#92dadd",
-];
+/** The colours of a page, light or dark. */
+export interface Palette {
+  isDark: boolean;
+  /** Of groups. */
+  groups: readonly string[];
+  /** Of what has no group, or no colour of its own. */
+  none: string;
+  /** Of all, where nothing is told apart. */
+  plain: string;
+}
 
 /** Viridis (Smith and van der Walt, 2015): brightness grows evenly, for all kinds of sight. */
 const VIRIDIS = [
@@ -76,69 +76,117 @@ function scaleOf(isDark: boolean): string[] {
 }
 
 /** The values between which nearly all lie: a few far out would take the colours of the rest. */
-function rangeOf(values: ArrayLike<number>): [number, number] {
+function rangeOf(values: ArrayLike<number>): [low: number, high: number, isCut: boolean] {
   const sample: number[] = [];
   const step = Math.max(1, Math.floor(values.length / 20_000));
-  for (let i = 0; i < values.length; i += step) {
+  let [least, most] = [Infinity, -Infinity];
+  for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
-    if (Number.isFinite(value)) sample.push(value);
+    if (!Number.isFinite(value)) continue;
+    if (value < least) least = value;
+    if (value > most) most = value;
+    if (i % step === 0) sample.push(value);
   }
   sample.sort((a, b) => a - b);
   const at = (share: number) => sample[Math.round(share * (sample.length - 1))] ?? 0;
-  return [at(0.01), at(0.99)];
+  const [low, high] = [at(0.01), at(0.99)];
+  // Of a value that nearly all have, the rare others are what is looked for.
+  return low === high ? [least, most, false] : [low, high, low > least || high < most];
+}
+
+/** Groups in the order of the legend, the largest first. */
+function rankedGroups({ codes, names }: CategoryColumn): { code: number; count: number }[] {
+  const counts = new Uint32Array(names.length + 1);
+  for (const code of codes) counts[code] = (counts[code] as number) + 1;
+  const groups = names.map((_, i) => ({ code: i + 1, count: counts[i + 1] as number }));
+  groups.sort((a, b) => b.count - a.count || a.code - b.code);
+  const without = counts[0] as number;
+  return without > 0 ? [...groups, { code: 0, count: without }] : groups;
 }
 
 /**
- * Colours rows by a column.
- *
- * @param column - Undefined: all alike.
- * @param isShown - Whether a group is shown: colours go to the largest of those.
+ * Which colour each group has: the largest always theirs. Another that is shown gets that of one
+ * which is not.
  */
-export function colourBy(
-  data: Data,
-  column: Column | undefined,
-  isDark: boolean,
+function shareOut(
+  ranked: readonly { code: number }[],
+  colours: number,
+  isShown: (code: number) => boolean,
+): Map<number, number> {
+  const all = ranked.filter(({ code }) => code !== 0);
+  const own = new Map(all.slice(0, colours).map(({ code }, i) => [code, i]));
+  const wanting = all.slice(colours).filter(({ code }) => isShown(code));
+  const spare = [...own].filter(([code]) => !isShown(code));
+  for (const { code } of wanting) {
+    const [from, colour] = spare.shift() ?? [];
+    if (from === undefined || colour === undefined) break;
+    own.delete(from);
+    own.set(code, colour);
+  }
+  return own;
+}
+
+function colourGroups(
+  column: CategoryColumn,
+  { groups, none }: Palette,
   isShown: (code: number) => boolean,
 ): Colouring {
-  const grey = isDark ? "#5c6470" : "#b8bec8";
-  const codes = new Uint8Array(data.rows);
-  if (column === undefined || column.kind === "text") {
-    return { codes, colours: [isDark ? "#7cbcff" : "#0b62a8"], legend: { kind: "none" } };
-  }
-  if (column.kind === "category") {
-    const counts = new Uint32Array(column.names.length + 1);
-    for (const code of column.codes) counts[code] = (counts[code] as number) + 1;
-    const groups = column.names.map((_, i) => ({ code: i + 1, count: counts[i + 1] as number }));
-    groups.sort((a, b) => b.count - a.count || a.code - b.code);
-    const first = groups.filter(({ code }) => isShown(code)).slice(0, GROUPS.length);
-    const own = new Uint8Array(column.names.length + 1);
-    for (const [i, { code }] of first.entries()) own[code] = i + 1;
-    for (let row = 0; row < data.rows; row++) {
-      codes[row] = own[column.codes[row] as number] as number;
-    }
-    return {
-      codes,
-      colours: [grey, ...GROUPS.slice(0, Math.max(1, first.length))],
-      legend: {
-        kind: "groups",
-        column,
-        groups: first.map(({ code, count }, i) => ({ code, count, colour: GROUPS[i] as string })),
-        others: groups.filter(({ code }) => own[code] === 0),
-        grey,
-      },
-    };
-  }
-  const [low, high] = rangeOf(column.values);
+  const ranked = rankedGroups(column);
+  const own = shareOut(ranked, groups.length, isShown);
+  const table = new Uint8Array(column.names.length + 1);
+  for (const [code, colour] of own) table[code] = colour + 1;
+  const codes = Uint8Array.from(column.codes, (code) => table[code] as number);
+  return {
+    codes,
+    colours: [none, ...groups],
+    legend: {
+      kind: "groups",
+      column,
+      groups: ranked.map(({ code, count }) => {
+        const colour = own.get(code);
+        return { code, count, colour: colour === undefined ? none : (groups[colour] as string) };
+      }),
+    },
+  };
+}
+
+function colourNumbers(column: NumberColumn, { isDark, none }: Palette): Colouring {
+  const [low, high, isCut] = rangeOf(column.values);
   const colours = scaleOf(isDark);
   const span = high - low || 1;
-  for (let row = 0; row < data.rows; row++) {
+  const codes = new Uint8Array(column.values.length);
+  for (let row = 0; row < codes.length; row++) {
     const share = ((column.values[row] as number) - low) / span;
     if (Number.isNaN(share)) continue;
     codes[row] = 1 + Math.min(STEPS - 1, Math.max(0, Math.floor(share * STEPS)));
   }
   return {
     codes,
-    colours: [grey, ...colours],
-    legend: { kind: "scale", column, low, high, colours, grey },
+    colours: [none, ...colours],
+    legend: { kind: "scale", column, low, high, isCut, colours, grey: none },
   };
+}
+
+/**
+ * Colours rows by a column.
+ *
+ * @param column - Undefined: all alike.
+ * @param isShown - Whether a group is shown, by its code.
+ */
+export function colourBy(
+  data: Data,
+  column: Column | undefined,
+  palette: Palette,
+  isShown: (code: number) => boolean,
+): Colouring {
+  switch (column?.kind) {
+    case "category":
+      return colourGroups(column, palette, isShown);
+    case "number":
+      return colourNumbers(column, palette);
+    default: {
+      const codes = new Uint8Array(data.rows);
+      return { codes, colours: [palette.plain], legend: { kind: "none" } };
+    }
+  }
 }

@@ -1,7 +1,7 @@
 /** The page as a whole: what is looked at, filtered and selected, and who is told when it changes. */
-import { type Colouring, colourBy } from "./colours.ts";
+import { type Colouring, colourBy, type Palette } from "./colours.ts";
 import { toCsv } from "./csv.ts";
-import type { Column, Data } from "./data.ts";
+import { type Column, type Data, valueText } from "./data.ts";
 import { byId, counted, make } from "./elements.ts";
 import { Filters } from "./filters.ts";
 import { PathSearch } from "./find.ts";
@@ -15,6 +15,8 @@ import { Thumbnails } from "./thumbnails.ts";
 import { showTip } from "./tip.ts";
 import { watchTouch } from "./touch.ts";
 
+/** --c0 to --c9 of `theme.css`. */
+const GROUP_COLOURS = 10;
 /** Rows that a list shows. */
 const LISTED = 50;
 const MODES: readonly Mode[] = ["move", "lasso", "box"];
@@ -44,6 +46,12 @@ export class Explorer {
   #column: Column | undefined;
   #mask: Uint8Array | null = null;
   #current: number | null = null;
+  /** The point under the pointer, and the thumbnail. */
+  #hovered: number | null = null;
+  #hoveredPicture: number | null = null;
+  /** Columns whose filters were changed since they were applied. */
+  readonly #changedFilters = new Set<string>();
+  #filterFrame: number | undefined;
 
   constructor(data: Data, source: Source) {
     this.#data = data;
@@ -51,12 +59,14 @@ export class Explorer {
     this.#thumbnails = Thumbnails.of(source, data, () => this.#pictures?.draw());
     this.#selection = new Selection(data.rows);
     this.#search = new PathSearch(data);
-    this.#filters = new Filters(byId("filters"), data, () => this.#filtered());
+    this.#filters = new Filters(byId("filters"), data, (names) => this.#filterChanged(names));
     this.#column = usualColumn(data.columns);
     this.#map = this.#makeMap();
     this.#pictures =
       this.#map &&
-      new Pictures(byId<HTMLCanvasElement>("pictures"), this.#map, data, this.#thumbnails);
+      new Pictures(byId<HTMLCanvasElement>("pictures"), this.#map, data, this.#thumbnails, (row) =>
+        this.#selection.has(row),
+      );
     this.#watch();
     this.#showSelection();
     this.#showFilters();
@@ -74,8 +84,17 @@ export class Explorer {
   #makeMap(): PointMap | null {
     try {
       return new PointMap(byId<HTMLCanvasElement>("points"), this.#data, {
-        onHover: (row) => this.#hover(row),
-        onClick: (row) => void this.#pick(row),
+        onHover: (row) => {
+          this.#hovered = row;
+          this.#hover(this.#hoveredPicture ?? row);
+        },
+        onClick: (point, x, y) => {
+          const row = this.#pictures?.at(x, y) ?? point;
+          if (row === null) return;
+          void this.#pick(row);
+          // A finger leaves with the tap: what it was on is shown still.
+          this.#hover(row);
+        },
         onSelect: (rows, how) => this.#select(rows, how),
         onMove: () => {
           showTip(byId("tip"), this.#data, null, null);
@@ -99,19 +118,39 @@ export class Explorer {
     const column = this.#column;
     const isShown = (code: number) =>
       column?.kind !== "category" || this.#filters.shows(column, code);
-    const colouring: Colouring = colourBy(this.#data, column, this.#dark.matches, isShown);
+    const colouring: Colouring = colourBy(this.#data, column, this.#palette(), isShown);
     drawLegend(byId("legend"), colouring.legend, this.#filters);
     if (this.#pictures !== null) this.#pictures.colours = colouring;
     await this.#map?.colour(colouring);
   }
 
+  #palette(): Palette {
+    const style = getComputedStyle(document.documentElement);
+    const of = (name: string) => style.getPropertyValue(name).trim();
+    const groups = Array.from({ length: GROUP_COLOURS }, (_, i) => of(`--c${i}`));
+    return { isDark: this.#dark.matches, groups, none: of("--none"), plain: of("--accent") };
+  }
+
+  /** Applies filters with the next frame: a slider that is dragged tells more often. */
+  #filterChanged(names: readonly string[]): void {
+    for (const name of names) this.#changedFilters.add(name);
+    this.#filterFrame ??= requestAnimationFrame(() => {
+      this.#filterFrame = undefined;
+      this.#filtered();
+    });
+  }
+
   #filtered(): void {
     this.#mask = this.#filters.mask();
+    const shown = this.#mask === null ? null : rowsOf(this.#mask);
     this.#showFilters();
     this.#showSelection();
-    void this.#colour();
-    void this.#map?.filter(this.#mask === null ? null : rowsOf(this.#mask)).then(() => {
-      if (this.#pictures !== null) this.#pictures.mask = this.#mask;
+    // Colours follow which groups are shown, and nothing else.
+    const recolours = this.#column !== undefined && this.#changedFilters.has(this.#column.name);
+    this.#changedFilters.clear();
+    if (recolours && this.#column?.kind === "category") void this.#colour();
+    void this.#map?.filter(shown).then(() => {
+      if (this.#pictures !== null) this.#pictures.shown = shown;
     });
   }
 
@@ -122,7 +161,21 @@ export class Explorer {
       left === all
         ? `All ${counted(all, "image")} are shown.`
         : `${left.toLocaleString("en")} of ${counted(all, "image")} are shown.`;
-    byId("filters-clear").hidden = !this.#filters.active;
+    const clear = byId("filters-clear");
+    // What is hidden has no focus any more: it goes to what tells of it.
+    if (!this.#filters.active && clear === document.activeElement) byId("filter-count").focus();
+    clear.hidden = !this.#filters.active;
+  }
+
+  /** Thumbnails lie above points. */
+  #hoverPicture({ clientX, clientY, buttons }: MouseEvent): void {
+    const box = byId("points").getBoundingClientRect();
+    const isDrag = buttons !== 0;
+    const found = isDrag ? null : this.#pictures?.at(clientX - box.left, clientY - box.top);
+    const row = found ?? null;
+    if (row === this.#hoveredPicture) return;
+    this.#hoveredPicture = row;
+    this.#hover(row ?? this.#hovered);
   }
 
   #hover(row: number | null): void {
@@ -133,21 +186,35 @@ export class Explorer {
 
   async #pick(row: number): Promise<void> {
     this.#current = row;
+    const inPanel = document.activeElement?.closest("#image") != null;
+    byId("image-said").textContent = `Image ${this.#data.path(row)}`;
     const { neighbours } = this.#data.header;
     // A server takes a moment: the image itself is there before.
-    if (neighbours.rows === null) this.#showImage(row, []);
-    const near = await neighboursOf(this.#data, this.#source, row).catch(() => []);
-    if (this.#current === row) this.#showImage(row, near);
+    if (neighbours.rows === null) this.#showImage(row, [], inPanel);
+    try {
+      const near = await neighboursOf(this.#data, this.#source, row);
+      if (this.#current === row) this.#showImage(row, near, inPanel);
+    } catch (error) {
+      this.#say(`The neighbours cannot be had: ${(error as Error).message}`);
+    }
   }
 
-  #showImage(row: number, neighbours: readonly number[]): void {
+  /** Something that is wrong, above the map. */
+  #say(text: string): void {
+    const state = byId("state");
+    state.textContent = text;
+    state.hidden = false;
+  }
+
+  #showImage(row: number, neighbours: readonly number[], inPanel: boolean): void {
     const parts = { data: this.#data, source: this.#source, thumbnails: this.#thumbnails };
-    const focused = (document.activeElement as HTMLElement | null)?.closest("#image") !== null;
     drawImage(byId("image"), row, parts, neighbours, {
       onPick: (other) => void this.#pick(other),
       onShow: (shown) => void this.#map?.show(shown),
+      onSelect: (rows) => this.#select(rows, "add"),
     });
-    if (focused) byId("neighbours").querySelector("button")?.focus();
+    // The button that had the focus is gone.
+    if (inPanel) byId("image").querySelector("button")?.focus();
     this.#pictures?.mark(row, neighbours);
   }
 
@@ -164,24 +231,43 @@ export class Explorer {
 
   #showSelection(): void {
     const { rows } = this.#selection;
-    this.#map?.select(rows);
+    const left = this.#left(rows);
+    this.#map?.select(left);
     const isNone = rows.length === 0;
+    const hidden = rows.length - left.length;
     byId("selection-count").textContent = isNone
       ? "Nothing is selected: saving and copying take all that is shown."
-      : `${counted(rows.length, "image")} selected.`;
-    byId<HTMLButtonElement>("select-clear").disabled = isNone;
+      : `${counted(rows.length, "image")} selected${hidden > 0 ? `, ${hidden.toLocaleString("en")} of them hidden by filters` : ""}.`;
+    const clear = byId<HTMLButtonElement>("select-clear");
+    if (isNone && clear === document.activeElement) byId("selection-count").focus();
+    clear.disabled = isNone;
     byId("selection-images").replaceChildren(
-      ...rows
+      ...left
         .slice(0, LISTED)
         .map((row) => imageButton(this.#data, this.#thumbnails, row, (r) => void this.#pick(r))),
     );
+    const taken = isNone ? this.#shownCount() : left.length;
+    for (const [id, verb, what] of [
+      ["export", "Save", "as CSV"],
+      ["copy", "Copy", taken === 1 ? "path" : "paths"],
+    ] as const) {
+      const button = byId<HTMLButtonElement>(id);
+      button.textContent = `${verb} ${taken.toLocaleString("en")} ${what}`;
+      button.disabled = taken === 0;
+    }
     byId("export-state").textContent = "";
+    this.#pictures?.draw();
   }
 
-  /** What is saved and copied. */
+  #shownCount(): number {
+    const mask = this.#mask;
+    return mask === null ? this.#data.rows : mask.reduce((sum, value) => sum + value, 0);
+  }
+
+  /** What is saved and copied: what is selected and shown, or without a selection what is shown. */
   #taken(): number[] {
     const { rows } = this.#selection;
-    if (rows.length > 0) return rows;
+    if (rows.length > 0) return this.#left(rows);
     return this.#mask === null ? Array.from(this.#data.x.keys()) : rowsOf(this.#mask);
   }
 
@@ -195,7 +281,7 @@ export class Explorer {
 
   async #copy(): Promise<void> {
     const rows = this.#taken();
-    const text = rows.map((row) => this.#data.path(row)).join("\n");
+    const text = rows.map((row) => this.#file(row)).join("\n");
     const said = byId("export-state");
     try {
       await navigator.clipboard.writeText(text);
@@ -205,8 +291,17 @@ export class Explorer {
     }
   }
 
+  /** The path of an image, behind that of its set where the table has one. */
+  #file(row: number): string {
+    const path = this.#data.path(row);
+    const sets = this.#data.columns.find(({ name }) => name === "set");
+    const set = sets === undefined ? "" : valueText(sets, row);
+    return set === "" ? path : `${set.replace(/\/+$/, "")}/${path}`;
+  }
+
   #find(part: string): void {
     const { rows, count } = this.#search.find(part, LISTED);
+    byId("search-select").hidden = count === 0;
     byId("search-count").textContent =
       part === ""
         ? ""
@@ -257,6 +352,10 @@ export class Explorer {
     on("zoom-out", () => this.#map?.zoom(1 / 1.6));
     on("reset", () => void this.#map?.reset());
     on("filters-clear", () => this.#filters.clear());
+    on("search-select", () => {
+      const { rows } = this.#search.find(byId<HTMLInputElement>("search").value, Infinity);
+      this.#select(rows, "add");
+    });
     on("select-shown", () => this.#selectInView());
     on("select-invert", () => {
       this.#selection.invert(this.#mask);
@@ -286,11 +385,15 @@ export class Explorer {
       this.#pictures?.draw();
     });
     const canvas = byId<HTMLCanvasElement>("points");
-    watchTouch(canvas);
-    canvas.addEventListener("keydown", (event) => this.#pressed(event));
-    document.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.#select([], "replace");
+    watchTouch(canvas, () => this.#map?.cancelLasso());
+    canvas.addEventListener("mousemove", (event) => this.#hoverPicture(event));
+    canvas.addEventListener("mouseleave", () => {
+      this.#hoveredPicture = null;
     });
+    for (const change of ["focus", "blur"]) {
+      canvas.addEventListener(change, () => this.#pictures?.draw());
+    }
+    canvas.addEventListener("keydown", (event) => this.#pressed(event));
   }
 
   #selectInView(): void {
@@ -318,6 +421,7 @@ export class Explorer {
     if (mode !== undefined) this.#setMode(mode);
     else if (event.key === "Enter") this.#pickMiddle();
     else if (event.key === "a") this.#selectInView();
+    else if (event.key === "Escape") this.#select([], "replace");
     else if (this.#map?.pressed(event.key) !== true) return;
     event.preventDefault();
   }

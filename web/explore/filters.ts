@@ -2,12 +2,16 @@
 import type { CategoryColumn, Column, Data, NumberColumn } from "./data.ts";
 import { figure } from "./data.ts";
 import { counted, make } from "./elements.ts";
+import { groupName } from "./group_name.ts";
 
 const BINS = 40;
 /** Steps of a slider. */
 const STEPS = 200;
 /** Groups that are listed at a time. */
 const LISTED = 200;
+
+/** A bound as a field shows it. */
+const shortText = (value: number) => String(Number(value.toPrecision(6)));
 
 interface Range {
   kind: "number";
@@ -38,12 +42,13 @@ function extent(values: ArrayLike<number>): [number, number] {
 export class Filters {
   readonly #data: Data;
   readonly #parent: HTMLElement;
-  readonly #onChange: () => void;
+  readonly #onChange: (columns: readonly string[]) => void;
   readonly #filters = new Map<string, Filter>();
   /** What shows a filter as it is. */
   readonly #refresh = new Map<string, () => void>();
 
-  constructor(parent: HTMLElement, data: Data, onChange: () => void) {
+  /** @param onChange - Called with the names of columns of which the filter is another now. */
+  constructor(parent: HTMLElement, data: Data, onChange: (columns: readonly string[]) => void) {
     this.#data = data;
     this.#parent = parent;
     this.#onChange = onChange;
@@ -81,7 +86,7 @@ export class Filters {
     const names = [...this.#filters.keys()];
     this.#filters.clear();
     for (const name of names) this.#refresh.get(name)?.();
-    this.#onChange();
+    this.#onChange(names);
   }
 
   /** 1 of rows that all filters leave; null where there are none. */
@@ -109,7 +114,7 @@ export class Filters {
 
   #changed(name: string): void {
     this.#refresh.get(name)?.();
-    this.#onChange();
+    this.#onChange([name]);
   }
 
   #add(column: NumberColumn | CategoryColumn): void {
@@ -166,71 +171,88 @@ export class Filters {
       return bar;
     });
     const slider = (label: string, value: number) =>
-      make("input", {
-        type: "range",
-        min: 0,
-        max: STEPS,
-        value,
-        "aria-label": `${label} ${name}`,
-      });
+      make("input", { type: "range", min: 0, max: STEPS, value, "aria-label": `${label} ${name}` });
+    const field = (label: string) =>
+      make("input", { type: "number", step: "any", "aria-label": `${label} ${name}, exactly` });
     const [from, to] = [slider("Least", 0), slider("Greatest", STEPS)];
-    const texts = make("p", { class: "dim" });
-    const at = (step: number) => least + (step / STEPS) * span;
+    const [low, high] = [field("Least"), field("Greatest")];
+    // The ends themselves, which steps would miss by a rounding.
+    const at = (step: number) =>
+      step === 0 ? least : step === STEPS ? most : least + (step / STEPS) * span;
+    const stepOf = (value: number) =>
+      Math.min(STEPS, Math.max(0, Math.round(((value - least) / span) * STEPS)));
     const show = () => {
-      const [low, high] = [Number(from.value), Number(to.value)];
+      const filter = this.#filters.get(name);
+      const bounds = filter?.kind === "number" ? filter : { low: least, high: most };
+      from.value = String(stepOf(bounds.low));
+      to.value = String(stepOf(bounds.high));
+      low.value = shortText(bounds.low);
+      high.value = shortText(bounds.high);
+      from.setAttribute("aria-valuetext", figure(bounds.low));
+      to.setAttribute("aria-valuetext", figure(bounds.high));
       for (const [i, bar] of all.entries()) {
-        const isIn = (i + 1) / BINS > low / STEPS && i / BINS < high / STEPS;
-        bar.classList.toggle("out", !isIn);
+        const [begin, end] = [least + (i / BINS) * span, least + ((i + 1) / BINS) * span];
+        bar.classList.toggle("out", end <= bounds.low || begin > bounds.high);
       }
-      const rest = missing > 0 ? `, ${counted(missing, "image")} without` : "";
-      texts.textContent = `${figure(at(low))} to ${figure(at(high))}${rest}`;
-      from.setAttribute("aria-valuetext", figure(at(low)));
-      to.setAttribute("aria-valuetext", figure(at(high)));
     };
-    const change = (moved: HTMLInputElement, other: HTMLInputElement) => {
-      const isLow = moved === from;
-      const [value, limit] = [Number(moved.value), Number(other.value)];
-      if (isLow ? value > limit : value < limit) other.value = moved.value;
-      const [low, high] = [Number(from.value), Number(to.value)];
-      if (low === 0 && high === STEPS) this.#filters.delete(name);
-      else {
-        // The ends themselves, which steps may miss by a rounding.
-        const bounds = { low: low === 0 ? least : at(low), high: high === STEPS ? most : at(high) };
-        this.#filters.set(name, { kind: "number", column, ...bounds });
-      }
-      show();
+    // 0.1 is the number of single precision that is called so.
+    const exact = (bound: number) => (values instanceof Float32Array ? Math.fround(bound) : bound);
+    const set = (wanted: { low: number; high: number }) => {
+      const bounds = { low: exact(wanted.low), high: exact(wanted.high) };
+      const isAll = bounds.low <= least && bounds.high >= most;
+      if (isAll) this.#filters.delete(name);
+      else this.#filters.set(name, { kind: "number", column, ...bounds });
       this.#changed(name);
     };
-    from.addEventListener("input", () => change(from, to));
-    to.addEventListener("input", () => change(to, from));
+    const moved = (slid: HTMLInputElement) => {
+      const [a, b] = [Number(from.value), Number(to.value)];
+      // One takes the other along.
+      set(
+        slid === from
+          ? { low: at(a), high: at(Math.max(a, b)) }
+          : { low: at(Math.min(a, b)), high: at(b) },
+      );
+    };
+    from.addEventListener("input", () => moved(from));
+    to.addEventListener("input", () => moved(to));
+    const typed = () => {
+      const bound = (text: string, without: number) => (text === "" ? without : Number(text));
+      set({ low: bound(low.value, least), high: bound(high.value, most) });
+    };
+    low.addEventListener("change", typed);
+    high.addEventListener("change", typed);
     const refresh = this.#refresh.get(name);
     this.#refresh.set(name, () => {
       refresh?.();
-      if (!this.#filters.has(name)) {
-        from.value = "0";
-        to.value = String(STEPS);
-      }
       show();
     });
     show();
-    return make("div", { class: "range" }, bars, from, to, texts);
+    const rest = `${counted(missing, "image")} without one.`;
+    return make(
+      "div",
+      { class: "range" },
+      bars,
+      from,
+      to,
+      make("div", { class: "bounds" }, low, "to", high),
+      missing > 0 && make("p", { class: "dim" }, rest),
+    );
   }
 
   #groups(column: CategoryColumn): HTMLElement {
     const counts = new Uint32Array(column.names.length + 1);
     for (const code of column.codes) counts[code] = (counts[code] as number) + 1;
-    const boxes: HTMLInputElement[] = [];
+    const boxes = new Map<number, HTMLInputElement>();
     const list = make("ul", { class: "groups" });
-    for (const [i, name] of column.names.slice(0, LISTED).entries()) {
+    const codes = column.names.slice(0, LISTED).map((_, i) => i + 1);
+    for (const code of (counts[0] as number) > 0 ? [...codes, 0] : codes) {
       const box = make("input", { type: "checkbox" });
-      box.addEventListener("change", () => this.toggle(column, i + 1));
-      boxes.push(box);
-      const count = make(
-        "span",
-        { class: "dim" },
-        ` ${(counts[i + 1] as number).toLocaleString("en")}`,
-      );
-      list.append(make("li", {}, make("label", { class: "check file" }, box, ` ${name}`, count)));
+      box.addEventListener("change", () => this.toggle(column, code));
+      boxes.set(code, box);
+      const count = (counts[code] as number).toLocaleString("en");
+      const label = make("label", { class: "check" }, box, " ", groupName(column, code));
+      label.append(make("span", { class: "dim" }, ` ${count}`));
+      list.append(make("li", {}, label));
     }
     const rest = column.names.length - LISTED;
     if (rest > 0) list.append(make("li", { class: "dim" }, `and ${counted(rest, "group")} more`));
@@ -238,8 +260,8 @@ export class Filters {
     this.#refresh.set(column.name, () => {
       refresh?.();
       const filter = this.#filters.get(column.name);
-      for (const [i, box] of boxes.entries()) {
-        box.checked = filter?.kind === "category" && filter.codes.has(i + 1);
+      for (const [code, box] of boxes) {
+        box.checked = filter?.kind === "category" && filter.codes.has(code);
       }
     });
     this.#refresh.get(column.name)?.();

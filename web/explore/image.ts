@@ -13,6 +13,8 @@ export interface ImageEvents {
   onPick(row: number): void;
   /** The map is to show this one. */
   onShow(row: number): void;
+  /** These are to be selected, too. */
+  onSelect(rows: number[]): void;
 }
 
 /** Neighbours of an image, the nearest first. */
@@ -73,9 +75,19 @@ export function drawImage(
   parent.replaceChildren(
     picture,
     make("p", { class: "file path" }, path),
-    make("button", { type: "button", onclick: () => events.onShow(row) }, "Show in the map"),
+    make(
+      "div",
+      { class: "buttons" },
+      make("button", { type: "button", onclick: () => events.onShow(row) }, "Show in the map"),
+      make("button", { type: "button", onclick: () => events.onSelect([row]) }, "Select"),
+    ),
     make("dl", {}, ...facts),
     make("h3", {}, `Nearest ${by}`),
+    make(
+      "button",
+      { type: "button", onclick: () => events.onSelect([row, ...neighbours]) },
+      "Select with these",
+    ),
     make(
       "div",
       { class: "images", id: "neighbours" },

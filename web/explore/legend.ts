@@ -3,9 +3,10 @@ import type { Legend } from "./colours.ts";
 import { type CategoryColumn, figure } from "./data.ts";
 import { counted, make } from "./elements.ts";
 import type { Filters } from "./filters.ts";
+import { groupName } from "./group_name.ts";
 
-/** Groups without a colour of their own that are listed. */
-const OTHERS = 30;
+/** Groups that are listed. */
+const LISTED = 40;
 
 function entry(
   column: CategoryColumn,
@@ -24,7 +25,7 @@ function entry(
       onclick: () => filters.toggle(column, code),
     },
     make("span", { class: "key", style: `background: ${colour}` }),
-    make("span", { class: "file" }, column.names[code - 1] as string),
+    groupName(column, code),
     make("span", { class: "dim" }, count.toLocaleString("en")),
   );
   return make("li", {}, button);
@@ -35,30 +36,28 @@ export function drawLegend(parent: HTMLElement, legend: Legend, filters: Filters
   const focused = (document.activeElement as HTMLElement | null)?.dataset.code;
   parent.replaceChildren();
   if (legend.kind === "groups") {
-    const column = legend.column as CategoryColumn;
-    const entries = [
-      ...legend.groups.map(({ code, colour, count }) =>
-        entry(column, code, colour, count, filters),
-      ),
-      ...legend.others
-        .slice(0, OTHERS)
-        .map(({ code, count }) => entry(column, code, legend.grey, count, filters)),
-    ];
-    const rest = legend.others.length - OTHERS;
+    const { column, groups } = legend;
+    // Images without a group stay in the list, however many groups there are.
+    const listed = groups.filter(({ code }, i) => i < LISTED || code === 0);
+    const entries = listed.map(({ code, colour, count }) =>
+      entry(column, code, colour, count, filters),
+    );
     parent.append(make("ul", { class: "legend" }, ...entries));
+    const rest = groups.length - listed.length;
     if (rest > 0) {
       const text = `and ${counted(rest, "group")} more, which are among the filters`;
       parent.append(make("p", { class: "dim" }, text));
     }
   } else if (legend.kind === "scale") {
-    const { colours, low, high, grey, column } = legend;
+    const { colours, low, high, isCut, grey, column } = legend;
     const hasNone = column.kind === "number" && column.values.some(Number.isNaN);
+    const ends = isCut ? [`≤ ${figure(low)}`, `≥ ${figure(high)}`] : [figure(low), figure(high)];
     parent.append(
       make("div", {
         class: "scale",
         style: `background: linear-gradient(to right, ${colours.join(", ")})`,
       }),
-      make("p", { class: "ends" }, make("span", {}, figure(low)), make("span", {}, figure(high))),
+      make("p", { class: "ends" }, ...ends.map((text) => make("span", {}, text))),
       hasNone
         ? make("p", {}, make("span", { class: "key", style: `background: ${grey}` }), " none")
         : "",

@@ -10,7 +10,8 @@ export type Mode = "move" | "lasso" | "box";
 export interface MapEvents {
   /** The pointer is over a point; null: over none any more. */
   onHover(row: number | null): void;
-  onClick(row: number): void;
+  /** A click at a place in CSS pixels; on a point, or none. */
+  onClick(row: number | null, x: number, y: number): void;
   /** Rows within a lasso or a box. */
   onSelect(rows: number[], how: "replace" | "add" | "remove"): void;
   /** Points lie elsewhere on the screen. */
@@ -48,6 +49,10 @@ export class PointMap {
   #wanted: Colouring | undefined;
   #shown: number[] | null = null;
   #selected: number[] = [];
+  /** The lasso that ends next counts for nothing. */
+  #isCancelled = false;
+  /** A filter waits for what is drawn before it. */
+  #isFilterWaiting = false;
   /** While the map moves, and frames are slow. */
   #isThin = false;
   /** Slow frames, less those that were not. */
@@ -96,10 +101,15 @@ export class PointMap {
       this.#moved();
       events.onMove();
     });
+    plot.subscribe("lassoStart", () => {
+      this.#isCancelled = false;
+    });
     let keys = { shift: false, alt: false };
     plot.subscribe("lassoEnd", ({ coordinates }) => {
       // A click in this mode is a lasso of one point, or of none.
-      if (coordinates.length >= LASSO_POINTS) {
+      const isArea = coordinates.length >= LASSO_POINTS && !this.#isCancelled;
+      this.#isCancelled = false;
+      if (isArea) {
         const rows = [...this.#plot.get("selectedPoints")];
         events.onSelect(rows, keys.alt ? "remove" : keys.shift ? "add" : "replace");
       }
@@ -119,7 +129,7 @@ export class PointMap {
     });
     canvas.addEventListener("click", ({ clientX, clientY }) => {
       const distance = Math.hypot(clientX - began[0], clientY - began[1]);
-      if (hovered !== null && distance < CLICK) events.onClick(hovered);
+      if (distance < CLICK) events.onClick(hovered, ...this.#inside(clientX, clientY));
       // To the plot a click is a selection. Here it is none: that stays as it was.
       this.#showSelected();
     });
@@ -180,8 +190,12 @@ export class PointMap {
     );
   }
 
+  /** Where a draw is under way, the newest filter counts. */
   async #applyFilter(): Promise<void> {
+    if (this.#isFilterWaiting) return;
+    this.#isFilterWaiting = true;
     const done = this.#drawn.then(async () => {
+      this.#isFilterWaiting = false;
       const rows = this.#drawnRows();
       if (rows === null) await this.#plot.unfilter({ preventEvent: true });
       else await this.#plot.filter(rows, { preventEvent: true });
@@ -226,6 +240,17 @@ export class PointMap {
     else this.#plot.select([...this.#selected], quiet);
   }
 
+  /** What a first finger began is no lasso. */
+  cancelLasso(): void {
+    this.#isCancelled = true;
+  }
+
+  /** A place of the window on the canvas. */
+  #inside(clientX: number, clientY: number): [number, number] {
+    const { left, top } = this.canvas.getBoundingClientRect();
+    return [clientX - left, clientY - top];
+  }
+
   set mode(mode: Mode) {
     void this.#plot.set({
       mouseMode: mode === "move" ? "panZoom" : "lasso",
@@ -264,6 +289,15 @@ export class PointMap {
       if (x >= 0 && x < width && y >= 0 && y < height) found++;
     }
     return found / looked;
+  }
+
+  /** Those of some rows that are in the picture. */
+  inPicture(rows: readonly number[]): number[] {
+    const { width, height } = this.canvas.getBoundingClientRect();
+    return rows.filter((row) => {
+      const [x, y] = this.position(row) ?? [-1, -1];
+      return x >= 0 && x < width && y >= 0 && y < height;
+    });
   }
 
   /** Rows in the picture, whatever is filtered away. */

@@ -24,11 +24,14 @@ export class Selection {
     this.#gather();
   }
 
-  /** All others; of those that a mask leaves. */
+  has(row: number): boolean {
+    return this.#isIn[row] === 1;
+  }
+
+  /** The others of those that a mask leaves; what it hides stays as it was. */
   invert(mask: Uint8Array | null): void {
     for (let row = 0; row < this.#isIn.length; row++) {
-      const isLeft = mask === null || mask[row] === 1;
-      this.#isIn[row] = isLeft && this.#isIn[row] === 0 ? 1 : 0;
+      if (mask === null || mask[row] === 1) this.#isIn[row] = this.#isIn[row] === 0 ? 1 : 0;
     }
     this.#gather();
   }

@@ -15,6 +15,10 @@ export interface Thumbnail {
 
 /** Sheets that are decoded at a time: 4 MB each. */
 const KEPT = 64;
+/** Those of one picture: more would push each other out again and again. */
+export const SHEETS_AT_ONCE = 48;
+/** When a sheet that could not be had is asked for again, in milliseconds. */
+const RETRY = 3000;
 
 interface Sheet {
   bitmap: ImageBitmap | null;
@@ -107,8 +111,9 @@ export class Thumbnails {
       const image = new Blob([bytes.subarray(sizes.length)]);
       this.#keep(index, { bitmap: await createImageBitmap(image), sizes });
     } catch {
-      // Without a server or in a file that was cut short: what is missing is not asked for again.
+      // Without a server, or in a file that was cut short. It is asked for again, but not at once.
       this.#keep(index, { bitmap: null, sizes: new Uint8Array(0) });
+      setTimeout(() => this.#sheets.delete(index), RETRY);
     }
     this.#onLoad();
   }

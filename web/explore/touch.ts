@@ -18,8 +18,12 @@ function send(target: EventTarget, type: string, { x, y }: Finger, buttons: numb
   target.dispatchEvent(new MouseEvent(type, init));
 }
 
-/** Lets fingers move, zoom, select and tap. */
-export function watchTouch(canvas: HTMLCanvasElement): void {
+/**
+ * Lets fingers move, zoom, select and tap.
+ *
+ * @param onSecond - Called when a second finger comes, before what the first began is ended.
+ */
+export function watchTouch(canvas: HTMLCanvasElement, onSecond: () => void): void {
   const fingers = new Map<number, Finger>();
   let begin: Finger | null = null;
   let distance = 0;
@@ -47,6 +51,7 @@ export function watchTouch(canvas: HTMLCanvasElement): void {
       send(canvas, "mousedown", finger, 1);
     } else if (fingers.size === 2) {
       // What one finger began is no drag.
+      onSecond();
       if (begin !== null) send(window, "mouseup", begin, 0);
       begin = null;
       distance = apart();
@@ -76,12 +81,15 @@ export function watchTouch(canvas: HTMLCanvasElement): void {
     if (finger === undefined) return;
     fingers.delete(event.pointerId);
     if (begin === null) return;
+    const first = begin;
+    begin = null;
     send(canvas, "mouseup", finger, 0);
-    if (event.type === "pointerup" && Math.hypot(finger.x - begin.x, finger.y - begin.y) < TAP) {
+    if (event.type === "pointerup" && Math.hypot(finger.x - first.x, finger.y - first.y) < TAP) {
+      // No "mouseleave" behind it: what a tap shows stays.
       send(canvas, "click", finger, 0);
+      return;
     }
     send(canvas, "mouseleave", finger, 0);
-    begin = null;
   };
   canvas.addEventListener("pointerup", lift);
   canvas.addEventListener("pointercancel", lift);

@@ -82,10 +82,14 @@ async function look(invocation: Invocation): Promise<number> {
   if (out !== undefined && port !== undefined) {
     throw configError("--port means nothing to a file: leave --port or --out out");
   }
+  const columns = text("columns")?.split(",");
+  if (columns?.includes("")) {
+    throw configError("Expected names of tables for --columns, with commas between them");
+  }
   const options: ServeOptions = {
     map: text("map"),
     method: optionChoice(invocation, "method", ["umap", "pca"]),
-    columns: text("columns")?.split(","),
+    columns,
     thumbnails: invocation.options.thumbnails !== false,
     thumbnailSize: optionNumber(invocation, "thumbnailSize", { least, most, integer: true }),
     imageDir: text("imageDir"),
