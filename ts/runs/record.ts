@@ -13,9 +13,13 @@ import { summarize } from "./plan.js";
 
 /** Scores as `setting.yaml` has them; NaN where it has none. */
 export interface RecordedScores {
+  /** Keras's binary cross-entropy, a mean over pixels in nats, plus the penalties, if any. */
   loss: number;
+  /** Keras's binary accuracy, 0 to 1: of pixels whose rounded output equals the original. */
   accuracy: number;
+  /** Mean squared error of pixels in [0, 1]. */
   mse: number;
+  /** Peak signal-to-noise ratio in dB, of all images together. */
   psnr: number;
 }
 
