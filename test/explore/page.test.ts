@@ -14,6 +14,7 @@ import { beforeAll, describe, expect, inject, it } from "vitest";
 import { readTable } from "../../ts/index.ts";
 import { hasBrowser, openedBrowser, openPage, violations } from "../support/browser.ts";
 import { flexae, trainedRun } from "../support/cli.ts";
+import { nearestRows } from "../support/nearest.ts";
 
 const NASTY = "<img src=x onerror=alert(1)>";
 
@@ -300,20 +301,10 @@ describe.skipIf(!hasBrowser("The explorer"))("an explorer's page in Chromium", (
     expect(await opened.locator("#search-count").textContent()).toBe("1 image");
     await opened.locator("#search-results button").click();
     expect(await opened.locator("#image .path").textContent()).toBe(`${NASTY}/${NASTY}.png`);
-    const { paths, embeddings, dims } = await readTable(table);
+    const read = await readTable(table);
+    const { paths } = read;
     const row = paths.indexOf(`${NASTY}/${NASTY}.png`);
-    const distance = (other: number) => {
-      let sum = 0;
-      for (let d = 0; d < dims; d++) {
-        const [a, b] = [embeddings[row * dims + d], embeddings[other * dims + d]];
-        sum += ((a as number) - (b as number)) ** 2;
-      }
-      return sum;
-    };
-    const nearest = [...paths.keys()]
-      .filter((other) => other !== row)
-      .sort((a, b) => distance(a) - distance(b))
-      .slice(0, 12);
+    const nearest = nearestRows(read, row, 12);
     const buttons = opened.locator("#neighbours button");
     const shown = await buttons.evaluateAll((all) =>
       all.map((one) => Number((one as HTMLElement).dataset.row)),

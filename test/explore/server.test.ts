@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, inject, it, onTestFinished } from "vitest"
 import { type ExploreServer, embed, readTable, serveExplorer } from "../../ts/index.ts";
 import { hasBrowser, openedBrowser, openPage } from "../support/browser.ts";
 import { main, start, trainedRun } from "../support/cli.ts";
+import { nearestRows } from "../support/nearest.ts";
 import { readImage } from "../support/pixels.ts";
 
 interface Reply {
@@ -55,7 +56,8 @@ describe("the explorer's server", () => {
 
   it("hands out the page, data, sheets, images and neighbours", async () => {
     const { url, images, problems } = await serve();
-    const { paths, embeddings, dims } = await readTable(table);
+    const read = await readTable(table);
+    const { paths } = read;
     expect({ images, problems }).toEqual({ images: paths.length, problems: [] });
     const page = await ask(url, "/");
     expect(page.status).toBe(200);
@@ -68,17 +70,7 @@ describe("the explorer's server", () => {
     expect(data.body.readUInt32LE(0) % 8).toBe(0);
     const row = 17;
     const neighbours = JSON.parse((await ask(url, `/neighbours/${row}`)).body.toString());
-    const distance = (other: number) => {
-      let sum = 0;
-      for (let d = 0; d < dims; d++) {
-        const [a, b] = [embeddings[row * dims + d], embeddings[other * dims + d]];
-        sum += ((a as number) - (b as number)) ** 2;
-      }
-      return sum;
-    };
-    const others = [...paths.keys()].filter((other) => other !== row);
-    others.sort((a, b) => distance(a) - distance(b));
-    expect(neighbours).toEqual(others.slice(0, 12));
+    expect(neighbours).toEqual(nearestRows(read, row, 12));
     const image = await ask(url, `/image/${row}`);
     expect(image.headers["content-type"]).toBe("image/png");
     const file = join(run(), "image.png");

@@ -36,22 +36,6 @@ export const NETWORKS: Readonly<Record<string, NetworkSettings>> = {
   epsilon: { ...SMALL, batch_norm_epsilon: 0.2 },
 };
 
-export const ACTIVATIONS = [
-  "linear",
-  "relu",
-  "elu",
-  "selu",
-  "gelu",
-  "tanh",
-  "sigmoid",
-  "hard_sigmoid",
-  "softplus",
-  "softsign",
-  "exponential",
-  "silu",
-  "leaky_relu",
-];
-
 /** Of as many numbers as a weight takes, those that keep outputs in bounds; variances above 0. */
 function drawnValues(name: string, shape: readonly number[], random: () => number): Float32Array {
   const length = shape.reduce((a, b) => a * b, 1);

@@ -1,16 +1,12 @@
 /** What is written computes what the native pass does: every kind of layer, drawn weights. */
+
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { ACTIVATIONS } from "../../ts/config/choices.ts";
 import { exportModel, type Verified } from "../../ts/index.ts";
 import { temporaryFolder } from "../support/cli.ts";
-import {
-  ACTIVATIONS,
-  drawnModel,
-  NETWORKS,
-  type NetworkSettings,
-  SMALL,
-} from "../support/networks.ts";
+import { drawnModel, NETWORKS, type NetworkSettings, SMALL } from "../support/networks.ts";
 import { chosenSeed, seededRandom } from "../support/random.ts";
 
 const ALL = ["onnx", "pytorch", "safetensors", "keras", "torchscript"];
