@@ -1,4 +1,12 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "csv-parse/sync";
@@ -107,6 +115,12 @@ describe("flexae runs", () => {
     // What a run does not have is equal to nothing.
     expect(await names("--filter=val_loss>0")).not.toContain("spoilt");
     expect(await names("--filter=dims!=4")).toEqual(["spoilt", "large"]);
+    // The optimizer's rate is not said in numbers.
+    expect(await names("--filter=learning-rate>0.001")).toEqual(["sweep/one"]);
+    expect(await names("--filter=imageShape=28,28 and dropRate=0 and trainEpochs=4")).toEqual([
+      "large",
+    ]);
+    expect(await names("--filter", 'save_dir~" and "')).toEqual([]);
     const none = await flexae(["runs", "--filter=dims=5"], { cwd });
     expect([none.code, none.stdout]).toEqual([0, ""]);
     expect(none.stderr).toContain("none of the 4 runs in logs is meant");
@@ -178,6 +192,12 @@ describe("flexae runs", () => {
     [["--sort=speed"], "Expected a column (run, state, "],
     [["--filter=dims"], "Expected a condition such as val_loss<0.1"],
     [["--filter=speed>1"], "or a setting but received speed"],
+    [["--filter=val_loss==0.1"], "Expected a condition such as val_loss<0.1"],
+    [["--filter=dims=>4"], "Expected a condition such as val_loss<0.1"],
+    [["--filter=val_loss<"], "Expected a condition such as val_loss<0.1"],
+    [["--filter=val_loss<0,1"], "Expected a number for val_loss but received 0,1"],
+    [["logs/small", "logs/large"], "Expected one folder with runs in it but received 2"],
+    [["diff", "logs/small", "logs/spoilt"], "logs/spoilt cannot be compared: the settings in its"],
     [["--best=0"], "Expected an integer of at least 1 for best but received 0"],
     [["--best", "--sort=dims"], "--best sorts by val_loss"],
     [["--reverse"], "--reverse means nothing without --sort"],
@@ -189,6 +209,22 @@ describe("flexae runs", () => {
     const { code, stdout, stderr } = await flexae(["runs", ...args], { cwd });
     expect([code, stdout]).toEqual([2, ""]);
     expect(stderr).toContain(message);
+  });
+
+  it("follows links, shows what names have in them, and takes no empty file for defaults", async () => {
+    const folder = temporaryFolder();
+    symlinkSync(join(logs(), "small"), join(folder, "link"));
+    symlinkSync(folder, join(folder, "circle"));
+    mkdirSync(join(folder, "\u001b[31mred\nline"));
+    writeFileSync(join(folder, "\u001b[31mred\nline", "setting.yaml"), "");
+    const { code, stdout } = await flexae(["runs", folder]);
+    expect(code).toBe(0);
+    expect(stdout).not.toContain("\u001b");
+    expect(stdout).toContain("\\n");
+    const json = await flexae(["runs", folder, "--json"]);
+    const runs = jsonLines(json.stdout) as unknown as Line[];
+    expect(runs.filter(({ name }) => name?.endsWith("link"))).toHaveLength(1);
+    expect(runs.find(({ name }) => name?.includes("red"))?.settings).toEqual({});
   });
 
   it("says that there are none", async () => {

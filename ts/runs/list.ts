@@ -1,7 +1,7 @@
 /** The runs below a folder, and how they differ. */
-import { readdir } from "node:fs/promises";
+import { readdir, realpath } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
-import { configError, ioError, systemReason } from "../addon/errors.js";
+import { configError, ioError, isAddonError, systemReason } from "../addon/errors.js";
 import { callAddon } from "../addon/loader.js";
 import { unicodePath } from "../files/paths.js";
 import { findRun, LOGS, SETTING_FILE } from "./folder.js";
@@ -48,10 +48,13 @@ const NONE: RecordedScores = { loss: NaN, accuracy: NaN, mse: NaN, psnr: NaN };
 /** Folders below one that hold a run, by name. What is inside a run is none. */
 async function findFolders(folder: string, depth: number): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
-  if (entries.some((entry) => entry.name === SETTING_FILE && entry.isFile())) return [folder];
+  if (entries.some((entry) => entry.name === SETTING_FILE && !entry.isDirectory())) return [folder];
   if (depth === 0) return [];
+  // Also where a link leads: the depth is bounded, and so are circles.
   const names = entries
-    .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+    .filter(
+      (entry) => (entry.isDirectory() || entry.isSymbolicLink()) && !entry.name.startsWith("."),
+    )
     .map(({ name }) => name)
     .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const below: string[] = [];
@@ -62,14 +65,24 @@ async function findFolders(folder: string, depth: number): Promise<string[]> {
   return below;
 }
 
-/** Whether a process holds the folder. */
+/** Whether a process on this machine holds the folder. Of one that cannot be opened, it may. */
 function isHeld(folder: string): boolean {
   try {
     callAddon((addon) => addon.lockFolder(folder)).release();
     return false;
-  } catch {
-    return true;
+  } catch (error) {
+    if (isAddonError(error) && ["FLEXAE_CONFIG", "FLEXAE_IO"].includes(error.code)) return true;
+    throw error;
   }
+}
+
+/** The record of a run that says it is running, and whether it was killed. */
+async function readSettled(folder: string): Promise<{ files: RunFiles; isKilled: boolean }> {
+  const files = await readRunFiles(folder, { network: false });
+  if (files.state !== "running" || isHeld(folder)) return { files, isKilled: false };
+  // It may have ended between the two looks.
+  const again = await readRunFiles(folder, { network: false });
+  return { files: again, isKilled: again.state === "running" };
 }
 
 /** Scores of the best epoch so far, of a run that has not written its own. */
@@ -86,9 +99,11 @@ function scoresSoFar({ epochs }: RunFiles): Pick<ListedRun, "bestEpoch" | "train
 async function describe(folder: string, root: string): Promise<ListedRun> {
   const name = unicodePath(relative(root, folder) || folder);
   let files: RunFiles;
+  let isKilled: boolean;
   try {
-    files = await readRunFiles(folder, { network: false });
-  } catch {
+    ({ files, isKilled } = await readSettled(folder));
+  } catch (error) {
+    if (!isAddonError(error) || error.code !== "FLEXAE_CONFIG") throw error;
     return {
       folder,
       name,
@@ -110,12 +125,13 @@ async function describe(folder: string, root: string): Promise<ListedRun> {
   return {
     folder,
     name,
-    state: state === "running" && !isHeld(folder) ? "killed" : state,
+    state: isKilled ? "killed" : state,
     started,
     // Of a run that has not ended, what its epochs took.
-    seconds: Number.isFinite(seconds)
-      ? seconds
-      : epochs.reduce((sum, epoch) => sum + epoch.seconds, 0),
+    seconds:
+      Number.isFinite(seconds) || epochs.length === 0
+        ? seconds
+        : epochs.reduce((sum, epoch) => sum + epoch.seconds, 0),
     epochs: epochs.length,
     bestEpoch: scored.bestEpoch,
     train: scored.train,
@@ -141,7 +157,14 @@ export async function listRuns(folder: string = LOGS): Promise<ListedRun[]> {
     throw ioError(`${folder} cannot be read: ${systemReason(error)}`, error);
   }
   const runs: ListedRun[] = [];
-  for (const path of found) runs.push(await describe(path, root));
+  // A link may lead to one that is here already.
+  const seen = new Set<string>();
+  for (const path of found) {
+    const place = await realpath(path).catch(() => path);
+    if (seen.has(place)) continue;
+    seen.add(place);
+    runs.push(await describe(path, root));
+  }
   // The newest last, where the eye is.
   return runs.sort((a, b) => a.started.localeCompare(b.started) || (a.name < b.name ? -1 : 1));
 }
@@ -151,11 +174,11 @@ const OWN = "save_dir";
 
 /** Settings that are not alike in all runs that have any, in the order of their table. */
 export function differingSettings(runs: readonly ListedRun[]): string[] {
-  const known = runs.filter(({ settings }) => Object.keys(settings).length > 0);
-  const names = [...new Set(known.flatMap(({ settings }) => Object.keys(settings)))];
-  return names.filter(
-    (name) => name !== OWN && new Set(known.map(({ settings }) => settings[name])).size > 1,
-  );
+  const names = [...new Set(runs.flatMap(({ settings }) => Object.keys(settings)))];
+  // Of imported models nobody knows how they were trained: that is no difference.
+  const values = (name: string) =>
+    runs.flatMap(({ settings }) => (name in settings ? [settings[name]] : []));
+  return names.filter((name) => name !== OWN && new Set(values(name)).size > 1);
 }
 
 /** What runs can be sorted and filtered by besides their settings. */
@@ -216,7 +239,13 @@ export async function compareRuns(names: readonly string[]): Promise<Comparison>
   const runs: ListedRun[] = [];
   for (const name of names) {
     const folder = await findRun(name, SETTING_FILE);
-    runs.push({ ...(await describe(folder, folder)), name });
+    const run = await describe(folder, folder);
+    if (Object.keys(run.settings).length === 0) {
+      throw configError(
+        `${name} cannot be compared: the settings in its ${SETTING_FILE} cannot be read`,
+      );
+    }
+    runs.push({ ...run, name });
   }
   const settings = differingSettings(runs).map(
     (name) => [name, runs.map((run) => run.settings[name] ?? null)] as const,

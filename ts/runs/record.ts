@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { parse } from "csv-parse/sync";
+import { configError } from "../addon/errors.js";
 import type { Summary } from "../addon/types.js";
 import { defaultText, PARAMETERS } from "../config/parameters.js";
 import { plainSettings, resolveSettings, type Settings } from "../config/resolve.js";
@@ -181,8 +182,15 @@ export async function readRunFiles(
   };
   const settings = await attempt<Settings | null>(
     "The settings cannot be read",
-    () =>
-      resolveSettings([{ values: fieldsOf(record.config), spell: (name) => `${name} in ${path}` }]),
+    () => {
+      // What a run that begins, or another program, has left is not all defaults.
+      if (Object.keys(fieldsOf(record.config)).length === 0) {
+        throw configError(`${path} has no config`);
+      }
+      return resolveSettings([
+        { values: fieldsOf(record.config), spell: (name) => `${name} in ${path}` },
+      ]);
+    },
     null,
   );
   const epochs = await attempt(

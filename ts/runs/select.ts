@@ -1,31 +1,37 @@
 /** Runs sorted and filtered by what is known of them. */
 import { configError } from "../addon/errors.js";
-import { PARAMETERS } from "../config/parameters.js";
+import { nameKey } from "../config/names.js";
+import { findParameter } from "../config/parameters.js";
 import { type ListedRun, RUN_COLUMNS, runValue } from "./list.js";
 
-/** The names that may be meant: of columns and of settings. `learning-rate` is `learning_rate`. */
+/** The names that may be meant: of columns and of settings, in any of their spellings. */
 function knownName(given: string): string {
-  const name = given.trim().replaceAll("-", "_");
-  const settings = PARAMETERS.map((parameter) => parameter.name as string);
-  const exact = [...Object.keys(RUN_COLUMNS), ...settings].find(
-    (known) => known.toLowerCase() === name.toLowerCase(),
-  );
+  const key = nameKey(given.trim());
+  const column = Object.keys(RUN_COLUMNS).find((name) => nameKey(name) === key);
+  const exact = column ?? findParameter(given.trim())?.name;
   if (exact !== undefined) return exact;
   throw configError(
     `Expected a column (${Object.keys(RUN_COLUMNS).join(", ")}) or a setting but received ${given.trim()}`,
   );
 }
 
-const numberOf = (value: string | number) => {
-  const number = typeof value === "number" ? value : Number(value);
-  return typeof value === "string" && value.trim() === "" ? NaN : number;
-};
+type Value = string | number | null;
 
-/** Numbers as numbers, other texts by the alphabet; what a run does not have comes last. */
-function compare(a: string | number | null, b: string | number | null): number {
+/** A number, also one that stands in a text; NaN of others. */
+const numberOf = (value: string | number) =>
+  typeof value === "string" && value.trim() === "" ? Number.NaN : Number(value);
+
+/** Whether both are numbers, so that they are compared as such. */
+const areNumbers = (a: string | number, b: string | number) =>
+  Number.isFinite(numberOf(a)) && Number.isFinite(numberOf(b));
+
+/** Numbers first, as numbers; then texts, by the alphabet; what a run does not have comes last. */
+function compare(a: Value, b: Value): number {
   if (a === null || b === null) return Number(a === null) - Number(b === null);
   const [x, y] = [numberOf(a), numberOf(b)];
-  if (Number.isFinite(x) && Number.isFinite(y)) return x - y;
+  const [isX, isY] = [Number.isFinite(x), Number.isFinite(y)];
+  if (isX && isY) return x - y;
+  if (isX !== isY) return isX ? -1 : 1;
   return String(a).localeCompare(String(b), "en", { numeric: true });
 }
 
@@ -44,31 +50,38 @@ export function sortRuns(runs: readonly ListedRun[], by: string, reverse = false
   });
 }
 
-type Test = (value: string | number | null, wanted: string) => boolean;
+type Test = (value: Value, wanted: string) => boolean;
 
-const isSame: Test = (value, wanted) => value !== null && compare(value, wanted) === 0;
+const isSame: Test = (value, wanted) =>
+  value !== null &&
+  (areNumbers(value, wanted) ? numberOf(value) === numberOf(wanted) : String(value) === wanted);
+/** What is no number is neither more nor less than one. */
 const ordered =
   (holds: (order: number) => boolean): Test =>
   (value, wanted) =>
-    value !== null && holds(compare(value, wanted));
+    value !== null &&
+    Number.isFinite(numberOf(value)) === Number.isFinite(numberOf(wanted)) &&
+    holds(compare(value, wanted));
 
-/** Longer ones first: `<=` begins with `<`. */
-const OPERATORS: readonly (readonly [string, Test])[] = [
-  ["!=", (value, wanted) => !isSame(value, wanted)],
-  ["<=", ordered((order) => order <= 0)],
-  [">=", ordered((order) => order >= 0)],
-  ["=", isSame],
-  ["<", ordered((order) => order < 0)],
-  [">", ordered((order) => order > 0)],
-  ["~", (value, wanted) => String(value ?? "").includes(wanted)],
-];
+const OPERATORS: Readonly<Record<string, Test>> = {
+  "=": isSame,
+  "!=": (value, wanted) => !isSame(value, wanted),
+  "<": ordered((order) => order < 0),
+  "<=": ordered((order) => order <= 0),
+  ">": ordered((order) => order > 0),
+  ">=": ordered((order) => order >= 0),
+  "~": (value, wanted) => String(value ?? "").includes(wanted),
+};
+
+/** Columns that are no numbers. */
+const TEXTS: readonly string[] = ["run", "state", "started"];
 
 /** Lists without regard to spaces: `32,64` is `32, 64`. */
-const withoutSpaces = (value: string | number | null) =>
+const withoutSpaces = (value: Value) =>
   typeof value === "string" ? value.replace(/\s*,\s*/g, ",") : value;
 
 function condition(text: string): (run: ListedRun) => boolean {
-  const found = /^([^=<>!~]+?)\s*(!=|<=|>=|=|<|>|~)\s*(.*)$/.exec(text.trim());
+  const found = /^([^=<>!~]+?)\s*(!=|<=|>=|=|<|>|~)\s*([^=<>!~\s].*)$/.exec(text.trim());
   if (found === null) {
     throw configError(
       `Expected a condition such as val_loss<0.1, optimizer=adam or run~digits but received ${text.trim()}`,
@@ -76,19 +89,35 @@ function condition(text: string): (run: ListedRun) => boolean {
   }
   const [, left, operator, right] = found as unknown as [string, string, string, string];
   const name = knownName(left);
-  const [, test] = OPERATORS.find(([sign]) => sign === operator) as (typeof OPERATORS)[number];
-  const wanted = String(withoutSpaces(right.trim()));
+  const test = OPERATORS[operator] as Test;
+  const wanted = String(withoutSpaces(right.replace(/^"(.*)"$/, "$1")));
+  const isNumber = Object.hasOwn(RUN_COLUMNS, name) && !TEXTS.includes(name);
+  if (isNumber && operator !== "~" && !Number.isFinite(numberOf(wanted))) {
+    throw configError(`Expected a number for ${name} but received ${wanted}`);
+  }
   return (run) => test(withoutSpaces(runValue(run, name)), wanted);
 }
 
 /**
  * Runs for which all conditions hold: `val_loss<0.1 and filters=32,64`. A condition is a column or a
- * setting, one of `= != < <= > >= ~` (`~`: has in it), and a value. What a run does not have is
- * equal to nothing.
+ * setting, one of `= != < <= > >= ~` (`~`: has in it), and a value, in double quotes where it has
+ * `and` in it. What a run does not have is equal to nothing.
  *
  * @throws FlexaeError `FLEXAE_CONFIG` for what is no condition, or an unknown name.
  */
 export function filterRuns(runs: readonly ListedRun[], conditions: string): ListedRun[] {
-  const all = conditions.split(/\s+and\s+/i).map(condition);
+  // Not within quotes: an even number of them follows.
+  const all = conditions.split(/\s+and\s+(?=(?:[^"]*"[^"]*")*[^"]*$)/i).map(condition);
   return runs.filter((run) => all.every((holds) => holds(run)));
 }
+
+/** Names of columns and settings that conditions are about. */
+export function namesIn(conditions: string): string[] {
+  return conditions.split(/\s+and\s+/i).flatMap((text) => {
+    const name = /^([^=<>!~]+?)\s*[=<>!~]/.exec(text.trim())?.[1];
+    return name === undefined ? [] : [knownName(name)];
+  });
+}
+
+/** The name of a column or a setting, however it is spelled. */
+export const exactName = (given: string): string => knownName(given);

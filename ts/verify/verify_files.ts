@@ -20,6 +20,7 @@ type Runner = (
   path: string,
   reference: Reference,
   readBack: ReadBack,
+  signal: AbortSignal | undefined,
 ) => Promise<FileDifference | null>;
 
 async function runTaken(path: string, reference: Reference, readBack: ReadBack) {
@@ -33,7 +34,7 @@ async function runKeras(path: string, reference: Reference, readBack: ReadBack) 
 }
 
 const RUNNERS: readonly (readonly [ending: string, run: Runner])[] = [
-  [".onnx", verifyOnnx],
+  [".onnx", (path, reference, _, signal) => verifyOnnx(path, reference, signal)],
   [".keras", runKeras],
   [".h5", runKeras],
   [".safetensors", runTaken],
@@ -69,7 +70,7 @@ class Runs {
     const { folder, reference, signal } = this.given;
     signal?.throwIfAborted();
     const meant = isEncoder(name) ? { ...reference, reconstruction: null } : reference;
-    const found = await run(join(folder, name), meant, this.#readBack);
+    const found = await run(join(folder, name), meant, this.#readBack, signal);
     this.#known.set(name, found);
     return found;
   }

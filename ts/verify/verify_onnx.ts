@@ -7,7 +7,7 @@ import { RESIZED } from "../export/onnx_resize.js";
 import { DATA_TYPES } from "../export/onnx_schema.js";
 import type { Picture, Reference } from "../export/reference.js";
 import { judge, verifyError } from "./judge.js";
-import { type Evaluated, evaluate } from "./onnx_evaluate.js";
+import { type Evaluated, evaluate, TooManyMultiplications } from "./onnx_evaluate.js";
 import { OnnxFile } from "./onnx_file.js";
 import { floats, type Tensor } from "./tensor.js";
 
@@ -23,21 +23,22 @@ export interface OnnxDifference extends OutputDifference {
   images: number;
 }
 
-/** The i-th of N parts of an array. */
-function part<T extends Float32Array | Uint8Array>(values: T, i: number, count: number): T {
-  const length = values.length / count;
-  return values.subarray(i * length, (i + 1) * length) as T;
-}
-
-/** What the graph takes of an image: floats, bytes, or a picture of any size. */
-function inputOf(file: OnnxFile, levels: Uint8Array, picture: Picture | undefined): Tensor {
+/** What the graph takes of images: floats, bytes, or one picture of any size. */
+function inputOf(
+  file: OnnxFile,
+  levels: Uint8Array,
+  count: number,
+  picture?: Picture | undefined,
+): Tensor {
   if (picture !== undefined) {
     const { height, width, bytes } = picture;
     const shape = [1, height, width, bytes.length / (height * width)];
     return { type: "uint8", shape, data: bytes };
   }
   const { elemType, shape } = file.input.type.tensorType;
-  const sizes = shape.dim.map((dim, axis) => (axis > 0 && "dimValue" in dim ? dim.dimValue : 1));
+  const sizes = shape.dim.map((dim, axis) =>
+    axis > 0 && "dimValue" in dim ? dim.dimValue : count,
+  );
   const isBytes = elemType === DATA_TYPES.uint8;
   return isBytes ? { type: "uint8", shape: sizes, data: levels } : floats(sizes, asFloats(levels));
 }
@@ -48,9 +49,10 @@ async function resizeAndRun(
   name: string,
   picture: Picture,
   levels: Uint8Array,
+  signal: AbortSignal | undefined,
 ): Promise<Evaluated> {
-  const image = inputOf(file, levels, picture);
-  const first = await evaluate(file, image, { also: [LEVELS] });
+  const image = inputOf(file, levels, 1, picture);
+  const first = await evaluate(file, image, { also: [LEVELS], signal });
   const found = first.tensors.get(LEVELS) as Tensor;
   let most = found.data.length === levels.length ? 0 : Number.NaN;
   for (let i = 0; i < levels.length; i++) {
@@ -61,37 +63,72 @@ async function resizeAndRun(
   }
   if (most === 0) return first;
   const meant = new Map([[LEVELS, floats(found.shape, Float32Array.from(levels))]]);
-  return await evaluate(file, image, { given: meant });
+  return await evaluate(file, image, { given: meant, signal });
 }
 
-async function run(file: OnnxFile, name: string, reference: Reference): Promise<OnnxDifference> {
+/** The first images of a reference, and what is meant of them. */
+function firstOf(reference: Reference, from: number, count: number): Reference {
+  const { levels, embedding, reconstruction, pictures } = reference;
+  const some = <T extends Float32Array | Uint8Array>(values: T): T => {
+    const length = values.length / reference.count;
+    return values.subarray(from * length, (from + count) * length) as T;
+  };
+  return {
+    ...reference,
+    count,
+    levels: some(levels),
+    pictures: pictures.slice(from, from + count),
+    embedding: some(embedding),
+    reconstruction: reconstruction === null ? null : some(reconstruction),
+  };
+}
+
+/** How far what was computed of all images of a reference is from what is meant. */
+function judgeAll(name: string, { tensors }: Evaluated, meant: Reference): OnnxDifference {
+  const output = (of: string) => (tensors.get(of)?.data ?? null) as Float32Array | null;
+  const found = {
+    embedding: output("embedding") ?? new Float32Array(),
+    reconstruction: output("reconstruction"),
+  };
+  return { ...judge(name, found, meant), images: meant.count };
+}
+
+/** All images at once: their number must be free. Of a large graph, the first one. */
+async function runTogether(
+  file: OnnxFile,
+  name: string,
+  reference: Reference,
+  signal: AbortSignal | undefined,
+): Promise<OnnxDifference> {
+  const of = (some: Reference, most?: number) =>
+    evaluate(file, inputOf(file, some.levels, some.count), { most, signal });
+  try {
+    const made = await of(reference, MOST_MULTIPLICATIONS * reference.count);
+    return judgeAll(name, made, reference);
+  } catch (error) {
+    if (!(error instanceof TooManyMultiplications)) throw error;
+    const first = firstOf(reference, 0, 1);
+    return judgeAll(name, await of(first), first);
+  }
+}
+
+async function run(
+  file: OnnxFile,
+  name: string,
+  reference: Reference,
+  signal: AbortSignal | undefined,
+): Promise<OnnxDifference> {
+  if (reference.pictures.length === 0) return await runTogether(file, name, reference, signal);
+  // Pictures are of several sizes.
   const worst: OnnxDifference = { embedding: 0, reconstruction: 0, images: 0 };
-  const { count } = reference;
-  for (let i = 0; i < count; i++) {
-    const levels = part(reference.levels, i, count);
-    const picture = reference.pictures[i];
-    const { tensors, multiplications } =
-      picture === undefined
-        ? await evaluate(file, inputOf(file, levels, undefined))
-        : await resizeAndRun(file, name, picture, levels);
-    const output = (of: string) => (tensors.get(of)?.data ?? null) as Float32Array | null;
-    const { embedding, reconstruction } = judge(
-      name,
-      {
-        embedding: output("embedding") ?? new Float32Array(),
-        reconstruction: output("reconstruction"),
-      },
-      {
-        tolerance: reference.tolerance,
-        embedding: part(reference.embedding, i, count),
-        reconstruction:
-          reference.reconstruction === null ? null : part(reference.reconstruction, i, count),
-      },
-    );
+  for (const [i, picture] of reference.pictures.entries()) {
+    const meant = firstOf(reference, i, 1);
+    const made = await resizeAndRun(file, name, picture, meant.levels, signal);
+    const { embedding, reconstruction } = judgeAll(name, made, meant);
     worst.embedding = Math.max(worst.embedding, embedding);
     worst.reconstruction = Math.max(worst.reconstruction, reconstruction);
     worst.images++;
-    if (multiplications > MOST_MULTIPLICATIONS) break;
+    if (made.multiplications > MOST_MULTIPLICATIONS) break;
   }
   return worst;
 }
@@ -103,16 +140,21 @@ async function run(file: OnnxFile, name: string, reference: Reference): Promise<
  * @throws FlexaeError `FLEXAE_INTERNAL` naming the file if it computes something else, or cannot be
  *   computed, `FLEXAE_IO`.
  */
-export async function verifyOnnx(path: string, reference: Reference): Promise<OnnxDifference> {
+export async function verifyOnnx(
+  path: string,
+  reference: Reference,
+  signal?: AbortSignal | undefined,
+): Promise<OnnxDifference> {
   const name = basename(path);
   try {
     const handle = await open(path);
     try {
-      return await run(await OnnxFile.read(handle), name, reference);
+      return await run(await OnnxFile.read(handle), name, reference, signal);
     } finally {
       await handle.close();
     }
   } catch (error) {
+    signal?.throwIfAborted();
     if (isAddonError(error)) throw error;
     if ((error as NodeJS.ErrnoException).syscall !== undefined) {
       throw ioError(`${path} cannot be read back: ${systemReason(error)}`, error);

@@ -1,7 +1,7 @@
 /** The page as a whole: what is looked at, filtered and selected, and who is told when it changes. */
 import { type Colouring, colourBy, type Palette } from "./colours.ts";
 import { toCsv } from "./csv.ts";
-import { type Column, type Data, valueText } from "./data.ts";
+import { type CategoryColumn, type Column, type Data, valueText } from "./data.ts";
 import { byId, counted, make } from "./elements.ts";
 import { Filters } from "./filters.ts";
 import { PathSearch } from "./find.ts";
@@ -25,11 +25,12 @@ const MODE_KEYS: Readonly<Record<string, Mode>> = { m: "move", l: "lasso", b: "b
 
 /** By what points are coloured first. */
 function usualColumn(columns: readonly Column[]): Column | undefined {
-  const named = (name: string) =>
-    columns.find((column) => column.name === name && column.kind !== "text");
   // Of one group alone all points would be alike.
-  const several = columns.find((column) => column.kind === "category" && column.names.length > 1);
-  return named("class") ?? named("cluster") ?? several ?? named("loss");
+  const groups = columns.filter(({ kind }) => kind === "category") as CategoryColumn[];
+  const several = groups.filter(({ names }) => names.length > 1);
+  const named = (name: string) => several.find((column) => column.name === name);
+  const loss = columns.find((column) => column.name === "loss" && column.kind === "number");
+  return named("class") ?? named("cluster") ?? several[0] ?? loss;
 }
 
 /** Everything on the page. */
@@ -194,6 +195,8 @@ export class Explorer {
     try {
       const near = await neighboursOf(this.#data, this.#source, row);
       if (this.#current === row) this.#showImage(row, near, inPanel);
+      // What was wrong is not any more.
+      if (this.#map !== null) byId("state").hidden = true;
     } catch (error) {
       this.#say(`The neighbours cannot be had: ${(error as Error).message}`);
     }

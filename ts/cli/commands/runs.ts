@@ -1,4 +1,6 @@
 /** `flexae runs [LOGS]`, `flexae runs diff A B`: runs beside each other. */
+
+import { shownPath } from "../../files/paths.js";
 import type { ListedRun } from "../../runs/list.js";
 import type { CommandDescription } from "../command.js";
 import { table as columns, duration, grouped } from "../format.js";
@@ -21,11 +23,14 @@ const SHOWN: readonly (readonly [title: string, (run: ListedRun) => string])[] =
   ["val_loss", ({ valid }) => shown(valid?.loss ?? NaN, 5)],
   ["val_accuracy", ({ valid }) => shown(valid?.accuracy ?? NaN, 4)],
   ["val_psnr", ({ valid }) => shown(valid?.psnr ?? NaN, 2)],
-  ["time", ({ seconds }) => duration(seconds)],
+  ["time", ({ seconds }) => (Number.isFinite(seconds) ? duration(seconds) : "–")],
   ["parameters", ({ parameters }) => (Number.isFinite(parameters) ? grouped(parameters) : "–")],
 ];
 /** Columns of texts: all others are numbers, to the right. */
 const TEXTS = 3;
+
+/** Names and settings are anybody's: what moves a terminal's cursor is spelled out. */
+const cells = (rows: readonly string[][]) => rows.map((row) => row.map(shownPath));
 
 function show(runs: readonly ListedRun[], differing: readonly string[]): void {
   const named = differing.slice(0, SHOWN_SETTINGS);
@@ -35,7 +40,7 @@ function show(runs: readonly ListedRun[], differing: readonly string[]): void {
     ...named.map((name) => run.settings[name] ?? "–"),
   ]);
   const right = SHOWN.map((_, i) => i).slice(TEXTS);
-  for (const line of columns([head, ...rows], right)) print(line);
+  for (const line of columns(cells([head, ...rows]), right)) print(line);
   const rest = differing.slice(SHOWN_SETTINGS);
   if (rest.length > 0) print(`Also differing: ${rest.join(", ")}`);
 }
@@ -47,8 +52,13 @@ function plain({ settings, ...run }: ListedRun, best: boolean): Record<string, u
 async function list(invocation: Invocation): Promise<number> {
   const { configError } = await import("../../addon/errors.js");
   const { differingSettings, listRuns, RUN_COLUMNS, runValue } = await import("../../runs/list.js");
-  const { filterRuns, sortRuns } = await import("../../runs/select.js");
-  const { argument, json, options } = invocation;
+  const { exactName, filterRuns, namesIn, sortRuns } = await import("../../runs/select.js");
+  const { argument, more, json, options } = invocation;
+  if (more.length > 0) {
+    throw configError(
+      `Expected one folder with runs in it but received ${more.length + 1}: compare runs with \`flexae runs diff A B\``,
+    );
+  }
   const text = (name: string) => optionText(invocation, name);
   const [sort, filter, out] = [text("sort"), text("filter"), text("out")];
   const isBest = options.best !== undefined;
@@ -73,7 +83,10 @@ async function list(invocation: Invocation): Promise<number> {
   } else if (sort !== undefined) {
     runs = sortRuns(runs, sort, options.reverse === true);
   }
-  const differing = differingSettings(all);
+  const differing = differingSettings(runs);
+  // What was asked about is shown, too, and first.
+  const asked = [...(sort === undefined ? [] : [exactName(sort)]), ...namesIn(filter ?? "")];
+  const first = asked.filter((name) => !Object.hasOwn(RUN_COLUMNS, name));
   if (out !== undefined) {
     const { stringify } = await import("csv-stringify/sync");
     const { writeFileAtomic } = await import("../../files/atomic.js");
@@ -87,7 +100,7 @@ async function list(invocation: Invocation): Promise<number> {
     printJson({ event: "end", runs: runs.length, of: all.length, differing, out: out ?? null });
     return 0;
   }
-  if (runs.length > 0) show(runs, differing);
+  if (runs.length > 0) show(runs, [...new Set([...first, ...differing])]);
   const folder = argument === "" ? "logs" : nameFromHere(argument);
   if (all.length === 0) warn(`${folder} holds no runs`);
   else if (runs.length === 0) warn(`none of the ${grouped(all.length)} runs in ${folder} is meant`);
@@ -125,7 +138,7 @@ async function diff(invocation: Invocation): Promise<number> {
     ...values.map((value) => value ?? "–"),
   ]);
   const rule = changed.length === 0 ? [["all settings are alike"]] : changed;
-  for (const line of columns([["", ...names], ...rows, [""], ...rule])) print(line);
+  for (const line of columns(cells([["", ...names], ...rows, [""], ...rule]))) print(line);
   return 0;
 }
 
