@@ -35,12 +35,13 @@ def test_a_checkpoint_is_a_safetensors_file(run):
         torch.testing.assert_close(weights[name], value, rtol=0, atol=0)
     assert slots
     assert metadata["format"] == "flexible-autoencoder checkpoint 2"
-    assert history.shape == (int(metadata["epoch"]), 13)
+    assert history.shape == (int(metadata["epoch"]), 14)
     epochs = [event for event in run.events if event["event"] == "epoch"]
     for row, event in zip(history.tolist(), epochs):
         assert row[0] == event["epoch"]
         assert row[1] == event["loss"]
         assert row[5] == event["validLoss"]
+        assert row[13] == event["learningRate"]
     assert json.loads(metadata["config"])["model"] == json.loads(
         zipfile.ZipFile(run.folder / "ae.pt").read("archive/extra/config.json")
     )["model"]

@@ -37,12 +37,19 @@ export const NETWORKS: Readonly<Record<string, NetworkSettings>> = {
 };
 
 /** Of as many numbers as a weight takes, those that keep outputs in bounds; variances above 0. */
-function drawnValues(name: string, shape: readonly number[], random: () => number): Float32Array {
+function drawnValues(
+  name: string,
+  shape: readonly number[],
+  isExponential: boolean,
+  random: () => number,
+): Float32Array {
   const length = shape.reduce((a, b) => a * b, 1);
   const [first = 1, second = 1, ...window] = shape;
   // Of a convolution out × in × …, of a transposed one in × out × …: either bounds the sum.
   const terms = Math.max(first, second) * window.reduce((a, b) => a * b, 1);
-  const spread = shape.length > 1 ? Math.sqrt(6 / terms) : 0.5;
+  // Layer behind layer, exponentials of sums that are drawn as usual are soon no numbers.
+  const bounded = Math.sqrt((isExponential ? 0.2 : 6) / terms);
+  const spread = shape.length > 1 ? bounded : 0.5;
   return Float32Array.from({ length }, () => {
     const value = (2 * random() - 1) * spread;
     if (name.endsWith("running_var")) return 0.3 + Math.abs(value);
@@ -59,10 +66,11 @@ export async function drawnModel(
   const settings = resolveSettings([{ values: given, spell: (name) => name }]);
   const network = toNetwork(settings);
   const addon = loadAddon();
+  const isExponential = Object.values(given).includes("exponential");
   const weights: Record<string, TensorEntry> = {};
   for (const layer of addon.describeLayers(JSON.stringify(network))) {
     for (const { name, shape } of layer.weights) {
-      weights[name] = { shape, values: drawnValues(name, shape, random) };
+      weights[name] = { shape, values: drawnValues(name, shape, isExponential, random) };
     }
   }
   mkdirSync(folder, { recursive: true });

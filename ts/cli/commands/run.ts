@@ -56,6 +56,7 @@ class JsonReporter implements Reporter {
         psnr: event.train.psnr,
         validPsnr: event.valid.psnr,
         imagesPerSecond: event.imagesPerSecond,
+        learningRate: event.learningRate,
         seconds: event.seconds,
         best: event.best,
         checkpoint: event.checkpoint,
