@@ -121,6 +121,8 @@ describe("flexae runs", () => {
       "large",
     ]);
     expect(await names("--filter", 'save_dir~" and "')).toEqual([]);
+    const quoted = await flexae(["runs", "--filter", 'run~"a and b=c"'], { cwd });
+    expect(quoted.stderr).toContain("none of the 4 runs in logs is meant");
     const none = await flexae(["runs", "--filter=dims=5"], { cwd });
     expect([none.code, none.stdout]).toEqual([0, ""]);
     expect(none.stderr).toContain("none of the 4 runs in logs is meant");

@@ -62,6 +62,8 @@ export interface Exploration {
   sheetOrder: Uint32Array;
   header: WireHeader;
   packer: Packer;
+  /** Images of more pixels cannot be read. */
+  maxPixels: number;
   /** What could not be had, and why. */
   problems: string[];
 }
@@ -269,14 +271,14 @@ export async function prepare(
   isServed: boolean,
 ): Promise<Exploration> {
   checkOptions(options);
-  const { signal, onProgress, imageDir = "." } = options;
+  const { signal, onProgress, imageDir = ".", maxPixels = MAX_PIXELS } = options;
   const wanted = options.thumbnails !== false || isServed;
   const problem = wanted ? reasonAgainstPictures() : null;
   const thumbnails = options.thumbnails !== false && problem === null;
   const ofRun = await isRun(name);
   const table = await tableOf(name, {
     loss: ofRun,
-    maxPixels: options.maxPixels,
+    maxPixels,
     signal,
     onProgress: (done, total) => onProgress?.("embedding", done / total),
   });
@@ -323,8 +325,5 @@ export async function prepare(
     return { file: resolve(imageDir, file), size };
   };
   const problems = problem === null ? [] : [problem];
-  return { table, fileOf, sheetOrder, header, packer, problems };
+  return { table, fileOf, sheetOrder, header, packer, maxPixels, problems };
 }
-
-/** Of how many pixels an image may be. */
-export const pixelLimit = ({ maxPixels = MAX_PIXELS }: ExploreOptions) => maxPixels;

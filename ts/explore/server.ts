@@ -7,7 +7,7 @@ import { finishJob } from "../embeddings/job.js";
 import { decodeWithin } from "../imaging/decode.js";
 import { pngFile } from "../imaging/page_picture.js";
 import { readAssets } from "../pages/assets.js";
-import { type Exploration, type ExploreOptions, pixelLimit, prepare } from "./exploration.js";
+import { type Exploration, type ExploreOptions, prepare } from "./exploration.js";
 import { explorePage } from "./page.js";
 import { drawSheet } from "./sheets.js";
 
@@ -62,19 +62,14 @@ function isOwn({ headers, url }: IncomingMessage): boolean {
 }
 
 /** Answers by what is asked. Sheets that are asked for twice at once are drawn once. */
-function handlersOf(
-  exploration: Exploration,
-  page: string,
-  options: ServeOptions,
-): Record<string, Handler> {
-  const { header, packer, table, fileOf } = exploration;
+function handlersOf(exploration: Exploration, page: string): Record<string, Handler> {
+  const { header, packer, table, fileOf, maxPixels } = exploration;
   const data = packer.finish(header);
   const sheets = new Map<number, Promise<Answer>>();
   const { count } = header.neighbours;
   const isRow = (row: number) => row < header.rows;
-  const maxPixels = pixelLimit(options);
   const sheet = async (i: number): Promise<Answer> => {
-    const { bytes } = await drawSheet(exploration, i, maxPixels);
+    const { bytes } = await drawSheet(exploration, i);
     return { type: "application/octet-stream", body: bytes, isKept: true };
   };
   return {
@@ -186,7 +181,7 @@ export async function serveExplorer(
   const exploration = await prepare(name, options, true);
   signal?.throwIfAborted();
   const { begin, end, policy } = explorePage(exploration.header, assets, { source: "server" });
-  const handlers = handlersOf(exploration, begin + end, options);
+  const handlers = handlersOf(exploration, begin + end);
   const headers = headersOf(policy);
   const server = createServer((request, response) => {
     for (const [key, value] of Object.entries(headers)) response.setHeader(key, value);

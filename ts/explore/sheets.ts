@@ -5,9 +5,7 @@ import type { Exploration } from "./exploration.js";
 /** A sheet as it travels; see `wire.ts`. */
 export interface Sheet {
   bytes: Buffer;
-  /** Images on it. */
-  images: number;
-  /** How many of these could not be read. */
+  /** How many of its images could not be read. */
   unreadable: number;
 }
 
@@ -19,9 +17,8 @@ export interface Sheet {
  *   aborted signal.
  */
 export async function drawSheet(
-  { header, sheetOrder, fileOf }: Exploration,
+  { header, sheetOrder, fileOf, maxPixels }: Exploration,
   index: number,
-  maxPixels: number,
   signal?: AbortSignal | undefined,
 ): Promise<Sheet> {
   const { side, columns, perSheet } = header.thumbnails as NonNullable<typeof header.thumbnails>;
@@ -30,5 +27,5 @@ export async function drawSheet(
   const { image, sizes } = await drawSpriteSheet(files, { side, columns, maxPixels, signal });
   let unreadable = 0;
   for (let i = 0; i < sizes.length; i += 2) if (sizes[i] === 0) unreadable++;
-  return { bytes: Buffer.concat([sizes, image]), images: files.length, unreadable };
+  return { bytes: Buffer.concat([sizes, image]), unreadable };
 }

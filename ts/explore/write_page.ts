@@ -9,7 +9,7 @@ import { shownPath } from "../files/paths.js";
 import { StagedFile } from "../files/staged.js";
 import { readAssets } from "../pages/assets.js";
 import { base64Script } from "../pages/html.js";
-import { type ExploreOptions, pixelLimit, prepare } from "./exploration.js";
+import { type ExploreOptions, prepare } from "./exploration.js";
 import { explorePage } from "./page.js";
 import { drawSheet } from "./sheets.js";
 
@@ -70,7 +70,7 @@ export async function writeExplorer(
     const sheets = header.thumbnails?.sheets ?? 0;
     for (let i = 0; i < sheets; i++) {
       onProgress?.("drawing thumbnails", i / sheets);
-      const sheet = await drawSheet(exploration, i, pixelLimit(options), signal);
+      const sheet = await drawSheet(exploration, i, signal);
       unreadable += sheet.unreadable;
       await append(base64Script(`sheet-${i}`, sheet.bytes).text);
     }

@@ -4,8 +4,12 @@ import { nameKey } from "../config/names.js";
 import { findParameter } from "../config/parameters.js";
 import { type ListedRun, RUN_COLUMNS, runValue } from "./list.js";
 
-/** The names that may be meant: of columns and of settings, in any of their spellings. */
-function knownName(given: string): string {
+/**
+ * The name of a column or a setting, of which any spelling may be given.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG` for an unknown name.
+ */
+export function knownName(given: string): string {
   const key = nameKey(given.trim());
   const column = Object.keys(RUN_COLUMNS).find((name) => nameKey(name) === key);
   const exact = column ?? findParameter(given.trim())?.name;
@@ -80,7 +84,14 @@ const TEXTS: readonly string[] = ["run", "state", "started"];
 const withoutSpaces = (value: Value) =>
   typeof value === "string" ? value.replace(/\s*,\s*/g, ",") : value;
 
-function condition(text: string): (run: ListedRun) => boolean {
+/** What runs are to be like. */
+interface Condition {
+  /** Of the column or setting that it is about. */
+  name: string;
+  holds(run: ListedRun): boolean;
+}
+
+function condition(text: string): Condition {
   const found = /^([^=<>!~]+?)\s*(!=|<=|>=|=|<|>|~)\s*([^=<>!~\s].*)$/.exec(text.trim());
   if (found === null) {
     throw configError(
@@ -95,7 +106,14 @@ function condition(text: string): (run: ListedRun) => boolean {
   if (isNumber && operator !== "~" && !Number.isFinite(numberOf(wanted))) {
     throw configError(`Expected a number for ${name} but received ${wanted}`);
   }
-  return (run) => test(withoutSpaces(runValue(run, name)), wanted);
+  return { name, holds: (run) => test(withoutSpaces(runValue(run, name)), wanted) };
+}
+
+/** Runs for which conditions hold, and what these are about. */
+export interface Filtered {
+  runs: ListedRun[];
+  /** Columns and settings. */
+  names: string[];
 }
 
 /**
@@ -105,19 +123,11 @@ function condition(text: string): (run: ListedRun) => boolean {
  *
  * @throws FlexaeError `FLEXAE_CONFIG` for what is no condition, or an unknown name.
  */
-export function filterRuns(runs: readonly ListedRun[], conditions: string): ListedRun[] {
+export function filterRuns(runs: readonly ListedRun[], conditions: string): Filtered {
   // Not within quotes: an even number of them follows.
   const all = conditions.split(/\s+and\s+(?=(?:[^"]*"[^"]*")*[^"]*$)/i).map(condition);
-  return runs.filter((run) => all.every((holds) => holds(run)));
+  return {
+    runs: runs.filter((run) => all.every(({ holds }) => holds(run))),
+    names: all.map(({ name }) => name),
+  };
 }
-
-/** Names of columns and settings that conditions are about. */
-export function namesIn(conditions: string): string[] {
-  return conditions.split(/\s+and\s+/i).flatMap((text) => {
-    const name = /^([^=<>!~]+?)\s*[=<>!~]/.exec(text.trim())?.[1];
-    return name === undefined ? [] : [knownName(name)];
-  });
-}
-
-/** The name of a column or a setting, however it is spelled. */
-export const exactName = (given: string): string => knownName(given);

@@ -23,6 +23,10 @@ const MODES: readonly Mode[] = ["move", "lasso", "box"];
 /** Letters that choose a mode. */
 const MODE_KEYS: Readonly<Record<string, Mode>> = { m: "move", l: "lasso", b: "box" };
 
+/** A colour of `theme.css`, as light or dark as the page is now. */
+const themeValue = (name: string) =>
+  getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
 /** By what points are coloured first. */
 function usualColumn(columns: readonly Column[]): Column | undefined {
   // Of one group alone all points would be alike.
@@ -110,9 +114,7 @@ export class Explorer {
   }
 
   #setTheme(): void {
-    const style = getComputedStyle(document.documentElement);
-    const of = (name: string) => style.getPropertyValue(name).trim();
-    this.#map?.setTheme(of("--card"), of("--text"));
+    this.#map?.setTheme(themeValue("--card"), themeValue("--text"));
   }
 
   async #colour(): Promise<void> {
@@ -126,10 +128,12 @@ export class Explorer {
   }
 
   #palette(): Palette {
-    const style = getComputedStyle(document.documentElement);
-    const of = (name: string) => style.getPropertyValue(name).trim();
-    const groups = Array.from({ length: GROUP_COLOURS }, (_, i) => of(`--c${i}`));
-    return { isDark: this.#dark.matches, groups, none: of("--none"), plain: of("--accent") };
+    return {
+      isDark: this.#dark.matches,
+      groups: Array.from({ length: GROUP_COLOURS }, (_, i) => themeValue(`--c${i}`)),
+      none: themeValue("--none"),
+      plain: themeValue("--accent"),
+    };
   }
 
   /** Applies filters with the next frame: a slider that is dragged tells more often. */
@@ -157,7 +161,7 @@ export class Explorer {
 
   #showFilters(): void {
     const all = this.#data.rows;
-    const left = this.#mask === null ? all : this.#mask.reduce((sum, value) => sum + value, 0);
+    const left = this.#shownCount();
     byId("filter-count").textContent =
       left === all
         ? `All ${counted(all, "image")} are shown.`

@@ -52,7 +52,7 @@ function plain({ settings, ...run }: ListedRun, best: boolean): Record<string, u
 async function list(invocation: Invocation): Promise<number> {
   const { configError } = await import("../../addon/errors.js");
   const { differingSettings, listRuns, RUN_COLUMNS, runValue } = await import("../../runs/list.js");
-  const { exactName, filterRuns, namesIn, sortRuns } = await import("../../runs/select.js");
+  const { filterRuns, knownName, sortRuns } = await import("../../runs/select.js");
   const { argument, more, json, options } = invocation;
   if (more.length > 0) {
     throw configError(
@@ -76,7 +76,8 @@ async function list(invocation: Invocation): Promise<number> {
     throw configError(`Expected a name that ends in .csv for out but received ${out}`);
   }
   const all = await listRuns(argument === "" ? undefined : argument);
-  let runs = filter === undefined ? all : filterRuns(all, filter);
+  const filtered = filter === undefined ? { runs: all, names: [] } : filterRuns(all, filter);
+  let { runs } = filtered;
   if (isBest) {
     const scored = runs.filter((run) => runValue(run, "val_loss") !== null);
     runs = sortRuns(scored, "val_loss").slice(0, most);
@@ -85,7 +86,7 @@ async function list(invocation: Invocation): Promise<number> {
   }
   const differing = differingSettings(runs);
   // What was asked about is shown, too, and first.
-  const asked = [...(sort === undefined ? [] : [exactName(sort)]), ...namesIn(filter ?? "")];
+  const asked = [...(sort === undefined ? [] : [knownName(sort)]), ...filtered.names];
   const first = asked.filter((name) => !Object.hasOwn(RUN_COLUMNS, name));
   if (out !== undefined) {
     const { stringify } = await import("csv-stringify/sync");
