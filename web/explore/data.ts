@@ -1,8 +1,7 @@
 /** What is explored, as `ts/explore/pack.ts` packed it. */
 import type { ArrayPlace, WireColumn, WireHeader } from "../../ts/explore/wire.ts";
 
-export type Numbers = Uint8Array | Uint16Array | Uint32Array | Float32Array | Float64Array;
-export type { WireColumn } from "../../ts/explore/wire.ts";
+type Numbers = Uint8Array | Uint16Array | Uint32Array | Float32Array | Float64Array;
 
 const ARRAYS = {
   u8: Uint8Array,
