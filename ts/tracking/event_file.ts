@@ -1,0 +1,102 @@
+/** An event file of TensorBoard, which grows record by record. */
+import { type FileHandle, open } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { makeFolders } from "../files/folders.js";
+import { EVENTS_ENDING } from "../runs/event_folder.js";
+import { type EventMessage, encodeEvent, fileVersion, sessionStart } from "./event_schema.js";
+import { frame } from "./tf_record.js";
+
+/** More is not kept for a disk that does not answer: events are then left out. */
+const MOST_WAITING = 64 * 2 ** 20;
+
+/** TensorBoard reads the files of a folder in the order of their names. */
+let files = 0;
+function newName(): string {
+  // With thousandths, as a run may go on within a second.
+  const seconds = (Date.now() / 1000).toFixed(3).padStart(14, "0");
+  const number = String(files++).padStart(3, "0");
+  // The host's name is anybody's, and dots part a name.
+  const host = hostname().replace(/[^\w-]/g, "_");
+  return `events.out.tfevents.${seconds}.${host}.${process.pid}.${number}${EVENTS_ENDING}`;
+}
+
+/**
+ * Events are appended whole, in their order, one write a call of {@link append}, so that a process
+ * that is killed leaves all but the last. The file is made with the first of them.
+ */
+export class EventFile {
+  #folder: string;
+  #firstStep: number;
+  #onFailure: (error: unknown) => void;
+  #handle: FileHandle | undefined;
+  #length = 0;
+  #waiting: Buffer[] = [];
+  #bytes = 0;
+  #writing: Promise<void> | undefined;
+  #failed = false;
+
+  /**
+   * @param firstStep - What earlier files of the folder have of it, and of later steps, is void.
+   * @param onFailure - Called once, with what the system said; nothing is written from then on.
+   */
+  constructor(folder: string, firstStep: number, onFailure: (error: unknown) => void) {
+    this.#folder = folder;
+    this.#firstStep = firstStep;
+    this.#onFailure = onFailure;
+  }
+
+  append(...events: readonly EventMessage[]): void {
+    if (this.#failed || events.length === 0 || this.#bytes > MOST_WAITING) return;
+    if (this.#length === 0 && this.#bytes === 0) {
+      const { wallTime } = events[0] as EventMessage;
+      this.#add(fileVersion(wallTime));
+      this.#add(sessionStart(wallTime, this.#firstStep));
+    }
+    for (const event of events) this.#add(event);
+    this.#writing ??= this.#drain();
+  }
+
+  /** Waits until all is written, or cannot be. */
+  async flush(): Promise<void> {
+    await this.#writing;
+  }
+
+  /** The same, and takes no more. */
+  async close(): Promise<void> {
+    await this.#writing;
+    await this.#handle?.close().catch(() => {});
+    this.#handle = undefined;
+    this.#failed = true;
+  }
+
+  #add(event: EventMessage): void {
+    const record = frame(encodeEvent(event));
+    this.#waiting.push(record);
+    this.#bytes += record.length;
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      if (this.#handle === undefined) {
+        await makeFolders(this.#folder);
+        this.#handle = await open(join(this.#folder, newName()), "wx");
+      }
+      while (this.#waiting.length > 0) {
+        const bytes = Buffer.concat(this.#waiting);
+        this.#waiting = [];
+        await this.#handle.writeFile(bytes);
+        this.#length += bytes.length;
+        this.#bytes -= bytes.length;
+      }
+    } catch (error) {
+      this.#failed = true;
+      this.#waiting = [];
+      // What is cut short would be taken for damage.
+      await this.#handle?.truncate(this.#length).catch(() => {});
+      this.#onFailure(error);
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+}
