@@ -20,6 +20,9 @@ import { systemStep } from "./setup/system.mjs";
 import { typescriptStep } from "./setup/typescript.mjs";
 import { venvPython, venvStep } from "./setup/venv.mjs";
 
+/** Of TensorBoard and MLflow, which read back what runs tell them. */
+const trackers = path.join(root, "test", "tracking", "requirements.txt");
+
 /** Builds the native tests in the addon's build folder, so that the core is compiled once. */
 function nativeTestsStep() {
   return {
@@ -87,7 +90,13 @@ async function main() {
     addonStep(),
     typescriptStep(),
     sampleStep(),
-    ...(needs("ts") ? [examplesStep(), browserStep()] : []),
+    ...(needs("ts")
+      ? [
+          examplesStep(),
+          browserStep(),
+          venvStep(trackers, "TensorBoard and MLflow, half a minute the first time"),
+        ]
+      : []),
     ...(needs("native") || needs("interop") ? [nativeTestsStep()] : []),
     ...(needs("interop") ? [venvStep()] : []),
   ]);

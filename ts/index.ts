@@ -39,7 +39,14 @@ import { type CheckOptions, type CheckReport, checkFolder } from "./runs/check.j
 import type { Comparison, ListedRun } from "./runs/list.js";
 import { summarize } from "./runs/plan.js";
 import type { ModelManifest } from "./runs/setting.js";
-import { Training, type TrainingOptions, type TrainingResult } from "./runs/training.js";
+import {
+  Training,
+  type TrainingEvent,
+  type TrainingOptions,
+  type TrainingResult,
+} from "./runs/training.js";
+import { makeTracker, type TrackingOptions } from "./tracking/track.js";
+import type { TensorBoardFiles, TensorBoardOptions } from "./tracking/write_tensorboard.js";
 
 export { FlexaeError } from "./addon/errors.js";
 export type {
@@ -109,6 +116,8 @@ export type { MemoryImages } from "./runs/plan.js";
 export type { RecordedScores } from "./runs/record.js";
 export type { ModelManifest } from "./runs/setting.js";
 export type { Training, TrainingEvent, TrainingOptions, TrainingResult } from "./runs/training.js";
+export type { TrackingOptions } from "./tracking/track.js";
+export type { TensorBoardFiles, TensorBoardOptions } from "./tracking/write_tensorboard.js";
 export { VERSION as version } from "./version.js";
 
 // Whoever imports it right after installing it reads what is left to do.
@@ -168,14 +177,30 @@ export function summary(config: TrainingConfig = {}): Summary {
  * `result`, end it early with `cancel()` or an AbortSignal; an early end still leaves the models of
  * the best weights. Several may run in one process, and in worker threads.
  *
+ * With `tensorboard` or `mlflow` it is followed there. Neither slows the training or makes it fail:
+ * what cannot be written is a `warning` event. `result` waits until what is left is written, for
+ * seconds at most where nobody takes it.
+ *
  * @throws FlexaeError `FLEXAE_CONFIG` for a setting that is unknown or wrong. Everything found
  *   later rejects `result`.
  */
 export function createTraining(
   config: TrainingConfig = {},
-  options: TrainingOptions = {},
+  options: TrainingOptions & TrackingOptions = {},
 ): Training {
-  return new Training([given(config)], options);
+  const { tensorboard, mlflow, mlflowExperiment, ...rest } = options;
+  const tracker = makeTracker({ tensorboard, mlflow, mlflowExperiment }, (message) =>
+    training.warn(message),
+  );
+  const onEvent = (event: TrainingEvent) => {
+    tracker.event(event);
+    rest.onEvent?.(event);
+  };
+  // The signal ends the training, which is to be told as well.
+  const training: Training = new Training([given(config)], { ...rest, onEvent }, (outcome) =>
+    tracker.finish(outcome),
+  );
+  return training;
 }
 
 /**
@@ -185,7 +210,7 @@ export function createTraining(
  */
 export async function train(
   config: TrainingConfig = {},
-  options: TrainingOptions = {},
+  options: TrainingOptions & TrackingOptions = {},
 ): Promise<TrainingResult> {
   return await createTraining(config, options).result;
 }
@@ -357,6 +382,29 @@ export async function report(
 ): Promise<Report> {
   const { report } = await import("./report/report.js");
   return await report(typeof runs === "string" ? [runs] : runs, options);
+}
+
+/**
+ * Writes a run, or a table of embeddings, for TensorBoard: of a run that has ended, or was killed,
+ * curves, settings and reconstructions as far as its folder has them, in place of what was there
+ * before; of a table, or a run with an `embeddings.parquet`, what the embedding projector shows.
+ *
+ * ```js
+ * await writeTensorBoard("digits.parquet", { out: "projector" });
+ * ```
+ *
+ * @param name - A run's folder, `last` for the newest in `logs/`, or a table as {@link readTable}
+ *   takes them.
+ * @throws FlexaeError `FLEXAE_CONFIG` if there is no such run or it is under way and writes there
+ *   itself, `FLEXAE_DATA` if a table cannot be read, `FLEXAE_IO`. Rejects with the reason of an
+ *   aborted signal.
+ */
+export async function writeTensorBoard(
+  name: string,
+  options: TensorBoardOptions = {},
+): Promise<TensorBoardFiles> {
+  const { writeTensorBoard } = await import("./tracking/write_tensorboard.js");
+  return await writeTensorBoard(name, options);
 }
 
 /**

@@ -40,7 +40,9 @@ export function venvStep(
       await mkdir(path.dirname(folder), { recursive: true });
       try {
         await runLogged("venv", "python3", ["-m", "venv", work]);
-        const pip = ["-m", "pip", "install", "--disable-pip-version-check", "-r", requirements];
+        // Python compiles what is imported; most of what is installed never is.
+        const options = ["--disable-pip-version-check", "--no-compile", "-r", requirements];
+        const pip = ["-m", "pip", "install", ...options];
         await runLogged("venv-pip", path.join(work, "bin", "python"), pip);
         // Finished by someone else meanwhile: theirs is as good.
         await rename(work, folder).catch((error) => {

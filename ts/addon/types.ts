@@ -248,6 +248,18 @@ export type TrainEvent =
       /** Name of its `ep….ckpt` in the run folder, or null. */
       checkpoint: string | null;
     })
+  /** Right after an epoch's event: what the model makes of the same few validation images, each time. */
+  | {
+      type: "reconstructions";
+      /** From 1. */
+      epoch: number;
+      /** Images, rows, columns, channels (1 or 3). */
+      shape: readonly [count: number, height: number, width: number, channels: number];
+      /** The images, count × height × width × channels, 0 to 255. The same array each time. */
+      originals: Uint8Array;
+      /** What came of them, alike. */
+      reconstructions: Uint8Array;
+    }
   /** An image that was skipped, once an image. */
   | {
       type: "bad";

@@ -17,6 +17,7 @@ import { run } from "./commands/run.js";
 import { runs } from "./commands/runs.js";
 import { similar } from "./commands/similar.js";
 import { summary } from "./commands/summary.js";
+import { tensorboard } from "./commands/tensorboard.js";
 
 export const COMMANDS: readonly CommandDescription[] = [
   run,
@@ -32,6 +33,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   duplicates,
   outliers,
   explore,
+  tensorboard,
   exportCommand,
   importCommand,
   check,

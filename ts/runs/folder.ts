@@ -4,6 +4,7 @@ import { configError, ioError, systemReason } from "../addon/errors.js";
 import { callAddon } from "../addon/loader.js";
 import type { FolderLock } from "../addon/types.js";
 import { makeFolders } from "../files/folders.js";
+import { clearEventFolder, TENSORBOARD_FOLDER } from "./event_folder.js";
 
 /** The folder of runs, below the current one. */
 export const LOGS = "logs";
@@ -14,9 +15,12 @@ export const SETTING_FILE = "setting.yaml";
 /** The page about the run. */
 export const REPORT_FILE = "report.html";
 
+/** Which run of an MLflow server it is; see `ts/tracking`. */
+export const MLFLOW_FILE = "mlflow.json";
+
 /** What earlier runs leave; replaced when a run may overwrite. Nothing else is ever removed. */
 const ARTIFACT =
-  /^(ae\.pt|en\.pt|metrics\.csv|bad_images\.csv|setting\.yaml|report\.html|(last|previous|best|ep\d+-loss.*)\.ckpt(\.damaged)?|(train|valid)_(comparison|eval_(orig|pred)_image_\d+)\.png)$/;
+  /^(ae\.pt|en\.pt|metrics\.csv|bad_images\.csv|setting\.yaml|report\.html|mlflow\.json|(last|previous|best|ep\d+-loss.*)\.ckpt(\.damaged)?|(train|valid)_(comparison|eval_(orig|pred)_image_\d+)\.png)$/;
 
 /** Whether `name` is what a process that was killed left of one of these while it wrote it. */
 export function isLeftover(name: string): boolean {
@@ -130,6 +134,7 @@ async function clear(folder: string): Promise<void> {
     );
   }
   for (const name of names) await rm(join(folder, name), { force: true });
+  await clearEventFolder(join(folder, TENSORBOARD_FOLDER));
 }
 
 /**

@@ -29,8 +29,12 @@ export interface RecordedEpoch {
   epoch: number;
   loss: number;
   accuracy: number;
+  mse: number;
+  psnr: number;
   validLoss: number;
   validAccuracy: number;
+  validMse: number;
+  validPsnr: number;
   imagesPerSecond: number;
   seconds: number;
   best: boolean;
@@ -124,8 +128,12 @@ function epochOf(row: Record<string, string>): RecordedEpoch {
     epoch: cellOf(row.epoch),
     loss: cellOf(row.loss),
     accuracy: cellOf(row.accuracy),
+    mse: cellOf(row.mse),
+    psnr: cellOf(row.psnr),
     validLoss: cellOf(row.val_loss),
     validAccuracy: cellOf(row.val_accuracy),
+    validMse: cellOf(row.val_mse),
+    validPsnr: cellOf(row.val_psnr),
     imagesPerSecond: cellOf(row.images_per_second),
     seconds: cellOf(row.seconds),
     best: row.best === "1",

@@ -77,6 +77,9 @@ export interface TrainingResult {
   pictures: string[];
 }
 
+/** How a training ended: well, or not. */
+export type TrainingOutcome = { result: TrainingResult } | { error: unknown };
+
 /** How a training is started, watched and ended; what it trains is in its settings. */
 export interface TrainingOptions {
   /** Ends the training after the batch under way; the result is then `interrupted`. */
@@ -126,17 +129,33 @@ export class Training implements AsyncIterable<TrainingEvent> {
    * Starts at once, with the settings given over the defaults or over those of the run that is
    * resumed.
    *
+   * @param onEnd - Called when every file is written, or it has failed; `result` waits for it.
    * @throws FlexaeError `FLEXAE_CONFIG` naming the first setting that is unknown or wrong.
    * @internal
    */
-  constructor(given: readonly GivenSettings[], options: TrainingOptions = {}) {
+  constructor(
+    given: readonly GivenSettings[],
+    options: TrainingOptions = {},
+    onEnd: (outcome: TrainingOutcome) => Promise<void> = async () => {},
+  ) {
     resolveSettings(given);
     this.#given = given;
     this.#options = options;
     const { signal } = options;
     if (signal?.aborted) this.#cancelled = true;
     else signal?.addEventListener("abort", this.#abort, { once: true });
-    this.result = this.#run().finally(() => signal?.removeEventListener("abort", this.#abort));
+    this.result = this.#run()
+      .then(
+        async (result) => {
+          await onEnd({ result });
+          return result;
+        },
+        async (error) => {
+          await onEnd({ error });
+          throw error;
+        },
+      )
+      .finally(() => signal?.removeEventListener("abort", this.#abort));
     this.result.then(
       () => this.#events.end(),
       // Whoever only iterates meets the failure there; it must not count as unhandled as well.
@@ -151,6 +170,15 @@ export class Training implements AsyncIterable<TrainingEvent> {
    */
   get runDir(): string | null {
     return this.#runDir;
+  }
+
+  /**
+   * Says what is worth saying, as an event.
+   *
+   * @internal
+   */
+  warn(message: string): void {
+    this.#emit({ type: "warning", message });
   }
 
   /** Asks the training to end after the batch under way. Idempotent. */

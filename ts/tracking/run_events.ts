@@ -42,8 +42,7 @@ function scalars(values: Readonly<Record<string, number>>): SummaryValue[] {
 
 const scoresIn = ({ loss, accuracy, mse, psnr }: Scores) => ({ loss, accuracy, mse, psnr });
 
-const cellText = (value: string) =>
-  value.replace(/[\\|`*_<>[\]]/g, "\\$&").replace(/\s+/g, " ");
+const cellText = (value: string) => value.replace(/[\\|`*_<>[\]]/g, "\\$&").replace(/\s+/g, " ");
 
 function settingsTable(listed: readonly RecordedSetting[]): string {
   const rows = listed.map(({ name, value, usual, differs }) => {

@@ -3,7 +3,8 @@ import { constants } from "node:os";
 import { relative } from "node:path";
 import type { TrainEvent } from "../../addon/types.js";
 import { shownPath } from "../../files/paths.js";
-import type { TrainingEvent, TrainingResult } from "../../runs/training.js";
+import type { TrainingEvent, TrainingOutcome, TrainingResult } from "../../runs/training.js";
+import type { TrackingOptions } from "../../tracking/track.js";
 import type { CommandDescription } from "../command.js";
 import { duration, grouped, rate, scoreText, summaryLines } from "../format.js";
 import { type Invocation, optionText } from "../invocation.js";
@@ -262,8 +263,18 @@ async function writeReport(
   }
 }
 
+function trackingOptions(invocation: Invocation): TrackingOptions {
+  const given = (name: string) => optionText(invocation, name) ?? invocation.options[name] === true;
+  return {
+    tensorboard: given("tensorboard"),
+    mlflow: given("mlflow"),
+    mlflowExperiment: optionText(invocation, "mlflowExperiment"),
+  };
+}
+
 async function train(invocation: Invocation): Promise<number> {
   const { Training } = await import("../../runs/training.js");
+  const { makeTracker } = await import("../../tracking/track.js");
   const { EpochBar } = await import("../progress.js");
   const { resume, partial } = invocation.options;
   const settings = await invokedSettings(invocation);
@@ -275,11 +286,17 @@ async function train(invocation: Invocation): Promise<number> {
     const withBar = verbose === 1 && process.stderr.isTTY === true;
     reporter = new TextReporter(withBar ? (epochs) => new EpochBar(epochs) : () => undefined);
   }
+  const tracker = makeTracker(trackingOptions(invocation), (message) =>
+    reporter.event({ type: "warning", message }),
+  );
   const training = new Training(await givenSettings(invocation), {
     resume: typeof resume === "string" ? resume : undefined,
     weights: optionText(invocation, "weights"),
     partial: partial === true,
-    onEvent: (event) => reporter.event(event),
+    onEvent: (event) => {
+      tracker.event(event);
+      reporter.event(event);
+    },
   });
   const watch = new SignalWatch(invocation.json || verbose === 0);
   watch.expect("stopping after this batch", () => training.cancel());
@@ -290,10 +307,20 @@ async function train(invocation: Invocation): Promise<number> {
     complainTo?.reporting();
     return await writeReport(runDir, complainTo, leaving.signal);
   };
+  // After the page, which goes to MLflow, too.
+  const leavingTrackers = new AbortController();
+  const endTracking = async (outcome: TrainingOutcome) => {
+    watch.expect("leaving the rest of the tracking out", () => leavingTrackers.abort());
+    await tracker.finish(outcome, leavingTrackers.signal);
+  };
   try {
     const result = await training.result;
-    reporter.end(result, await writePage(result.runDir, reporter));
-    const isInterrupted = result.stopped === "interrupted" || leaving.signal.aborted;
+    const page = await writePage(result.runDir, reporter);
+    await endTracking({ result });
+    reporter.end(result, page);
+    const isInterrupted =
+      result.stopped === "interrupted" ||
+      [leaving, leavingTrackers].some(({ signal }) => signal.aborted);
     return isInterrupted ? exitCodeFor(watch.received ?? "SIGINT") : 0;
   } catch (error) {
     if (watch.received !== undefined && (error as Error).name === "AbortError") {
@@ -301,6 +328,7 @@ async function train(invocation: Invocation): Promise<number> {
     }
     // The page says that it failed, too; why is what counts, and must not be hidden.
     await writePage(training.runDir, null);
+    await endTracking({ error });
     throw error;
   } finally {
     watch.end();
@@ -322,6 +350,15 @@ export const run: CommandDescription = {
     ],
     ["--partial", "layers that --weights does not have, or has of another size, begin new"],
     ["--no-report", "write no report.html"],
+    [
+      "--tensorboard [dir]",
+      "write what TensorBoard reads, to tensorboard/ in the run folder, or to DIR/NAME of it",
+    ],
+    ["--mlflow [uri]", "tell an MLflow server, http://HOST:5000, or that in MLFLOW_TRACKING_URI"],
+    [
+      "--mlflow-experiment <name>",
+      "the experiment there (MLFLOW_EXPERIMENT_NAME, or flexible-autoencoder)",
+    ],
   ],
   takesConfig: true,
   run: train,
