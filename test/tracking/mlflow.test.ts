@@ -85,6 +85,9 @@ async function expectHistory(url: string, folder: string): Promise<void> {
   }
 }
 
+/** Of runs that are ended from outside. */
+const LONG = ["--preTrain_verbose=2", "--no-report"];
+
 const warnings = ({ stderr }: Ended) =>
   stderr.split("\n").filter((line) => line.startsWith("flexae: "));
 
@@ -182,7 +185,7 @@ there("flexae run --mlflow", () => {
     const cwd = temporaryFolder();
     const folder = join(cwd, "run");
     const args = smallRun(`--save-dir=${folder}`, "--train-epochs=9000", `--mlflow=${server.url}`);
-    const { child, ended, seen } = start([main, ...args, "--preTrain_verbose=2"], { cwd });
+    const { child, ended, seen } = start([main, ...args, ...LONG], { cwd });
     await seen(/epoch +4\//);
     child.kill("SIGINT");
     expect((await ended).code).toBe(130);
@@ -205,10 +208,9 @@ there("flexae run --mlflow", () => {
     const cwd = temporaryFolder();
     const folder = join(cwd, "run");
     const args = smallRun(`--save-dir=${folder}`, "--train-epochs=9000", `--mlflow=${server.url}`);
-    const { child, ended, seen } = start(
-      [main, ...args, "--preTrain_verbose=2", "--checkpoint-epochs=4"],
-      { cwd },
-    );
+    const { child, ended, seen } = start([main, ...args, ...LONG, "--checkpoint-epochs=4"], {
+      cwd,
+    });
     await until(() => existsSync(join(folder, "mlflow.json")));
     await seen(/epoch +15\//);
     child.kill("SIGKILL");
@@ -265,7 +267,7 @@ there("flexae run --mlflow", () => {
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
     const args = smallRun(`--save-dir=${folder}`, "--train-epochs=100000", `--mlflow=${proxy.url}`);
-    const { child, ended, seen } = start([main, ...args, "--preTrain_verbose=2"], { cwd });
+    const { child, ended, seen } = start([main, ...args, ...LONG], { cwd });
     await until(() => existsSync(join(folder, "mlflow.json")));
     await proxy.close();
     await seen(/MLflow at/);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 /** In the run's own. */
 export const TENSORBOARD_FOLDER = "tensorboard";
 
-/** Below it, beside what concerns all of the run. Steps of `batches` are batches, elsewhere epochs. */
+/** Below it, beside what concerns all of the run. Steps are epochs, but of `batches`. */
 const PARTS = ["train", "validation", "batches"];
 
 /** The ending by which event files of this program are told from others in the same folder. */
