@@ -108,7 +108,8 @@ export type { Comparison, ListedRun } from "./runs/list.js";
 export type { MemoryImages } from "./runs/plan.js";
 export type { RecordedScores } from "./runs/record.js";
 export type { ModelManifest } from "./runs/setting.js";
-export type { Training, TrainingEvent, TrainingOptions, TrainingResult } from "./runs/training.js";
+export type { Training, TrainingOptions, TrainingResult } from "./runs/training.js";
+export type { TrainingEvent } from "./runs/training_event.js";
 export { VERSION as version } from "./version.js";
 
 // Whoever imports it right after installing it reads what is left to do.
