@@ -700,6 +700,8 @@ export interface Addon {
   readCheckpoint(path: string): Promise<CheckpointInfo>;
   /** Throws FLEXAE_CONFIG if another process, or another call, holds the folder. */
   lockFolder(path: string): FolderLock;
+  /** Whether anyone on this machine holds the folder; true, too, of one that cannot be opened. */
+  isFolderHeld(path: string): boolean;
   /**
    * With `trust`, also TorchScript of other origin, which is then run. `precision` is auto, fp32 or
    * bf16. `brief` is for a few images: memory goes back to the system at once. Rejects with
