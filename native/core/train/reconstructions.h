@@ -13,9 +13,9 @@ namespace flexae {
 
 /// What the model makes of a few images after an epoch.
 struct ReconstructionReport {
-  int64_t epoch = 0;            ///< From 1.
-  at::Tensor originals;         ///< uint8, N×H×W×C, on the host; the same images each time.
-  at::Tensor reconstructions;   ///< Alike.
+  int64_t epoch = 0;           ///< From 1.
+  at::Tensor originals;        ///< uint8, N×H×W×C, on the host; the same images each time.
+  at::Tensor reconstructions;  ///< Alike.
 };
 
 /// Keeps a few validation images and reconstructs them after epochs, for whoever watches. It takes
