@@ -46,10 +46,10 @@ void Reconstructions::offer(const at::Tensor& images, const std::vector<int64_t>
   }
 }
 
-std::optional<ReconstructionReport> Reconstructions::after_epoch(int64_t epoch,
+std::optional<ReconstructionReport> Reconstructions::after_epoch(int64_t epoch, bool is_last,
                                                                  Autoencoder& model) {
   const auto begin = Clock::now();
-  if (kept_.empty() || (due_ && begin < *due_)) return std::nullopt;
+  if (kept_.empty() || (due_ && begin < *due_ && !is_last)) return std::nullopt;
   const at::Tensor images = to_images(at::stack(kept_));
   if (!originals_.defined()) originals_ = to_report(images);
   const at::Tensor logits = model.decode(model.encode(images)).to(at::kFloat);

@@ -32,9 +32,9 @@ class Reconstructions {
   /// The pass is over: nothing more is kept.
   void close() { is_closed_ = true; }
 
-  /// Nothing if it is too early again, or if there are no images. Larger images are made smaller:
-  /// the longer side has at most 128 pixels.
-  std::optional<ReconstructionReport> after_epoch(int64_t epoch, Autoencoder& model);
+  /// Nothing if it is too early again, unless it is the last epoch, or if there are no images.
+  /// Larger images are made smaller: the longer side has at most 128 pixels.
+  std::optional<ReconstructionReport> after_epoch(int64_t epoch, bool is_last, Autoencoder& model);
 
  private:
   using Clock = std::chrono::steady_clock;

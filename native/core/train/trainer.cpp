@@ -105,8 +105,12 @@ class Training {
     return state_.progress.seconds + seconds_since(epoch_begin_);
   }
 
+  [[nodiscard]] bool is_over() const {
+    return state_.epoch >= config_.epochs || early_stopping_.is_over(state_);
+  }
+
   Stopped fit() {
-    while (state_.epoch < config_.epochs && !early_stopping_.is_over(state_)) {
+    while (!is_over()) {
       try {
         if (!run_epoch()) return Stopped::kInterrupted;
       } catch (const NonFiniteError& found) {
@@ -114,7 +118,7 @@ class Training {
         continue;
       }
       observer_.on_epoch(state_.history.back());
-      if (const auto made = reconstructions_.after_epoch(state_.epoch, step_.model())) {
+      if (const auto made = reconstructions_.after_epoch(state_.epoch, is_over(), step_.model())) {
         observer_.on_reconstructions(*made);
       }
     }

@@ -3,7 +3,8 @@ import { constants } from "node:os";
 import { relative } from "node:path";
 import type { TrainEvent } from "../../addon/types.js";
 import { shownPath } from "../../files/paths.js";
-import type { TrainingEvent, TrainingResult } from "../../runs/training.js";
+import type { TrainingResult } from "../../runs/training.js";
+import type { TrainingEvent } from "../../runs/training_event.js";
 import type { CommandDescription } from "../command.js";
 import { duration, grouped, rate, scoreText, summaryLines } from "../format.js";
 import { type Invocation, optionText } from "../invocation.js";
@@ -21,6 +22,8 @@ interface Reporter {
   reporting(): void;
   /** @param report - Path of the run's page; null without one. */
   end(result: TrainingResult, report: string | null): void;
+  /** It can be watched there. */
+  dashboard(url: string): void;
 }
 
 /** JSON Lines. What is not asked for there, such as warnings, goes to stderr. */
@@ -68,6 +71,10 @@ class JsonReporter implements Reporter {
 
   reporting(): void {}
 
+  dashboard(url: string): void {
+    printJson({ event: "dashboard", url });
+  }
+
   end(result: TrainingResult, report: string | null): void {
     printJson({
       event: "end",
@@ -99,6 +106,8 @@ class SilentReporter implements Reporter {
   }
 
   reporting(): void {}
+
+  dashboard(): void {}
 
   end(): void {}
 }
@@ -175,6 +184,11 @@ class TextReporter implements Reporter {
 
   reporting(): void {
     print("Writing report.html …");
+  }
+
+  dashboard(url: string): void {
+    this.#bar?.clear();
+    print(`Dashboard ${url}, until the training ends`);
   }
 
   end(result: TrainingResult, report: string | null): void {
@@ -265,6 +279,7 @@ async function writeReport(
 async function train(invocation: Invocation): Promise<number> {
   const { Training } = await import("../../runs/training.js");
   const { EpochBar } = await import("../progress.js");
+  const { OwnDashboard } = await import("../own_dashboard.js");
   const { resume, partial } = invocation.options;
   const settings = await invokedSettings(invocation);
   const verbose = settings.preTrain_verbose;
@@ -275,11 +290,23 @@ async function train(invocation: Invocation): Promise<number> {
     const withBar = verbose === 1 && process.stderr.isTTY === true;
     reporter = new TextReporter(withBar ? (epochs) => new EpochBar(epochs) : () => undefined);
   }
+  let board: InstanceType<typeof OwnDashboard> | undefined;
+  const showDashboard = (runDir: string) => {
+    board = new OwnDashboard(runDir);
+    void board.url.then((url) => {
+      if (url === null) warn("the dashboard could not begin; the training goes on without");
+      else reporter.dashboard(url);
+    });
+  };
   const training = new Training(await givenSettings(invocation), {
     resume: typeof resume === "string" ? resume : undefined,
     weights: optionText(invocation, "weights"),
     partial: partial === true,
-    onEvent: (event) => reporter.event(event),
+    onEvent: (event) => {
+      reporter.event(event);
+      if (event.type !== "start" || invocation.options.dashboard !== true) return;
+      if (event.runDir !== null) showDashboard(event.runDir);
+    },
   });
   const watch = new SignalWatch(invocation.json || verbose === 0);
   watch.expect("stopping after this batch", () => training.cancel());
@@ -303,6 +330,7 @@ async function train(invocation: Invocation): Promise<number> {
     await writePage(training.runDir, null);
     throw error;
   } finally {
+    board?.end();
     watch.end();
   }
 }
@@ -322,6 +350,7 @@ export const run: CommandDescription = {
     ],
     ["--partial", "layers that --weights does not have, or has of another size, begin new"],
     ["--no-report", "write no report.html"],
+    ["--dashboard", "serve a page on which this run and those beside it can be watched"],
   ],
   takesConfig: true,
   run: train,

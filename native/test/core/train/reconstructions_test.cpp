@@ -43,6 +43,7 @@ TEST(Reconstructions, ShowImagesFromAllOverTheSet) {
   const Watched all = watch(config);
   ASSERT_FALSE(all.made.empty());
   EXPECT_EQ(all.made[0].epoch, 1);
+  EXPECT_EQ(all.made.back().epoch, 3);
   EXPECT_TRUE(at::equal(all.made[0].originals, squares(13, {1, 5, 8})));
   // The next ones stand in for those that cannot be read.
   const Watched some = watch(config, {1, 2, 8, 9});
@@ -97,11 +98,12 @@ TEST(Reconstructions, AreSmallAndRare) {
   images.slice(1, 0, 384, 3).fill_(0);
   reconstructions.offer(images, {0, 1});
   reconstructions.close();
-  const auto first = reconstructions.after_epoch(1, model);
+  const auto first = reconstructions.after_epoch(1, false, model);
   ASSERT_TRUE(first);
   EXPECT_EQ(first->originals.sizes(), (std::vector<int64_t>{2, 128, 64, 3}));
   EXPECT_TRUE(at::equal(first->originals, at::full({2, 128, 64, 3}, 170, at::kByte)));
-  EXPECT_FALSE(reconstructions.after_epoch(2, model));
+  EXPECT_FALSE(reconstructions.after_epoch(2, false, model));
+  EXPECT_TRUE(reconstructions.after_epoch(3, true, model));
 }
 
 }  // namespace
