@@ -17,7 +17,7 @@ const LIST = html`<section id="list" aria-labelledby="list-title">
 </div>
 </div>
 <p id="list-said" role="status"></p>
-<div class="scroll" id="list-frame" role="region" aria-labelledby="list-title" tabindex="0">
+<div class="scroll" id="list-frame" role="region" aria-label="Table of runs" tabindex="0">
 <table id="runs"><thead><tr></tr></thead><tbody></tbody></table>
 </div>
 <div id="empty" hidden></div>
