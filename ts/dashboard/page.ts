@@ -12,7 +12,7 @@ const LIST = html`<section id="list" aria-labelledby="list-title">
 </label>
 <p id="shown-count" role="status"></p>
 <div class="buttons">
-<button type="button" id="compare-shown">Compare all shown</button>
+<button type="button" id="compare-shown" disabled>Compare all shown</button>
 <button type="button" id="compare-none" disabled>Compare none</button>
 </div>
 </div>

@@ -143,7 +143,7 @@ export function drawChart(
     height: look.height,
     legend: { show: hasLegend },
     // The last time's text is longer than the number of an epoch.
-    ...(isTime ? { padding: [null, 24 * scale, null, null] } : {}),
+    ...(isTime ? { padding: [null, 30 * scale, null, null] } : {}),
     focus: { alpha: 0.15 },
     scales: {
       x: { time: isTime },
@@ -151,7 +151,7 @@ export function drawChart(
     },
     axes: [
       isTime
-        ? { ...axis, values: timeTexts, size: 32 * scale }
+        ? { ...axis, values: timeTexts, size: 32 * scale, space: 75 * scale }
         : { ...axis, incrs: EPOCHS, size: 50 * scale },
       {
         ...axis,

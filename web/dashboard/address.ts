@@ -19,6 +19,9 @@ function write(fields: URLSearchParams): void {
   history.replaceState(null, "", text === "" ? location.pathname : `#${text}`);
 }
 
+/** Whether the address brings a token. */
+export const hasToken = (): boolean => read().has("token");
+
 /** The token by which runs may be stopped; null without one. It does not stay in the address. */
 export function takeToken(): string | null {
   const fields = read();
@@ -26,9 +29,14 @@ export function takeToken(): string | null {
   if (given !== null) {
     fields.delete("token");
     write(fields);
-    sessionStorage.setItem(TOKEN, given);
   }
-  return sessionStorage.getItem(TOKEN);
+  try {
+    if (given !== null) sessionStorage.setItem(TOKEN, given);
+    return sessionStorage.getItem(TOKEN);
+  } catch {
+    // Some forbid a page to keep anything: then it is forgotten with the page.
+    return given;
+  }
 }
 
 /** What the address says. */

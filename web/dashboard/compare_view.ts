@@ -95,7 +95,7 @@ export class CompareView {
     const table = make(
       "section",
       { "aria-labelledby": "differ-title" },
-      make("h3", { id: "differ-title" }, "Scores, and settings that differ"),
+      make("h3", { id: "differ-title" }, "Settings that differ, and scores"),
       this.#alike,
       make(
         "div",
@@ -230,7 +230,7 @@ export class CompareView {
     const runs = this.#compared.map(({ run }) => run);
     const scores = scoreNames(runs);
     const settings = differingSettings(runs);
-    const heads = ["Run", "State", "Epochs", ...scores, ...settings];
+    const heads = ["Run", "State", "Epochs", ...settings, ...scores];
     const createHead = () => make("th", { scope: "col", class: "cell" });
     fill(this.#head, heads, createHead, (cell, text) => setText(cell, text));
     const create = () =>
@@ -243,8 +243,8 @@ export class CompareView {
       const cells = [
         run.state,
         epochsText(run),
-        ...scores.map((name) => figure(scoreOf(run, name))),
         ...settings.map((name) => run.settings[name] ?? "–"),
+        ...scores.map((name) => figure(scoreOf(run, name))),
       ];
       fillCells(row, cells, 1);
     });

@@ -43,21 +43,26 @@ export class Connection {
   async #ask(): Promise<void> {
     if (this.#isAsking || document.hidden) return;
     this.#isAsking = true;
-    let wait: number;
+    let wait = BUSY;
     try {
-      await this.#askOnce();
-      wait = this.#isBusy() ? BUSY : IDLE;
-    } catch (error) {
-      if (this.#failures === 0) this.#listener.reached(this.#lastReached);
-      wait = Math.min(LONGEST, BUSY * 2 ** this.#failures++);
-      // An answer that the page cannot deal with is a mistake of ours, which nobody should miss.
-      if (!(error instanceof TypeError || error instanceof DOMException)) console.error(error);
+      const answer = await this.#askOnce().catch(() => null);
+      if (answer === null) {
+        if (this.#failures === 0) this.#listener.reached(this.#lastReached);
+        wait = Math.min(LONGEST, BUSY * 2 ** this.#failures++);
+        return;
+      }
+      this.#failures = 0;
+      this.#lastReached = new Date();
+      this.#listener.reached(null);
+      this.#listener.changed(answer.changes, answer.isAll);
+      if (!this.#isBusy()) wait = IDLE;
+    } finally {
+      this.#isAsking = false;
+      this.#timer = setTimeout(() => void this.#ask(), wait);
     }
-    this.#isAsking = false;
-    this.#timer = setTimeout(() => void this.#ask(), wait);
   }
 
-  async #askOnce(): Promise<void> {
+  async #askOnce(): Promise<{ changes: Changes; isAll: boolean }> {
     const asked = this.#version;
     let changes = await askChanges(asked);
     const isOther = this.#server !== null && changes.server !== this.#server;
@@ -65,9 +70,6 @@ export class Connection {
     if (isOther && asked !== 0) changes = await askChanges(0);
     this.#server = changes.server;
     this.#version = changes.version;
-    this.#lastReached = new Date();
-    this.#listener.changed(changes, asked === 0 || isOther);
-    this.#failures = 0;
-    this.#listener.reached(null);
+    return { changes, isAll: asked === 0 || isOther };
   }
 }

@@ -1,7 +1,7 @@
 /** The page as a whole: knows what is looked at, and tells its parts. */
 import type { Changes, LiveRun } from "../../ts/dashboard/wire.ts";
 import { byId, counted, make } from "../elements.ts";
-import { readAddress, takeToken, writeAddress } from "./address.ts";
+import { hasToken, readAddress, takeToken, writeAddress } from "./address.ts";
 import { CompareView, colourOf, MOST } from "./compare_view.ts";
 import { Connection } from "./connection.ts";
 import { CurveStore } from "./curve_store.ts";
@@ -11,6 +11,7 @@ import { RunView } from "./run_view.ts";
 import { Runs } from "./runs.ts";
 import { moment } from "./words.ts";
 
+/** The page. */
 export class Dashboard {
   readonly #runs = new Runs();
   readonly #curves = new CurveStore((name) => this.#showCurves(name));
@@ -56,6 +57,12 @@ export class Dashboard {
       this.#comparedChanged();
     });
     addEventListener("hashchange", () => {
+      // The printed address, opened where the page is already.
+      if (hasToken()) {
+        takeToken();
+        location.reload();
+        return;
+      }
       this.#recall();
       this.#list.update();
       this.#show();

@@ -88,6 +88,8 @@ export class Pictures {
       this.#originals.replaceChildren();
       this.#made.replaceChildren();
     }
+    // A training that went back makes its pictures anew.
+    if (run.pictures.length < (this.#run?.pictures.length ?? 0)) this.#kept.clear();
     this.#run = run;
     this.element.hidden = this.#epochs.length === 0;
     if (this.#epochs.length === 0) return;

@@ -52,7 +52,8 @@ export class RunView {
     this.#unusual,
     this.#usualPart,
   );
-  #settingsKey: unknown[] = [];
+  #settingsKey = "";
+  #settingsOthers: readonly LiveRun[] = [];
 
   constructor(curveStore: CurveStore, token: string | null) {
     this.#curveStore = curveStore;
@@ -132,9 +133,10 @@ export class RunView {
   }
 
   #showSettings(run: LiveRun, others: readonly LiveRun[]): void {
-    const key = [run.settings, others];
-    if (key.every((value, i) => value === this.#settingsKey[i])) return;
+    const key = JSON.stringify([run.name, run.settings]);
+    if (key === this.#settingsKey && others === this.#settingsOthers) return;
     this.#settingsKey = key;
+    this.#settingsOthers = others;
     const all = Object.entries(run.settings);
     this.#settingPart.hidden = all.length === 0;
     const known = others.filter(({ settings }) => Object.keys(settings).length > 0);
@@ -161,7 +163,9 @@ const known = (value: number | null) => (value === null ? "–" : grouped(value)
 
 function tilesOf(run: LiveRun): [string, string][] {
   const { scores, bestEpoch, trainImages, validImages, parameters } = run;
-  const tiles = scores.map(({ name, value }): [string, string] => [name, figure(value)]);
+  const tiles = scores
+    .filter(({ value }) => value !== null)
+    .map(({ name, value }): [string, string] => [name, figure(value)]);
   tiles.push(["best epoch", known(bestEpoch)]);
   if (trainImages !== null) {
     tiles.push(["images", `${grouped(trainImages)} + ${known(validImages)}`]);
