@@ -88,7 +88,7 @@ export class RunEvents {
         this.#takeBatch(event, time);
         break;
       case "epoch":
-        this.#takeEpoch(event);
+        this.#takeEpoch(event, time);
         break;
       case "warning":
         this.warnings.push({ time, message: textOf(event.message) });
@@ -156,7 +156,7 @@ export class RunEvents {
     if (this.loads.length > LOADS) this.loads.shift();
   }
 
-  #takeEpoch(event: Fields): void {
+  #takeEpoch(event: Fields, time: number): void {
     const epoch = numberOf(event.epoch);
     if (!Number.isInteger(epoch) || epoch < 1) return;
     const { train, valid } = { train: fieldsOf(event.train), valid: fieldsOf(event.valid) };
@@ -170,8 +170,20 @@ export class RunEvents {
         return numberOf(from[field]);
       }),
     });
-    // Its batches are behind it.
-    this.progress = null;
+    // Where epochs are short, most have no line of their batches.
+    const { epochs = Number.NaN, batches = Number.NaN } = this.start ?? {};
+    this.progress =
+      epoch < epochs
+        ? {
+            time,
+            phase: "train",
+            epoch: epoch + 1,
+            batch: 0,
+            batches,
+            loss: numberOf(train.loss),
+            imagesPerSecond: numberOf(event.imagesPerSecond),
+          }
+        : null;
   }
 }
 
