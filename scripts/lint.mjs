@@ -29,7 +29,10 @@ function filesBelow(folders, pattern) {
   return names.filter((name) => existsSync(path.join(root, name)));
 }
 
-/** clang-tidy needs to know how each file is compiled; a build without precompiled headers tells it. */
+/**
+ * clang-tidy needs to know how each file is compiled; a build without precompiled headers tells it.
+ * Several at once: most of the time goes into libtorch's headers, which are then read once for all.
+ */
 const lintFolder = path.join(root, "build-lint");
 const tidyBuild = path.join(lintFolder, "cmake");
 
@@ -39,7 +42,7 @@ function compileCommandsStep() {
     async run() {
       const defines = {
         FLEXAE_TESTS: "OFF",
-        FLEXAE_UNITY: "OFF",
+        FLEXAE_UNITY: "ON",
         CMAKE_DISABLE_PRECOMPILE_HEADERS: "ON",
       };
       await buildNative({ folder: lintFolder, target: null, defines, log: "lint" });
@@ -51,41 +54,58 @@ function compileCommandsStep() {
 /** clang has no omp.h of its own on Debian, and GCC's is not for it; without OpenMP ATen needs none. */
 const NO_OPENMP = "--extra-arg=-fno-openmp";
 
-/** Where it is noted, by what went in, which files clang-tidy found clean. */
+/** What compiles several files at once includes them. */
+const SEVERAL = "--checks=-bugprone-suspicious-include";
+
+/** Where it is noted, by what went in, what clang-tidy found clean. */
 const tidyNotes = path.join(notes, "tidy");
 
-/** Runs clang-tidy on the sources that it has not found clean as they are now. */
+/** What is compiled: of each, the file, and those of the repository that it is or includes. */
+function compiled() {
+  const commands = JSON.parse(readFileSync(path.join(tidyBuild, "compile_commands.json"), "utf8"));
+  return commands.map(({ file }) => {
+    const included = [...readFileSync(file, "utf8").matchAll(/^#include "(.+\.cpp)"$/gm)];
+    const sources = included.length > 0 ? included.map(([, name]) => name) : [file];
+    return { file, sources: sources.map((name) => path.relative(root, name)) };
+  });
+}
+
+/** Runs clang-tidy on what it has not found clean as it is now. */
 async function runTidy() {
   const read = (name) => readFileSync(path.join(root, name));
   const shared = createHash("sha256").update(read(".clang-tidy")).update(recordedLibtorch());
   shared.update(output("clang-tidy", ["--version"]) ?? "");
   for (const header of filesBelow(["native"], /\.h$/)) shared.update(header).update(read(header));
-  const key = (name) => shared.copy().update(name).update(read(name)).digest("hex");
+  const keyOf = (sources) => {
+    const key = shared.copy();
+    for (const name of sources) key.update(name).update(read(name));
+    return key.digest("hex");
+  };
 
   mkdirSync(tidyNotes, { recursive: true });
   const known = new Set(readdirSync(tidyNotes));
-  const sources = filesBelow(["native"], /^native\/(core|analysis|data|addon)\/.+\.cpp$/);
-  const queue = sources.filter((name) => !known.has(key(name)));
-  const clean = new Set(sources.filter((name) => known.has(key(name))).map(key));
+  const all = compiled().map(({ file, sources }) => ({ file, sources, key: keyOf(sources) }));
+  const queue = all.filter(({ key }) => !known.has(key));
+  const clean = new Set(all.map(({ key }) => key).filter((key) => known.has(key)));
   const dirty = [];
   const work = async () => {
-    for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-      const mine = key(name);
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const { file, sources, key } = next;
       try {
-        await runShown("clang-tidy", ["--quiet", "-p", tidyBuild, NO_OPENMP, name], {
+        await runShown("clang-tidy", ["--quiet", "-p", tidyBuild, NO_OPENMP, SEVERAL, file], {
           stdio: ["ignore", "inherit", "ignore"],
         });
-        clean.add(mine);
-        writeFileSync(path.join(tidyNotes, mine), "");
+        clean.add(key);
+        writeFileSync(path.join(tidyNotes, key), "");
       } catch (error) {
         if (!(error instanceof SetupError)) throw error;
-        dirty.push(name);
+        dirty.push(...sources);
       }
     }
   };
   await Promise.all(Array.from({ length: jobs() }, work));
   for (const old of known) if (!clean.has(old)) rmSync(path.join(tidyNotes, old));
-  if (dirty.length > 0) throw new SetupError(`clang-tidy: ${dirty.join(", ")}`);
+  if (dirty.length > 0) throw new SetupError(`clang-tidy, in one of: ${dirty.join(", ")}`);
 }
 
 async function main() {

@@ -3,6 +3,8 @@
 //
 //   node scripts/screenshots.mjs report REPORT.html
 //   node scripts/screenshots.mjs explore PAGE.html
+//   node scripts/screenshots.mjs dashboard URL      while a run goes on
+//   node scripts/screenshots.mjs comparison URL     of all runs of a dashboard
 
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -18,6 +20,14 @@ const SHOTS = {
   explore: {
     viewport: { width: 1400, height: 860 },
     prepare: explore,
+  },
+  dashboard: {
+    viewport: { width: 1280, height: 1010 },
+    prepare: watch,
+  },
+  comparison: {
+    viewport: { width: 1280, height: 1700 },
+    prepare: compare,
   },
 };
 
@@ -44,21 +54,42 @@ async function explore(page) {
   await page.mouse.move(...at(0.62, 0.5), { steps: 3 });
 }
 
+/** Waits until all of a run is there. */
+async function watch(page) {
+  await page.locator("#curves canvas").nth(3).waitFor();
+  await page.locator("#reconstructions img").waitFor();
+}
+
+/** Compares all runs, by a logarithmic axis. */
+async function compare(page) {
+  await page.locator("#compare-shown").click();
+  await page.locator("#compare-log").check();
+  await page.locator("#compare .chart canvas").waitFor();
+  await page.locator("#parallel .line").first().waitFor();
+}
+
 const [name, file] = process.argv.slice(2);
 const shot = SHOTS[name];
 const executablePath = browserPath();
 if (shot === undefined || file === undefined || executablePath === null) {
   const known = Object.keys(SHOTS).join(" or ");
-  const reason = executablePath === null ? NO_BROWSER : `Expected ${known}, and a page`;
+  const reason =
+    executablePath === null ? NO_BROWSER : `Expected ${known}, and a page or its address`;
   process.stderr.write(`Nothing is drawn: ${reason}\n`);
   process.exit(2);
 }
 const browser = await chromium.launch({ executablePath, args: BROWSER_ARGS });
 try {
   const page = await browser.newPage({ viewport: shot.viewport, colorScheme: "light" });
-  await page.goto(pathToFileURL(path.resolve(file)).href);
+  await page.goto(/^https?:/.test(file) ? file : pathToFileURL(path.resolve(file)).href);
   await shot.prepare(page);
   await page.waitForTimeout(500);
+  if (["dashboard", "comparison"].includes(name)) {
+    // Where its folder is says nothing to anybody else.
+    await page.locator("#folder").evaluate((heading) => {
+      heading.textContent = "logs";
+    });
+  }
   const images = fileURLToPath(new URL("../docs/images", import.meta.url));
   await page.screenshot({ path: path.join(images, `${name}.png`) });
 } finally {

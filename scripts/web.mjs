@@ -11,6 +11,7 @@ const root = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
 /** Each page, and the packages that its script has in it. */
 const PAGES = {
   report: ["uplot"],
+  dashboard: ["uplot"],
   explore: [
     "regl-scatterplot",
     "regl",

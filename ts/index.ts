@@ -24,6 +24,7 @@ import type { CamelCase, Network } from "./config/network.js";
 import type { ParameterName } from "./config/parameters.js";
 import { type GivenSettings, resolveSettings } from "./config/resolve.js";
 import type { Settings } from "./config/settings.js";
+import type { Dashboard, DashboardOptions } from "./dashboard/server.js";
 import type { DuplicateOptions, Duplicates } from "./embeddings/duplicates.js";
 import type { Embedding, EmbedOptions } from "./embeddings/embed.js";
 import type { OutlierOptions, Outliers } from "./embeddings/outliers.js";
@@ -39,12 +40,8 @@ import { type CheckOptions, type CheckReport, checkFolder } from "./runs/check.j
 import type { Comparison, ListedRun } from "./runs/list.js";
 import { summarize } from "./runs/plan.js";
 import type { ModelManifest } from "./runs/setting.js";
-import {
-  Training,
-  type TrainingEvent,
-  type TrainingOptions,
-  type TrainingResult,
-} from "./runs/training.js";
+import { Training, type TrainingOptions, type TrainingResult } from "./runs/training.js";
+import type { TrainingEvent } from "./runs/training_event.js";
 import { makeTracker, type TrackingOptions } from "./tracking/track.js";
 import type { TensorBoardFiles, TensorBoardOptions } from "./tracking/write_tensorboard.js";
 
@@ -70,6 +67,7 @@ export type {
 export type { Constraint, Pooling, Regularizer } from "./config/choices.js";
 export type { Network } from "./config/network.js";
 export type { Settings } from "./config/settings.js";
+export type { Dashboard, DashboardOptions } from "./dashboard/server.js";
 export { type Clustering, type ClusterOptions, cluster } from "./embeddings/cluster.js";
 export type { DuplicateGroup, DuplicateOptions, Duplicates } from "./embeddings/duplicates.js";
 export type { Embedding, EmbedOptions } from "./embeddings/embed.js";
@@ -115,7 +113,8 @@ export type { Comparison, ListedRun } from "./runs/list.js";
 export type { MemoryImages } from "./runs/plan.js";
 export type { RecordedScores } from "./runs/record.js";
 export type { ModelManifest } from "./runs/setting.js";
-export type { Training, TrainingEvent, TrainingOptions, TrainingResult } from "./runs/training.js";
+export type { Training, TrainingOptions, TrainingResult } from "./runs/training.js";
+export type { TrainingEvent } from "./runs/training_event.js";
 export type { TrackingOptions } from "./tracking/track.js";
 export type { TensorBoardFiles, TensorBoardOptions } from "./tracking/write_tensorboard.js";
 export { VERSION as version } from "./version.js";
@@ -449,6 +448,28 @@ export async function serveExplorer(
 ): Promise<ExploreServer> {
   const { serveExplorer } = await import("./explore/server.js");
   return await serveExplorer(name, options);
+}
+
+/**
+ * Serves a page on which the runs below a folder can be watched while they train, and compared. It
+ * reads what they leave in their folders, whatever process they run in. Requests of other machines,
+ * unless `host` says otherwise, and of other sites' pages are refused, and nothing outside the
+ * folder is handed out.
+ *
+ * ```js
+ * const dashboard = await serveDashboard("logs", { port: 7357 });
+ * console.log(dashboard.url);
+ * ```
+ *
+ * @param folder - `logs` unless given. It need not be there yet.
+ * @throws FlexaeError `FLEXAE_CONFIG` if it cannot be served there.
+ */
+export async function serveDashboard(
+  folder?: string,
+  options: DashboardOptions = {},
+): Promise<Dashboard> {
+  const { serveDashboard } = await import("./dashboard/server.js");
+  return await serveDashboard(folder, options);
 }
 
 /**

@@ -27,6 +27,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("train", Napi::Function::New(env, train));
   exports.Set("readCheckpoint", Napi::Function::New(env, read_checkpoint));
   exports.Set("lockFolder", Napi::Function::New(env, lock_folder));
+  exports.Set("isFolderHeld", Napi::Function::New(env, is_folder_held));
   exports.Set("loadModel", Napi::Function::New(env, load_model));
   exports.Set("describeLayers", Napi::Function::New(env, describe_layers));
   exports.Set("writeModel", Napi::Function::New(env, write_model));

@@ -62,7 +62,7 @@ const PARTS = [
       ["config", "imaging", "pages"],
       "runs",
       ["embeddings", "export", "report"],
-      ["import", "explore", "tracking"],
+      ["import", "explore", "dashboard", "tracking"],
       "verify",
       "model.ts",
       ["index.ts", "cli"],

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { parse } from "yaml";
 import { type Ended, flexae, jsonLines, smallRun, temporaryFolder } from "../support/cli.ts";
+import { readImage } from "../support/pixels.ts";
 
 /** The size in a PNG's header. */
 function pngSize(path: string): [number, number] {
@@ -59,12 +60,50 @@ describe("flexae run --json", () => {
     ]);
     const models = ["ae.pt", "en.pt", "last.ckpt", "previous.ckpt", "best.ckpt"];
     const checkpoints = names.filter((name) => name.endsWith(".ckpt") && !models.includes(name));
+    const tables = ["metrics.csv", "events.jsonl", "reconstructions.jsonl"];
     expect(names.sort()).toEqual(
-      [...models, "metrics.csv", "report.html", "setting.yaml", ...pictures, ...checkpoints].sort(),
+      [...models, ...tables, "report.html", "setting.yaml", ...pictures, ...checkpoints].sort(),
     );
     expect(checkpoints.length).toBeGreaterThan(0);
     for (const name of checkpoints) {
       expect(name).toMatch(/^ep\d{3}-loss\d\.\d{7}-val_loss\d\.\d{7}\.ckpt$/);
+    }
+  });
+
+  it("notes what happened, as it happened, and what became of a few images", async () => {
+    const events = jsonLines(readFileSync(join(runDir, "events.jsonl"), "utf8"));
+    const kinds = events.map(({ event }) => event).filter((event) => event !== "batch");
+    expect(kinds.filter((kind) => kind !== "reconstructions")).toEqual([
+      ...["start", "epoch", "epoch", "epoch", "finishing", "end"],
+    ]);
+    expect(events[0]).toMatchObject({
+      epochs: 3,
+      trainImages: 200,
+      validImages: 50,
+      device: "cpu",
+    });
+    expect(events.at(-1)).toMatchObject({ state: "finished" });
+    const batch = events.find(({ event }) => event === "batch");
+    expect(batch).toMatchObject({ epoch: 1, phase: "train", load: { memory: expect.any(Number) } });
+    const pictures = jsonLines(readFileSync(join(runDir, "reconstructions.jsonl"), "utf8"));
+    expect(pictures[0]).toMatchObject({ epoch: 0, count: 8 });
+    expect(pictures.at(-1)).toMatchObject({ epoch: 3, count: 8 });
+    // The originals, from all over the set, are those of the files.
+    const files = readdirSync(join(inject("digits"), "valid"), {
+      recursive: true,
+      encoding: "utf8",
+    })
+      .filter((name) => name.endsWith(".png"))
+      .sort();
+    const strip = join(temporaryFolder(), "strip.png");
+    writeFileSync(strip, Buffer.from(String(pictures[0]?.png), "base64"));
+    const shown = await readImage(strip);
+    for (let i = 0; i < 8; i++) {
+      const file = files[Math.floor(((2 * i + 1) * files.length) / 16)] as string;
+      const original = await readImage(join(inject("digits"), "valid", file));
+      for (let y = 0; y < 28; y++) {
+        for (let x = 0; x < 28; x++) expect(shown.at(28 * i + x, y)).toEqual(original.at(x, y));
+      }
     }
   });
 

@@ -1,44 +1,14 @@
 import { writeFileSync } from "node:fs";
-import { createServer, request } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, inject, it, onTestFinished } from "vitest";
 import { type ExploreServer, embed, readTable, serveExplorer } from "../../ts/index.ts";
+import { ask } from "../support/ask.ts";
 import { hasBrowser, openedBrowser, openPage } from "../support/browser.ts";
 import { main, start, trainedRun } from "../support/cli.ts";
 import { nearestRows } from "../support/nearest.ts";
 import { readImage } from "../support/pixels.ts";
-
-interface Reply {
-  status: number;
-  headers: NodeJS.Dict<string | string[]>;
-  body: Buffer;
-}
-
-/** Asks as no browser would: any path as it stands, and any headers. */
-function ask(
-  url: string,
-  path: string,
-  headers: Record<string, string> = {},
-  method = "GET",
-): Promise<Reply> {
-  const { hostname, port } = new URL(url);
-  return new Promise((resolve, reject) => {
-    const asked = request({ hostname, port, path, method, headers, agent: false }, (response) => {
-      const parts: Buffer[] = [];
-      response.on("data", (part: Buffer) => parts.push(part));
-      response.on("end", () =>
-        resolve({
-          status: response.statusCode as number,
-          headers: response.headers,
-          body: Buffer.concat(parts),
-        }),
-      );
-    });
-    asked.on("error", reject);
-    asked.end();
-  });
-}
 
 describe("the explorer's server", () => {
   const run = trainedRun("--no-report");

@@ -70,7 +70,13 @@ describe("createTraining", () => {
     for await (const event of training) events.push(event);
     const result = await training.result;
     const types = events.map(({ type }) => type).filter((type) => type !== "batch");
-    expect(types).toEqual(["start", "epoch", "epoch", "finishing"]);
+    const kept = types.filter((type) => type !== "reconstructions");
+    expect(kept).toEqual(["start", "epoch", "epoch", "finishing"]);
+    // After the last epoch, and after others as time allows.
+    expect(types.at(-2)).toBe("reconstructions");
+    const made = events.findLast((event) => event.type === "reconstructions");
+    expect(made).toMatchObject({ epoch: 2, shape: [8, 28, 28, 1] });
+    expect(made?.reconstructions.length).toBe(8 * 28 * 28);
     expect(events[0]).toMatchObject({ runDir: saveDir, trainImages: 200, epochs: 2 });
     expect(result).toMatchObject({ stopped: "finished", epochs: 2, runDir: saveDir });
     expect(result.valid?.loss).toBeGreaterThan(0);

@@ -24,9 +24,11 @@
 static atomic_int calls;
 static atomic_bool ours[65536];
 
+// Files of lines that only grow are left out: what they get, and when, follows the clock.
 static int below(const char *path) {
   const char *folder = getenv("FLEXAE_FAULT_DIR");
-  return folder != NULL && path != NULL && strncmp(path, folder, strlen(folder)) == 0;
+  if (folder == NULL || path == NULL || strstr(path, ".jsonl") != NULL) return 0;
+  return strncmp(path, folder, strlen(folder)) == 0;
 }
 
 // Returns whether the call is to fail with ENOSPC.

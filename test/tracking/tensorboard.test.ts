@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } fro
 import { encodeGrayPng } from "../../scripts/setup/png.mjs";
 import { createTraining, readTable, writeTensorBoard } from "../../ts/index.ts";
 import { readRunFiles } from "../../ts/runs/record.ts";
-import type { TrainingEvent } from "../../ts/runs/training.ts";
+import type { TrainingEvent } from "../../ts/runs/training_event.ts";
 import { TensorBoardRecorder } from "../../ts/tracking/tensorboard.ts";
 import {
   flexae,

@@ -248,14 +248,17 @@ export type TrainEvent =
       /** Name of its `ep….ckpt` in the run folder, or null. */
       checkpoint: string | null;
     })
-  /** Right after an epoch's event: what the model makes of the same few validation images, each time. */
+  /**
+   * Right after an epoch's event: what the model makes of the same few validation images, each time.
+   * Where epochs are short, some go by without.
+   */
   | {
       type: "reconstructions";
       /** From 1. */
       epoch: number;
-      /** Images, rows, columns, channels (1 or 3). */
+      /** Images, rows, columns, channels (1 or 3). The longer side has at most 128 pixels. */
       shape: readonly [count: number, height: number, width: number, channels: number];
-      /** The images, count × height × width × channels, 0 to 255. The same array each time. */
+      /** The images, count × height × width × channels, 0 to 255. */
       originals: Uint8Array;
       /** What came of them, alike. */
       reconstructions: Uint8Array;
@@ -697,6 +700,8 @@ export interface Addon {
   readCheckpoint(path: string): Promise<CheckpointInfo>;
   /** Throws FLEXAE_CONFIG if another process, or another call, holds the folder. */
   lockFolder(path: string): FolderLock;
+  /** Whether anyone on this machine holds the folder; true, too, of one that cannot be opened. */
+  isFolderHeld(path: string): boolean;
   /**
    * With `trust`, also TorchScript of other origin, which is then run. `precision` is auto, fp32 or
    * bf16. `brief` is for a few images: memory goes back to the system at once. Rejects with

@@ -3,6 +3,7 @@ import type { CommandDescription } from "./command.js";
 import { bench } from "./commands/bench.js";
 import { check } from "./commands/check.js";
 import { cluster } from "./commands/cluster.js";
+import { dashboard } from "./commands/dashboard.js";
 import { doctor } from "./commands/doctor.js";
 import { duplicates } from "./commands/duplicates.js";
 import { embed } from "./commands/embed.js";
@@ -25,6 +26,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   bench,
   evaluate,
   runs,
+  dashboard,
   report,
   embed,
   cluster,

@@ -12,6 +12,15 @@ export const LOGS = "logs";
 /** The file that claims a run folder, and describes the run. */
 export const SETTING_FILE = "setting.yaml";
 
+/** What happened, line by line, as it happened. */
+export const EVENTS_FILE = "events.jsonl";
+
+/** What became of a few validation images, epoch by epoch. */
+export const RECONSTRUCTIONS_FILE = "reconstructions.jsonl";
+
+/** Somebody wishes the training to end: it removes the file, and ends as if interrupted. */
+export const STOP_FILE = "stop";
+
 /** The page about the run. */
 export const REPORT_FILE = "report.html";
 
@@ -20,7 +29,7 @@ export const MLFLOW_FILE = "mlflow.json";
 
 /** What earlier runs leave; replaced when a run may overwrite. Nothing else is ever removed. */
 const ARTIFACT =
-  /^(ae\.pt|en\.pt|metrics\.csv|bad_images\.csv|setting\.yaml|report\.html|mlflow\.json|(last|previous|best|ep\d+-loss.*)\.ckpt(\.damaged)?|(train|valid)_(comparison|eval_(orig|pred)_image_\d+)\.png)$/;
+  /^(ae\.pt|en\.pt|metrics\.csv|bad_images\.csv|(events|reconstructions)\.jsonl|stop|setting\.yaml|report\.html|mlflow\.json|(last|previous|best|ep\d+-loss.*)\.ckpt(\.damaged)?|(train|valid)_(comparison|eval_(orig|pred)_image_\d+)\.png)$/;
 
 /** Whether `name` is what a process that was killed left of one of these while it wrote it. */
 export function isLeftover(name: string): boolean {

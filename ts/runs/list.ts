@@ -42,11 +42,11 @@ export interface ListedRun {
 }
 
 /** How deep runs are looked for: `logs/SWEEP/RUN` and one more. */
-const DEPTH = 3;
+export const DEPTH = 3;
 const NONE: RecordedScores = { loss: NaN, accuracy: NaN, mse: NaN, psnr: NaN };
 
 /** Folders below one that hold a run, by name. What is inside a run is none. */
-async function findFolders(folder: string, depth: number): Promise<string[]> {
+export async function findFolders(folder: string, depth: number): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
   if (entries.some((entry) => entry.name === SETTING_FILE && !entry.isDirectory())) return [folder];
   if (depth === 0) return [];
@@ -65,21 +65,11 @@ async function findFolders(folder: string, depth: number): Promise<string[]> {
   return below;
 }
 
-/** Whether a process on this machine holds the folder. Of one that cannot be opened, it may. */
-function isHeld(folder: string): boolean {
-  try {
-    callAddon((addon) => addon.lockFolder(folder)).release();
-    return false;
-  } catch (error) {
-    if (isAddonError(error) && ["FLEXAE_CONFIG", "FLEXAE_IO"].includes(error.code)) return true;
-    throw error;
-  }
-}
-
 /** The record of a run that says it is running, and whether it was killed. */
 async function readSettled(folder: string): Promise<{ files: RunFiles; isKilled: boolean }> {
   const files = await readRunFiles(folder, { network: false });
-  if (files.state !== "running" || isHeld(folder)) return { files, isKilled: false };
+  const isHeld = () => callAddon((addon) => addon.isFolderHeld(folder));
+  if (files.state !== "running" || isHeld()) return { files, isKilled: false };
   // It may have ended between the two looks.
   const again = await readRunFiles(folder, { network: false });
   return { files: again, isKilled: again.state === "running" };
@@ -96,7 +86,7 @@ function scoresSoFar({ epochs }: RunFiles): Pick<ListedRun, "bestEpoch" | "train
   };
 }
 
-async function describe(folder: string, root: string): Promise<ListedRun> {
+export async function describeRun(folder: string, root: string): Promise<ListedRun> {
   const name = unicodePath(relative(root, folder) || folder);
   let files: RunFiles;
   let isKilled: boolean;
@@ -163,7 +153,7 @@ export async function listRuns(folder: string = LOGS): Promise<ListedRun[]> {
     const place = await realpath(path).catch(() => path);
     if (seen.has(place)) continue;
     seen.add(place);
-    runs.push(await describe(path, root));
+    runs.push(await describeRun(path, root));
   }
   // The newest last, where the eye is.
   return runs.sort((a, b) => a.started.localeCompare(b.started) || (a.name < b.name ? -1 : 1));
@@ -239,7 +229,7 @@ export async function compareRuns(names: readonly string[]): Promise<Comparison>
   const runs: ListedRun[] = [];
   for (const name of names) {
     const folder = await findRun(name, SETTING_FILE);
-    const run = await describe(folder, folder);
+    const run = await describeRun(folder, folder);
     if (Object.keys(run.settings).length === 0) {
       throw configError(
         `${name} cannot be compared: the settings in its ${SETTING_FILE} cannot be read`,

@@ -3,14 +3,7 @@ import { readFile, rm } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { configError, dataError, FlexaeError, translateError } from "../addon/errors.js";
 import { callAddon, loadAddon } from "../addon/loader.js";
-import type {
-  Scores,
-  Stopped,
-  Summary,
-  TrainEvent,
-  TrainingHandle,
-  TrainResult,
-} from "../addon/types.js";
+import type { Scores, Stopped, TrainEvent, TrainingHandle, TrainResult } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import { toTrainingJson } from "../config/network.js";
 import { type GivenSettings, resolveSettings } from "../config/resolve.js";
@@ -26,6 +19,7 @@ import {
   type RunFolder,
   SETTING_FILE,
 } from "./folder.js";
+import { LiveLog } from "./live_log.js";
 import { type MemoryImages, type Plan, planRun } from "./plan.js";
 import { type ResumePoint, resumeRun } from "./resume.js";
 import {
@@ -36,22 +30,9 @@ import {
   settingText,
 } from "./setting.js";
 import { appendScore, BadImagesTable, clockTime, MetricsTable } from "./tables.js";
+import type { TrainingEvent } from "./training_event.js";
 
 const PROGRESS_INTERVAL_MS = 100;
-
-/** What a training tells while it runs. */
-export type TrainingEvent =
-  | (Extract<TrainEvent, { type: "start" }> & {
-      /** Absolute path of the run folder; null when nothing is saved. */
-      runDir: string | null;
-      /** Epochs asked for. */
-      epochs: number;
-      /** Images a batch. */
-      batchSize: number;
-      /** Of the network that is trained. */
-      summary: Summary;
-    })
-  | Exclude<TrainEvent, { type: "start" }>;
 
 /** How a training ended. */
 export interface TrainingResult {
@@ -121,6 +102,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
   #events = new EventQueue<TrainingEvent>((a, b) => a.type === "batch" && b.type === "batch");
   #handle: TrainingHandle | undefined;
   #runDir: string | null = null;
+  #log: LiveLog | undefined;
   #cancelled = false;
   #bestValid: Scores | null = null;
   #abort = () => this.cancel();
@@ -196,6 +178,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
   }
 
   #emit(event: TrainingEvent): void {
+    this.#log?.note(event);
     this.#events.push(event);
     try {
       this.#options.onEvent?.(event);
@@ -273,6 +256,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
   }
 
   async #train(plan: Plan, journal: Journal | null, from: Beginning): Promise<TrainingResult> {
+    const warn = (message: string) => this.#emit({ type: "warning", message });
     try {
       await journal?.writeSetting();
       this.#throwIfCancelled();
@@ -282,6 +266,10 @@ export class Training implements AsyncIterable<TrainingEvent> {
       await journal?.folder.discard();
       throw error;
     }
+    if (journal !== null) {
+      this.#log = new LiveLog(journal.folder.path, warn, () => this.cancel());
+      for (const message of plan.warnings) this.#log.note({ type: "warning", message });
+    }
     if (this.#cancelled) this.#handle.cancel();
     let native: TrainResult;
     try {
@@ -289,6 +277,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
     } catch (error) {
       const failure = withAdvice(translateError(error), plan);
       await journal?.fail(failure);
+      await this.#log?.end("failed", failure.message);
       throw failure;
     }
     // The best epoch's own validation stands in for the pass an interruption leaves out: the
@@ -300,9 +289,9 @@ export class Training implements AsyncIterable<TrainingEvent> {
       pictures: [],
     };
     if (journal !== null) {
-      const warn = (message: string) => this.#emit({ type: "warning", message });
       await journal.finish(native, result, warn);
       if (result.stopped !== "interrupted") result.pictures = await journal.pictures(warn);
+      await this.#log?.end(result.stopped, null);
     }
     return result;
   }

@@ -1,6 +1,6 @@
 /** Images and what a model makes of them, as pictures. */
 import { pngFile } from "../imaging/page_picture.js";
-import type { TrainingEvent } from "../runs/training.js";
+import type { TrainingEvent } from "../runs/training_event.js";
 import type { Picture } from "./run_events.js";
 
 type ReconstructionsEvent = Extract<TrainingEvent, { type: "reconstructions" }>;

@@ -1,5 +1,6 @@
 /** What trackers have in common: they are told of a training, and never in its way. */
-import type { TrainingEvent, TrainingOutcome } from "../runs/training.js";
+import type { TrainingOutcome } from "../runs/training.js";
+import type { TrainingEvent } from "../runs/training_event.js";
 
 /** Follows a training and writes elsewhere what comes of it. Nothing here throws or rejects. */
 export interface Tracker {

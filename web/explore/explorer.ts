@@ -1,8 +1,9 @@
 /** The page as a whole: what is looked at, filtered and selected, and who is told when it changes. */
+
+import { byId, counted, make } from "../elements.ts";
 import { type Colouring, colourBy, type Palette } from "./colours.ts";
 import { toCsv } from "./csv.ts";
 import { type CategoryColumn, type Column, type Data, valueText } from "./data.ts";
-import { byId, counted, make } from "./elements.ts";
 import { Filters } from "./filters.ts";
 import { PathSearch } from "./find.ts";
 import { drawImage, imageButton, neighboursOf } from "./image.ts";

@@ -1,7 +1,8 @@
 /** Filters by columns: ranges of numbers by their histogram, and groups. */
+
+import { counted, make } from "../elements.ts";
 import type { CategoryColumn, Column, Data, NumberColumn } from "./data.ts";
 import { figure } from "./data.ts";
-import { counted, make } from "./elements.ts";
 import { groupName } from "./group_name.ts";
 
 const BINS = 40;

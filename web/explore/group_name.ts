@@ -1,6 +1,7 @@
 /** How a group is called on the page. */
+
+import { make } from "../elements.ts";
 import type { CategoryColumn } from "./data.ts";
-import { make } from "./elements.ts";
 
 /** The name of a group; of those without one, what stands for it. */
 export function groupName({ names }: CategoryColumn, code: number): HTMLElement {

@@ -1,6 +1,7 @@
 /** The image that is looked at: its picture, what is known of it, and its neighbours. */
+
+import { make } from "../elements.ts";
 import { type Data, shownValue } from "./data.ts";
-import { make } from "./elements.ts";
 import type { Source } from "./source.ts";
 import { type Thumbnails, thumbnailElement } from "./thumbnails.ts";
 

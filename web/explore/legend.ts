@@ -1,7 +1,8 @@
 /** What the colours stand for. A group's entry shows it alone, or with others. */
+
+import { counted, make } from "../elements.ts";
 import type { Legend } from "./colours.ts";
 import { type CategoryColumn, figure } from "./data.ts";
-import { counted, make } from "./elements.ts";
 import type { Filters } from "./filters.ts";
 import { groupName } from "./group_name.ts";
 

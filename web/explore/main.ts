@@ -1,8 +1,8 @@
 /** Begins: reads what is explored, and draws it. */
 import "../theme.css";
 import "./style.css";
+import { byId } from "../elements.ts";
 import { Data } from "./data.ts";
-import { byId } from "./elements.ts";
 import { Explorer } from "./explorer.ts";
 import { openSource } from "./source.ts";
 

@@ -1,6 +1,7 @@
 /** What is shown of the image under the pointer. */
+
+import { make } from "../elements.ts";
 import { type Column, type Data, shownValue } from "./data.ts";
-import { make } from "./elements.ts";
 import { type Thumbnails, thumbnailElement } from "./thumbnails.ts";
 
 const SIDE = 96;

@@ -1,5 +1,6 @@
 /** What the page does by itself: draws curves, and picks groups out of a map. */
 import "uplot/dist/uPlot.min.css";
+import "../charts/line_chart.css";
 import "../theme.css";
 import "./style.css";
 import { drawCurves } from "./curves.ts";

@@ -57,4 +57,11 @@ Napi::Value lock_folder(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value is_folder_held(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    return Napi::Boolean::New(env, FolderLock::is_held(to_text(info[0], "path")));
+  });
+}
+
 }  // namespace flexae::addon

@@ -4,8 +4,9 @@
 
 namespace flexae::addon {
 
-/// readCheckpoint() and lockFolder() of ts/addon/types.ts.
+/// readCheckpoint(), lockFolder() and isFolderHeld() of ts/addon/types.ts.
 Napi::Value read_checkpoint(const Napi::CallbackInfo& info);
 Napi::Value lock_folder(const Napi::CallbackInfo& info);
+Napi::Value is_folder_held(const Napi::CallbackInfo& info);
 
 }  // namespace flexae::addon

@@ -141,6 +141,16 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     });
   }
 
+  void on_reconstructions(const ReconstructionReport& report) override {
+    send([report](Napi::Env env, Napi::Object event) {
+      event.Set("type", "reconstructions");
+      event.Set("epoch", static_cast<double>(report.epoch));
+      event.Set("shape", addon::to_js(env, report.originals.sizes().vec()));
+      event.Set("originals", to_typed_array(env, report.originals));
+      event.Set("reconstructions", to_typed_array(env, report.reconstructions));
+    });
+  }
+
   void on_warning(const std::string& message) override {
     send([message](Napi::Env /*env*/, Napi::Object event) {
       event.Set("type", "warning");

@@ -16,6 +16,10 @@ class FolderLock {
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
 
+  /// Whether anyone holds the folder, without getting into the way of those who would: they wait
+  /// longer than this takes. True, too, of a folder that cannot be opened.
+  [[nodiscard]] static bool is_held(const std::string& path);
+
  private:
   int descriptor_ = -1;
 };

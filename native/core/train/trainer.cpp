@@ -57,6 +57,7 @@ class Training {
         valid_feed_(valid_source, device_),
         early_stopping_(config.patience),
         policy_(config, begin_),
+        reconstructions_(config.reconstructions, valid_source.size()),
         rewinding_(config.on_nan),
         writer_(config.run_dir, config.keep) {
     if (!config.resume_from.empty()) {
@@ -104,8 +105,12 @@ class Training {
     return state_.progress.seconds + seconds_since(epoch_begin_);
   }
 
+  [[nodiscard]] bool is_over() const {
+    return state_.epoch >= config_.epochs || early_stopping_.is_over(state_);
+  }
+
   Stopped fit() {
-    while (state_.epoch < config_.epochs && !early_stopping_.is_over(state_)) {
+    while (!is_over()) {
       try {
         if (!run_epoch()) return Stopped::kInterrupted;
       } catch (const NonFiniteError& found) {
@@ -113,6 +118,9 @@ class Training {
         continue;
       }
       observer_.on_epoch(state_.history.back());
+      if (const auto made = reconstructions_.after_epoch(state_.epoch, is_over(), step_.model())) {
+        observer_.on_reconstructions(*made);
+      }
     }
     return early_stopping_.is_over(state_) ? Stopped::kEarly : Stopped::kFinished;
   }
@@ -195,10 +203,12 @@ class Training {
     while (valid_feed_.next(item)) {
       if (cancelled()) return false;
       step_.evaluate(item.images);
+      reconstructions_.offer(item.images, item.indices);
       images += item.images.size(0);
       report_progress(true, epoch, item.batch, batches(valid_source_), images, begin);
     }
     if (images == 0) throw Error(ErrorCode::kData, "No validation image could be read.");
+    reconstructions_.close();
     return !cancelled();
   }
 
@@ -324,6 +334,7 @@ class Training {
   Clock::time_point last_progress_;
   EarlyStopping early_stopping_;
   CheckpointPolicy policy_;
+  Reconstructions reconstructions_;
   Rewinding rewinding_;
   CheckpointWriter writer_;
 };

@@ -8,6 +8,7 @@
 #include "core/export/exporter.h"
 #include "core/train/checkpoint/training_state.h"
 #include "core/train/feed/batch_source.h"
+#include "core/train/reconstructions.h"
 #include "core/train/trainer_config.h"
 
 namespace flexae {
@@ -33,6 +34,8 @@ class TrainingObserver {
                         const TrainingState& from) = 0;
   virtual void on_progress(const ProgressReport& report) = 0;
   virtual void on_epoch(const EpochReport& report) = 0;
+  /// After some epochs' on_epoch().
+  virtual void on_reconstructions(const ReconstructionReport& report) = 0;
   /// What is allowed but worth saying.
   virtual void on_warning(const std::string& message) = 0;
   virtual void on_finishing(Stopped stopped) = 0;

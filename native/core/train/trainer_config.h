@@ -19,6 +19,7 @@ struct TrainerConfig : TrainingSettings {
   std::string weights_from;
   bool partial_weights = false;  ///< Layers that it does not have begin new; else that is an error.
   int64_t progress_interval_ms = 100;
+  int64_t reconstructions = 8;  ///< Validation images that are reconstructed after epochs.
 };
 
 /// Checks ranges. Throws Error(kConfig).

@@ -3,7 +3,8 @@ import { constants } from "node:os";
 import { relative } from "node:path";
 import type { TrainEvent } from "../../addon/types.js";
 import { shownPath } from "../../files/paths.js";
-import type { TrainingEvent, TrainingOutcome, TrainingResult } from "../../runs/training.js";
+import type { TrainingOutcome, TrainingResult } from "../../runs/training.js";
+import type { TrainingEvent } from "../../runs/training_event.js";
 import type { TrackingOptions } from "../../tracking/track.js";
 import type { CommandDescription } from "../command.js";
 import { duration, grouped, rate, scoreText, summaryLines } from "../format.js";
@@ -22,6 +23,8 @@ interface Reporter {
   reporting(): void;
   /** @param report - Path of the run's page; null without one. */
   end(result: TrainingResult, report: string | null): void;
+  /** It can be watched there. */
+  dashboard(url: string): void;
 }
 
 /** JSON Lines. What is not asked for there, such as warnings, goes to stderr. */
@@ -69,6 +72,10 @@ class JsonReporter implements Reporter {
 
   reporting(): void {}
 
+  dashboard(url: string): void {
+    printJson({ event: "dashboard", url });
+  }
+
   end(result: TrainingResult, report: string | null): void {
     printJson({
       event: "end",
@@ -100,6 +107,8 @@ class SilentReporter implements Reporter {
   }
 
   reporting(): void {}
+
+  dashboard(): void {}
 
   end(): void {}
 }
@@ -176,6 +185,11 @@ class TextReporter implements Reporter {
 
   reporting(): void {
     print("Writing report.html …");
+  }
+
+  dashboard(url: string): void {
+    this.#bar?.clear();
+    print(`Dashboard ${url}, until the training ends`);
   }
 
   end(result: TrainingResult, report: string | null): void {
@@ -276,6 +290,7 @@ async function train(invocation: Invocation): Promise<number> {
   const { Training } = await import("../../runs/training.js");
   const { makeTracker } = await import("../../tracking/track.js");
   const { EpochBar } = await import("../progress.js");
+  const { OwnDashboard } = await import("../own_dashboard.js");
   const { resume, partial } = invocation.options;
   const settings = await invokedSettings(invocation);
   const verbose = settings.preTrain_verbose;
@@ -289,6 +304,14 @@ async function train(invocation: Invocation): Promise<number> {
   const tracker = makeTracker(trackingOptions(invocation), (message) =>
     reporter.event({ type: "warning", message }),
   );
+  let board: InstanceType<typeof OwnDashboard> | undefined;
+  const showDashboard = (runDir: string) => {
+    board = new OwnDashboard(runDir);
+    void board.url.then((url) => {
+      if (url === null) warn("the dashboard could not begin; the training goes on without");
+      else reporter.dashboard(url);
+    });
+  };
   const training = new Training(await givenSettings(invocation), {
     resume: typeof resume === "string" ? resume : undefined,
     weights: optionText(invocation, "weights"),
@@ -296,6 +319,8 @@ async function train(invocation: Invocation): Promise<number> {
     onEvent: (event) => {
       tracker.event(event);
       reporter.event(event);
+      if (event.type !== "start" || invocation.options.dashboard !== true) return;
+      if (event.runDir !== null) showDashboard(event.runDir);
     },
   });
   const watch = new SignalWatch(invocation.json || verbose === 0);
@@ -331,6 +356,7 @@ async function train(invocation: Invocation): Promise<number> {
     await endTracking({ error });
     throw error;
   } finally {
+    board?.end();
     watch.end();
   }
 }
@@ -359,6 +385,7 @@ export const run: CommandDescription = {
       "--mlflow-experiment <name>",
       "the experiment there (MLFLOW_EXPERIMENT_NAME, or flexible-autoencoder)",
     ],
+    ["--dashboard", "serve a page on which this run and those beside it can be watched"],
   ],
   takesConfig: true,
   run: train,

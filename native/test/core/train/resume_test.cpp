@@ -278,7 +278,9 @@ TEST(FolderLock, HoldsAFolderUntilItIsGone) {
   {
     const FolderLock lock(folder.path(""));
     EXPECT_THROW(FolderLock(folder.path("")), Error);
+    EXPECT_TRUE(FolderLock::is_held(folder.path("")));
   }
+  EXPECT_FALSE(FolderLock::is_held(folder.path("")));
   EXPECT_NO_THROW(FolderLock(folder.path("")));
   EXPECT_THROW(FolderLock(folder.path("none")), Error);
 }

@@ -64,12 +64,16 @@ class Recorder : public TrainingObserver {
     if (progress) progress(report);
   }
   void on_epoch(const EpochReport& report) override { epochs.push_back(report); }
+  void on_reconstructions(const ReconstructionReport& report) override {
+    reconstructions.push_back(report);
+  }
   void on_warning(const std::string& message) override { warnings.push_back(message); }
   void on_finishing(Stopped) override {
     if (finishing) finishing();
   }
   TrainingState from;
   std::vector<EpochReport> epochs;
+  std::vector<ReconstructionReport> reconstructions;
   std::vector<std::string> warnings;
   std::function<void(const ProgressReport&)> progress;
   std::function<void()> finishing;

@@ -1,0 +1,15 @@
+import type { Summary, TrainEvent } from "../addon/types.js";
+
+/** What a training tells while it runs. */
+export type TrainingEvent =
+  | (Extract<TrainEvent, { type: "start" }> & {
+      /** Absolute path of the run folder; null when nothing is saved. */
+      runDir: string | null;
+      /** Epochs asked for. */
+      epochs: number;
+      /** Images a batch. */
+      batchSize: number;
+      /** Of the network that is trained. */
+      summary: Summary;
+    })
+  | Exclude<TrainEvent, { type: "start" }>;
