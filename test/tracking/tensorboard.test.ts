@@ -287,6 +287,11 @@ function reconstructions(epoch: number, channels: 1 | 3): TrainingEvent {
   };
 }
 
+function epoch(number: number): TrainingEvent {
+  const scores = { loss: 1, accuracy: 1, mse: 1, psnr: 1 };
+  return { type: "epoch", epoch: number, train: scores, valid: scores } as TrainingEvent;
+}
+
 function begin(runDir: string, epochsDone: number): TrainingEvent {
   return {
     type: "start",
@@ -312,13 +317,15 @@ there("images", () => {
     it(`of ${channels} channels are pictures, the originals once however often it goes on`, async () => {
       const folder = temporaryFolder();
       const warnings: string[] = [];
+      const epochs = (from: number, to: number) =>
+        [1, 2, 3, 4].slice(from - 1, to).flatMap((n) => [epoch(n), reconstructions(n, channels)]);
       const record = async (events: TrainingEvent[]) => {
         const recorder = new TensorBoardRecorder(folder, (message) => warnings.push(message));
         for (const event of events) await recorder.record(event, Date.now());
         await recorder.end({ error: new Error("killed") }, Date.now());
       };
-      await record([begin(run(), 0), ...[1, 2, 3].map((n) => reconstructions(n, channels))]);
-      await record([begin(run(), 2), ...[3, 4].map((n) => reconstructions(n, channels))]);
+      await record([begin(run(), 0), ...epochs(1, 3)]);
+      await record([begin(run(), 2), ...epochs(3, 4)]);
       expect(warnings).toEqual([]);
       const { validation } = await readEvents(join(folder, basename(run())), "validation");
       expect(Object.keys(validation.images).sort()).toEqual([
@@ -351,7 +358,7 @@ there("flexae tensorboard RUN", () => {
       return JSON.stringify({ epoch, png: Buffer.from(png).toString("base64") });
     };
     // The second epoch was trained twice, and the last line is cut short.
-    const lines = [line(1, 1), line(2, 99), line(2, 2), line(3, 3)];
+    const lines = [line(0, 0), line(1, 1), line(2, 99), line(2, 2), line(3, 3)];
     writeFileSync(join(folder, "reconstructions.jsonl"), `${lines.join("\n")}\n{"epoch": 4, "pn`);
     for (let i = 0; i < 2; i++) {
       const { code, stdout, stderr } = await flexae(["tensorboard", folder, "--json"], { cwd });
@@ -362,9 +369,12 @@ there("flexae tensorboard RUN", () => {
     const own = names(join(folder, "tensorboard")).filter((name) => name.endsWith(".flexae"));
     expect(own).toHaveLength(3);
     const { validation, train } = await expectCurves(join(folder, "tensorboard"), folder);
-    expect(validation.images.reconstructions).toEqual(
-      [1, 2, 3].map((n) => [n, 2, 2, [n, n, n, 100, 100, 100, 200, 200, 200, 255, 255, 255]]),
-    );
+    const picture = (n: number) => [
+      n,
+      ...[2, 2, [n, n, n, 100, 100, 100, 200, 200, 200, 255, 255, 255]],
+    ];
+    expect(validation.images.originals).toEqual([picture(0)]);
+    expect(validation.images.reconstructions).toEqual([1, 2, 3].map(picture));
     // Of the time of the run, not of its reading.
     const { started } = await readRunFiles(folder, { network: false });
     const [, , time] = (train.scalars.epoch_loss as [number, number, number][])[0] as number[];

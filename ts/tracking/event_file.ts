@@ -1,11 +1,17 @@
 /** An event file of TensorBoard, which grows record by record. */
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { makeFolders } from "../files/folders.js";
 import { EVENTS_ENDING } from "../runs/event_folder.js";
-import { type EventMessage, encodeEvent, fileVersion, sessionStart } from "./event_schema.js";
-import { frame } from "./tf_record.js";
+import {
+  decodeEvent,
+  type EventMessage,
+  encodeEvent,
+  fileVersion,
+  sessionStart,
+} from "./event_schema.js";
+import { frame, unframe } from "./tf_record.js";
 
 /** More is not kept for a disk that does not answer: events are then left out. */
 const MOST_WAITING = 64 * 2 ** 20;
@@ -19,6 +25,19 @@ function newName(): string {
   // The host's name is anybody's, and dots part a name.
   const host = hostname().replace(/[^\w-]/g, "_");
   return `events.out.tfevents.${seconds}.${host}.${process.pid}.${number}${EVENTS_ENDING}`;
+}
+
+/** The last step that counts in event files, named in the order in which they were begun; or 0. */
+export async function lastStepIn(paths: readonly string[]): Promise<number> {
+  let last = 0;
+  for (const path of paths) {
+    for (const record of unframe(await readFile(path))) {
+      const { step, sessionLog, summary } = decodeEvent(record);
+      if (sessionLog) last = Math.min(last, step - 1);
+      if (summary) last = Math.max(last, step);
+    }
+  }
+  return Math.max(0, last);
 }
 
 /**

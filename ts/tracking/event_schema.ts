@@ -108,6 +108,11 @@ export function encodeEvent(event: EventMessage): Uint8Array {
   return EVENT.encode(EVENT.fromObject(event)).finish();
 }
 
+/** Reads what {@link encodeEvent} wrote. */
+export function decodeEvent(bytes: Uint8Array): EventMessage {
+  return EVENT.toObject(EVENT.decode(bytes), { longs: Number, defaults: true }) as EventMessage;
+}
+
 /** What every event file begins with. */
 export const fileVersion = (wallTime: number): EventMessage => ({
   wallTime,

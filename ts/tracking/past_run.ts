@@ -5,14 +5,11 @@ import { configError, ioError, isAddonError, systemReason } from "../addon/error
 import { callAddon } from "../addon/loader.js";
 import type { FolderLock } from "../addon/types.js";
 import { ownEventFiles, removeEventFiles, TENSORBOARD_FOLDER } from "../runs/event_folder.js";
-import { SETTING_FILE } from "../runs/folder.js";
+import { RECONSTRUCTIONS_FILE, SETTING_FILE } from "../runs/folder.js";
 import { readRunFiles } from "../runs/record.js";
 import { recordedRows, recordedTime } from "./epoch_row.js";
 import { pictureOf } from "./pictures.js";
 import { RunEvents } from "./run_events.js";
-
-/** A line an epoch, with what became of some images. */
-const RECONSTRUCTIONS_FILE = "reconstructions.jsonl";
 
 /** What a line tells; null where it tells nothing, as half a line of a killed run does. */
 function pictureIn(line: string): { epoch: number; png: string } | null {
@@ -36,7 +33,7 @@ async function* lines(path: string): AsyncGenerator<{ line: string; number: numb
   for await (const line of file.readLines()) yield { line, number: number++ };
 }
 
-/** The picture of each epoch; nothing where a run has none. */
+/** The picture of each epoch that has one; epoch 0 is the originals. */
 async function* recordedPictures(folder: string): AsyncGenerator<{ epoch: number; png: Buffer }> {
   const path = join(folder, RECONSTRUCTIONS_FILE);
   // A run that went on may have an epoch twice, of which the later counts.
@@ -110,13 +107,14 @@ export async function writePastRun(run: string, out: string): Promise<PastRun> {
     }
     let pictures = 0;
     for await (const { epoch, png } of recordedPictures(run)) {
-      const time = times.get(epoch);
-      const picture = pictureOf("reconstructions", png);
+      const isOriginals = epoch === 0;
+      const time = isOriginals ? first : times.get(epoch);
+      const picture = pictureOf(isOriginals ? "originals" : "reconstructions", png);
       if (time === undefined || picture === null) continue;
       events.pictures([picture], epoch, time);
       // As fast as the disk, so that few wait.
       await events.flush();
-      pictures++;
+      if (!isOriginals) pictures++;
     }
     if (files.state !== "running" && files.state !== "interrupted") {
       events.end(files.state !== "failed", last?.epoch ?? 0, last?.time ?? first);

@@ -3,11 +3,12 @@
  * `validation` have the curves, under the names that Keras gives them, so that both lie in one
  * chart.
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Scores } from "../addon/types.js";
+import { ownEventFiles } from "../runs/event_folder.js";
 import type { RecordedSetting } from "../runs/record.js";
 import type { EpochRow } from "./epoch_row.js";
-import { EventFile } from "./event_file.js";
+import { EventFile, lastStepIn } from "./event_file.js";
 import {
   hparamsEnd,
   hparamsStart,
@@ -16,6 +17,12 @@ import {
   scalar,
   text,
 } from "./event_schema.js";
+
+/** The last epoch of which the folder of a run has the curves of both sets; or 0. */
+export async function lastEpochIn(folder: string): Promise<number> {
+  const names = (await ownEventFiles(folder)).filter((name) => dirname(name) === "train");
+  return await lastStepIn(names.sort().map((name) => join(folder, name)));
+}
 
 /** A picture as a file. */
 export interface Picture {
@@ -69,6 +76,7 @@ export class RunEvents {
   #train: EventFile;
   #validation: EventFile;
   #batches: EventFile;
+  #epochs: Promise<void> = Promise.resolve();
 
   /** @param onFailure - Called with what the system said; what comes after that may be lost. */
   constructor(folder: string, start: SessionStart, onFailure: (error: unknown) => void) {
@@ -90,8 +98,11 @@ export class RunEvents {
     const wallTime = time / 1000;
     const pace = { images_per_second: imagesPerSecond, learning_rate: learningRate };
     const ofTrain = scalars({ ...scoresIn(train), ...pace });
-    this.#train.append({ wallTime, step, summary: { value: ofTrain } });
     this.#validation.append({ wallTime, step, summary: { value: scalars(scoresIn(valid)) } });
+    // After the other, so that by this one a run that is killed is known to have both.
+    this.#epochs = this.#epochs
+      .then(() => this.#validation.flush())
+      .then(() => this.#train.append({ wallTime, step, summary: { value: ofTrain } }));
   }
 
   /** @param loss - The mean of the epoch's batches so far. */
@@ -117,11 +128,13 @@ export class RunEvents {
 
   /** Waits until all is written, or cannot be. */
   async flush(): Promise<void> {
+    await this.#epochs;
     await Promise.all(this.#files.map((file) => file.flush()));
   }
 
   /** The same, and takes no more. */
   async close(): Promise<void> {
+    await this.#epochs;
     await Promise.all(this.#files.map((file) => file.close()));
   }
 

@@ -1,13 +1,13 @@
 /** Follows a training in TensorBoard's event files. */
 import { basename, join, resolve } from "node:path";
 import { systemReason, translateError } from "../addon/errors.js";
-import { ownEventFiles, TENSORBOARD_FOLDER } from "../runs/event_folder.js";
+import { TENSORBOARD_FOLDER } from "../runs/event_folder.js";
 import { readRunFiles } from "../runs/record.js";
 import type { TrainingOutcome } from "../runs/training.js";
 import type { TrainingEvent } from "../runs/training_event.js";
 import { recordedRows, rowOf } from "./epoch_row.js";
 import { picturesOf } from "./pictures.js";
-import { RunEvents } from "./run_events.js";
+import { lastEpochIn, RunEvents } from "./run_events.js";
 import { type Recorder, within } from "./tracker.js";
 
 type StartEvent = Extract<TrainingEvent, { type: "start" }>;
@@ -83,11 +83,11 @@ export class TensorBoardRecorder implements Recorder {
     // Short epochs need no points between them.
     this.#lastBatch = time;
     this.#epoch = epochsDone;
-    const goesOn = epochsDone > 0 && (await ownEventFiles(folder)).length > 0;
-    this.#hasOriginals = goesOn;
-    const start = { epochs: epochsDone, batches: epochsDone * batches + batchesDone };
-    const fresh = { epochs: 0, batches: 0 };
-    const events = new RunEvents(folder, goesOn ? start : fresh, (error) => {
+    // A process that was killed may not have written down the last that it had trained.
+    const known = epochsDone === 0 ? 0 : Math.min(epochsDone, await lastEpochIn(folder));
+    this.#hasOriginals = known > 0;
+    const start = { epochs: known, batches: epochsDone * batches + batchesDone };
+    const events = new RunEvents(folder, start, (error) => {
       // Where one of the files cannot be written, the others end with it.
       if (this.#events !== events) return;
       this.#events = undefined;
@@ -101,10 +101,10 @@ export class TensorBoardRecorder implements Recorder {
     if (runDir === null) return;
     const files = await readRunFiles(runDir, { network: false }).catch(() => null);
     if (files === null) return;
-    events.settings(files.listed, goesOn ? epochsDone : 0, time, !goesOn);
-    if (goesOn) return;
-    // Nobody wrote them down while they were trained.
-    for (const row of recordedRows(files)) if (row.epoch <= epochsDone) events.epoch(row);
+    events.settings(files.listed, known, time, known === 0);
+    for (const row of recordedRows(files)) {
+      if (row.epoch > known && row.epoch <= epochsDone) events.epoch(row);
+    }
   }
 
   #pictures(

@@ -7,6 +7,17 @@ export function maskedCrc(bytes: Uint8Array): number {
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
 }
 
+/** The data of the records of a file, up to the first that is cut short. */
+export function* unframe(file: Buffer): Generator<Buffer> {
+  let at = 0;
+  while (at + 12 <= file.length) {
+    const length = Number(file.readBigUInt64LE(at));
+    if (at + 12 + length + 4 > file.length) return;
+    yield file.subarray(at + 12, at + 12 + length);
+    at += 12 + length + 4;
+  }
+}
+
 /** One record around `data`. */
 export function frame(data: Uint8Array): Buffer {
   const record = Buffer.alloc(12 + data.length + 4);
