@@ -103,6 +103,26 @@ there("flexae run --tensorboard", () => {
     for (const time of times) expect(now - time).toBeLessThan(600);
   });
 
+  it("shows validation images, and what the model makes of them, to the last epoch", async () => {
+    const { validation } = await readEvents(join(run(), "tensorboard"), "validation");
+    const { images } = validation;
+    const [[step, width, height, pixels]] = images["originals/1"] as [
+      [number, number, number, number[]],
+    ];
+    expect([step, width, height]).toEqual([1, 28, 28]);
+    expect(stepsOf(images["reconstructions/1"])?.at(-1)).toBe(3);
+    const valid = join(inject("digits"), "valid");
+    const files = names(valid).filter((name) => name.endsWith(".png"));
+    const digits = await Promise.all(files.map((name) => readImage(join(valid, name))));
+    const isShown = digits.map((digit) =>
+      pixels.every((value, i) => {
+        const pixel = Math.floor(i / 3);
+        return digit.at(pixel % 28, Math.floor(pixel / 28))[i % 3] === value;
+      }),
+    );
+    expect(isShown.filter(Boolean)).toHaveLength(1);
+  });
+
   it("shows them, the settings and how the run compares, in TensorBoard", async () => {
     const tags = await ask<Record<string, object>>("scalars/tags");
     expect(Object.keys(tags).sort()).toEqual([
@@ -479,7 +499,7 @@ there("flexae tensorboard TABLE", () => {
     expect((await flexae(["embed", run(), train, "-o", table], { cwd })).code).toBe(0);
     const ended = await flexae(["tensorboard", run(), "-o", "tb", "--no-thumbnails"], { cwd });
     expect(ended.code, ended.stderr).toBe(0);
-    expect(ended.stdout).toContain("tb/run: 1 epoch, 200 embeddings");
+    expect(ended.stdout).toContain("tb/run: 1 epoch, 1 picture, 200 embeddings");
     const server = await startTensorBoard(join(cwd, "tb"));
     onTestFinished(() => server.kill());
     const runs = await fetch(`${server.url}/data/plugin/projector/runs`);
