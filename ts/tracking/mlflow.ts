@@ -180,7 +180,11 @@ export class MlflowRecorder implements Recorder {
     const leave = () => this.#leaving.abort();
     if (signal?.aborted) return leave();
     signal?.addEventListener("abort", leave, { once: true });
-    const limit = setTimeout(leave, this.#hasAnswered ? PATIENCE_MS : SHORT_PATIENCE_MS);
+    let limit = setTimeout(() => {
+      // Of a short run, its first answer may have come only now.
+      if (!this.#hasAnswered) leave();
+      else limit = setTimeout(leave, PATIENCE_MS - SHORT_PATIENCE_MS);
+    }, SHORT_PATIENCE_MS);
     try {
       const isAsking = this.#work !== undefined;
       await this.#work;
