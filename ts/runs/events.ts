@@ -1,24 +1,40 @@
+/** What stands in the queue in place of an event that a newer one replaced. */
+const REPLACED = Symbol("replaced");
+
 /**
- * Events between their producer and one `for await` loop. An event waits until it is taken;
- * `replaces(newer, older)` says when a newer one may stand in for the older still waiting last, so
- * that a queue nobody reads stays short.
+ * Events between their producer and one `for await` loop. An event waits until it is taken, or until
+ * a newer one of its kind replaces it: so a queue that nobody reads stays short.
  */
 export class EventQueue<T> implements AsyncIterable<T> {
-  #waiting: T[] = [];
+  #waiting: (T | typeof REPLACED)[] = [];
+  #replaced = 0;
+  /** Of each kind the newest that waits, by its number since the beginning. */
+  #newest = new Map<string, number>();
+  /** So many have left the queue. */
+  #gone = 0;
   #ended = false;
   #failure: unknown;
   #wake: (() => void) | undefined;
-  #replaces: (newer: T, older: T) => boolean;
+  #kindOf: (event: T) => string | null;
 
-  constructor(replaces: (newer: T, older: T) => boolean = () => false) {
-    this.#replaces = replaces;
+  /** @param kindOf - Null for events of which none may be lost. */
+  constructor(kindOf: (event: T) => string | null = () => null) {
+    this.#kindOf = kindOf;
   }
 
   push(event: T): void {
     if (this.#ended) return;
-    const last = this.#waiting.length - 1;
-    if (last >= 0 && this.#replaces(event, this.#waiting[last] as T)) this.#waiting[last] = event;
-    else this.#waiting.push(event);
+    const kind = this.#kindOf(event);
+    if (kind !== null) {
+      const older = this.#newest.get(kind);
+      if (older !== undefined && older >= this.#gone) {
+        this.#waiting[older - this.#gone] = REPLACED;
+        this.#replaced++;
+      }
+      this.#newest.set(kind, this.#gone + this.#waiting.length);
+    }
+    this.#waiting.push(event);
+    if (2 * this.#replaced > this.#waiting.length) this.#compact();
     this.#wake?.();
   }
 
@@ -31,7 +47,12 @@ export class EventQueue<T> implements AsyncIterable<T> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, void> {
     for (;;) {
-      while (this.#waiting.length > 0) yield this.#waiting.shift() as T;
+      while (this.#waiting.length > 0) {
+        const event = this.#waiting.shift() as T | typeof REPLACED;
+        this.#gone++;
+        if (event === REPLACED) this.#replaced--;
+        else yield event;
+      }
       if (this.#ended) {
         if (this.#failure !== undefined) throw this.#failure;
         return;
@@ -40,6 +61,17 @@ export class EventQueue<T> implements AsyncIterable<T> {
         this.#wake = resolve;
       });
       this.#wake = undefined;
+    }
+  }
+
+  #compact(): void {
+    this.#gone += this.#replaced;
+    this.#replaced = 0;
+    this.#waiting = this.#waiting.filter((event) => event !== REPLACED);
+    this.#newest.clear();
+    for (const [i, event] of this.#waiting.entries()) {
+      const kind = this.#kindOf(event as T);
+      if (kind !== null) this.#newest.set(kind, this.#gone + i);
     }
   }
 }

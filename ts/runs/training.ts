@@ -99,7 +99,9 @@ export class Training implements AsyncIterable<TrainingEvent> {
 
   #given: readonly GivenSettings[];
   #options: TrainingOptions;
-  #events = new EventQueue<TrainingEvent>((a, b) => a.type === "batch" && b.type === "batch");
+  #events = new EventQueue<TrainingEvent>(({ type }) =>
+    type === "batch" || type === "reconstructions" ? type : null,
+  );
   #handle: TrainingHandle | undefined;
   #runDir: string | null = null;
   #log: LiveLog | undefined;
@@ -170,8 +172,8 @@ export class Training implements AsyncIterable<TrainingEvent> {
   }
 
   /**
-   * The events from the start of the training on. `batch` events that nobody took in time are
-   * replaced by newer ones; no other event is lost. One iteration a training.
+   * The events from the start of the training on. Of `batch` and `reconstructions` events that nobody
+   * took in time the newest alone is kept; no other event is lost. One iteration a training.
    */
   [Symbol.asyncIterator](): AsyncIterator<TrainingEvent> {
     return this.#events[Symbol.asyncIterator]();
