@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -173,6 +174,8 @@ describe("the dashboard's server", () => {
     const folder = temporaryFolder();
     cpSync(trained(), join(folder, "run"), { recursive: true });
     symlinkSync("run", join(folder, "latest"));
+    // So many ways in circles that nobody lives to see the end of them.
+    for (let i = 0; i < 80; i++) symlinkSync(".", join(folder, `again${i}`));
     const { url } = await serve(folder);
     expect((await json<Changes>(url, "/changes/0")).runs.map(({ name }) => name)).toEqual(["run"]);
   });
@@ -214,6 +217,18 @@ describe("the dashboard's server", () => {
     const linked = runs.find(({ name }) => name === "run") as LiveRun;
     expect(linked.pictures).toEqual([]);
     expect((await ask(url, `/picture/${linked.id}/0`)).status).toBe(404);
+  });
+
+  it("does not follow a run's folder that becomes a link while it is watched", async () => {
+    const folder = join(temporaryFolder(), "logs");
+    cpSync(trained(), join(folder, "run"), { recursive: true });
+    const { url } = await serve(folder);
+    const [run] = (await json<Changes>(url, "/changes/0")).runs as [LiveRun];
+    const outside = join(temporaryFolder(), "run");
+    renameSync(join(folder, "run"), outside);
+    symlinkSync(outside, join(folder, "run"));
+    expect((await ask(url, `/report/${run.id}`)).status).toBe(404);
+    expect((await ask(url, `/picture/${run.id}/0`)).status).toBe(404);
   });
 
   it("takes 10,000 malformed requests, and answers none of them with anything", async () => {

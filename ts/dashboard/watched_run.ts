@@ -97,6 +97,13 @@ export class WatchedRun {
     return true;
   }
 
+  /** Whether its folder still lies below the one that is watched, wherever links may lead by now. */
+  async isWithin(): Promise<boolean> {
+    const place = await realpath(this.folder).catch(() => "");
+    const within = this.#root.endsWith(sep) ? this.#root : this.#root + sep;
+    return place === this.#root || place.startsWith(within);
+  }
+
   epochs(): Epochs {
     return drawnEpochs(this.#events.epochs, this.#epochsKey());
   }
@@ -104,9 +111,9 @@ export class WatchedRun {
   /** A PNG file. */
   async picture(epoch: number): Promise<Buffer | null> {
     const place = this.#pictures.get(epoch);
-    const handle =
-      place === undefined ? null : await openOwn(join(this.folder, RECONSTRUCTIONS_FILE));
-    if (handle === null || place === undefined) return null;
+    if (place === undefined || !(await this.isWithin())) return null;
+    const handle = await openOwn(join(this.folder, RECONSTRUCTIONS_FILE));
+    if (handle === null) return null;
     try {
       const line = Buffer.alloc(place.length);
       await handle.read(line, 0, line.length, place.at);
@@ -126,9 +133,7 @@ export class WatchedRun {
 
   async #read(): Promise<LiveRun | null> {
     const { folder } = this;
-    const place = await realpath(folder);
-    const within = this.#root.endsWith(sep) ? this.#root : this.#root + sep;
-    if (place !== this.#root && !place.startsWith(within)) return null;
+    if (!(await this.isWithin())) return null;
     const stamp = await stampOf(folder, SETTING_FILE);
     if (stamp === "") return null;
     const events = this.#events;
