@@ -151,6 +151,9 @@ export class Training implements AsyncIterable<TrainingEvent> {
 
   #emit(event: TrainingEvent): void {
     this.#log?.note(event);
+    if (event.type === "reconstructions") {
+      this.#events.takeBack(({ type }) => type === "reconstructions");
+    }
     this.#events.push(event);
     try {
       this.#options.onEvent?.(event);
