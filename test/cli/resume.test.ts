@@ -108,6 +108,9 @@ describe("flexae run --resume", () => {
       const ended = await ok(["run", "--resume", folder, "--train-epochs=5"], cwd);
       expect(ended.stderr).toContain(join(folder, "last.ckpt"));
       expect(ended.stderr).toContain("an earlier checkpoint is used");
+      // Whoever watches is told as well.
+      const events = readFileSync(join(folder, "events.jsonl"), "utf8");
+      expect(events).toContain("an earlier checkpoint is used");
       expect(ended.stdout).toContain("Going on after 2 epochs");
       expect(existsSync(join(folder, "last.ckpt.damaged"))).toBe(true);
       const rows = readFileSync(join(folder, "metrics.csv"), "utf8").trimEnd().split("\n");

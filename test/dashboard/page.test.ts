@@ -182,7 +182,7 @@ describe.skipIf(!hasBrowser("The dashboard"))("the dashboard in Chromium", () =>
     ]);
     expect((wide as number) % (natural as number)).toBe(0);
     await opened.getByRole("button", { name: "Play" }).click();
-    const said = opened.locator("output.epoch");
+    const said = opened.locator("span.epoch");
     await expect.poll(() => said.textContent(), LONG).toBe(`epoch ${pictures[0]?.epoch}`);
     await opened.emulateMedia({ reducedMotion: "reduce" });
     await expect.poll(() => opened.getByRole("button", { name: "Play" }).isVisible()).toBe(false);
@@ -287,7 +287,7 @@ describe.skipIf(!hasBrowser("The dashboard"))("the dashboard in Chromium", () =>
     await expect.poll(async () => (await names(opened)).sort(), LONG).toEqual(["another", "first"]);
     expect(await opened.locator("#about h2").textContent()).toBe("first");
     expect(await compare(opened, "first").isChecked()).toBe(true);
-    expect(await opened.locator("output.epoch").textContent()).toBe("epoch 1");
+    expect(await opened.locator("span.epoch").textContent()).toBe("epoch 1");
     await expect.poll(() => epochsOf(opened), LONG).toBe(4);
     // Chromium itself tells of each request that reached nobody.
     expect(seen.console.filter((text) => !text.includes("ERR_CONNECTION_REFUSED"))).toEqual([]);

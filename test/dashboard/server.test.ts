@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -12,6 +13,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { callAddon } from "../../ts/addon/loader.ts";
 import type { Changes, Epochs, LiveRun } from "../../ts/dashboard/wire.ts";
 import { type DashboardOptions, listRuns, serveDashboard } from "../../ts/index.ts";
 import { ask } from "../support/ask.ts";
@@ -112,6 +114,72 @@ describe("the dashboard's server", () => {
     expect(columns.mse).toEqual([null, null, null, null]);
   });
 
+  it("shows one of an earlier version that went on with this one from its first epoch on", async () => {
+    const folder = temporaryFolder();
+    cpSync(trained(), join(folder, "old"), { recursive: true });
+    const path = join(folder, "old", "events.jsonl");
+    const kept = readFileSync(path, "utf8")
+      .replace('"epochsDone":0', '"epochsDone":2')
+      .split("\n")
+      .filter((line) => !/"event":"epoch","epoch":[12],/.test(line));
+    writeFileSync(path, kept.join("\n"));
+    const { url } = await serve(folder);
+    const { runs } = await json<Changes>(url, "/changes/0");
+    const { epoch, columns } = await json<Epochs>(url, `/epochs/${runs[0]?.id}`);
+    expect(epoch).toEqual([1, 2, 3, 4]);
+    expect(columns.val_loss?.every((value) => Number(value) > 0)).toBe(true);
+  });
+
+  it("says of one that was killed as it went on that it was", async () => {
+    const folder = join(temporaryFolder(), "run");
+    cpSync(trained(), folder, { recursive: true });
+    const path = join(folder, "setting.yaml");
+    writeFileSync(path, readFileSync(path, "utf8").replace("state: finished", "state: running"));
+    const lock = callAddon((addon) => addon.lockFolder(folder));
+    const { url } = await serve(join(folder, ".."));
+    const state = async () => (await json<Changes>(url, "/changes/0")).runs[0]?.state;
+    expect(await state()).toBe("running");
+    lock.release();
+    await expect.poll(state, { timeout: 10_000 }).toBe("killed");
+  });
+
+  it("shows no picture of what was trained once more", async () => {
+    const folder = temporaryFolder();
+    cpSync(trained(), join(folder, "run"), { recursive: true });
+    const start = (time: number, epochsDone: number) =>
+      JSON.stringify({ time, event: "start", epochs: 9, epochsDone });
+    const epoch = (time: number, number: number) =>
+      JSON.stringify({ time, event: "epoch", epoch: number, train: {}, valid: {} });
+    const events = [
+      start(1, 0),
+      ...[1, 2, 3, 4].map((n) => epoch(10 * n, n)),
+      start(50, 3),
+      // Numbers that were not finite, twice: back to before the third epoch.
+      ...[epoch(60, 4), epoch(70, 5), epoch(80, 3), epoch(90, 4), epoch(95, 5)],
+    ];
+    const picture = (time: number, number: number) =>
+      JSON.stringify({ time, epoch: number, count: 8, png: "" });
+    const pictures = [
+      ...[picture(10, 0), picture(10, 1), picture(20, 2), picture(30, 3), picture(40, 4)],
+      ...[picture(61, 0), picture(61, 4), picture(71, 5), picture(95, 5)],
+    ];
+    writeFileSync(join(folder, "run", "events.jsonl"), `${events.join("\n")}\n`);
+    writeFileSync(join(folder, "run", "reconstructions.jsonl"), `${pictures.join("\n")}\n`);
+    const { url } = await serve(folder);
+    const { runs } = await json<Changes>(url, "/changes/0");
+    expect(runs[0]).toMatchObject({ epochs: 5, pictures: [1, 2, 5] });
+  });
+
+  it("shows a run once, whatever links lead to it", async () => {
+    const folder = temporaryFolder();
+    cpSync(trained(), join(folder, "run"), { recursive: true });
+    symlinkSync("run", join(folder, "latest"));
+    // So many ways in circles that nobody lives to see the end of them.
+    for (let i = 0; i < 80; i++) symlinkSync(".", join(folder, `again${i}`));
+    const { url } = await serve(folder);
+    expect((await json<Changes>(url, "/changes/0")).runs.map(({ name }) => name)).toEqual(["run"]);
+  });
+
   it("hands out nothing that is not a run's own", async () => {
     const outside = temporaryFolder();
     cpSync(trained(), join(outside, "elsewhere"), { recursive: true });
@@ -133,8 +201,8 @@ describe("the dashboard's server", () => {
     mkdirSync(join(folder, "pipe"));
     execFileSync("mkfifo", [join(folder, "pipe", "setting.yaml")]);
     cpSync(trained(), join(folder, "pipes"), { recursive: true });
-    for (const name of ["report.html", "events.jsonl"]) {
-      rmSync(join(folder, "pipes", name));
+    for (const name of ["report.html", "events.jsonl", "metrics.csv", "bad_images.csv"]) {
+      rmSync(join(folder, "pipes", name), { force: true });
       execFileSync("mkfifo", [join(folder, "pipes", name)]);
     }
     const { url } = await serve(folder);
@@ -149,6 +217,18 @@ describe("the dashboard's server", () => {
     const linked = runs.find(({ name }) => name === "run") as LiveRun;
     expect(linked.pictures).toEqual([]);
     expect((await ask(url, `/picture/${linked.id}/0`)).status).toBe(404);
+  });
+
+  it("does not follow a run's folder that becomes a link while it is watched", async () => {
+    const folder = join(temporaryFolder(), "logs");
+    cpSync(trained(), join(folder, "run"), { recursive: true });
+    const { url } = await serve(folder);
+    const [run] = (await json<Changes>(url, "/changes/0")).runs as [LiveRun];
+    const outside = join(temporaryFolder(), "run");
+    renameSync(join(folder, "run"), outside);
+    symlinkSync(outside, join(folder, "run"));
+    expect((await ask(url, `/report/${run.id}`)).status).toBe(404);
+    expect((await ask(url, `/picture/${run.id}/0`)).status).toBe(404);
   });
 
   it("takes 10,000 malformed requests, and answers none of them with anything", async () => {
@@ -225,6 +305,12 @@ describe("the dashboard's server", () => {
     expect(await get(at, { host: "[fe80::1]:80" })).toBe(200);
     expect(await get(at, { host: "evil.example" })).toBe(403);
     expect(await get(at, { host: "10.1.2.3", origin: "http://evil.example" })).toBe(403);
+    const own = await serve(logs, { host: "127.0.0.2" });
+    expect((await ask(own.url, "/changes/0")).status).toBe(200);
+    expect(await get(own.url, { host: "127.0.0.3" })).toBe(403);
+    await expect(serveDashboard(logs, { host: "" })).rejects.toMatchObject({
+      code: "FLEXAE_CONFIG",
+    });
     await expect(serveDashboard(logs, { host: "192.0.2.1" })).rejects.toMatchObject({
       code: "FLEXAE_CONFIG",
       message: expect.stringMatching(/^It cannot be served at 192\.0\.2\.1, port 0: /),
@@ -285,6 +371,22 @@ describe("the dashboard's server", () => {
 });
 
 describe("a training that is watched", () => {
+  it("ends well for a folder that is called stop, too", async () => {
+    const cwd = temporaryFolder();
+    const args = smallRun("--train-epochs=100000", "--patience=100000", "--save-dir=logs/a");
+    const { child, ended } = start([main, ...args, "--no-report"], { cwd });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    const folder = join(cwd, "logs", "a");
+    await expect
+      .poll(() => existsSync(join(folder, "metrics.csv")), { timeout: 30_000 })
+      .toBe(true);
+    mkdirSync(join(folder, "stop"));
+    const { code, stderr } = await ended;
+    expect([code, stderr]).toEqual([130, expect.stringContaining("stop could not be removed")]);
+    const again = ["run", "--resume", folder, "--train-epochs=1", "--no-report"];
+    expect((await flexae(again, { cwd })).code).toBe(0);
+  });
+
   it("by 20 clients, and killed twice, ends as if it had not been", async () => {
     const random = seededRandom(chosenSeed("watched and killed"));
     const cwd = temporaryFolder();
@@ -342,7 +444,6 @@ describe("a training that is watched", () => {
     const last = await flexae([...args, "--no-report"], { cwd });
     expect(last.code, last.stderr).toBe(0);
     expect(new Set(await clients)).toEqual(new Set([200]));
-    expect(states).toContain("running");
     const whole = await flexae(training(join(cwd, "whole")), { cwd });
     expect(whole.code, whole.stderr).toBe(0);
     expectSameRun(folder, join(cwd, "whole"));

@@ -83,6 +83,17 @@ describe("createTraining", () => {
     expect(existsSync(join(saveDir, "en.pt"))).toBe(true);
   });
 
+  it("keeps no more than the newest images for a loop that does not read", async () => {
+    const training = createTraining(config({ trainEpochs: 4 }), { save: false });
+    await training.result;
+    const epochs: number[] = [];
+    for await (const event of training) {
+      if (event.type === "reconstructions") epochs.push(event.epoch);
+    }
+    // The first epoch has some, too.
+    expect(epochs).toEqual([4]);
+  });
+
   it("writes nothing when told not to save", async () => {
     const cwd = process.cwd();
     const folder = temporaryFolder();

@@ -250,7 +250,7 @@ export type TrainEvent =
     })
   /**
    * Right after an epoch's event: what the model makes of the same few validation images, each time.
-   * Where epochs are short, some go by without.
+   * Where epochs are short, some go by without; whoever is slow to read finds the newest alone.
    */
   | {
       type: "reconstructions";

@@ -47,6 +47,9 @@ export interface Epoch {
 const LOADS = 240;
 const WARNINGS = 100;
 
+/** Nobody trains more. */
+const MOST_EPOCHS = 1_000_000;
+
 /** Of many epochs, so many are drawn. */
 const DRAWN = 1000;
 
@@ -58,9 +61,10 @@ export class RunEvents {
   loads: Load[] = [];
   warnings: { time: number; message: string }[] = [];
   badImages = 0;
-  end: string | null = null;
   /** When the last event was. */
   time = Number.NaN;
+  /** After which epoch something was trained once more, and when that was known; by the epoch. */
+  cuts: { done: number; time: number }[] = [];
   /** Grows whenever epochs are not those before with more behind them. */
   generation = 0;
 
@@ -98,7 +102,6 @@ export class RunEvents {
         this.badImages++;
         break;
       case "end":
-        this.end = textOf(event.state);
         this.progress = null;
         break;
       default:
@@ -123,18 +126,30 @@ export class RunEvents {
       host: textOf(event.host),
     };
     this.progress = null;
-    this.end = null;
     this.loads = [];
     // Bad images are met again.
     this.badImages = 0;
     // Epochs after the checkpoint that it goes on from are trained once more.
-    if (this.start.epochsDone >= 0) this.#cut(this.start.epochsDone);
+    if (this.start.epochsDone >= 0) this.#cut(this.start.epochsDone, time);
   }
 
-  #cut(done: number): void {
-    const kept = this.epochs.filter(({ epoch }) => epoch <= done);
-    if (kept.length === this.epochs.length) return;
-    this.epochs = kept;
+  /** Epochs before the first that the events tell of. */
+  addEarlier(epochs: readonly Epoch[]): void {
+    if (epochs.length === 0) return;
+    this.epochs = [...epochs, ...this.epochs];
+    this.generation++;
+  }
+
+  /** Whether what was noted of an epoch then is still what became of it. */
+  stands(epoch: number, time: number): boolean {
+    return !this.cuts.some((cut) => epoch > cut.done && time < cut.time);
+  }
+
+  #cut(done: number, time: number): void {
+    if ((this.epochs.at(-1)?.epoch ?? 0) <= done) return;
+    this.epochs = this.epochs.filter(({ epoch }) => epoch <= done);
+    // It says all that those after a later epoch did.
+    this.cuts = [...this.cuts.filter((cut) => cut.done < done), { done, time }];
     this.generation++;
   }
 
@@ -158,10 +173,10 @@ export class RunEvents {
 
   #takeEpoch(event: Fields, time: number): void {
     const epoch = numberOf(event.epoch);
-    if (!Number.isInteger(epoch) || epoch < 1) return;
+    if (!Number.isInteger(epoch) || epoch < 1 || epoch > MOST_EPOCHS) return;
     const { train, valid } = { train: fieldsOf(event.train), valid: fieldsOf(event.valid) };
     // After numbers that are not finite, some are trained once more.
-    this.#cut(epoch - 1);
+    this.#cut(epoch - 1, time);
     this.epochs.push({
       epoch,
       best: event.best === true,

@@ -46,8 +46,9 @@ const REPORT_POLICY = [
 ].join("; ");
 const LARGEST_REPORT = 256 << 20;
 
-async function readReport({ folder }: WatchedRun): Promise<Buffer | null> {
-  const handle = await openOwn(join(folder, REPORT_FILE));
+async function readReport(run: WatchedRun): Promise<Buffer | null> {
+  if (!(await run.isWithin())) return null;
+  const handle = await openOwn(join(run.folder, REPORT_FILE));
   if (handle === null) return null;
   try {
     const { size } = await handle.stat();
@@ -69,7 +70,9 @@ function stopAction(watcher: Watcher, token: string): Action {
     }
     await watcher.look();
     const run = watcher.find(id);
-    if (run === undefined) return { status: 404, text: "There is no such run" };
+    if (run === undefined || !(await run.isWithin())) {
+      return { status: 404, text: "There is no such run" };
+    }
     if (!run.isRunning) return { status: 409, text: "It does not run" };
     try {
       await writeFile(join(run.folder, STOP_FILE), "", { flag: "wx" });

@@ -15,6 +15,8 @@ export interface Line {
 const CHUNK = 1 << 20;
 /** A longer line is none of ours. */
 const LONGEST = 16 << 20;
+/** So much is read of a file before others have their turn. */
+const MOST_AT_A_TIME = 64 << 20;
 
 /**
  * Opens a file of a run for reading. Not where a link leads, nor what would make the reader wait.
@@ -37,13 +39,17 @@ export async function openOwn(path: string): Promise<FileHandle | null> {
 /** Reads on in a file of lines, from where it was before. */
 export class Tail {
   #path: string;
-  #inode = -1;
+  #longest: number;
+  /** Tells the file from another of its name; "" without one. */
+  #identity = "";
   #at = 0;
   #rest = Buffer.alloc(0);
   #isSkipping = false;
 
-  constructor(path: string) {
+  /** @param longest - Bytes of a line; longer ones are passed over. */
+  constructor(path: string, longest = LONGEST) {
     this.#path = path;
+    this.#longest = longest;
   }
 
   /**
@@ -54,15 +60,19 @@ export class Tail {
   async read(onLine: (line: Line) => void, onNew: () => void): Promise<void> {
     const handle = await openOwn(this.#path);
     if (handle === null) {
-      if (this.#inode !== -1) this.#begin(-1, onNew);
+      if (this.#identity !== "") this.#begin("", onNew);
       return;
     }
     try {
-      const { ino, size } = await handle.stat();
-      if (ino !== this.#inode || size < this.#at) this.#begin(ino, onNew);
-      const chunk = Buffer.alloc(Math.min(CHUNK, size - this.#at));
-      while (this.#at < size) {
-        const { bytesRead } = await handle.read(chunk, 0, chunk.length, this.#at);
+      const { ino, birthtimeMs, size } = await handle.stat();
+      // The number of a file that is gone may be the next one's.
+      const identity = `${ino} ${birthtimeMs}`;
+      if (identity !== this.#identity || size < this.#at) this.#begin(identity, onNew);
+      const end = Math.min(size, this.#at + MOST_AT_A_TIME);
+      const chunk = Buffer.alloc(Math.min(CHUNK, end - this.#at));
+      while (this.#at < end) {
+        const length = Math.min(chunk.length, end - this.#at);
+        const { bytesRead } = await handle.read(chunk, 0, length, this.#at);
         if (bytesRead === 0) break;
         this.#take(chunk.subarray(0, bytesRead), onLine);
       }
@@ -71,8 +81,8 @@ export class Tail {
     }
   }
 
-  #begin(inode: number, onNew: () => void): void {
-    this.#inode = inode;
+  #begin(identity: string, onNew: () => void): void {
+    this.#identity = identity;
     this.#at = 0;
     this.#rest = Buffer.alloc(0);
     this.#isSkipping = false;
@@ -84,15 +94,17 @@ export class Tail {
     const at = this.#at - this.#rest.length;
     let from = 0;
     for (let end = bytes.indexOf(0x0a); end >= 0; end = bytes.indexOf(0x0a, from)) {
-      const text = bytes.toString("utf8", from, end);
-      if (!this.#isSkipping) onLine({ text, at: at + from, length: end - from });
+      const length = end - from;
+      if (!this.#isSkipping && length <= this.#longest) {
+        onLine({ text: bytes.toString("utf8", from, end), at: at + from, length });
+      }
       this.#isSkipping = false;
       from = end + 1;
     }
     this.#at += chunk.length;
     // A copy: the chunk is filled again.
     this.#rest = Buffer.from(bytes.subarray(from));
-    if (this.#rest.length > LONGEST) {
+    if (this.#rest.length > this.#longest) {
       this.#rest = Buffer.alloc(0);
       this.#isSkipping = true;
     }

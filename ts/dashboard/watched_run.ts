@@ -6,15 +6,20 @@ import { callAddon } from "../addon/loader.js";
 import { EVENTS_FILE, RECONSTRUCTIONS_FILE, REPORT_FILE, SETTING_FILE } from "../runs/folder.js";
 import { describeRun, type ListedRun, runValue } from "../runs/list.js";
 import { readRunFiles } from "../runs/record.js";
-import { COLUMN_NAMES, drawnEpochs, type Epoch, RunEvents } from "./events.js";
+import { COLUMN_NAMES, drawnEpochs, type Epoch, RunEvents, type Start } from "./events.js";
 import { openOwn, Tail } from "./tail.js";
 import type { Epochs, LiveRun } from "./wire.js";
 
 /** Of a training on another machine nobody knows whether it is there: so long it may say nothing. */
 const SILENCE_MS = 10 * 60_000;
+/** Bytes of a line about an event; some of what it says is kept, and told to everyone who watches. */
+const LONGEST_EVENT = 1 << 16;
 /** Of so many epochs the time is averaged, to say how long the rest takes. */
 const RECENT = 8;
 const SCORES = ["loss", "accuracy", "mse", "psnr"].flatMap((name) => [name, `val_${name}`]);
+
+/** How a line with a picture begins. */
+const PICTURE = /^\{"time":(\d{1,15}),"epoch":(\d{1,9}),"count":(\d{1,4}),"png":"/;
 
 const known = (value: number | undefined): number | null =>
   value !== undefined && Number.isFinite(value) ? value : null;
@@ -56,10 +61,11 @@ export class WatchedRun {
   #error: string | null = null;
   #events = new RunEvents();
   #tail: Tail;
-  #pictures = new Map<number, { at: number; length: number }>();
+  #pictures = new Map<number, { at: number; length: number; time: number }>();
   #pictureCount = 0;
   #picturesTail: Tail;
   #hasReport = false;
+  #earlierOf: Start | null = null;
   #shown = "";
   #row: LiveRun | null = null;
 
@@ -67,7 +73,7 @@ export class WatchedRun {
     this.folder = folder;
     this.id = id;
     this.#root = root;
-    this.#tail = new Tail(join(folder, EVENTS_FILE));
+    this.#tail = new Tail(join(folder, EVENTS_FILE), LONGEST_EVENT);
     this.#picturesTail = new Tail(join(folder, RECONSTRUCTIONS_FILE));
   }
 
@@ -91,6 +97,13 @@ export class WatchedRun {
     return true;
   }
 
+  /** Whether its folder still lies below the one that is watched, wherever links may lead by now. */
+  async isWithin(): Promise<boolean> {
+    const place = await realpath(this.folder).catch(() => "");
+    const within = this.#root.endsWith(sep) ? this.#root : this.#root + sep;
+    return place === this.#root || place.startsWith(within);
+  }
+
   epochs(): Epochs {
     return drawnEpochs(this.#events.epochs, this.#epochsKey());
   }
@@ -98,9 +111,9 @@ export class WatchedRun {
   /** A PNG file. */
   async picture(epoch: number): Promise<Buffer | null> {
     const place = this.#pictures.get(epoch);
-    const handle =
-      place === undefined ? null : await openOwn(join(this.folder, RECONSTRUCTIONS_FILE));
-    if (handle === null || place === undefined) return null;
+    if (place === undefined || !(await this.isWithin())) return null;
+    const handle = await openOwn(join(this.folder, RECONSTRUCTIONS_FILE));
+    if (handle === null) return null;
     try {
       const line = Buffer.alloc(place.length);
       await handle.read(line, 0, line.length, place.at);
@@ -120,8 +133,7 @@ export class WatchedRun {
 
   async #read(): Promise<LiveRun | null> {
     const { folder } = this;
-    const place = await realpath(folder);
-    if (place !== this.#root && !place.startsWith(this.#root + sep)) return null;
+    if (!(await this.isWithin())) return null;
     const stamp = await stampOf(folder, SETTING_FILE);
     if (stamp === "") return null;
     const events = this.#events;
@@ -132,6 +144,7 @@ export class WatchedRun {
     );
     await this.#readPictures();
     if (events.start === null) hasEvents = false;
+    else await this.#readEarlier();
     const metrics = hasEvents ? "" : await stampOf(folder, "metrics.csv");
     // Of a run that was killed nothing changes but its lock.
     const isUnsettled = this.#listed?.state === "running" || this.#listed?.state === "killed";
@@ -147,7 +160,20 @@ export class WatchedRun {
     } else if (!this.#hasReport) {
       this.#hasReport = (await stampOf(folder, REPORT_FILE)) !== "";
     }
-    return this.#describe(this.#listed as ListedRun);
+    const listed = this.#listed as ListedRun;
+    return this.#describe(listed, await this.#state(listed, stamp));
+  }
+
+  /** A run of a version without events may have gone on with this one. */
+  async #readEarlier(): Promise<void> {
+    const { start, epochs } = this.#events;
+    const first = epochs[0]?.epoch ?? (start?.epochsDone ?? 0) + 1;
+    // Once a beginning: what is not there then does not come.
+    if (!(first > 1) || this.#earlierOf === start) return;
+    this.#earlierOf = start;
+    this.#events.addEarlier(
+      (await readMetrics(this.folder).catch(() => [])).filter(({ epoch }) => epoch < first),
+    );
   }
 
   async #readError(): Promise<string | null> {
@@ -159,26 +185,30 @@ export class WatchedRun {
     await this.#picturesTail.read(
       ({ text, at, length }) => {
         // The picture itself is read when it is asked for.
-        const begin = /^\{"epoch":(\d{1,9}),"count":(\d{1,4}),"png":"/.exec(text);
+        const begin = PICTURE.exec(text);
         if (begin === null || !text.endsWith('"}')) return;
-        this.#pictures.set(Number(begin[1]), { at, length });
-        this.#pictureCount = Number(begin[2]);
+        const [time = 0, epoch = 0, count = 0] = begin.slice(1).map(Number);
+        this.#pictures.set(epoch, { at, length, time });
+        this.#pictureCount = count;
       },
       () => this.#pictures.clear(),
     );
   }
 
-  /** As the record says it; of one that has not ended, as its lock and its events do. */
-  #state(listed: ListedRun): string {
-    const { state } = listed;
+  /**
+   * As the record says it; of one that has not ended, as its lock and its events do.
+   *
+   * @param stamp - Of the record.
+   */
+  async #state({ state }: ListedRun, stamp: string): Promise<string> {
     if (state !== "running" && state !== "killed") return state;
-    const { start, time, end } = this.#events;
+    const { start, time } = this.#events;
     if (start !== null && start.host !== "" && start.host !== hostname()) {
       return Date.now() - time > SILENCE_MS ? "silent" : "running";
     }
     if (callAddon((addon) => addon.isFolderHeld(this.folder))) return "running";
-    // It has ended, and its record is read the next time.
-    return end === null ? "killed" : state;
+    // If it has ended since the record was read, that is read the next time.
+    return (await stampOf(this.folder, SETTING_FILE)) === stamp ? "killed" : state;
   }
 
   #secondsLeft(epochsDone: number, wanted: number): number | null {
@@ -191,15 +221,17 @@ export class WatchedRun {
     return known(Math.max(0, (wanted - epochsDone - within) * each));
   }
 
-  #describe(listed: ListedRun): LiveRun {
+  #describe(listed: ListedRun, state: string): LiveRun {
     const events = this.#events;
     const { epochs, start } = events;
-    const state = this.#state(listed);
     const hasEnded = state !== "running" && state !== "killed" && state !== "silent";
     const best = epochs.findLast((epoch) => epoch.best);
     const wanted = Number(start?.epochs ?? listed.settings.train_epochs ?? Number.NaN);
-    const pictures = [...this.#pictures.keys()].filter((epoch) => epoch > 0);
     const lastEpoch = epochs.at(-1)?.epoch ?? 0;
+    // Of what was trained once more, there may be no picture again yet.
+    const pictures = [...this.#pictures]
+      .filter(([epoch, { time }]) => epoch > 0 && epoch <= lastEpoch && events.stands(epoch, time))
+      .map(([epoch]) => epoch);
     const seconds = epochs.reduce(
       (sum, { values }) => sum + (values[COLUMN_NAMES.indexOf("seconds")] as number),
       0,
@@ -227,8 +259,8 @@ export class WatchedRun {
       parameters: known(listed.parameters),
       device: start?.device ?? "",
       epochsKey: this.#epochsKey(),
-      // What was trained once more after an end replaced what was there, or is not there again yet.
-      pictures: pictures.filter((epoch) => epoch <= lastEpoch).sort((a, b) => a - b),
+      pictures: pictures.sort((a, b) => a - b),
+      picturesKey: `${events.generation}`,
       pictureCount: this.#pictureCount,
       loads: events.loads,
       warnings: events.warnings,

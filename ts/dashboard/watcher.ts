@@ -11,6 +11,22 @@ const SETTLED_MS = 4000;
 /** Folders that are looked at side by side. */
 const AT_ONCE = 16;
 
+/** Each folder once: a link may lead to one that is there already, which goes by its own name. */
+async function ownFolders(folders: readonly string[]): Promise<Set<string>> {
+  const names = new Set(folders);
+  const places = new Set<string>();
+  for (const folder of folders) {
+    const place = await realpath(folder).catch(() => folder);
+    const isFirst = !places.has(place);
+    places.add(place);
+    if (place !== folder && (!isFirst || names.has(place))) names.delete(folder);
+  }
+  return names;
+}
+
+/** Answers that are kept, each to one version. */
+const MOST_ANSWERS = 32;
+
 /** Looks at runs only while somebody asks. */
 export class Watcher {
   #root: string;
@@ -37,13 +53,16 @@ export class Watcher {
   /** What is not as it was at a version, as JSON. Whoever asks for the same gets the same text. */
   async changes(since: number, rest: Omit<Changes, "version" | "runs" | "order" | "now">) {
     await this.look();
-    let text = this.#answers.get(since);
+    // Of a version that is none of this server's yet, all who ask get the same.
+    const from = Math.min(since, this.#version);
+    let text = this.#answers.get(from);
     if (text === undefined) {
       const runs = [...this.#changed]
-        .filter(([run, version]) => version > since && run.row !== null)
+        .filter(([run, version]) => version > from && run.row !== null)
         .map(([run]) => run.row);
       text = JSON.stringify({ ...rest, version: this.#version, runs, order: this.#order });
-      this.#answers.set(since, text);
+      if (this.#answers.size >= MOST_ANSWERS) this.#answers.clear();
+      this.#answers.set(from, text);
     }
     return `${text.slice(0, -1)},"now":${Date.now()}}`;
   }
@@ -84,7 +103,7 @@ export class Watcher {
   async #findRuns(): Promise<void> {
     const root = await realpath(this.#root).catch(() => this.#root);
     // The folder may not be there yet: then there are no runs.
-    const folders = new Set(await findFolders(root, DEPTH).catch(() => []));
+    const folders = await ownFolders(await findFolders(root, DEPTH).catch(() => []));
     for (const [folder, run] of this.#runs) {
       if (folders.has(folder)) continue;
       this.#runs.delete(folder);

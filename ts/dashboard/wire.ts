@@ -64,6 +64,8 @@ export interface LiveRun {
   epochsKey: string;
   /** Epochs of which there are pictures, in order; 0, the originals, is left out. */
   pictures: number[];
+  /** Changes whenever one of them may be another: epochs were trained once more. */
+  picturesKey: string;
   /** How many images are beside each other on a picture; 0 without pictures. */
   pictureCount: number;
   /** Of the machine, the newest last; some hundred at most. */

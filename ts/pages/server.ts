@@ -60,12 +60,13 @@ const bare = (host: string) => host.replace(/^\[(.*)\]$/, "$1");
  * Whether a request comes from a page of this server, or from no page. The port is not looked at:
  * of one that is forwarded, a browser knows another. A link of any page may lead to the page itself.
  *
+ * @param own - What it was told to listen at.
  * @param isOpen - Other machines may ask, too: by any number, which nobody can redirect.
  */
-function isOwn({ headers, url }: IncomingMessage, isOpen: boolean): boolean {
+function isOwn({ headers, url }: IncomingMessage, own: string, isOpen: boolean): boolean {
   const { host = "", origin } = headers;
   const name = host.replace(/:\d+$/, "").toLowerCase();
-  const isKnown = NAMES.includes(name);
+  const isKnown = NAMES.includes(name) || bare(name) === bare(own).toLowerCase();
   const isReached = isOpen && (isIP(bare(name)) !== 0 || name === hostname().toLowerCase());
   if (!isKnown && !isReached) return false;
   if (origin !== undefined && origin !== `http://${host}`) return false;
@@ -172,6 +173,8 @@ export function checkPort(port: number): void {
 export async function servePages(options: SiteOptions): Promise<Site> {
   const { policy, host = LOOPBACK, port: wanted } = options;
   checkPort(wanted);
+  // Node would listen to all the world.
+  if (host === "") throw configError("Expected an address for host but received none");
   const headers = Object.entries({
     "content-security-policy": `${policy}; frame-ancestors 'none'`,
     "cross-origin-resource-policy": "same-origin",
@@ -181,8 +184,8 @@ export async function servePages(options: SiteOptions): Promise<Site> {
   const isOpen = !NAMES.includes(host) && !/^(127\.|::1$)/.test(host);
   const server = createServer((request, response) => {
     for (const [key, value] of headers) response.setHeader(key, value);
-    if (!isOwn(request, isOpen)) {
-      say(response, 403, "Ask from this machine");
+    if (!isOwn(request, host, isOpen)) {
+      say(response, 403, isOpen ? "Ask by this machine's IP address" : "Ask from this machine");
       return;
     }
     answer(request, response, options).catch((error) => {

@@ -45,22 +45,36 @@ export interface ListedRun {
 export const DEPTH = 3;
 const NONE: RecordedScores = { loss: NaN, accuracy: NaN, mse: NaN, psnr: NaN };
 
-/** Folders below one that hold a run, by name. What is inside a run is none. */
-export async function findFolders(folder: string, depth: number): Promise<string[]> {
+/**
+ * Folders below one that hold a run, by name. What is inside a run is none.
+ *
+ * @param linked - How deep it was looked below folders that links lead to: many links in a circle
+ *   would take very long.
+ */
+export async function findFolders(
+  folder: string,
+  depth: number,
+  linked = new Map<string, number>(),
+): Promise<string[]> {
   const entries = await readdir(folder, { withFileTypes: true });
   if (entries.some((entry) => entry.name === SETTING_FILE && !entry.isDirectory())) return [folder];
   if (depth === 0) return [];
   // Also where a link leads: the depth is bounded, and so are circles.
-  const names = entries
+  const folders = entries
     .filter(
       (entry) => (entry.isDirectory() || entry.isSymbolicLink()) && !entry.name.startsWith("."),
     )
-    .map(({ name }) => name)
-    .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+    .sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
   const below: string[] = [];
-  for (const name of names) {
+  for (const entry of folders) {
+    const path = join(folder, entry.name);
+    if (entry.isSymbolicLink()) {
+      const place = await realpath(path).catch(() => path);
+      if ((linked.get(place) ?? 0) >= depth) continue;
+      linked.set(place, depth);
+    }
     // One that may not be read is no reason to see none of the others.
-    below.push(...(await findFolders(join(folder, name), depth - 1).catch(() => [])));
+    below.push(...(await findFolders(path, depth - 1, linked).catch(() => [])));
   }
   return below;
 }

@@ -2,10 +2,10 @@
  * What a window on the training shows: two files in the run folder that only grow, so that they can
  * be read while they are written, on another machine as well, and hold all up to any death.
  */
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, unlinkSync } from "node:fs";
 import { cpus, freemem, hostname } from "node:os";
 import { join } from "node:path";
-import { translateError } from "../addon/errors.js";
+import { systemReason, translateError } from "../addon/errors.js";
 import { AppendedLines } from "../files/appended.js";
 import { unicodePath } from "../files/paths.js";
 import { type StripShape, stripPng } from "../imaging/strip.js";
@@ -59,6 +59,8 @@ class LoadMeter {
   }
 }
 
+type Reconstructed = Extract<TrainingEvent, { type: "reconstructions" }>;
+
 /** Notes a training's events in its run folder, and looks whether somebody wishes it to end. */
 export class LiveLog {
   #folder: string;
@@ -71,7 +73,10 @@ export class LiveLog {
   #due = 0;
   #hasOriginals = false;
   #pictureBytes = 0;
+  /** The newest, if it was left out: the last one is not. */
+  #leftOut: Reconstructed | undefined;
   #canDraw = true;
+  #seesStop = true;
 
   /**
    * @param warn - Of a file that cannot be written; the training goes on without.
@@ -88,7 +93,7 @@ export class LiveLog {
     this.#events = file(EVENTS_FILE);
     this.#pictures = file(RECONSTRUCTIONS_FILE);
     // One that came too late for the session before.
-    rmSync(join(folder, STOP_FILE), { force: true });
+    this.#takeStop();
   }
 
   note(event: TrainingEvent): void {
@@ -115,6 +120,7 @@ export class LiveLog {
 
   /** The training is over. */
   async end(state: string, error: string | null): Promise<void> {
+    if (this.#leftOut !== undefined) this.#addPictures(this.#leftOut);
     this.#add("end", error === null ? { state } : { state, error });
     await Promise.all([this.#events.close(), this.#pictures.close()]);
   }
@@ -132,20 +138,35 @@ export class LiveLog {
   }
 
   #lookForStop(): void {
+    if (this.#seesStop && this.#takeStop()) this.#stop();
+  }
+
+  /** Whether there is a file `stop`. It is removed; one that cannot be is seen this once. */
+  #takeStop(): boolean {
     const path = join(this.#folder, STOP_FILE);
-    if (!existsSync(path)) return;
-    rmSync(path, { force: true });
-    this.#stop();
+    if (!existsSync(path)) return false;
+    try {
+      unlinkSync(path);
+    } catch (error) {
+      this.#seesStop = false;
+      this.#warn(`${STOP_FILE} could not be removed, and no other is seen: ${systemReason(error)}`);
+    }
+    return true;
   }
 
   /**
    * Each time the pictures have grown by {@link PICTURE_BYTES}, half as many epochs get one, so that
    * the file grows ever more slowly.
    */
-  #draw(event: Extract<TrainingEvent, { type: "reconstructions" }>): void {
+  #draw(event: Reconstructed): void {
     const rarity = 2 ** Math.floor(this.#pictureBytes / PICTURE_BYTES);
-    if (!this.#canDraw || (this.#hasOriginals && event.epoch % rarity !== 0)) return;
-    const { epoch, shape, originals, reconstructions } = event;
+    const isLeftOut = this.#hasOriginals && event.epoch % rarity !== 0;
+    this.#leftOut = isLeftOut ? event : undefined;
+    if (!isLeftOut) this.#addPictures(event);
+  }
+
+  #addPictures({ epoch, shape, originals, reconstructions }: Reconstructed): void {
+    if (!this.#canDraw) return;
     try {
       if (!this.#hasOriginals) this.#addPicture(0, shape, originals);
       this.#hasOriginals = true;
@@ -159,6 +180,6 @@ export class LiveLog {
   #addPicture(epoch: number, shape: StripShape, images: Uint8Array): void {
     const png = stripPng(images, shape).toString("base64");
     this.#pictureBytes += png.length;
-    this.#pictures.add(JSON.stringify({ epoch, count: shape[0], png }));
+    this.#pictures.add(JSON.stringify({ time: Date.now(), epoch, count: shape[0], png }));
   }
 }

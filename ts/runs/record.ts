@@ -1,5 +1,6 @@
 /** What the files of a run folder tell, without its model. */
-import { readFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { parse } from "csv-parse/sync";
 import { configError } from "../addon/errors.js";
@@ -111,10 +112,21 @@ function pairsOf(value: unknown): [string, string][] {
   );
 }
 
+/** No table of a run is larger; what only goes by its name may be anything. */
+const LARGEST_TABLE = 64 << 20;
+
 async function readTableRows(path: string): Promise<Record<string, string>[]> {
   let text: string;
   try {
-    text = await readFile(path, "utf8");
+    // A pipe would keep whoever opens it waiting.
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const found = await handle.stat();
+      if (!found.isFile() || found.size > LARGEST_TABLE) throw configError(`${path} is no table`);
+      text = await handle.readFile("utf8");
+    } finally {
+      await handle.close();
+    }
   } catch (error) {
     // No image was bad, or no epoch was completed.
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];

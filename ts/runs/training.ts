@@ -105,6 +105,8 @@ export class Training implements AsyncIterable<TrainingEvent> {
   #handle: TrainingHandle | undefined;
   #runDir: string | null = null;
   #log: LiveLog | undefined;
+  /** Warnings from before there was one. */
+  #early: TrainingEvent[] = [];
   #cancelled = false;
   #bestValid: Scores | null = null;
   #abort = () => this.cancel();
@@ -180,7 +182,11 @@ export class Training implements AsyncIterable<TrainingEvent> {
   }
 
   #emit(event: TrainingEvent): void {
-    this.#log?.note(event);
+    if (this.#log !== undefined) this.#log.note(event);
+    else if (event.type === "warning") this.#early.push(event);
+    if (event.type === "reconstructions") {
+      this.#events.takeBack(({ type }) => type === "reconstructions");
+    }
     this.#events.push(event);
     try {
       this.#options.onEvent?.(event);
@@ -270,7 +276,8 @@ export class Training implements AsyncIterable<TrainingEvent> {
     }
     if (journal !== null) {
       this.#log = new LiveLog(journal.folder.path, warn, () => this.cancel());
-      for (const message of plan.warnings) this.#log.note({ type: "warning", message });
+      for (const event of this.#early) this.#log.note(event);
+      this.#early = [];
     }
     if (this.#cancelled) this.#handle.cancel();
     let native: TrainResult;
@@ -291,8 +298,13 @@ export class Training implements AsyncIterable<TrainingEvent> {
       pictures: [],
     };
     if (journal !== null) {
-      await journal.finish(native, result, warn);
-      if (result.stopped !== "interrupted") result.pictures = await journal.pictures(warn);
+      try {
+        await journal.finish(native, result, warn);
+        if (result.stopped !== "interrupted") result.pictures = await journal.pictures(warn);
+      } catch (error) {
+        await this.#log?.end("failed", translateError(error).message);
+        throw error;
+      }
       await this.#log?.end(result.stopped, null);
     }
     return result;

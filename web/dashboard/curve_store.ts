@@ -10,6 +10,8 @@ const KEPT = 60;
 /** Curves by the names of runs. */
 export class CurveStore {
   readonly #kept = new Map<string, Epochs>();
+  /** The keys for which they were asked for: what comes may be newer already. */
+  readonly #askedFor = new Map<string, string>();
   readonly #asking = new Set<string>();
   readonly #wanted = new Map<string, LiveRun>();
   readonly #onChange: (name: string) => void;
@@ -28,7 +30,8 @@ export class CurveStore {
       this.#kept.set(run.name, kept);
     }
     // A run without an epoch has no curves yet.
-    if (kept?.key !== run.epochsKey && run.epochs > 0) {
+    const isAsked = this.#askedFor.get(run.name) === run.epochsKey;
+    if (kept?.key !== run.epochsKey && !isAsked && run.epochs > 0) {
       this.#wanted.set(run.name, run);
       this.#askNext();
     }
@@ -39,6 +42,7 @@ export class CurveStore {
   clear(): void {
     this.#era++;
     this.#kept.clear();
+    this.#askedFor.clear();
     this.#wanted.clear();
   }
 
@@ -51,21 +55,26 @@ export class CurveStore {
     }
   }
 
-  async #ask({ id, name }: LiveRun): Promise<void> {
+  async #ask({ id, name, epochsKey }: LiveRun): Promise<void> {
     const era = this.#era;
     this.#asking.add(name);
-    try {
-      const epochs = await askEpochs(id);
-      if (era === this.#era) {
+    this.#askedFor.set(name, epochsKey);
+    const epochs = await askEpochs(id).catch(() => null);
+    this.#asking.delete(name);
+    if (era === this.#era) {
+      if (epochs === null) {
+        // The server is gone, or the run. With its next answer they are asked for again.
+        this.#askedFor.delete(name);
+      } else {
         this.#kept.set(name, epochs);
         const [oldest] = this.#kept.keys();
-        if (this.#kept.size > KEPT && oldest !== undefined) this.#kept.delete(oldest);
+        if (this.#kept.size > KEPT && oldest !== undefined) {
+          this.#kept.delete(oldest);
+          this.#askedFor.delete(oldest);
+        }
+        this.#onChange(name);
       }
-    } catch {
-      // The connection says that the server is gone. With its next answer they are asked for again.
     }
-    this.#asking.delete(name);
-    if (era === this.#era && this.#kept.has(name)) this.#onChange(name);
     this.#askNext();
   }
 }

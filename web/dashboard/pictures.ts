@@ -34,7 +34,8 @@ export class Pictures {
     this.#made,
   );
   readonly #slider = make("input", { type: "range", min: 0, step: 1, "aria-label": "Epoch" });
-  readonly #said = make("output", { class: "epoch" });
+  // No <output>: that is read out with each new epoch, and the slider says it by itself.
+  readonly #said = make("span", { class: "epoch" });
   readonly #play = make("button", { type: "button" }, "Play");
   readonly #newest = make("button", { type: "button", "aria-pressed": "true" }, "Newest");
   readonly element = make(
@@ -87,9 +88,11 @@ export class Pictures {
       this.#shown = "";
       this.#originals.replaceChildren();
       this.#made.replaceChildren();
+    } else if (this.#run.picturesKey !== run.picturesKey) {
+      // A training that went back makes its pictures anew.
+      this.#kept.clear();
+      this.#shown = "";
     }
-    // A training that went back makes its pictures anew.
-    if (run.pictures.length < (this.#run?.pictures.length ?? 0)) this.#kept.clear();
     this.#run = run;
     this.element.hidden = this.#epochs.length === 0;
     if (this.#epochs.length === 0) return;
@@ -127,7 +130,8 @@ export class Pictures {
     if (key === this.#shown) return;
     const [originals, made] = await Promise.all([this.#load(run, 0), this.#load(run, epoch)]);
     // Somebody went on meanwhile.
-    if (this.#run?.id !== run.id || this.#epoch !== epoch || made === null) return;
+    const isOther = this.#run?.id !== run.id || this.#run.picturesKey !== run.picturesKey;
+    if (isOther || this.#epoch !== epoch || made === null) return;
     this.#shown = key;
     const images = counted(run.pictureCount, "validation image");
     // Both are decoded: the page never shows an empty place in between.
@@ -202,9 +206,13 @@ export class Pictures {
         // A server far away: the next one is shown when it is there.
         const epoch = this.#epochs[at + 1];
         const run = this.#run;
-        if (epoch === undefined || run === undefined) return;
+        if (epoch === undefined || run === undefined) {
+          this.#stopPlaying();
+          return;
+        }
+        const playing = this.#playing;
         void this.#load(run, epoch).then(() => {
-          if (this.#playing !== undefined) step(at + 1);
+          if (playing !== undefined && this.#playing === playing) step(at + 1);
         });
       }, wait);
     };
