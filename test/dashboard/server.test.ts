@@ -111,7 +111,7 @@ describe("the dashboard's server", () => {
     const { epoch, columns } = await json<Epochs>(url, `/epochs/${runs[0]?.id}`);
     expect(epoch).toEqual([1, 2, 3, 4]);
     expect(columns.val_loss?.every((value) => Number(value) > 0)).toBe(true);
-    expect(columns.mse).toEqual([null, null, null, null]);
+    expect(columns.val_psnr?.every((value) => Number(value) > 0)).toBe(true);
   });
 
   it("shows one of an earlier version that went on with this one from its first epoch on", async () => {

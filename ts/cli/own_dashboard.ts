@@ -1,7 +1,7 @@
 /** The dashboard that `flexae run --dashboard` opens beside itself. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants, setPriority } from "node:os";
-import { dirname } from "node:path";
+import { dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** A dashboard in a process of its own, so that whoever looks at it never keeps the training waiting. */
@@ -10,10 +10,14 @@ export class OwnDashboard {
   /** Where it is; null if it could not begin. */
   readonly url: Promise<string | null>;
 
-  /** @param runDir - Those beside this run are shown, too. */
+  /** @param runDir - Below the current folder, runs beside this one are shown, too. */
   constructor(runDir: string) {
     const program = fileURLToPath(new URL("./main.js", import.meta.url));
-    const args = [program, "dashboard", dirname(runDir), "--json"];
+    const beside = dirname(runDir);
+    const fromHere = relative(process.cwd(), beside);
+    // What else lies beside it, in /tmp say, nobody knows.
+    const isOurs = fromHere !== "" && !fromHere.startsWith("..");
+    const args = [program, "dashboard", isOurs ? beside : runDir, "--json"];
     // A group of its own: Ctrl-C is for the training, which has something to do before it ends.
     this.#child = spawn(process.execPath, args, {
       stdio: ["ignore", "pipe", "inherit", "ipc"],

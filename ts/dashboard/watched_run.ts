@@ -37,8 +37,12 @@ async function readMetrics(folder: string): Promise<Epoch[]> {
     const values: Record<string, number> = {
       loss: row.loss,
       accuracy: row.accuracy,
+      mse: row.mse,
+      psnr: row.psnr,
       val_loss: row.validLoss,
       val_accuracy: row.validAccuracy,
+      val_mse: row.validMse,
+      val_psnr: row.validPsnr,
       images_per_second: row.imagesPerSecond,
       seconds: row.seconds,
       learning_rate: row.learningRate,

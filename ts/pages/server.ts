@@ -206,7 +206,9 @@ export async function servePages(options: SiteOptions): Promise<Site> {
     server.listen(wanted, bare(host), done);
   });
   const { port, family, address } = server.address() as AddressInfo;
-  const shown = family === "IPv6" ? `[${address}]` : address;
+  // All addresses of this machine are none that a browser elsewhere could open.
+  const isAny = address === "0.0.0.0" || address === "::";
+  const shown = isAny ? hostname() : family === "IPv6" ? `[${address}]` : address;
   return {
     url: `http://${shown}:${port}/`,
     close: async () => {

@@ -38,12 +38,6 @@ export class EventQueue<T> implements AsyncIterable<T> {
     this.#wake?.();
   }
 
-  /** Takes back the newest that waits of those that are meant; what is large is not kept for nobody. */
-  takeBack(isMeant: (event: T) => boolean): void {
-    const at = this.#waiting.findLastIndex(isMeant);
-    if (at >= 0) this.#waiting.splice(at, 1);
-  }
-
   /** No more events come. With a failure, the loop throws it after the last event. */
   end(failure?: unknown): void {
     this.#ended = true;

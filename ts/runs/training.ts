@@ -184,9 +184,6 @@ export class Training implements AsyncIterable<TrainingEvent> {
   #emit(event: TrainingEvent): void {
     if (this.#log !== undefined) this.#log.note(event);
     else if (event.type === "warning") this.#early.push(event);
-    if (event.type === "reconstructions") {
-      this.#events.takeBack(({ type }) => type === "reconstructions");
-    }
     this.#events.push(event);
     try {
       this.#options.onEvent?.(event);

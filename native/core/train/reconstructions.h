@@ -31,6 +31,8 @@ class Reconstructions {
   void offer(const at::Tensor& images, const std::vector<int64_t>& indices);
   /// The pass is over: nothing more is kept.
   void close() { is_closed_ = true; }
+  /// No more of them.
+  void stop() { kept_.clear(); }
 
   /// Nothing if it is too early again, unless it is the last epoch, or if there are no images.
   /// Larger images are made smaller: the longer side has at most 128 pixels.

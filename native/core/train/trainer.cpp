@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <exception>
 #include <memory>
 #include <numeric>
 #include <utility>
@@ -118,11 +119,22 @@ class Training {
         continue;
       }
       observer_.on_epoch(state_.history.back());
-      if (const auto made = reconstructions_.after_epoch(state_.epoch, is_over(), step_.model())) {
-        observer_.on_reconstructions(*made);
-      }
+      show_reconstructions();
     }
     return early_stopping_.is_over(state_) ? Stopped::kEarly : Stopped::kFinished;
+  }
+
+  /// They are nothing that a training should end for.
+  void show_reconstructions() {
+    try {
+      const auto made = reconstructions_.after_epoch(state_.epoch, is_over(), step_.model());
+      if (made) observer_.on_reconstructions(*made);
+    } catch (const std::exception& error) {
+      reconstructions_.stop();
+      const std::string why = error.what();
+      observer_.on_warning("Reconstructions are not shown any more: " +
+                           why.substr(0, why.find('\n')));
+    }
   }
 
   /// False if it was cancelled.
