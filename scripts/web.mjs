@@ -11,6 +11,7 @@ const root = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
 /** Each page, and the packages that its script has in it. */
 const PAGES = {
   report: ["uplot"],
+  sweep: [],
   explore: [
     "regl-scatterplot",
     "regl",
@@ -41,7 +42,7 @@ for (const [page, packages] of Object.entries(PAGES)) {
     minify: true,
     format: "iife",
     target: "es2022",
-    banner: { js: `/*! ${licences.replaceAll("*/", "* /")} */` },
+    banner: packages.length === 0 ? {} : { js: `/*! ${licences.replaceAll("*/", "* /")} */` },
     logLevel: "warning",
   });
 }

@@ -62,7 +62,7 @@ const PARTS = [
       ["config", "imaging", "pages"],
       "runs",
       ["embeddings", "export", "report"],
-      ["import", "explore"],
+      ["import", "explore", "sweep"],
       "verify",
       "model.ts",
       ["index.ts", "cli"],

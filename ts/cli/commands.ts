@@ -17,6 +17,7 @@ import { run } from "./commands/run.js";
 import { runs } from "./commands/runs.js";
 import { similar } from "./commands/similar.js";
 import { summary } from "./commands/summary.js";
+import { sweep } from "./commands/sweep.js";
 
 export const COMMANDS: readonly CommandDescription[] = [
   run,
@@ -24,6 +25,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   bench,
   evaluate,
   runs,
+  sweep,
   report,
   embed,
   cluster,

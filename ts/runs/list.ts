@@ -66,7 +66,7 @@ async function findFolders(folder: string, depth: number): Promise<string[]> {
 }
 
 /** Whether a process on this machine holds the folder. Of one that cannot be opened, it may. */
-function isHeld(folder: string): boolean {
+export function isHeld(folder: string): boolean {
   try {
     callAddon((addon) => addon.lockFolder(folder)).release();
     return false;
