@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LiveFile } from "../files/atomic.js";
 import { expectedEpochs, nextJob } from "./halving.js";
 import { LiveTrial } from "./live_trial.js";
-import { ascending } from "./metric.js";
+import { ascending, type SweepMetric } from "./metric.js";
 import type { SweepPlan } from "./plan.js";
 import { beginLine, resumeLine } from "./run_line.js";
 import type { Slot } from "./slots.js";
@@ -22,6 +22,8 @@ export type SweepEvent =
       type: "start";
       /** Absolute path of the sweep's folder. */
       folder: string;
+      /** By which trials are compared. */
+      metric: SweepMetric;
       /** How many there are. */
       trials: number;
       /** How many of them cannot be trained. */
@@ -151,6 +153,7 @@ export class Driver {
     this.#options.onEvent({
       type: "start",
       folder: this.#folder,
+      metric: this.#spec.metric,
       trials: this.trials.length,
       invalid: invalid.length,
       jobs: this.#slots.length,
@@ -231,12 +234,11 @@ export class Driver {
   }
 
   async #process(trial: LiveTrial, epochs: number, slot: Slot): Promise<ProcessEnd> {
-    const { threads, gpu } = slot;
     const spec = this.#spec;
     const args = trial.hasBegun
       ? resumeLine(spec, trial.folder, epochs)
-      : beginLine(spec, trial.point, trial.folder, { epochs, threads, workers: threads });
-    const process = startProcess(args, gpu, (event) => {
+      : beginLine(spec, trial.point, trial.folder, epochs);
+    const process = startProcess(args, slot.gpu, (event) => {
       if (event.event !== "epoch" || typeof event.epoch !== "number") return;
       trial.epochsSeen = event.epoch;
       this.#options.onEvent({ type: "progress", ...this.#progress() });
@@ -275,7 +277,17 @@ export class Driver {
       const left = valid.filter(({ isDone }) => !isDone);
       return left.reduce((sum, { rungs, epochs }) => sum + (rungs.at(-1) as number) - epochs, 0);
     }
-    return expectedEpochs(valid.length, this.#rungs(), halving.eta) - this.#epochs();
+    const rungs = this.#rungs();
+    const expected = expectedEpochs(valid.length, rungs, halving.eta) - this.#epochs();
+    // Trials that are promoted among few go further than if each rung was full first.
+    const certain = valid.map(({ scores, epochs, isRunning, isFailed, pending }) => {
+      const isUnderWay = isRunning || pending !== null || scores.length === 0;
+      return isUnderWay && !isFailed ? (rungs[scores.length] ?? 0) - epochs : 0;
+    });
+    return Math.max(
+      expected,
+      certain.reduce((sum, left) => sum + Math.max(left, 0), 0),
+    );
   }
 
   #share(): number {

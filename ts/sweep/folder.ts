@@ -19,9 +19,13 @@ async function isFile(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isFile() ?? false;
 }
 
-/** Whether a folder may become a sweep's: it is not there, or empty. */
-async function requireEmpty(folder: string): Promise<void> {
-  if (!(await holdsFiles(folder, `save_dir ${folder}`))) return;
+/**
+ * Whether a folder may become a sweep's: it is not there, or empty.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG` if it is taken, `FLEXAE_IO` if it cannot be read.
+ */
+export async function checkSweepDir(folder: string | null): Promise<void> {
+  if (folder === null || !(await holdsFiles(folder, `save_dir ${folder}`))) return;
   // Killed before it began, a sweep leaves its file half written.
   const names = await readdir(folder);
   if (names.every((name) => name.startsWith(`.${SWEEP_FILE}.`))) return;
@@ -53,7 +57,6 @@ export async function createSweepFolder(
   spec: SweepSpec,
 ): Promise<SweepFolder> {
   let path = resolve(saveDir ?? join(LOGS, `sweep_${timestamp(new Date())}`));
-  if (saveDir !== null) await requireEmpty(path);
   try {
     await makeFolders(dirname(path));
     if (saveDir !== null) await makeFolders(path);
@@ -71,7 +74,7 @@ export async function createSweepFolder(
   const lock = callAddon((addon) => addon.lockFolder(path));
   try {
     // Another one may have had it in between.
-    await requireEmpty(path);
+    await checkSweepDir(path);
     await writeSpec(path, spec);
     return { path, lock };
   } catch (error) {

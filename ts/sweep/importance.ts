@@ -22,35 +22,80 @@ export interface Importance {
 /** Numbers of more values than these are taken by quarters. */
 const MOST_VALUES = 6;
 const QUARTERS = 4;
-/** Fewer trials beyond one a value tell nothing of chance. */
+/** With fewer trials beyond those that the means take, nobody can tell a setting from chance. */
 const LEAST_SPARE = 3;
+/** Of the fit, which is exact after one for a whole grid. */
+const ROUNDS = 200;
+const SMALL = 1e-12;
 
 const sumOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
 const meanOf = (values: readonly number[]) => sumOf(values) / values.length;
+const squares = (values: readonly number[]) => sumOf(values.map((value) => value ** 2));
 
-function squares(values: readonly number[], around: number): number {
-  return sumOf(values.map((value) => (value - around) ** 2));
+/** A setting's groups: of each trial the index of its own. */
+interface Grouping {
+  of: readonly number[];
+  names: readonly string[];
+}
+
+/** The mean of each group; 0 of an empty one. */
+function groupMeans({ of, names }: Grouping, values: readonly number[]): number[] {
+  const sums = names.map(() => 0);
+  const counts = names.map(() => 0);
+  for (const [i, group] of of.entries()) {
+    sums[group] = (sums[group] as number) + (values[i] as number);
+    counts[group] = (counts[group] as number) + 1;
+  }
+  return sums.map((sum, group) => sum / Math.max(counts[group] as number, 1));
+}
+
+const levels = ({ of }: Grouping) => new Set(of).size;
+
+/** What is left of centred scores when the sum of one term a setting is fitted to them. */
+function residuals(groupings: readonly Grouping[], centred: readonly number[]): number[] {
+  let left = [...centred];
+  let before = squares(left);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const grouping of groupings) {
+      const means = groupMeans(grouping, left);
+      left = left.map((value, i) => value - (means[grouping.of[i] as number] as number));
+    }
+    const now = squares(left);
+    if (before - now <= SMALL * before) break;
+    before = now;
+  }
+  return left;
 }
 
 /**
- * The share of the variance of scores that a grouping accounts for, corrected for the number of
- * groups, which alone would account for some: ε² = (SSb − (k − 1) MSw) / SSt, not less than 0. Kelley,
- * "An unbiased correlation ratio measure", PNAS 21 (1935); the adjusted R² of a one-way analysis of
- * variance is the same.
+ * The share of the variance of scores that each grouping accounts for by itself, corrected for the
+ * number of its groups, which alone would account for some: ε² = (SSj − (kj − 1) MSe) / SSt, and not
+ * less than 0. MSe is what a sum of one term a setting leaves, a degree of freedom. Kelley, "An
+ * unbiased correlation ratio measure" (PNAS 21, 1935), for one grouping; Carroll and Nordholm,
+ * "Sampling characteristics of Kelley's ε² and Hays' ω²" (Educational and Psychological Measurement
+ * 35, 1975), who compare it with others.
  *
- * @returns Null where there are too few scores to tell, or none differ.
+ * @returns Null for each where there are too few scores to tell, or none differ.
  */
-export function epsilonSquared(groups: readonly (readonly number[])[]): number | null {
-  const filled = groups.filter(({ length }) => length > 0);
-  const all = filled.flat();
-  const spare = all.length - filled.length;
-  if (spare < LEAST_SPARE || filled.length < 2) return null;
-  const total = squares(all, meanOf(all));
-  if (!(total > 0)) return null;
-  const within = sumOf(filled.map((group) => squares(group, meanOf(group))));
-  const between = total - within;
-  const share = (between - ((filled.length - 1) * within) / spare) / total;
-  return Math.min(Math.max(share, 0), 1);
+export function epsilonSquared(
+  groupings: readonly Grouping[],
+  scores: readonly number[],
+): (number | null)[] {
+  const none = groupings.map(() => null);
+  if (scores.length === 0) return none;
+  const mean = meanOf(scores);
+  const centred = scores.map((score) => score - mean);
+  const total = squares(centred);
+  const taken = sumOf(groupings.map((grouping) => levels(grouping) - 1));
+  const spare = scores.length - 1 - taken;
+  if (spare < LEAST_SPARE || !(total > 0)) return none;
+  const error = squares(residuals(groupings, centred)) / spare;
+  return groupings.map((grouping) => {
+    const means = groupMeans(grouping, centred);
+    const between = squares(grouping.of.map((group) => means[group] as number));
+    const share = (between - (levels(grouping) - 1) * error) / total;
+    return Math.min(Math.max(share, 0), 1);
+  });
 }
 
 /** A trial, as far as this is concerned. */
@@ -64,7 +109,7 @@ export interface ScoredPoint {
 const shown = (value: number) => String(Number(value.toPrecision(4)));
 
 /** Which group each of several numbers falls into: quarters of as many trials each. */
-function quarters(values: readonly number[]): { of: number[]; names: string[] } {
+function quarters(values: readonly number[]): Grouping {
   const order = [...values.keys()].sort((a, b) => (values[a] as number) - (values[b] as number));
   const of = new Array<number>(values.length);
   let before = Number.NaN;
@@ -77,12 +122,13 @@ function quarters(values: readonly number[]): { of: number[]; names: string[] } 
   }
   const names = Array.from({ length: QUARTERS }, (_, quarter) => {
     const members = values.filter((_, i) => of[i] === quarter);
-    return `${shown(Math.min(...members))} to ${shown(Math.max(...members))}`;
+    const [least, most] = [shown(Math.min(...members)), shown(Math.max(...members))];
+    return least === most ? least : `${least} to ${most}`;
   });
   return { of, names };
 }
 
-function groupsOf(texts: readonly string[]): { of: number[]; names: string[] } {
+function groupsOf(texts: readonly string[]): Grouping {
   const names = [...new Set(texts)].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const numbers = names.map(Number);
   const areNumbers = names.every((name) => name !== "") && numbers.every(Number.isFinite);
@@ -104,17 +150,19 @@ export function importances(
   isGreaterBetter: boolean,
 ): Importance[] {
   const best = isGreaterBetter ? Math.max : Math.min;
-  const all = names.map((name): Importance => {
-    const { of, names: groupNames } = groupsOf(points.map(({ settings }) => settings[name] ?? ""));
-    const scores = groupNames.map((_, group) =>
-      points.filter((_, i) => of[i] === group).map(({ score }) => score),
-    );
-    const groups = groupNames.flatMap((name, i): ValueGroup[] => {
-      const own = scores[i] as number[];
+  const scores = points.map(({ score }) => score);
+  const groupings = names.map((name) =>
+    groupsOf(points.map(({ settings }) => settings[name] ?? "")),
+  );
+  const shares = epsilonSquared(groupings, scores);
+  const all = names.map((name, i): Importance => {
+    const { of, names: groupNames } = groupings[i] as Grouping;
+    const groups = groupNames.flatMap((name, group): ValueGroup[] => {
+      const own = scores.filter((_, i) => of[i] === group);
       if (own.length === 0) return [];
       return [{ name, trials: own.length, mean: meanOf(own), best: best(...own) }];
     });
-    return { name, groups, share: epsilonSquared(scores) };
+    return { name, groups, share: shares[i] ?? null };
   });
   return all.sort((a, b) => (b.share ?? -1) - (a.share ?? -1));
 }

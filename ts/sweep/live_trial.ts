@@ -122,7 +122,7 @@ export class LiveTrial implements RungTrial {
   }
 
   fail(problem: string): void {
-    this.#problem = problem;
+    this.#problem = problem.replaceAll("\n", " ");
   }
 
   #state(): SweepTrialState {

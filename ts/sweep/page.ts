@@ -20,11 +20,12 @@ export interface SweepPage {
   rungs: readonly number[];
   trials: readonly SweepTrial[];
   best: SweepTrial | null;
-  /** Of the best trial; null where its run does not say. */
-  threads: number | null;
   /** Numbers of trials that have a page of their own. */
   pages: ReadonlySet<number>;
 }
+
+/** As many as of one, in words. */
+const counted = (n: number, one: string) => `${grouped(n)} ${one}${n === 1 ? "" : "s"}`;
 
 /** Rows of the first table. */
 const MOST_BEST = 10;
@@ -74,26 +75,26 @@ function sentence({ trials, spec, rungs }: SweepPage): string {
   const seconds = trials.reduce((sum, trial) => sum + trial.seconds, 0);
   const epochs = trials.reduce((sum, trial) => sum + trial.epochs, 0);
   const parts = [
-    `${grouped(count("finished", "early"))} of ${grouped(trials.length)} trials were trained to their ends`,
+    `Of ${counted(trials.length, "trial")}, ${grouped(count("finished", "early"))} trained to the end`,
     ...[
-      [count("stopped"), "were stopped by halving"],
+      [count("stopped"), "stopped by halving"],
       [count("failed"), "failed"],
-      [count("invalid"), "cannot be trained"],
-      [count("interrupted", "running"), "are under way"],
-      [count("waiting"), "have not begun"],
+      [count("invalid"), "that cannot be trained"],
+      [count("interrupted", "running"), "under way"],
+      [count("waiting"), "not begun"],
     ].flatMap(([n, what]) => (n === 0 ? [] : [`${n} ${what}`])),
   ];
-  const how = spec.halving === null ? "" : `, compared after ${rungs.join(", ")} epochs`;
-  return `${parts.join(", ")}: ${grouped(epochs)} epochs in ${duration(seconds)} of training${how}.`;
+  const how = spec.halving === null ? "" : `, compared after ${rungs.join(", ")}`;
+  return `${parts.join(", ")}: ${counted(epochs, "epoch")} in ${duration(seconds)} of training${how}.`;
 }
 
 function bestSection(page: SweepPage): Html {
-  const { best, spec, threads } = page;
+  const { best, spec } = page;
   const order = ranked(page).filter(({ comparedScore }) => comparedScore !== null);
   if (best === null) return html`<p>No trial has a score yet.</p>`;
   return html`${trialsTable(page, order.slice(0, MOST_BEST), "The best trials")}
 <p>The best again, from its beginning:</p>
-<pre tabindex="0" role="region" aria-label="The line that repeats it">${repeatLine(spec, best.settings, threads)}</pre>`;
+<pre tabindex="0" role="region" aria-label="The line that repeats it">${repeatLine(spec, best.settings)}</pre>`;
 }
 
 function percent(share: number): string {
@@ -125,17 +126,17 @@ function matteredSection(page: SweepPage): Html {
   const when =
     spec.halving === null
       ? ""
-      : ` All are compared after ${rungs[0]} epochs, which each of them was trained for: what matters later may be something else.`;
+      : ` All are compared after ${counted(rungs[0] ?? 0, "epoch")}, which each of them was trained for: what matters later may be something else.`;
   const rest =
     spec.search === "grid" && all.every(({ share }) => share !== null)
       ? " What they leave is how settings work together, and chance."
       : "";
   const few = all.some(({ share }) => share === null)
-    ? " Where there are fewer than three trials more than values, nobody can tell a setting from chance."
+    ? " With so few trials nobody can tell a setting from chance: try more, or sweep fewer settings."
     : "";
   return html`<p>The share of the variance of ${spec.metric}, over ${grouped(points.length)} trials, that each setting accounts for by itself.${when}${rest}${few} One very bad score outweighs many small differences: the means below say whether that is so.</p>
 <div class="settings">${all.map((importance) => settingSection(importance, spec))}</div>
-<details><summary>How this is computed</summary><p>ε², the correlation ratio of a one-way analysis of variance, corrected for the number of values (Kelley, 1935), and at least 0. Numbers of more than six values are taken by quarters of the trials. Settings drawn at random may share a part of what they account for, and few trials leave much to chance.</p></details>`;
+<details><summary>How this is computed</summary><p>ε², the correlation ratio of an analysis of variance, corrected for the number of values (Kelley, 1935; Carroll and Nordholm, 1975), and at least 0. What a sum of one term a setting leaves stands for chance. Numbers of more than six values are taken by quarters of the trials. Settings drawn at random may share a part of what they account for.</p></details>`;
 }
 
 function problemsSection({ trials }: SweepPage): Html | null {
@@ -156,7 +157,10 @@ function sweptSection({ spec }: SweepPage): Html {
   const given = Object.entries(settings).filter(([name]) => !swept.has(name));
   const how = [
     ["search", search],
-    ["halving", halving === null ? "none" : `eta ${halving.eta}, from ${halving.minEpochs} epochs`],
+    [
+      "halving",
+      halving === null ? "none" : `eta ${halving.eta}, from ${counted(halving.minEpochs, "epoch")}`,
+    ],
     ["seed", String(seed)],
     ...dimensions.map((dimension) => [dimension.name, dimensionText(dimension)]),
     ...given.filter(([name]) => name !== "seed"),

@@ -10,7 +10,7 @@ function flags(texts: Readonly<Record<string, string>>): string[] {
 }
 
 /** The settings of a trial, as flags: each once. */
-export function settingFlags(
+function settingFlags(
   spec: SweepSpec,
   point: Point,
   more: Readonly<Record<string, string>> = {},
@@ -26,20 +26,12 @@ function runFlags({ runOptions }: SweepSpec): string[] {
 }
 
 /** Begins a trial. What a process that was killed has left in its folder is replaced. */
-export function beginLine(
-  spec: SweepSpec,
-  point: Point,
-  folder: string,
-  { epochs, threads, workers }: { epochs: number; threads: number; workers: number },
-): string[] {
+export function beginLine(spec: SweepSpec, point: Point, folder: string, epochs: number): string[] {
   const more = {
-    ...(spec.settings.workers === undefined ? { workers: String(workers) } : {}),
-    threads: String(threads),
     train_epochs: String(epochs),
     save_dir: folder,
     overwrite: "true",
   };
-  // A pair of quotes around a text is taken off: values go as one argument each.
   return ["run", "--json", "--no-report", ...runFlags(spec), ...settingFlags(spec, point, more)];
 }
 
@@ -61,7 +53,6 @@ function quoted(word: string): string {
 }
 
 /** The line that repeats a trial from its beginning to its end, for a shell. */
-export function repeatLine(spec: SweepSpec, point: Point, threads: number | null): string {
-  const more: Record<string, string> = threads === null ? {} : { threads: String(threads) };
-  return ["flexae", "run", ...settingFlags(spec, point, more).map(quoted)].join(" ");
+export function repeatLine(spec: SweepSpec, point: Point): string {
+  return ["flexae", "run", ...settingFlags(spec, point).map(quoted)].join(" ");
 }

@@ -40,6 +40,8 @@ export interface SweepSpec {
   runOptions: RunOptions;
   /** Whether the best trials get their pages. */
   report: boolean;
+  /** How many are trained at once unless asked otherwise; null where nobody has said so yet. */
+  jobs: number | null;
   points: readonly Point[];
 }
 
@@ -54,6 +56,7 @@ export interface SweepRequest {
   tensorboard?: boolean | undefined;
   mlflow?: string | undefined;
   report?: boolean | undefined;
+  jobs?: number | undefined;
 }
 
 /** What sets a setting in a run's folder alone, or for people alone. */
@@ -70,6 +73,7 @@ const KEYS = [
   "tensorboard",
   "mlflow",
   "report",
+  "jobs",
 ] as const;
 /** What a sweep has written there, and makes anew of the rest. */
 const WRITTEN = ["flexible_autoencoder", "points"];
@@ -142,6 +146,7 @@ export function readSweepFile(path: string): SweepFile {
       metric: typed(found.metric, isText, `a column of metrics.csv for ${spell("metric")}`),
       tensorboard: typed(found.tensorboard, isBoolean, `true or false for ${spell("tensorboard")}`),
       mlflow: typed(found.mlflow, isText, `an address for ${spell("mlflow")}`),
+      jobs: number(found.jobs, "jobs"),
       report: typed(found.report, isBoolean, `true or false for ${spell("report")}`),
     },
   };
@@ -297,6 +302,7 @@ export function makeSpec(
       mlflow: request.mlflow ?? null,
     },
     report: request.report !== false,
+    jobs: countOf(request.jobs, "jobs", 1) ?? null,
   };
   const trials = countOf(request.trials, "trials", 1);
   return { spec: { ...spec, points: pointsOf(spec, trials) }, saveDir: resolved.save_dir };
@@ -304,7 +310,8 @@ export function makeSpec(
 
 /** Writes `sweep.yaml`. */
 export async function writeSpec(folder: string, spec: SweepSpec): Promise<void> {
-  const { search, seed, metric, halving, dimensions, settings, runOptions, report, points } = spec;
+  const { search, seed, metric, halving, dimensions, settings, runOptions, report, jobs, points } =
+    spec;
   const over = dimensions.map((dimension) => [dimension.name, dimensionText(dimension)] as const);
   const head = {
     flexible_autoencoder: VERSION,
@@ -314,6 +321,7 @@ export async function writeSpec(folder: string, spec: SweepSpec): Promise<void> 
     halving: halving === null ? false : { min_epochs: halving.minEpochs, eta: halving.eta },
     metric,
     report,
+    ...(jobs === null ? {} : { jobs }),
     ...(runOptions.tensorboard ? { tensorboard: true } : {}),
     ...(runOptions.mlflow === null ? {} : { mlflow: runOptions.mlflow }),
     over: Object.fromEntries(over),
@@ -362,6 +370,7 @@ export function readSpec(folder: string): SweepSpec {
     settings: givenTexts([settings]),
     runOptions: { tensorboard: request.tensorboard === true, mlflow: request.mlflow ?? null },
     report: request.report !== false,
+    jobs: countOf(request.jobs, "jobs", 1) ?? null,
     points,
   };
 }

@@ -7,14 +7,13 @@ import { writeFileAtomic } from "../files/atomic.js";
 import { unicodePath } from "../files/paths.js";
 import { readAssets } from "../pages/assets.js";
 import { REPORT_FILE } from "../runs/folder.js";
-import { readRunFiles } from "../runs/record.js";
 import { bestTrial, Driver, SWEEP_TABLE, type SweepEvent } from "./driver.js";
-import { createSweepFolder, openSweepFolder, type SweepFolder } from "./folder.js";
+import { checkSweepDir, createSweepFolder, openSweepFolder, type SweepFolder } from "./folder.js";
 import { ascending, type SweepMetric } from "./metric.js";
 import { renderSweepPage } from "./page.js";
 import { planSweep, type SweepPlan } from "./plan.js";
 import { repeatLine } from "./run_line.js";
-import { machineResources, shareOut } from "./slots.js";
+import { machineResources, type Slot, shareOut } from "./slots.js";
 import { makeSpec, readSpec, type SweepRequest, type SweepSpec } from "./spec.js";
 import { startProcess } from "./trial_process.js";
 import type { SweepTrial } from "./trials.js";
@@ -100,6 +99,21 @@ interface Opened {
   folder: SweepFolder;
   spec: SweepSpec;
   plan: SweepPlan;
+  slots: Slot[];
+}
+
+/** How the machine is shared out between the trials. */
+function slotsFor(spec: SweepSpec, plan: SweepPlan, jobs: number | undefined): Slot[] {
+  const valid = plan.trials.flatMap(({ settings }) => (settings === null ? [] : [settings]));
+  // There is one, or nothing was planned.
+  const any = valid[0] ?? { device: "auto", threads: 0 };
+  return shareOut(
+    machineResources(),
+    any,
+    plan.trainingBytes,
+    valid.length,
+    jobs ?? spec.jobs ?? undefined,
+  );
 }
 
 async function openEarlier(
@@ -125,7 +139,8 @@ async function openEarlier(
   const folder = await openSweepFolder(name);
   try {
     const spec = readSpec(folder.path);
-    return { folder, spec, plan: await planSweep(spec) };
+    const plan = await planSweep(spec);
+    return { folder, spec, plan, slots: slotsFor(spec, plan, options.jobs) };
   } catch (error) {
     folder.lock.release();
     throw error;
@@ -141,9 +156,18 @@ async function openNew(
     throw configError("--retry means nothing without --resume: leave it out");
   }
   const { file, ...request } = options;
-  const { spec, saveDir } = makeSpec(file, over, given, request as SweepRequest);
-  const plan = await planSweep(spec);
-  return { folder: await createSweepFolder(saveDir, spec), spec, plan };
+  const { spec: asked, saveDir } = makeSpec(file, over, given, request as SweepRequest);
+  await checkSweepDir(saveDir);
+  const plan = await planSweep(asked);
+  const slots = slotsFor(asked, plan, undefined);
+  // The threads of a training are part of what it computes, to the last bit: they stay what they are.
+  const threads = String(slots[0]?.threads ?? 1);
+  const spec: SweepSpec = {
+    ...asked,
+    settings: { workers: threads, ...asked.settings, threads },
+    jobs: slots.length,
+  };
+  return { folder: await createSweepFolder(saveDir, spec), spec, plan, slots };
 }
 
 /** Makes pages of the best trials. They are worth no sweep: what goes wrong is said. */
@@ -178,7 +202,6 @@ async function writePage(
   { folder, spec, plan }: Opened,
   trials: readonly SweepTrial[],
   best: SweepTrial | null,
-  threads: number | null,
 ): Promise<string> {
   const pages = new Set<number>();
   for (const { trial, folder } of trials) {
@@ -186,17 +209,10 @@ async function writePage(
   }
   const rungs = plan.trials.find(({ rungs }) => rungs !== null)?.rungs ?? [];
   const name = unicodePath(basename(folder.path));
-  const page = { name, spec, rungs, trials, best, threads, pages };
+  const page = { name, spec, rungs, trials, best, pages };
   const path = join(folder.path, SWEEP_PAGE);
   await writeFileAtomic(path, renderSweepPage(page, await readAssets("sweep")));
   return path;
-}
-
-/** Of a trial: its threads are part of what it computed, to the last bit. */
-async function threadsOf(trial: SweepTrial | null): Promise<number | null> {
-  if (trial === null) return null;
-  const files = await readRunFiles(trial.folder, { network: false }).catch(() => null);
-  return files?.settings?.threads ?? null;
 }
 
 /** What `sweep` of `ts/index.ts` does. */
@@ -214,19 +230,10 @@ export async function runSweep(
     resume === undefined
       ? await openNew(over, given, options)
       : await openEarlier(resume, over, given, options);
-  const { folder, spec, plan } = opened;
+  const { folder, spec, plan, slots } = opened;
   const onEvent = (event: SweepEvent) => options.onEvent?.(event);
   try {
     for (const message of plan.warnings) onEvent({ type: "warning", message });
-    const valid = plan.trials.filter(({ settings }) => settings !== null);
-    const slots = shareOut(
-      machineResources(),
-      // There is one, or nothing was planned.
-      valid[0]?.settings ?? { device: "auto", threads: 0 },
-      plan.trainingBytes,
-      valid.length,
-      jobs,
-    );
     const driver = new Driver(folder.path, spec, plan, slots, {
       signal,
       retry: options.retry === true,
@@ -237,8 +244,7 @@ export async function runSweep(
     const best = bestTrial(trials, spec);
     const interrupted = signal?.aborted === true;
     if (!interrupted && spec.report) await reportBest(trials, spec, options);
-    const threads = await threadsOf(best);
-    const page = await writePage(opened, trials, best, threads).catch((error) => {
+    const page = await writePage(opened, trials, best).catch((error) => {
       const message = `${SWEEP_PAGE} could not be written: ${translateError(error).message}`;
       onEvent({ type: "warning", message });
       return null;
@@ -248,7 +254,7 @@ export async function runSweep(
       metric: spec.metric,
       trials,
       best,
-      repeat: best === null ? null : repeatLine(spec, best.settings, threads),
+      repeat: best === null ? null : repeatLine(spec, best.settings),
       table: join(folder.path, SWEEP_TABLE),
       page,
       interrupted,

@@ -1,17 +1,11 @@
 /** `sweep.csv`: a row a trial. */
 import { stringify } from "csv-stringify/sync";
+import { SCORE_HEADER } from "../runs/tables.js";
 import type { SweepSpec } from "./spec.js";
 import { type SweepTrial, trialName } from "./trials.js";
 
-/** Those of `aescore.csv`, by their names there. */
-const SCORES = [
-  "Time",
-  "FolderName",
-  "train_loss",
-  "valid_loss",
-  "train_accuracy",
-  "valid_accuracy",
-];
+/** Those of `aescore.csv`, as people have them in their scripts. */
+const SCORES = SCORE_HEADER.trimEnd().split(",");
 
 function cell(value: number | null | undefined): string {
   return value === null || value === undefined || !Number.isFinite(value) ? "" : String(value);

@@ -32,11 +32,10 @@ function trialJson(event: Extract<SweepEvent, { type: "trial" }>): Record<string
 
 /** Tells a person what happens. */
 class TextReporter {
-  #metric: string;
+  #metric = "";
   #line: StepLine | undefined;
 
-  constructor(metric: string, line: StepLine | undefined) {
-    this.#metric = metric;
+  constructor(line: StepLine | undefined) {
     this.#line = line;
   }
 
@@ -52,7 +51,8 @@ class TextReporter {
   }
 
   #start(event: Extract<SweepEvent, { type: "start" }>): void {
-    const { trials, invalid, jobs, threads, rungs, folder } = event;
+    const { trials, invalid, jobs, threads, rungs, folder, metric } = event;
+    this.#metric = metric;
     const each = threads === 1 ? "1 thread" : `${threads} threads`;
     const left = invalid === 0 ? "" : `, ${grouped(invalid)} of which cannot be trained`;
     print(`${grouped(trials)} trials${left}; ${jobs} at once, with ${each} each`);
@@ -140,7 +140,7 @@ async function search(invocation: Invocation): Promise<number> {
   const metric = text("metric");
   const abort = new AbortController();
   const line = stepLine(json);
-  let reporter: TextReporter | undefined;
+  const reporter = new TextReporter(line);
   const asked: SweepOptions = {
     file: argument === "" ? undefined : argument,
     search: optionChoice(invocation, "search", ["grid", "random"]),
@@ -157,10 +157,8 @@ async function search(invocation: Invocation): Promise<number> {
     mlflow: text("mlflow"),
     signal: abort.signal,
     onEvent: (event) => {
-      if (!json) {
-        reporter ??= new TextReporter(metric ?? "val_loss", line);
-        reporter.event(event);
-      } else if (event.type === "trial") printJson(trialJson(event));
+      if (!json) reporter.event(event);
+      else if (event.type === "trial") printJson(trialJson(event));
       else if (event.type === "start") {
         const { type, ...rest } = event;
         printJson({ event: type, ...rest });
