@@ -157,7 +157,7 @@ describe("flexae sweep", () => {
     expectSameRun(at(`halved/${winner.FolderName}`), whole);
   });
 
-  it("killed with its trials, again and again, ends as if it had not been", async () => {
+  it("killed, with its trials or without, ends as if it had not been", async () => {
     const folder = at("killed");
     let args = sweepLine(folder, ...HALVING, "--no-report");
     for (const [i, seen] of [/"epochs":1,/, /"epochs":3,/, /"event":"start"/].entries()) {
@@ -168,7 +168,8 @@ describe("flexae sweep", () => {
       if (i > 0) await new Promise((done) => setTimeout(done, 400 * i));
       const trials = childrenOf(child.pid as number);
       child.kill("SIGKILL");
-      for (const pid of trials) process.kill(pid, "SIGKILL");
+      // The last one is left to itself: it ends after its batch, and the next sweep waits for that.
+      if (i < 2) for (const pid of trials) process.kill(pid, "SIGKILL");
       await ended;
       args = ["sweep", "--resume", folder];
     }

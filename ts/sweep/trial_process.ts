@@ -1,6 +1,7 @@
 /** A process that trains a trial: what happens to it happens to no other. */
 import { spawn } from "node:child_process";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { packageRoot } from "../addon/root.js";
 
 /** How a process ended. */
@@ -63,9 +64,12 @@ export function startProcess(
   gpu: string | null,
   onEvent: (event: Record<string, unknown>) => void,
 ): TrialProcess {
-  const child = spawn(process.execPath, [join(packageRoot, "dist/cli/main.js"), ...args], {
+  const dist = join(packageRoot, "dist");
+  const tied = pathToFileURL(join(dist, "sweep/tied.js")).href;
+  const program = join(dist, "cli/main.js");
+  const child = spawn(process.execPath, ["--import", tied, program, ...args], {
     env: { ...process.env, ...(gpu === null ? {} : { CUDA_VISIBLE_DEVICES: gpu }) },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
     // In a group of its own: Ctrl-C in a terminal reaches the sweep, which passes it on once.
     detached: true,
   });
@@ -79,6 +83,8 @@ export function startProcess(
     if (typeof event === "object" && event !== null) onEvent(event as Record<string, unknown>);
   });
   child.stdout.setEncoding("utf8").on("data", read);
+  // It closes when this process ends; see tied.ts.
+  child.stdin.on("error", () => {});
   let complaints = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     complaints = (complaints + text).slice(-KEPT);

@@ -1,0 +1,140 @@
+#!/usr/bin/env node
+// What successive halving costs and finds beside the whole grid: both go over the same settings, on
+// the same digits. From the grid's curves follows, too, what halving would have found had the trials
+// come in another order.
+
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { parse } from "csv-parse/sync";
+import { openSet, SETS } from "./clustering/sets.mjs";
+import { quantile } from "./peers/statistics.mjs";
+
+const { values } = parseArgs({
+  options: {
+    images: { type: "string", default: "15000" },
+    epochs: { type: "string", default: "27" },
+    dims: { type: "string", default: "8,16,32" },
+    filters: { type: "string", default: "8,16;16,32;32" },
+    rates: { type: "string", default: "0.001,0.003,0.01" },
+    orders: { type: "string", default: "1000" },
+    keep: { type: "boolean", default: false },
+  },
+});
+const [images, epochs, orders] = ["images", "epochs", "orders"].map((name) => {
+  const value = Number(values[name]);
+  if (!Number.isInteger(value) || value < 1) {
+    process.stderr.write(`Expected an integer of at least 1 for --${name}\n`);
+    process.exit(2);
+  }
+  return value;
+});
+/** One in so many images is a validation image. */
+const VALIDATION = 6;
+
+const { sweep } = await import("flexible-autoencoder");
+const { nextJob, rungEpochs, usualMinEpochs } = await import("../dist/sweep/halving.js");
+const { seededRandom } = await import("../dist/imaging/sample.js");
+
+const say = (text = "") => process.stdout.write(`${text}\n`);
+const scratch = mkdtempSync(path.join(tmpdir(), "flexae-bench-sweep-"));
+process.on("exit", () => {
+  if (!values.keep) rmSync(scratch, { recursive: true, force: true });
+});
+process.chdir(scratch);
+
+const set = await openSet(
+  SETS.find(({ name }) => name === "digits"),
+  images,
+);
+const counts = { train: 0, valid: 0 };
+for (const label of readdirSync(set.images)) {
+  for (const part of ["train", "valid"]) mkdirSync(path.join(part, label), { recursive: true });
+  for (const [i, file] of readdirSync(path.join(set.images, label)).sort().entries()) {
+    const part = i % VALIDATION === 0 ? "valid" : "train";
+    copyFileSync(path.join(set.images, label, file), path.join(part, label, file));
+    counts[part]++;
+  }
+}
+
+const over = { dims: values.dims, filters: values.filters, learningRate: values.rates };
+const config = {
+  trainDir: "train",
+  validDir: "valid",
+  imageShape: "28,28",
+  kernelSize: "3",
+  pooling: "no",
+  dropRate: 0,
+  optimizer: "adam",
+  horizontalFlip: false,
+  verticalFlip: false,
+  trainEpochs: epochs,
+};
+
+/** Sweeps, and tells what it took. */
+async function measure(name, options) {
+  const began = performance.now();
+  const { trials, best, folder } = await sweep(over, { ...config, saveDir: name }, options);
+  const seconds = (performance.now() - began) / 1000;
+  const trained = trials.reduce((sum, trial) => sum + trial.epochs, 0);
+  const failed = trials.filter(({ state }) => state === "failed").length;
+  if (failed > 0) throw new Error(`${failed} trials of ${name} failed`);
+  say(
+    `${name.padEnd(8)} ${trials.length} trials  ${trained} epochs  ${trained * counts.train} images  ` +
+      `${seconds.toFixed(1)} s  val_loss ${best.score.toFixed(6)}  ${JSON.stringify(best.settings)}`,
+  );
+  return { name, trials, best, folder, seconds, trained };
+}
+
+say(
+  `${counts.train} training and ${counts.valid} validation digits, ${availableParallelism()} cores, load ${loadavg()[0].toFixed(1)}`,
+);
+const grid = await measure("grid", {});
+const halved = await measure("halving", { halving: true });
+const percent = (ratio) => `${(100 * ratio).toFixed(1)} %`;
+say();
+say(
+  `time ${percent(halved.seconds / grid.seconds)}, epochs ${percent(halved.trained / grid.trained)}`,
+);
+say(`val_loss ${percent(halved.best.score / grid.best.score - 1)} above the grid's best`);
+const winner = grid.trials.find(
+  ({ settings }) => JSON.stringify(settings) === JSON.stringify(halved.best.settings),
+);
+say(`the same settings in the grid: val_loss ${winner.score.toFixed(6)}`);
+
+// Had they come in another order: by the curves of the grid, one trial at a time.
+const curves = grid.trials.map(({ folder }) => {
+  const rows = parse(readFileSync(path.join(folder, "metrics.csv"), "utf8"), { columns: true });
+  return rows.map((row) => Number(row.val_loss));
+});
+const eta = 3;
+const rungs = rungEpochs(epochs, { minEpochs: usualMinEpochs(epochs, eta), eta });
+const random = seededRandom(1);
+const found = [];
+const taken = [];
+for (let n = 0; n < orders; n++) {
+  const order = curves
+    .map((curve) => ({ curve, place: random() }))
+    .sort((a, b) => a.place - b.place);
+  const trials = order.map(() => ({ scores: [], isRunning: false, isFailed: false }));
+  let trained = 0;
+  for (
+    let job = nextJob(trials, rungs.length, eta);
+    job;
+    job = nextJob(trials, rungs.length, eta)
+  ) {
+    const { curve } = order[job.trial];
+    trials[job.trial].scores.push(Math.min(...curve.slice(0, rungs[job.rung])));
+    trained += rungs[job.rung] - (rungs[job.rung - 1] ?? 0);
+  }
+  const best = Math.min(...trials.flatMap(({ scores }) => scores));
+  found.push(best / grid.best.score - 1);
+  taken.push(trained / grid.trained);
+}
+const within = found.filter((loss) => loss <= 0.01).length;
+say(
+  `of ${orders} orders by the grid's curves: ${percent(within / orders)} within 1 %, worst ${percent(Math.max(...found))} above; ` +
+    `epochs ${percent(quantile(taken, 0.5))} in the median, ${percent(Math.max(...taken))} at most`,
+);
+if (values.keep) say(`kept in ${scratch}`);
