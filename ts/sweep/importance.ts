@@ -72,8 +72,8 @@ function residuals(groupings: readonly Grouping[], centred: readonly number[]): 
  * number of its groups, which alone would account for some: ε² = (SSj − (kj − 1) MSe) / SSt, and not
  * less than 0. MSe is what a sum of one term a setting leaves, a degree of freedom. Kelley, "An
  * unbiased correlation ratio measure" (PNAS 21, 1935), for one grouping; Carroll and Nordholm,
- * "Sampling characteristics of Kelley's ε² and Hays' ω²" (Educational and Psychological Measurement
- * 35, 1975), who compare it with others.
+ * "Sampling characteristics of Kelley's ε and Hays' ω" (Educational and Psychological Measurement 35,
+ * 1975), who compare it with others.
  *
  * @returns Null for each where there are too few scores to tell, or none differ.
  */

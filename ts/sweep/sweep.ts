@@ -242,8 +242,7 @@ export async function runSweep(
     await driver.run();
     const trials = driver.describe();
     const best = bestTrial(trials, spec);
-    const interrupted = signal?.aborted === true;
-    if (!interrupted && spec.report) await reportBest(trials, spec, options);
+    if (spec.report) await reportBest(trials, spec, options);
     const page = await writePage(opened, trials, best).catch((error) => {
       const message = `${SWEEP_PAGE} could not be written: ${translateError(error).message}`;
       onEvent({ type: "warning", message });
@@ -257,7 +256,7 @@ export async function runSweep(
       repeat: best === null ? null : repeatLine(spec, best.settings),
       table: join(folder.path, SWEEP_TABLE),
       page,
-      interrupted,
+      interrupted: signal?.aborted === true,
     };
   } finally {
     folder.lock.release();
