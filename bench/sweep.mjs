@@ -14,7 +14,7 @@ import { quantile } from "./peers/statistics.mjs";
 const { values } = parseArgs({
   options: {
     images: { type: "string", default: "15000" },
-    epochs: { type: "string", default: "27" },
+    epochs: { type: "string", default: "54" },
     dims: { type: "string", default: "8,16,32" },
     filters: { type: "string", default: "8,16;16,32;32" },
     rates: { type: "string", default: "0.001,0.003,0.01" },
@@ -108,33 +108,46 @@ const curves = grid.trials.map(({ folder }) => {
   const rows = parse(readFileSync(path.join(folder, "metrics.csv"), "utf8"), { columns: true });
   return rows.map((row) => Number(row.val_loss));
 });
-const eta = 3;
-const rungs = rungEpochs(epochs, { minEpochs: usualMinEpochs(epochs, eta), eta });
-const random = seededRandom(1);
-const found = [];
-const taken = [];
-for (let n = 0; n < orders; n++) {
-  const order = curves
-    .map((curve) => ({ curve, place: random() }))
-    .sort((a, b) => a.place - b.place);
-  const trials = order.map(() => ({ scores: [], isRunning: false, isFailed: false }));
-  let trained = 0;
-  for (
-    let job = nextJob(trials, rungs.length, eta);
-    job;
-    job = nextJob(trials, rungs.length, eta)
-  ) {
-    const { curve } = order[job.trial];
-    trials[job.trial].scores.push(Math.min(...curve.slice(0, rungs[job.rung])));
-    trained += rungs[job.rung] - (rungs[job.rung - 1] ?? 0);
+/** What the grid's curves say of a rule, over many orders. */
+function simulate(eta, minEpochs) {
+  const rungs = rungEpochs(epochs, { minEpochs, eta });
+  const random = seededRandom(1);
+  const found = [];
+  const taken = [];
+  for (let n = 0; n < orders; n++) {
+    const order = curves
+      .map((curve) => ({ curve, place: random() }))
+      .sort((a, b) => a.place - b.place)
+      .map(({ curve }) => curve);
+    const trials = order.map(() => ({ scores: [], isRunning: false, isFailed: false }));
+    const next = () => nextJob(trials, rungs.length, eta);
+    let trained = 0;
+    for (let job = next(); job !== null; job = next()) {
+      const { trial, rung } = job;
+      trials[trial].scores.push(Math.min(...order[trial].slice(0, rungs[rung])));
+      trained += rungs[rung] - (rungs[rung - 1] ?? 0);
+    }
+    found.push(Math.min(...trials.flatMap(({ scores }) => scores)) / grid.best.score - 1);
+    taken.push(trained / grid.trained);
   }
-  const best = Math.min(...trials.flatMap(({ scores }) => scores));
-  found.push(best / grid.best.score - 1);
-  taken.push(trained / grid.trained);
+  const within = found.filter((loss) => loss <= 0.01).length / orders;
+  return { rungs, within, worst: Math.max(...found), taken };
 }
-const within = found.filter((loss) => loss <= 0.01).length;
-say(
-  `of ${orders} orders by the grid's curves: ${percent(within / orders)} within 1 %, worst ${percent(Math.max(...found))} above; ` +
-    `epochs ${percent(quantile(taken, 0.5))} in the median, ${percent(Math.max(...taken))} at most`,
-);
+
+say();
+say(`By the curves of the grid, ${orders} orders, one trial at a time:`);
+const usual = usualMinEpochs(epochs, 3);
+for (const [eta, minEpochs] of [
+  [3, usual],
+  [3, Math.max(1, Math.floor(usual / 2))],
+  [3, 3 * usual],
+  [2, usual],
+  [4, usual],
+]) {
+  const { rungs, within, worst, taken } = simulate(eta, minEpochs);
+  say(
+    `eta ${eta}, rungs ${rungs.join(", ").padEnd(24)} within 1 % ${percent(within).padStart(7)}, worst ${percent(worst).padStart(6)} above, ` +
+      `epochs ${percent(quantile(taken, 0.5))} (${percent(Math.min(...taken))} to ${percent(Math.max(...taken))})`,
+  );
+}
 if (values.keep) say(`kept in ${scratch}`);
