@@ -14,10 +14,12 @@ import { quantile } from "./peers/statistics.mjs";
 const { values } = parseArgs({
   options: {
     images: { type: "string", default: "15000" },
-    epochs: { type: "string", default: "54" },
-    dims: { type: "string", default: "8,16,32" },
-    filters: { type: "string", default: "8,16;16,32;32" },
-    rates: { type: "string", default: "0.001,0.003,0.01" },
+    epochs: { type: "string", default: "27" },
+    over: {
+      type: "string",
+      multiple: true,
+      default: ["dims=8,16,32", "filters=8,16;16,32;32", "activation=elu,relu,selu"],
+    },
     orders: { type: "string", default: "1000" },
     keep: { type: "boolean", default: false },
   },
@@ -58,7 +60,9 @@ for (const label of readdirSync(set.images)) {
   }
 }
 
-const over = { dims: values.dims, filters: values.filters, learningRate: values.rates };
+const over = Object.fromEntries(
+  values.over.map((text) => [text.slice(0, text.indexOf("=")), text.slice(text.indexOf("=") + 1)]),
+);
 const config = {
   trainDir: "train",
   validDir: "valid",
@@ -67,6 +71,7 @@ const config = {
   pooling: "no",
   dropRate: 0,
   optimizer: "adam",
+  ...("learning_rate" in over ? {} : { learningRate: 0.003 }),
   horizontalFlip: false,
   verticalFlip: false,
   trainEpochs: epochs,

@@ -121,6 +121,9 @@ describe("points", () => {
 
   it("are fewer where there are no more", () => {
     expect(randomPoints([parseOver("dims=4,8")], 5, 1)).toHaveLength(2);
+    const over = { values: { dims: "4,8" }, spell };
+    const { warnings } = makeSpec(undefined, over, [], { search: "random", trials: 5 });
+    expect(warnings).toEqual(["there are only 2 different points, and so as many trials"]);
   });
 });
 
@@ -136,6 +139,7 @@ describe("a sweep", () => {
     expect(readSpec(folder)).toEqual(made);
     expect(made.settings).toEqual({
       train_dir: join(process.cwd(), "photos"),
+      valid_dir: join(process.cwd(), "data/valid"),
       train_epochs: "8",
       seed: "3",
       kernel_regularizer: "l2(0.1)",
@@ -160,7 +164,7 @@ describe("a sweep", () => {
       { name: "filters", values: ["8,16", "4"] },
     ]);
     expect(made).toMatchObject({ metric: "val_psnr", halving: { minEpochs: 2, eta: 2 } });
-    expect(made.settings).toEqual({ train_epochs: "16", optimizer: "adam" });
+    expect(made.settings).toMatchObject({ train_epochs: "16", optimizer: "adam" });
     writeFileSync(file, "ovr: {dims: 4}\n");
     expect(() => readSweepFile(file)).toThrow(/Unknown key ovr in .*my.yaml: did you mean over\?/);
     writeFileSync(file, "over: [dims]\n");
@@ -195,7 +199,7 @@ describe("a sweep", () => {
     const config = { values: { dims: 8, save_dir: "elsewhere" }, spell };
     const over = { values: { dims: "4" }, spell };
     const made = makeSpec(undefined, over, [config, { values: {}, spell }], {});
-    expect(made.spec.settings).toEqual({});
+    expect(Object.keys(made.spec.settings)).toEqual(["train_dir", "valid_dir"]);
     expect(made.saveDir).toBe("elsewhere");
   });
 
@@ -203,12 +207,13 @@ describe("a sweep", () => {
     const made = spec(
       { filters: "8,16;4" },
       { tensorboard: true, mlflow: "http://localhost:5000" },
-      { train_dir: "/my photos", threads: 2 },
+      { train_dir: "/my photos", valid_dir: "/valid", threads: 2 },
     );
     const point = made.points[0] ?? {};
     expect(beginLine(made, point, "/s/trial_0001", 9)).toEqual([
       ..."run --json --no-report --tensorboard --mlflow http://localhost:5000".split(" "),
       "--train-dir=/my photos",
+      "--valid-dir=/valid",
       "--threads=2",
       "--train-epochs=9",
       "--save-dir=/s/trial_0001",
@@ -221,7 +226,7 @@ describe("a sweep", () => {
       "--train-epochs=27",
     ]);
     expect(repeatLine(made, point)).toBe(
-      "flexae run '--train-dir=/my photos' --threads=2 --filters=8,16",
+      "flexae run '--train-dir=/my photos' --valid-dir=/valid --threads=2 --filters=8,16",
     );
   });
 });

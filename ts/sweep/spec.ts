@@ -256,7 +256,7 @@ export function makeSpec(
   over: GivenSettings,
   given: readonly GivenSettings[],
   asked: SweepRequest,
-): { spec: SweepSpec; saveDir: string | null } {
+): { spec: SweepSpec; saveDir: string | null; warnings: string[] } {
   const read = file === undefined ? undefined : readSweepFile(file);
   const all = read === undefined ? given : [read.settings, ...given];
   const resolved = resolveSettings(all);
@@ -288,7 +288,9 @@ export function makeSpec(
       "train_epochs cannot be swept with --halving, which chooses it: leave one out",
     );
   }
-  const texts = givenTexts(all);
+  const { train_dir, valid_dir } = resolved;
+  // Where nobody says where the images are, they are below the folder that the sweep began in.
+  const texts = givenTexts([{ values: { train_dir, valid_dir }, spell: (name) => name }, ...all]);
   for (const { name } of dimensions) delete texts[name];
   const spec: Omit<SweepSpec, "points"> = {
     search,
@@ -305,7 +307,12 @@ export function makeSpec(
     jobs: countOf(request.jobs, "jobs", 1) ?? null,
   };
   const trials = countOf(request.trials, "trials", 1);
-  return { spec: { ...spec, points: pointsOf(spec, trials) }, saveDir: resolved.save_dir };
+  const points = pointsOf(spec, trials);
+  const warnings: string[] = [];
+  if (trials !== undefined && points.length < trials) {
+    warnings.push(`there are only ${points.length} different points, and so as many trials`);
+  }
+  return { spec: { ...spec, points }, saveDir: resolved.save_dir, warnings };
 }
 
 /** Writes `sweep.yaml`. */

@@ -156,7 +156,7 @@ async function openNew(
     throw configError("--retry means nothing without --resume: leave it out");
   }
   const { file, ...request } = options;
-  const { spec: asked, saveDir } = makeSpec(file, over, given, request as SweepRequest);
+  const { spec: asked, saveDir, warnings } = makeSpec(file, over, given, request as SweepRequest);
   await checkSweepDir(saveDir);
   const plan = await planSweep(asked);
   const slots = slotsFor(asked, plan, undefined);
@@ -167,7 +167,8 @@ async function openNew(
     settings: { workers: threads, ...asked.settings, threads },
     jobs: slots.length,
   };
-  return { folder: await createSweepFolder(saveDir, spec), spec, plan, slots };
+  const folder = await createSweepFolder(saveDir, spec);
+  return { folder, spec, plan: { ...plan, warnings: [...warnings, ...plan.warnings] }, slots };
 }
 
 /** Makes pages of the best trials. They are worth no sweep: what goes wrong is said. */

@@ -1,5 +1,6 @@
 /** A process that trains a trial: what happens to it happens to no other. */
 import { spawn } from "node:child_process";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { packageRoot } from "../addon/root.js";
@@ -25,6 +26,9 @@ export interface TrialProcess {
 /** Characters kept of what a process complains of. */
 const KEPT = 8000;
 const SAID = "flexae: ";
+const INTERRUPTED: readonly number[] = [constants.signals.SIGINT, constants.signals.SIGTERM].map(
+  (signal) => 128 + signal,
+);
 
 /** What was said last, without what stands before it in every complaint. */
 function lastComplaint(text: string): string {
@@ -40,6 +44,8 @@ function endOf(code: number | null, signal: NodeJS.Signals | null, complaints: s
     const memory = signal === "SIGKILL" ? "; maybe memory ran out" : "";
     return { code, problem: `ended by ${signal}${memory}` };
   }
+  // A run that is told to end says nothing of it to a program.
+  if (INTERRUPTED.includes(code)) return { code, problem: "it was interrupted" };
   return { code, problem: said === "" ? `ended with exit code ${code}` : said };
 }
 

@@ -124,7 +124,7 @@ function watchSignals(abort: AbortController, quiet: boolean): () => void {
     if (!quiet) warn("ending trials after their batch; once more stops at once");
     abort.abort(signal);
   };
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  const signals = ["SIGINT", "SIGTERM"] as const;
   for (const signal of signals) process.on(signal, onSignal);
   return () => {
     for (const signal of signals) process.off(signal, onSignal);
