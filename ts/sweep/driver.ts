@@ -40,6 +40,7 @@ export type SweepEvent =
   | {
       /** A trial has come to its end or to that of a rung, or failed, or is invalid. */
       type: "trial";
+      /** The trial as it is now. */
       trial: SweepTrial;
       /** Whether it is the best so far. */
       best: boolean;
@@ -55,7 +56,11 @@ export type SweepEvent =
       /** Until the sweep's end, in seconds; null where it cannot be told yet. */
       left: number | null;
     }
-  | { type: "warning"; message: string };
+  | {
+      type: "warning";
+      /** For a person, in one line. */
+      message: string;
+    };
 
 /** What the driver is told. */
 export interface DriveOptions {

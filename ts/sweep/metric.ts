@@ -2,8 +2,20 @@
 import { configError } from "../addon/errors.js";
 import { nameKey, nearestName, showName } from "../config/names.js";
 
-/** Columns of `metrics.csv`, and whether a greater number is the better one. */
-const GREATER_IS_BETTER = {
+/** A column of `metrics.csv` by which trials are compared. */
+export type SweepMetric =
+  | "val_loss"
+  | "val_accuracy"
+  | "val_mse"
+  | "val_psnr"
+  | "loss"
+  | "accuracy"
+  | "mse"
+  | "psnr"
+  | "images_per_second";
+
+/** Whether a greater number is the better one. */
+const GREATER_IS_BETTER: Readonly<Record<SweepMetric, boolean>> = {
   val_loss: false,
   val_accuracy: true,
   val_mse: false,
@@ -13,10 +25,7 @@ const GREATER_IS_BETTER = {
   mse: false,
   psnr: true,
   images_per_second: true,
-} as const;
-
-/** A column of `metrics.csv` by which trials are compared. */
-export type SweepMetric = keyof typeof GREATER_IS_BETTER;
+};
 
 /**
  * The metric that is meant, in any spelling.
