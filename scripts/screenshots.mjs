@@ -5,6 +5,7 @@
 //   node scripts/screenshots.mjs explore PAGE.html
 //   node scripts/screenshots.mjs dashboard URL      while a run goes on
 //   node scripts/screenshots.mjs comparison URL     of all runs of a dashboard
+//   node scripts/screenshots.mjs sweep SWEEP.html
 
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -16,6 +17,10 @@ const SHOTS = {
   report: {
     viewport: { width: 1280, height: 1609 },
     prepare: (page) => page.locator(".chart canvas").nth(3).waitFor(),
+  },
+  sweep: {
+    viewport: { width: 1280, height: 900 },
+    prepare: sweep,
   },
   explore: {
     viewport: { width: 1400, height: 860 },
@@ -30,6 +35,15 @@ const SHOTS = {
     prepare: compare,
   },
 };
+
+/** Points at the best trial's line. */
+async function sweep(page) {
+  await page.locator(".parallel svg").waitFor();
+  const best = await page.locator("#best tr.best").getAttribute("data-trial");
+  const name = `trial_${best.padStart(4, "0")}`;
+  await page.locator(`[role="option"][aria-label^="${name}:"]`).focus();
+  await page.locator("#lines").evaluate((section) => section.scrollIntoView());
+}
 
 /** Selects a part of the map, and looks at an image of it. */
 async function explore(page) {

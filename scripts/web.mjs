@@ -12,6 +12,7 @@ const root = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
 const PAGES = {
   report: ["uplot"],
   dashboard: ["uplot"],
+  sweep: [],
   explore: [
     "regl-scatterplot",
     "regl",
@@ -42,7 +43,7 @@ for (const [page, packages] of Object.entries(PAGES)) {
     minify: true,
     format: "iife",
     target: "es2022",
-    banner: { js: `/*! ${licences.replaceAll("*/", "* /")} */` },
+    banner: packages.length === 0 ? {} : { js: `/*! ${licences.replaceAll("*/", "* /")} */` },
     logLevel: "warning",
   });
 }

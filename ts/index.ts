@@ -42,6 +42,7 @@ import { summarize } from "./runs/plan.js";
 import type { ModelManifest } from "./runs/setting.js";
 import { Training, type TrainingOptions, type TrainingResult } from "./runs/training.js";
 import type { TrainingEvent } from "./runs/training_event.js";
+import type { Sweep, SweepOptions } from "./sweep/sweep.js";
 import { makeTracker, type TrackingOptions } from "./tracking/track.js";
 import type { TensorBoardFiles, TensorBoardOptions } from "./tracking/write_tensorboard.js";
 
@@ -115,6 +116,10 @@ export type { RecordedScores } from "./runs/record.js";
 export type { ModelManifest } from "./runs/setting.js";
 export type { Training, TrainingOptions, TrainingResult } from "./runs/training.js";
 export type { TrainingEvent } from "./runs/training_event.js";
+export type { SweepEvent } from "./sweep/driver.js";
+export type { SweepMetric } from "./sweep/metric.js";
+export type { Sweep, SweepOptions } from "./sweep/sweep.js";
+export type { SweepTrial, SweepTrialState } from "./sweep/trials.js";
 export type { TrackingOptions } from "./tracking/track.js";
 export type { TensorBoardFiles, TensorBoardOptions } from "./tracking/write_tensorboard.js";
 export { VERSION as version } from "./version.js";
@@ -498,4 +503,33 @@ export async function listRuns(folder?: string): Promise<ListedRun[]> {
 export async function compareRuns(runs: readonly string[]): Promise<Comparison> {
   const { compareRuns } = await import("./runs/list.js");
   return await compareRuns(runs);
+}
+
+/**
+ * Trains with many settings, each training in a process of its own, and says which do best and which
+ * settings mattered. Everything is in the sweep's folder, `saveDir` or `logs/sweep_<time>`: a run
+ * folder a trial, `sweep.csv`, `sweep.html`, and `sweep.yaml`, by which a sweep that was ended or
+ * killed goes on.
+ *
+ * ```js
+ * const { best } = await sweep(
+ *   { dims: [16, 32, 64], learningRate: "0.001,0.01" },
+ *   { trainDir: "data/train", validDir: "data/valid", trainEpochs: 27 },
+ *   { halving: true },
+ * );
+ * ```
+ *
+ * @param over - The settings that are swept: lists of values, or text as after `--over NAME=` of the
+ *   command line, ranges for a random search included.
+ * @param config - What holds for all trials.
+ * @throws FlexaeError `FLEXAE_CONFIG` if no trial can be trained, `FLEXAE_DATA`, `FLEXAE_IO`. A trial
+ *   that fails is told of in `trials`.
+ */
+export async function sweep(
+  over: Readonly<Record<string, unknown>>,
+  config: TrainingConfig = {},
+  options: SweepOptions = {},
+): Promise<Sweep> {
+  const { runSweep } = await import("./sweep/sweep.js");
+  return await runSweep({ values: over, spell: (name) => name }, [given(config)], options);
 }

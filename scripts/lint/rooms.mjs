@@ -62,7 +62,7 @@ const PARTS = [
       ["config", "imaging", "pages"],
       "runs",
       ["embeddings", "export", "report"],
-      ["import", "explore", "dashboard", "tracking"],
+      ["import", "explore", "dashboard", "sweep", "tracking"],
       "verify",
       "model.ts",
       ["index.ts", "cli"],

@@ -107,8 +107,9 @@ export function splitArguments(argv: readonly string[]): Arguments {
     let value = equals < 0 ? undefined : argument.slice(equals + 1);
     const name = spelled.slice(2);
     if (isOwn(name)) {
-      rest.push(argument);
-      if (VALUED_NAMES.includes(name) && value === undefined) rest.push(...queue.splice(0, 1));
+      const takesNext = VALUED_NAMES.includes(name) && value === undefined && queue.length > 0;
+      // As one word, so that an option that may be repeated does not take what comes after it.
+      rest.push(takesNext ? `${argument}=${queue.shift()}` : argument);
       continue;
     }
     const parameter = findParameter(name);

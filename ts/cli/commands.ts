@@ -18,6 +18,7 @@ import { run } from "./commands/run.js";
 import { runs } from "./commands/runs.js";
 import { similar } from "./commands/similar.js";
 import { summary } from "./commands/summary.js";
+import { sweep } from "./commands/sweep.js";
 import { tensorboard } from "./commands/tensorboard.js";
 
 export const COMMANDS: readonly CommandDescription[] = [
@@ -27,6 +28,7 @@ export const COMMANDS: readonly CommandDescription[] = [
   evaluate,
   runs,
   dashboard,
+  sweep,
   report,
   embed,
   cluster,

@@ -22,6 +22,9 @@ export interface Invocation {
   argument: string;
   /** Those behind it, of a command that takes them. */
   more: readonly string[];
-  /** The command's own options: text where they take a value, else true; undefined if not given. */
-  options: Readonly<Record<string, string | boolean | undefined>>;
+  /**
+   * The command's own options: text where they take a value, several where they may be repeated,
+   * else true; undefined if not given.
+   */
+  options: Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
 }

@@ -224,3 +224,11 @@ export function constraintText(constraint: Constraint): string {
       return constraint.name;
   }
 }
+
+/** A value, resolved, as its flag takes it: `readValue` gives it back. */
+export function flagText({ kind }: Parameter, value: unknown): string {
+  if (value === null) return "none";
+  if (kind === "regularizer") return regularizerText(value as Regularizer);
+  if (kind === "constraint") return constraintText(value as Constraint);
+  return Array.isArray(value) ? value.join(",") : String(value);
+}

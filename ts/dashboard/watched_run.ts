@@ -2,9 +2,8 @@
 import { lstat, realpath } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, sep } from "node:path";
-import { callAddon } from "../addon/loader.js";
 import { EVENTS_FILE, RECONSTRUCTIONS_FILE, REPORT_FILE, SETTING_FILE } from "../runs/folder.js";
-import { describeRun, type ListedRun, runValue } from "../runs/list.js";
+import { describeRun, isHeld, type ListedRun, runValue } from "../runs/list.js";
 import { readRunFiles } from "../runs/record.js";
 import { COLUMN_NAMES, drawnEpochs, type Epoch, RunEvents, type Start } from "./events.js";
 import { openOwn, Tail } from "./tail.js";
@@ -210,7 +209,7 @@ export class WatchedRun {
     if (start !== null && start.host !== "" && start.host !== hostname()) {
       return Date.now() - time > SILENCE_MS ? "silent" : "running";
     }
-    if (callAddon((addon) => addon.isFolderHeld(this.folder))) return "running";
+    if (isHeld(this.folder)) return "running";
     // If it has ended since the record was read, that is read the next time.
     return (await stampOf(this.folder, SETTING_FILE)) === stamp ? "killed" : state;
   }

@@ -1,5 +1,5 @@
-/** A small, fast generator (mulberry32), so that a sample depends on the seed alone. */
-function generator(seed: number): () => number {
+/** A small, fast generator (mulberry32) of numbers from 0 to 1, so that a sample depends on the seed alone. */
+export function seededRandom(seed: number): () => number {
   // Seeds reach 2^53; both halves count.
   let state = ((seed >>> 0) ^ Math.imul(Math.floor(seed / 2 ** 32), 0x9e3779b1)) >>> 0;
   return () => {
@@ -16,7 +16,7 @@ function generator(seed: number): () => number {
  * a sample of ten from a million costs ten steps.
  */
 export function* shuffledIndices(length: number, seed: number): Generator<number> {
-  const random = generator(seed);
+  const random = seededRandom(seed);
   const moved = new Map<number, number>();
   for (let i = 0; i < length; i++) {
     const j = i + Math.floor(random() * (length - i));

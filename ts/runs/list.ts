@@ -79,11 +79,13 @@ export async function findFolders(
   return below;
 }
 
+/** Whether a process on this machine holds the folder. Of one that cannot be opened, it may. */
+export const isHeld = (folder: string): boolean => callAddon((addon) => addon.isFolderHeld(folder));
+
 /** The record of a run that says it is running, and whether it was killed. */
 async function readSettled(folder: string): Promise<{ files: RunFiles; isKilled: boolean }> {
   const files = await readRunFiles(folder, { network: false });
-  const isHeld = () => callAddon((addon) => addon.isFolderHeld(folder));
-  if (files.state !== "running" || isHeld()) return { files, isKilled: false };
+  if (files.state !== "running" || isHeld(folder)) return { files, isKilled: false };
   // It may have ended between the two looks.
   const again = await readRunFiles(folder, { network: false });
   return { files: again, isKilled: again.state === "running" };

@@ -103,7 +103,8 @@ export class BadImagesTable {
   }
 }
 
-const SCORE_HEADER = "Time,FolderName,train_loss,valid_loss,train_accuracy,valid_accuracy\n";
+/** The first line of `aescore.csv`. */
+export const SCORE_HEADER = "Time,FolderName,train_loss,valid_loss,train_accuracy,valid_accuracy\n";
 
 export interface ScoreRow {
   time: Date;

@@ -6,7 +6,7 @@ import type { BenchmarkHandle } from "../../addon/types.js";
 import { toNetwork, toTrainingJson } from "../../config/network.js";
 import type { CommandDescription } from "../command.js";
 import { grouped, rate, scaled, table } from "../format.js";
-import type { Invocation } from "../invocation.js";
+import { type Invocation, optionText } from "../invocation.js";
 import { print, printJson } from "../output.js";
 import { invokedSettings } from "../settings.js";
 
@@ -24,7 +24,7 @@ function quantile(sorted: readonly number[], q: number): number {
   return low + (high - low) * (place - Math.floor(place));
 }
 
-function stepsAsked(text: string | boolean | undefined): number | undefined {
+function stepsAsked(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const steps = Number(text);
   if (/^\d+$/.test(String(text)) && steps >= 1 && steps <= 1e6) return steps;
@@ -58,7 +58,7 @@ function deviceName(device: string): string {
 
 async function time(invocation: Invocation): Promise<number> {
   const { checkDevice, summarize } = await import("../../runs/plan.js");
-  const asked = stepsAsked(invocation.options.steps);
+  const asked = stepsAsked(optionText(invocation, "steps"));
   const settings = await invokedSettings(invocation);
   const summary = summarize(settings);
   checkDevice(settings.device);
