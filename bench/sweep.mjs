@@ -14,11 +14,11 @@ import { quantile } from "./peers/statistics.mjs";
 const { values } = parseArgs({
   options: {
     images: { type: "string", default: "15000" },
-    epochs: { type: "string", default: "27" },
+    epochs: { type: "string", default: "54" },
     over: {
       type: "string",
       multiple: true,
-      default: ["dims=8,16,32", "filters=8,16;16,32;32", "activation=elu,relu,selu"],
+      default: ["dims=8,16,32", "filters=8,16;16,32;32", "learning_rate=0.003,0.01"],
     },
     orders: { type: "string", default: "1000" },
     keep: { type: "boolean", default: false },
@@ -71,7 +71,6 @@ const config = {
   pooling: "no",
   dropRate: 0,
   optimizer: "adam",
-  ...("learning_rate" in over ? {} : { learningRate: 0.003 }),
   horizontalFlip: false,
   verticalFlip: false,
   trainEpochs: epochs,
