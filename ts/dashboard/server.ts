@@ -100,7 +100,7 @@ export async function serveDashboard(
     folder: shown,
     canStop: control,
   };
-  const json = (body: string) => ({ type: "application/json; charset=utf-8", body });
+  const json = (body: string | Buffer) => ({ type: "application/json; charset=utf-8", body });
   const handlers: Record<string, Handler> = {
     "": {
       numbers: 0,
@@ -114,7 +114,7 @@ export async function serveDashboard(
       numbers: 1,
       get: async ([id = 0]) => {
         const run = watcher.find(id);
-        return run === undefined ? null : json(JSON.stringify(run.epochs()));
+        return run === undefined ? null : json(run.epochs());
       },
     },
     picture: {

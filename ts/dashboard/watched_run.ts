@@ -67,6 +67,7 @@ export class WatchedRun {
   #pictures = new Map<number, { at: number; length: number; time: number }>();
   #pictureCount = 0;
   #picturesTail: Tail;
+  #curves: { key: string; json: Buffer } | null = null;
   #hasReport = false;
   #earlierOf: Start | null = null;
   #shown = "";
@@ -107,8 +108,14 @@ export class WatchedRun {
     return place === this.#root || place.startsWith(within);
   }
 
-  epochs(): Epochs {
-    return drawnEpochs(this.#events.epochs, this.#epochsKey());
+  /** Its curves, {@link Epochs} as JSON. Many ask for the same. */
+  epochs(): Buffer {
+    const key = this.#epochsKey();
+    if (this.#curves?.key !== key) {
+      const curves: Epochs = drawnEpochs(this.#events.epochs, key);
+      this.#curves = { key, json: Buffer.from(JSON.stringify(curves)) };
+    }
+    return this.#curves.json;
   }
 
   /** A PNG file. */
