@@ -9,6 +9,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parse } from "csv-parse/sync";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { ListedRun } from "../../ts/index.ts";
@@ -28,6 +29,8 @@ describe("flexae runs", () => {
       ["sweep/one", "--dims=4", "--filters=4,8", "--learning-rate=0.01"],
     ];
     for (const [name, ...more] of trainings) {
+      // Runs that began within a second are in the order of their names.
+      await sleep(1000 - (Date.now() % 1000));
       const args = smallRun("--no-report", `--save-dir=${join(logs(), name as string)}`, ...more);
       const { code, stderr } = await flexae(args);
       expect(code, stderr).toBe(0);
