@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { connect } from "node:net";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -178,6 +179,33 @@ describe("the dashboard's server", () => {
     for (let i = 0; i < 80; i++) symlinkSync(".", join(folder, `again${i}`));
     const { url } = await serve(folder);
     expect((await json<Changes>(url, "/changes/0")).runs.map(({ name }) => name)).toEqual(["run"]);
+  });
+
+  it("believes a run on another machine for as long as it says something", async () => {
+    const folder = temporaryFolder();
+    const write = (name: string, host: string, silence: number) => {
+      const run = join(folder, name);
+      cpSync(trained(), run, { recursive: true });
+      const setting = readFileSync(join(run, "setting.yaml"), "utf8");
+      writeFileSync(join(run, "setting.yaml"), setting.replace(/^state: .*$/m, "state: running"));
+      const time = Date.now() - silence;
+      const events = [
+        { time, event: "start", epochs: 9, epochsDone: 0, batches: 4, device: "cpu", host },
+        { time, event: "epoch", epoch: 1, seconds: 2, train: { loss: 2 }, valid: { loss: 1 } },
+      ];
+      writeFileSync(
+        join(run, "events.jsonl"),
+        events.map((event) => `${JSON.stringify(event)}\n`).join(""),
+      );
+    };
+    write("here", hostname(), 0);
+    write("there", "elsewhere.example", 60_000);
+    write("gone", "elsewhere.example", 3_600_000);
+    const { url } = await serve(folder);
+    const { runs } = await json<Changes>(url, "/changes/0");
+    const states = Object.fromEntries(runs.map(({ name, state }) => [name, state]));
+    expect(states).toEqual({ here: "killed", there: "running", gone: "silent" });
+    expect(runs.find(({ name }) => name === "there")).toMatchObject({ epochs: 1, epochsWanted: 9 });
   });
 
   it("hands out nothing that is not a run's own", async () => {
