@@ -231,6 +231,21 @@ describe("flexae sweep", () => {
     for (const state of states) expect(["early", "finished", "stopped"]).toContain(state);
   });
 
+  it("says once what its trials warn of", async () => {
+    const folder = at("tracked");
+    const over = ["--over=dims=4,8", "--train-epochs=1", "--no-report", "--tensorboard"];
+    // No server is ever asked at that port.
+    const { code, stderr } = await run(
+      ...sweepLine(folder, ...over),
+      "--mlflow=http://127.0.0.1:1",
+    );
+    expect(code, stderr).toBe(0);
+    expect(stderr.match(/trial [12]: MLflow at http:\/\/127\.0\.0\.1:1 has not all/g)).toHaveLength(
+      1,
+    );
+    expect(existsSync(join(folder, "trial_0002/tensorboard"))).toBe(true);
+  });
+
   it("says why none of its trials came to anything", async () => {
     const { code, stdout, stderr } = await run(
       ...sweepLine(at("none"), "--over=learning_rate=1e30,1e31", "--train-epochs=1"),
@@ -254,6 +269,8 @@ describe("flexae sweep", () => {
     [["--over=filters=4,4,4,4,4,4;4,4,4,4,4,4,4", "--image-shape=8,8"], 2, "None of 2 trials"],
     [["--resume=nowhere"], 2, "There is no sweep in nowhere"],
     [["--resume=halved", "--eta=4"], 2, "--eta means nothing to a sweep that goes on"],
+    [["--resume=halved", "--no-report"], 2, "--no-report means nothing to a sweep that goes on"],
+    [["my.yaml", "--resume=halved"], 2, "The file my.yaml means nothing to a sweep that goes on"],
     [["--resume=halved", "--dims=4"], 2, "--dims means nothing to a sweep that goes on"],
     [["--over=dims=4", "--save-dir=halved"], 2, "save_dir halved holds a sweep: go on with it"],
   ])("refuses %j", async (args, wanted, message) => {
