@@ -186,6 +186,7 @@ describe("a sweep", () => {
     [{}, {}, {}, "Expected a setting to sweep, such as --over dims=16,32,64"],
     [{ dims: "4", mlp: "on", Dims: "8" }, {}, {}, "dims is swept twice"],
     [{ dims: "4" }, {}, { dims: 8 }, "--dims cannot be given where dims is swept"],
+    [{ mlp: "on,off" }, {}, { mlp: true }, "--mlp cannot be given where AutoencoderMLP_switch is"],
     [{ dims: "4" }, {}, { dimz: 8 }, "Unknown parameter --dimz"],
     [{ dims: "4" }, {}, { overwrite: true }, "--overwrite means nothing to flexae sweep"],
     [{ dims: "4" }, { search: "bayes" }, {}, "Expected grid or random for search"],

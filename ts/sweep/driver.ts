@@ -70,6 +70,8 @@ export interface DriveOptions {
   onEvent(event: SweepEvent): void;
 }
 
+/** What a trial warns of that goes on to its next rung. */
+const PROMOTED = /^changed on resuming: train_epochs \d/;
 /** How often it is looked whether a folder is free. */
 const LOOKED_EVERY_MS = 300;
 /** A sweep is never told to be at its end while something is left to do. */
@@ -114,7 +116,7 @@ export class Driver {
     this.#spec = spec;
     this.#slots = slots;
     this.#options = options;
-    this.#warned = new Set(plan.warnings.map((warning) => warning.replaceAll("\n", " ")));
+    this.#warned = new Set(plan.warnings.map((warning) => warning.replaceAll("\n", "; ")));
     this.trials = plan.trials.map(
       (planned, i) => new LiveTrial(folder, i + 1, spec.points[i] ?? {}, planned, spec.metric),
     );
@@ -234,7 +236,7 @@ export class Driver {
   /** What a training warned of: once, as most of it is the same for all trials. */
   #passOn({ number }: LiveTrial, warnings: readonly string[]): void {
     for (const warning of warnings) {
-      if (this.#warned.has(warning)) continue;
+      if (PROMOTED.test(warning) || this.#warned.has(warning)) continue;
       this.#warned.add(warning);
       this.#options.onEvent({ type: "warning", message: `trial ${number}: ${warning}` });
     }

@@ -305,7 +305,7 @@ export function makeSpec(
   const own = given.at(-1);
   for (const { name } of dimensions) {
     const key = Object.keys(own?.values ?? {}).find(
-      (key) => nameKey(key) === nameKey(name) && own?.values[key] !== undefined,
+      (key) => findParameter(key)?.name === name && own?.values[key] !== undefined,
     );
     if (key === undefined) continue;
     throw configError(`${own?.spell(key)} cannot be given where ${name} is swept: leave one out`);

@@ -53,7 +53,7 @@ function problemOf(code: number | null, signal: NodeJS.Signals | null, complaint
 
 function warningsOf(complaints: string): string[] {
   const [, ...said] = `\n${complaints}`.split(`\n${SAID}`);
-  return said.map((text) => text.trim().replaceAll("\n", " "));
+  return said.map((text) => text.trim().replaceAll("\n", "; "));
 }
 
 function endOf(code: number | null, signal: NodeJS.Signals | null, complaints: string): ProcessEnd {
