@@ -122,6 +122,7 @@ describe("points", () => {
 
   it("are fewer where there are no more", () => {
     expect(randomPoints([parseOver("dims=4,8")], 5, 1)).toHaveLength(2);
+    expect(randomPoints([parseOver("seed=1..1000")], 1000, 1)).toHaveLength(1000);
     const over = { values: { dims: "4,8" }, spell };
     const { warnings } = makeSpec(undefined, over, [], { search: "random", trials: 5 });
     expect(warnings).toEqual(["there are only 2 different points, and so as many trials"]);
