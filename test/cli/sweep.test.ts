@@ -56,7 +56,7 @@ describe("flexae sweep", () => {
     cwd = mkdtempSync(join(tmpdir(), "flexae-sweep-"));
     // Never disturbed: others are compared with it.
     const { code, stderr } = await run(...sweepLine(at("halved"), ...HALVING, "--no-report"));
-    expect(code, stderr).toBe(0);
+    expect([code, stderr]).toEqual([0, ""]);
   });
   afterAll(() => rmSync(cwd, { recursive: true, force: true }));
 
@@ -218,17 +218,37 @@ describe("flexae sweep", () => {
   it("takes early stopping for what it is: no rung trains on from there", async () => {
     const folder = at("early");
     const { code, stdout, stderr } = await run(
-      ...sweepLine(folder, "--over=learning_rate=1e-9,0.01", "--halving", "--min-epochs=3"),
+      // So fast that the second epoch is no better than the first, by far.
+      ...sweepLine(folder, "--over=learning_rate=0.3,0.5", "--halving", "--min-epochs=3"),
       "--train-epochs=9",
       "--eta=3",
       "--patience=1",
-      "--optimizer=sgd",
       "--no-report",
     );
     expect(code, stderr).toBe(0);
     expect(stdout).not.toContain("failed");
-    const states = rowsOf(folder).map(({ state }) => state);
-    for (const state of states) expect(["early", "finished", "stopped"]).toContain(state);
+    const rows = rowsOf(folder);
+    expect(rows.map(({ state }) => state)).toEqual(["early", "early"]);
+    // The better of them would go on, but has no further to go.
+    for (const { epochs, best_epoch } of rows) {
+      expect(Number(epochs)).toBeLessThan(9);
+      expect(Number(epochs) - Number(best_epoch)).toBe(1);
+    }
+  });
+
+  it("says once what its trials warn of", async () => {
+    const folder = at("tracked");
+    const over = ["--over=dims=4,8", "--train-epochs=1", "--no-report", "--tensorboard"];
+    // No server is ever asked at that port.
+    const { code, stderr } = await run(
+      ...sweepLine(folder, ...over),
+      "--mlflow=http://127.0.0.1:1",
+    );
+    expect(code, stderr).toBe(0);
+    expect(stderr.match(/trial [12]: MLflow at http:\/\/127\.0\.0\.1:1 has not all/g)).toHaveLength(
+      1,
+    );
+    expect(existsSync(join(folder, "trial_0002/tensorboard"))).toBe(true);
   });
 
   it("says why none of its trials came to anything", async () => {
@@ -254,6 +274,8 @@ describe("flexae sweep", () => {
     [["--over=filters=4,4,4,4,4,4;4,4,4,4,4,4,4", "--image-shape=8,8"], 2, "None of 2 trials"],
     [["--resume=nowhere"], 2, "There is no sweep in nowhere"],
     [["--resume=halved", "--eta=4"], 2, "--eta means nothing to a sweep that goes on"],
+    [["--resume=halved", "--no-report"], 2, "--no-report means nothing to a sweep that goes on"],
+    [["my.yaml", "--resume=halved"], 2, "The file my.yaml means nothing to a sweep that goes on"],
     [["--resume=halved", "--dims=4"], 2, "--dims means nothing to a sweep that goes on"],
     [["--over=dims=4", "--save-dir=halved"], 2, "save_dir halved holds a sweep: go on with it"],
   ])("refuses %j", async (args, wanted, message) => {

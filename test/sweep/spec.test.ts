@@ -70,6 +70,7 @@ describe("what is swept", () => {
     ["dims=0", "Expected a list of 1 to 64 integers from 1 to 1048576 for --over dims"],
     ["optimizer=adam,sdg", "(did you mean sgd?)"],
     ["drop_rate=0..1", "below 1 for --over drop_rate but received"],
+    ["dims=8,16..64", 'from a smaller to a larger number for --over dims but received "8,16..64"'],
     ["drop_rate=0.5..0.1", "Expected a range from a smaller to a larger number"],
     ["drop_rate=log:0..0.5", "Expected a range above 0 after log:"],
     ["optimizer=adam..sgd", "--over optimizer has no range: give its values"],
@@ -121,6 +122,7 @@ describe("points", () => {
 
   it("are fewer where there are no more", () => {
     expect(randomPoints([parseOver("dims=4,8")], 5, 1)).toHaveLength(2);
+    expect(randomPoints([parseOver("seed=1..1000")], 1000, 1)).toHaveLength(1000);
     const over = { values: { dims: "4,8" }, spell };
     const { warnings } = makeSpec(undefined, over, [], { search: "random", trials: 5 });
     expect(warnings).toEqual(["there are only 2 different points, and so as many trials"]);
@@ -169,6 +171,14 @@ describe("a sweep", () => {
     expect(() => readSweepFile(file)).toThrow(/Unknown key ovr in .*my.yaml: did you mean over\?/);
     writeFileSync(file, "over: [dims]\n");
     expect(() => readSweepFile(file)).toThrow("Expected names and values for over in");
+    writeFileSync(file, "halving: {min-epochs: 3}\nmlflow: true\n");
+    expect(readSweepFile(file).request).toMatchObject({
+      halving: true,
+      minEpochs: 3,
+      mlflow: true,
+    });
+    writeFileSync(file, "halving: {epochs: 3}\n");
+    expect(() => readSweepFile(file)).toThrow(/Unknown key halving.epochs in .*min_epochs, eta/);
     writeFileSync(file, "trials: many\n");
     expect(() => readSweepFile(file)).toThrow("Expected a number for trials in");
   });
@@ -177,6 +187,7 @@ describe("a sweep", () => {
     [{}, {}, {}, "Expected a setting to sweep, such as --over dims=16,32,64"],
     [{ dims: "4", mlp: "on", Dims: "8" }, {}, {}, "dims is swept twice"],
     [{ dims: "4" }, {}, { dims: 8 }, "--dims cannot be given where dims is swept"],
+    [{ mlp: "on,off" }, {}, { mlp: true }, "--mlp cannot be given where AutoencoderMLP_switch is"],
     [{ dims: "4" }, {}, { dimz: 8 }, "Unknown parameter --dimz"],
     [{ dims: "4" }, {}, { overwrite: true }, "--overwrite means nothing to flexae sweep"],
     [{ dims: "4" }, { search: "bayes" }, {}, "Expected grid or random for search"],
@@ -190,6 +201,8 @@ describe("a sweep", () => {
     [{ dims: "4" }, { halving: true }, { checkpoint_epochs: 0 }, "leaves no checkpoint"],
     [{ train_epochs: "4,8" }, { halving: true }, {}, "train_epochs cannot be swept with --halving"],
     [{ dims: "4" }, { metric: "val_los" }, {}, "(did you mean val_loss?)"],
+    [{ dims: "4" }, { mlflow: "mlruns" }, {}, "Expected the address of an MLflow server"],
+    [{ dims: "4" }, { mlflow: "http://me:secret@x" }, {}, "set MLFLOW_TRACKING_USERNAME"],
     [{ dims: "4" }, { metric: "epoch" }, {}, "Expected one of val_loss, val_accuracy,"],
   ])("of %j with %j and %j is refused", (over, asked, given, message) => {
     expect(() => spec(over, asked, given)).toThrow(message);

@@ -142,8 +142,12 @@ async function clear(folder: string): Promise<void> {
       `save_dir ${folder} holds ${names[0]} but no ${SETTING_FILE} of a run: choose another folder, or remove it yourself`,
     );
   }
-  for (const name of names) await rm(join(folder, name), { force: true });
+  for (const name of names) {
+    if (name !== SETTING_FILE) await rm(join(folder, name), { force: true });
+  }
   await clearEventFolder(join(folder, TENSORBOARD_FOLDER));
+  // Last: killed before, it is still known for a run's.
+  await rm(join(folder, SETTING_FILE), { force: true });
 }
 
 /**

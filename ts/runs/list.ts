@@ -175,8 +175,8 @@ export async function listRuns(folder: string = LOGS): Promise<ListedRun[]> {
   return runs.sort((a, b) => a.started.localeCompare(b.started) || (a.name < b.name ? -1 : 1));
 }
 
-/** Differs in any two runs, and means nothing to what came of them. */
-const OWN = "save_dir";
+/** Of a run's folder, and nothing to what came of it. */
+const OWN: readonly string[] = ["save_dir", "overwrite"];
 
 /** Settings that are not alike in all runs that have any, in the order of their table. */
 export function differingSettings(runs: readonly ListedRun[]): string[] {
@@ -184,7 +184,7 @@ export function differingSettings(runs: readonly ListedRun[]): string[] {
   // Of imported models nobody knows how they were trained: that is no difference.
   const values = (name: string) =>
     runs.flatMap(({ settings }) => (name in settings ? [settings[name]] : []));
-  return names.filter((name) => name !== OWN && new Set(values(name)).size > 1);
+  return names.filter((name) => !OWN.includes(name) && new Set(values(name)).size > 1);
 }
 
 /** What runs can be sorted and filtered by besides their settings. */

@@ -72,7 +72,8 @@ function rangeOf({ parameter, spelled }: Swept, text: string): ValueRange | unde
   }
   const [low, high] = [found[2], found[3]].map((end) => {
     const value = checkedValue({ parameter, spelled }, end as string);
-    return Array.isArray(value) ? value[0] : value;
+    // 8,16..64 is neither values nor a range.
+    return Array.isArray(value) && value.length === 1 ? value[0] : value;
   });
   if (typeof low !== "number" || typeof high !== "number" || !(low < high)) {
     throw configError(

@@ -70,6 +70,8 @@ export interface DriveOptions {
   onEvent(event: SweepEvent): void;
 }
 
+/** What a trial warns of that goes on to its next rung. */
+const PROMOTED = /^changed on resuming: train_epochs \d/;
 /** How often it is looked whether a folder is free. */
 const LOOKED_EVERY_MS = 300;
 /** A sweep is never told to be at its end while something is left to do. */
@@ -100,6 +102,8 @@ export class Driver {
   #began = performance.now();
   #epochsBefore = 0;
   #failure: unknown;
+  /** What need not be said again. */
+  #warned: Set<string>;
 
   constructor(
     folder: string,
@@ -112,6 +116,7 @@ export class Driver {
     this.#spec = spec;
     this.#slots = slots;
     this.#options = options;
+    this.#warned = new Set(plan.warnings.map((warning) => warning.replaceAll("\n", "; ")));
     this.trials = plan.trials.map(
       (planned, i) => new LiveTrial(folder, i + 1, spec.points[i] ?? {}, planned, spec.metric),
     );
@@ -218,6 +223,7 @@ export class Driver {
     if (!this.#isStopping && trial.scores.length <= rung) {
       end = await this.#process(trial, trial.rungs[rung] as number, slot);
       await trial.read();
+      this.#passOn(trial, end.warnings);
     }
     trial.isRunning = false;
     if (trial.scores.length <= rung && !trial.isFailed && !this.#isStopping) {
@@ -225,6 +231,15 @@ export class Driver {
     }
     this.#tell(trial);
     this.#writeTable();
+  }
+
+  /** What a training warned of: once, as most of it is the same for all trials. */
+  #passOn({ number }: LiveTrial, warnings: readonly string[]): void {
+    for (const warning of warnings) {
+      if (PROMOTED.test(warning) || this.#warned.has(warning)) continue;
+      this.#warned.add(warning);
+      this.#options.onEvent({ type: "warning", message: `trial ${number}: ${warning}` });
+    }
   }
 
   /** A process of an earlier sweep may still be at work there. */

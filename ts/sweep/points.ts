@@ -9,8 +9,11 @@ export type Point = Readonly<Partial<Record<ParameterName, string>>>;
 
 /** More are no sweep that anybody waits for, and their file would not be read back. */
 export const MOST_TRIALS = 2000;
-/** Draws of a point that is there already, before no new one is expected. */
-const DRAWS = 1000;
+/**
+ * Draws in a row of points that are there already, before no new one is expected: of the most that
+ * there may be, the last one is missed once in 20,000 times.
+ */
+const DRAWS = 10 * MOST_TRIALS;
 /** Digits of a number that is drawn. */
 const DIGITS = 5;
 
@@ -71,7 +74,10 @@ export function randomPoints(
     });
     const key = JSON.stringify(drawn);
     if (points.has(key)) misses++;
-    else points.set(key, Object.fromEntries(drawn));
+    else {
+      points.set(key, Object.fromEntries(drawn));
+      misses = 0;
+    }
   }
   return [...points.values()];
 }

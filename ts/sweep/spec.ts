@@ -10,6 +10,7 @@ import { flagText, isMapping, readValue, showValue } from "../config/values.js";
 import { readYamlFile } from "../config/yaml.js";
 import { writeFileAtomic } from "../files/atomic.js";
 import { shownPath } from "../files/paths.js";
+import { mlflowServer } from "../tracking/mlflow_address.js";
 import { VERSION } from "../version.js";
 import { type Dimension, dimensionOf, dimensionText } from "./dimensions.js";
 import { type Halving, rungEpochs, usualMinEpochs } from "./halving.js";
@@ -54,7 +55,7 @@ export interface SweepRequest {
   eta?: number | undefined;
   metric?: string | undefined;
   tensorboard?: boolean | undefined;
-  mlflow?: string | undefined;
+  mlflow?: boolean | string | undefined;
   report?: boolean | undefined;
   jobs?: number | undefined;
 }
@@ -98,6 +99,24 @@ function typed<T>(
 const isText = (value: unknown): value is string => typeof value === "string";
 const isNumber = (value: unknown): value is number => typeof value === "number";
 const isBoolean = (value: unknown): value is boolean => typeof value === "boolean";
+const isTextOrBoolean = (value: unknown): value is string | boolean =>
+  isText(value) || isBoolean(value);
+
+/** What is said of halving, in any spelling of its names. */
+function halvingKeys(given: Record<string, unknown>, spell: (name: string) => string) {
+  const known = ["min_epochs", "eta"] as const;
+  const found: Partial<Record<(typeof known)[number], unknown>> = {};
+  for (const [key, value] of Object.entries(given)) {
+    const name = known.find((name) => nameKey(name) === nameKey(key));
+    if (name === undefined) {
+      throw configError(
+        `Unknown key ${spell(`halving.${showName(key)}`)}: known are ${known.join(", ")}`,
+      );
+    }
+    found[name] = value;
+  }
+  return found;
+}
 
 /**
  * Reads a file that describes a sweep: `over`, and what else is asked for; settings stand under
@@ -129,7 +148,7 @@ export function readSweepFile(path: string): SweepFile {
   const mapping = (name: "over" | "settings") =>
     typed(found[name] ?? {}, isMapping, `names and values for ${spell(name)}`) ?? {};
   const { halving } = found;
-  const rungs = isMapping(halving) ? halving : {};
+  const rungs = isMapping(halving) ? halvingKeys(halving, spell) : {};
   const number = (value: unknown, name: string) =>
     typed(value, isNumber, `a number for ${spell(name)}`);
   return {
@@ -145,7 +164,7 @@ export function readSweepFile(path: string): SweepFile {
       eta: number(rungs.eta, "eta"),
       metric: typed(found.metric, isText, `a column of metrics.csv for ${spell("metric")}`),
       tensorboard: typed(found.tensorboard, isBoolean, `true or false for ${spell("tensorboard")}`),
-      mlflow: typed(found.mlflow, isText, `an address for ${spell("mlflow")}`),
+      mlflow: typed(found.mlflow, isTextOrBoolean, `an address or true for ${spell("mlflow")}`),
       jobs: number(found.jobs, "jobs"),
       report: typed(found.report, isBoolean, `true or false for ${spell("report")}`),
     },
@@ -227,6 +246,20 @@ function halvingOf(request: SweepRequest, settings: Settings): Halving | null {
   return halving;
 }
 
+/** The address of a server, of which any trial would otherwise be the first to complain. */
+function mlflowOf(given: SweepRequest["mlflow"]): string | null {
+  if (given === undefined || given === false) return null;
+  const { MLFLOW_TRACKING_URI } = process.env;
+  const { address, authorization } = mlflowServer(given === true ? "" : given, undefined, {
+    MLFLOW_TRACKING_URI,
+  });
+  // sweep.yaml keeps the address, and lists of processes show it.
+  if (authorization === null) return address;
+  throw configError(
+    "The address of an MLflow server is kept in sweep.yaml: leave user and password out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+  );
+}
+
 function pointsOf(spec: Omit<SweepSpec, "points">, trials: number | undefined): Point[] {
   const { search, dimensions, seed, halving } = spec;
   if (search === "random") {
@@ -272,7 +305,7 @@ export function makeSpec(
   const own = given.at(-1);
   for (const { name } of dimensions) {
     const key = Object.keys(own?.values ?? {}).find(
-      (key) => nameKey(key) === nameKey(name) && own?.values[key] !== undefined,
+      (key) => findParameter(key)?.name === name && own?.values[key] !== undefined,
     );
     if (key === undefined) continue;
     throw configError(`${own?.spell(key)} cannot be given where ${name} is swept: leave one out`);
@@ -301,7 +334,7 @@ export function makeSpec(
     settings: texts,
     runOptions: {
       tensorboard: request.tensorboard === true,
-      mlflow: request.mlflow ?? null,
+      mlflow: mlflowOf(request.mlflow),
     },
     report: request.report !== false,
     jobs: countOf(request.jobs, "jobs", 1) ?? null,
@@ -375,7 +408,7 @@ export function readSpec(folder: string): SweepSpec {
     halving: halvingOf(request, resolved),
     dimensions,
     settings: givenTexts([settings]),
-    runOptions: { tensorboard: request.tensorboard === true, mlflow: request.mlflow ?? null },
+    runOptions: { tensorboard: request.tensorboard === true, mlflow: mlflowOf(request.mlflow) },
     report: request.report !== false,
     jobs: countOf(request.jobs, "jobs", 1) ?? null,
     points,

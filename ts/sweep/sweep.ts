@@ -2,9 +2,10 @@
 import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { configError, translateError } from "../addon/errors.js";
+import { kebabCase } from "../config/names.js";
 import type { GivenSettings } from "../config/resolve.js";
 import { writeFileAtomic } from "../files/atomic.js";
-import { unicodePath } from "../files/paths.js";
+import { shownPath, unicodePath } from "../files/paths.js";
 import { readAssets } from "../pages/assets.js";
 import { REPORT_FILE } from "../runs/folder.js";
 import { bestTrial, Driver, SWEEP_TABLE, type SweepEvent } from "./driver.js";
@@ -44,8 +45,8 @@ export interface SweepOptions {
   report?: boolean | undefined;
   /** Each trial writes what TensorBoard reads. */
   tensorboard?: boolean | undefined;
-  /** The address of an MLflow server that each trial tells. */
-  mlflow?: string | undefined;
+  /** The address of an MLflow server that each trial tells, or true for `MLFLOW_TRACKING_URI`. */
+  mlflow?: boolean | string | undefined;
   /** Ends trials under way after their batch; the result is then `interrupted`. */
   signal?: AbortSignal | undefined;
   /** Called with what happens. */
@@ -127,9 +128,10 @@ async function openEarlier(
       .filter((key) => values[key] !== undefined)
       .map(spell),
   );
-  const more = MEANINGLESS.filter((key) => options[key] !== undefined).map(
-    (key) => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
-  );
+  const more = MEANINGLESS.filter((key) => options[key] !== undefined).map((key) => {
+    if (key === "file") return `The file ${shownPath(options.file ?? "")}`;
+    return `--${options[key] === false ? "no-" : ""}${kebabCase(key)}`;
+  });
   const [first] = [...spelled, ...more];
   if (first !== undefined) {
     throw configError(

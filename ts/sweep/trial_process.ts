@@ -11,6 +11,8 @@ export interface ProcessEnd {
   code: number | null;
   /** What it said last of why it failed, on one line; null if it did not fail. */
   problem: string | null;
+  /** What it warned of although it did not fail, a line each. */
+  warnings: string[];
 }
 
 /** A process under way. */
@@ -37,16 +39,26 @@ function lastComplaint(text: string): string {
   return last.trim().replaceAll("\n", " ");
 }
 
-function endOf(code: number | null, signal: NodeJS.Signals | null, complaints: string): ProcessEnd {
-  if (code === 0) return { code, problem: null };
+function problemOf(code: number | null, signal: NodeJS.Signals | null, complaints: string) {
+  if (code === 0) return null;
   const said = lastComplaint(complaints);
   if (code === null) {
     const memory = signal === "SIGKILL" ? "; maybe memory ran out" : "";
-    return { code, problem: `ended by ${signal}${memory}` };
+    return `ended by ${signal}${memory}`;
   }
   // A run that is told to end says nothing of it to a program.
-  if (INTERRUPTED.includes(code)) return { code, problem: "it was interrupted" };
-  return { code, problem: said === "" ? `ended with exit code ${code}` : said };
+  if (INTERRUPTED.includes(code)) return "it was interrupted";
+  return said === "" ? `ended with exit code ${code}` : said;
+}
+
+function warningsOf(complaints: string): string[] {
+  const [, ...said] = `\n${complaints}`.split(`\n${SAID}`);
+  return said.map((text) => text.trim().replaceAll("\n", "; "));
+}
+
+function endOf(code: number | null, signal: NodeJS.Signals | null, complaints: string): ProcessEnd {
+  const problem = problemOf(code, signal, complaints);
+  return { code, problem, warnings: problem === null ? warningsOf(complaints) : [] };
 }
 
 /** Passes whole lines on. */
@@ -96,7 +108,7 @@ export function startProcess(
     complaints = (complaints + text).slice(-KEPT);
   });
   const ended = new Promise<ProcessEnd>((resolve) => {
-    child.on("error", ({ message }) => resolve({ code: null, problem: message }));
+    child.on("error", ({ message }) => resolve({ code: null, problem: message, warnings: [] }));
     child.on("close", (code, signal) => resolve(endOf(code, signal, complaints)));
   });
   return {

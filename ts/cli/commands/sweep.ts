@@ -55,7 +55,7 @@ class TextReporter {
     this.#metric = metric;
     const each = threads === 1 ? "1 thread" : `${threads} threads`;
     const left = invalid === 0 ? "" : `, ${grouped(invalid)} of which cannot be trained`;
-    print(`${grouped(trials)} trials${left}; ${jobs} at once, with ${each} each`);
+    print(`${plural(trials, "trial")}${left}; ${jobs} at once, with ${each} each`);
     if (rungs.length > 0) print(`Compared after ${rungs.join(", ")} epochs`);
     print(`In ${nameFromHere(folder)}`);
     print();
@@ -154,7 +154,7 @@ async function search(invocation: Invocation): Promise<number> {
     retry: flag("retry"),
     report: options.report === false ? false : undefined,
     tensorboard: flag("tensorboard"),
-    mlflow: text("mlflow"),
+    mlflow: text("mlflow") ?? flag("mlflow"),
     signal: abort.signal,
     onEvent: (event) => {
       if (!json) reporter.event(event);
@@ -216,7 +216,7 @@ export const sweep: CommandDescription = {
     ["--resume <sweep>", "go on with a sweep: its folder, or `last` for the newest in logs/"],
     ["--retry", "with --resume: try trials that failed once more"],
     ["--tensorboard", "each trial writes what TensorBoard reads, as `flexae run` does"],
-    ["--mlflow <uri>", "each trial tells an MLflow server, as `flexae run` does"],
+    ["--mlflow [uri]", "each trial tells an MLflow server, as `flexae run` does"],
     ["--no-report", "no report.html of the best trials"],
   ],
   takesConfig: true,
