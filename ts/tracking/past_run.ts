@@ -87,7 +87,7 @@ export async function writePastRun(run: string, out: string): Promise<PastRun> {
     const files = await readRunFiles(run, { network: false });
     if (lock === undefined && isOwn && files.state === "running" && before.length > 0) {
       throw configError(
-        `${run} is in use, and its training writes for TensorBoard itself: ` +
+        `${run} is in use, and its training may be writing these files itself: ` +
           "name another folder with -o",
       );
     }
