@@ -352,6 +352,16 @@ describe("a server that is not well", () => {
     await expectUnharmed(moved.url, /it answered 302/);
   });
 
+  it("answers without an end", async () => {
+    const { url } = await stub((response) => {
+      const more = () => {
+        if (!response.destroyed) response.write(Buffer.alloc(2 ** 20, " "), more);
+      };
+      more();
+    });
+    await expectUnharmed(url, /too long to be MLflow's/);
+  });
+
   it("closes the connection within an answer", async () => {
     const { url } = await stub((response) => {
       response.writeHead(200, { "content-length": "100" }).write("{");
@@ -399,6 +409,9 @@ describe("the address of a server", () => {
       expect(ended.stderr).not.toContain("ann");
       expect(readdirSync(cwd)).toEqual([]);
     }
+    const alone = await flexae(smallRun("--mlflow-experiment=digits"));
+    expect(alone.code).toBe(2);
+    expect(alone.stderr).toContain("mlflowExperiment means nothing without mlflow");
     expect(() => mlflowServer("", undefined, {})).toThrow("MLFLOW_TRACKING_URI");
   });
 
