@@ -1,4 +1,5 @@
 /** `flexae run --tensorboard` and `flexae tensorboard`, read back by TensorBoard. */
+import { randomBytes } from "node:crypto";
 import {
   chmodSync,
   cpSync,
@@ -14,6 +15,7 @@ import { encodeGrayPng } from "../../scripts/setup/png.mjs";
 import { createTraining, readTable, writeTensorBoard } from "../../ts/index.ts";
 import { readRunFiles } from "../../ts/runs/record.ts";
 import type { TrainingEvent } from "../../ts/runs/training_event.ts";
+import { stepsIn } from "../../ts/tracking/event_file.ts";
 import { TensorBoardRecorder } from "../../ts/tracking/tensorboard.ts";
 import {
   flexae,
@@ -374,6 +376,42 @@ there("images", () => {
       }
     });
   }
+
+  it("of a run that nobody followed at first have originals, whatever was killed since", async () => {
+    const folder = temporaryFolder();
+    for (const events of [
+      [epoch(3), reconstructions(3, 1)],
+      [],
+      [epoch(3), reconstructions(3, 1)],
+    ]) {
+      const recorder = new TensorBoardRecorder(folder, (message) => expect.fail(message));
+      for (const event of [begin(run(), 2), ...events]) await recorder.record(event, Date.now());
+      await recorder.end({ error: new Error("killed") }, Date.now());
+    }
+    const { validation } = await readEvents(join(folder, basename(run())), "validation");
+    expect(stepsOf(validation.scalars.epoch_loss)).toEqual([1, 2, 3]);
+    expect(stepsOf(validation.images["originals/1"])).toEqual([3]);
+    expect(stepsOf(validation.images["reconstructions/2"])).toEqual([3]);
+  });
+
+  it("become fewer where there are many large ones, but for the last", async () => {
+    const folder = temporaryFolder();
+    const recorder = new TensorBoardRecorder(folder, (message) => expect.fail(message));
+    await recorder.record(begin(run(), 0), Date.now());
+    const noise = randomBytes(8 * 128 * 128 * 3);
+    const shape = [8, 128, 128, 3] as const;
+    for (let n = 1; n <= 59; n++) {
+      const event = { epoch: n, shape, originals: noise, reconstructions: noise };
+      await recorder.record({ type: "reconstructions", ...event }, Date.now());
+    }
+    await recorder.end({ error: new Error("killed") }, Date.now());
+    const part = join(folder, basename(run()), "validation");
+    const files = names(part).map((name) => join(part, name));
+    const steps = await stepsIn(files, "reconstructions/1");
+    expect(steps.slice(0, 5)).toEqual([1, 2, 3, 4, 5]);
+    expect(steps.length).toBeLessThan(40);
+    expect(steps.at(-1)).toBe(59);
+  });
 });
 
 there("flexae tensorboard RUN", () => {
@@ -411,6 +449,15 @@ there("flexae tensorboard RUN", () => {
     const began = new Date(started.replace(" ", "T")).getTime() / 1000;
     expect((time as number) - began).toBeGreaterThan(0);
     expect((time as number) - began).toBeLessThan(60);
+  });
+
+  it("leaves what was there when it is ended", async () => {
+    const out = temporaryFolder();
+    const { out: folder } = await writeTensorBoard(run(), { out });
+    const before = names(folder).sort();
+    const signal = AbortSignal.abort();
+    await expect(writeTensorBoard(run(), { out, signal })).rejects.toThrow(signal.reason);
+    expect(names(folder).sort()).toEqual(before);
   });
 
   it("names what is no run and no table", async () => {

@@ -27,17 +27,22 @@ function newName(): string {
   return `events.out.tfevents.${seconds}.${host}.${process.pid}.${number}${EVENTS_ENDING}`;
 }
 
-/** The last step that counts in event files, named in the order in which they were begun; or 0. */
-export async function lastStepIn(paths: readonly string[]): Promise<number> {
-  let last = 0;
+/**
+ * Steps that count in event files, named in the order in which they were begun: of anything, or of
+ * what has a tag.
+ */
+export async function stepsIn(paths: readonly string[], tag?: string): Promise<number[]> {
+  let steps: number[] = [];
   for (const path of paths) {
     for (const record of unframe(await readFile(path))) {
       const { step, sessionLog, summary } = decodeEvent(record);
-      if (sessionLog) last = Math.min(last, step - 1);
-      if (summary) last = Math.max(last, step);
+      if (sessionLog) steps = steps.filter((earlier) => earlier < step);
+      if (summary && (tag === undefined || summary.value.some((value) => value.tag === tag))) {
+        steps.push(step);
+      }
     }
   }
-  return Math.max(0, last);
+  return steps;
 }
 
 /**

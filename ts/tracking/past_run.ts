@@ -76,10 +76,15 @@ export interface PastRun {
  *
  * @param run - Its folder.
  * @param out - Where its event files go.
+ * @param signal - Ends it soon, and what was there before stays.
  * @throws FlexaeError `FLEXAE_CONFIG` if it is being trained and writes there itself, or its
  *   `setting.yaml` cannot be read, `FLEXAE_IO`.
  */
-export async function writePastRun(run: string, out: string): Promise<PastRun> {
+export async function writePastRun(
+  run: string,
+  out: string,
+  signal: AbortSignal | undefined,
+): Promise<PastRun> {
   const lock = hold(run);
   try {
     const isOwn = out === join(run, TENSORBOARD_FOLDER);
@@ -102,11 +107,13 @@ export async function writePastRun(run: string, out: string): Promise<PastRun> {
     const last = rows.at(-1);
     events.settings(files.listed, 0, first);
     for (const row of rows) {
+      if (signal?.aborted) break;
       events.epoch(row);
       await events.flush();
     }
     let pictures = 0;
     for await (const { epoch, png } of recordedPictures(run)) {
+      if (signal?.aborted) break;
       const isOriginals = epoch === 0;
       const time = isOriginals ? first : times.get(epoch);
       const picture = pictureOf(isOriginals ? "originals" : "reconstructions", png);
@@ -120,12 +127,13 @@ export async function writePastRun(run: string, out: string): Promise<PastRun> {
       events.end(files.state !== "failed", last?.epoch ?? 0, last?.time ?? first);
     }
     await events.close();
-    if (failure !== undefined) {
+    if (failure !== undefined || signal?.aborted) {
       const after = await ownEventFiles(out);
       await removeEventFiles(
         out,
         after.filter((name) => !before.includes(name)),
       );
+      signal?.throwIfAborted();
       throw ioError(`${out} cannot be written: ${systemReason(failure)}`, failure);
     }
     await removeEventFiles(out, before);

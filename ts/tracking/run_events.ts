@@ -8,7 +8,7 @@ import type { Scores } from "../addon/types.js";
 import { ownEventFiles } from "../runs/event_folder.js";
 import type { RecordedSetting } from "../runs/record.js";
 import type { EpochRow } from "./epoch_row.js";
-import { EventFile, lastStepIn } from "./event_file.js";
+import { EventFile, stepsIn } from "./event_file.js";
 import {
   hparamsEnd,
   hparamsStart,
@@ -18,10 +18,23 @@ import {
   text,
 } from "./event_schema.js";
 
+/** The steps that count in one part of the folder of a run, in the order in which they came. */
+async function stepsOf(folder: string, part: string, tag?: string): Promise<number[]> {
+  const names = (await ownEventFiles(folder)).filter((name) => dirname(name) === part);
+  return await stepsIn(
+    names.sort().map((name) => join(folder, name)),
+    tag,
+  );
+}
+
 /** The last epoch of which the folder of a run has the curves of both sets; or 0. */
 export async function lastEpochIn(folder: string): Promise<number> {
-  const names = (await ownEventFiles(folder)).filter((name) => dirname(name) === "train");
-  return await lastStepIn(names.sort().map((name) => join(folder, name)));
+  return (await stepsOf(folder, "train")).at(-1) ?? 0;
+}
+
+/** Whether it has pictures under a tag, of an epoch up to that one. */
+export async function hasPictures(folder: string, tag: string, upTo: number): Promise<boolean> {
+  return (await stepsOf(folder, "validation", tag)).some((step) => step <= upTo);
 }
 
 /** A picture as a file. */
