@@ -18,13 +18,13 @@ const MOST_WAITING = 64 * 2 ** 20;
 
 /** TensorBoard reads the files of a folder in the order of their names. */
 let files = 0;
-function newName(): string {
+function newName(ending: string): string {
   // With thousandths, as a run may go on within a second.
   const seconds = (Date.now() / 1000).toFixed(3).padStart(14, "0");
   const number = String(files++).padStart(3, "0");
   // The host's name is anybody's, and dots part a name.
   const host = hostname().replace(/[^\w-]/g, "_");
-  return `events.out.tfevents.${seconds}.${host}.${process.pid}.${number}${EVENTS_ENDING}`;
+  return `events.out.tfevents.${seconds}.${host}.${process.pid}.${number}${ending}`;
 }
 
 /**
@@ -53,6 +53,7 @@ export class EventFile {
   #folder: string;
   #firstStep: number;
   #onFailure: (error: unknown) => void;
+  #ending: string;
   #handle: FileHandle | undefined;
   #length = 0;
   #waiting: Buffer[] = [];
@@ -63,11 +64,18 @@ export class EventFile {
   /**
    * @param firstStep - What earlier files of the folder have of it, and of later steps, is void.
    * @param onFailure - Called once, with what the system said; nothing is written from then on.
+   * @param ending - Of its name.
    */
-  constructor(folder: string, firstStep: number, onFailure: (error: unknown) => void) {
+  constructor(
+    folder: string,
+    firstStep: number,
+    onFailure: (error: unknown) => void,
+    ending = EVENTS_ENDING,
+  ) {
     this.#folder = folder;
     this.#firstStep = firstStep;
     this.#onFailure = onFailure;
+    this.#ending = ending;
   }
 
   append(...events: readonly EventMessage[]): void {
@@ -104,7 +112,7 @@ export class EventFile {
     try {
       if (this.#handle === undefined) {
         await makeFolders(this.#folder);
-        this.#handle = await open(join(this.#folder, newName()), "wx");
+        this.#handle = await open(join(this.#folder, newName(this.#ending)), "wx");
       }
       while (this.#waiting.length > 0) {
         const bytes = Buffer.concat(this.#waiting);

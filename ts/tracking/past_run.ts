@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { configError, ioError, isAddonError, systemReason } from "../addon/errors.js";
 import { callAddon } from "../addon/loader.js";
 import type { FolderLock } from "../addon/types.js";
-import { ownEventFiles, removeEventFiles, TENSORBOARD_FOLDER } from "../runs/event_folder.js";
+import { ownEventFiles, PAST_ENDING, removeEventFiles } from "../runs/event_folder.js";
 import { RECONSTRUCTIONS_FILE, SETTING_FILE } from "../runs/folder.js";
 import { readRunFiles } from "../runs/record.js";
 import { recordedRows, recordedTime } from "./epoch_row.js";
@@ -49,15 +49,14 @@ async function* recordedPictures(folder: string): AsyncGenerator<{ epoch: number
   }
 }
 
-/** Holds the run, whose training may be writing the same files. */
-function hold(folder: string): FolderLock | undefined {
+/** Holds the run, whose training may be writing the same files; null if that is under way. */
+function hold(folder: string): FolderLock | null | undefined {
   try {
     return callAddon((addon) => addon.lockFolder(folder));
   } catch (error) {
+    if (isAddonError(error) && error.code === "FLEXAE_CONFIG") return null;
     // Of a folder that cannot be written, nobody writes the files that go elsewhere.
-    if (isAddonError(error) && ["FLEXAE_CONFIG", "FLEXAE_IO"].includes(error.code)) {
-      return undefined;
-    }
+    if (isAddonError(error) && error.code === "FLEXAE_IO") return undefined;
     throw error;
   }
 }
@@ -87,19 +86,20 @@ export async function writePastRun(
 ): Promise<PastRun> {
   const lock = hold(run);
   try {
-    const isOwn = out === join(run, TENSORBOARD_FOLDER);
     const before = await ownEventFiles(out);
     const files = await readRunFiles(run, { network: false });
-    if (lock === undefined && isOwn && files.state === "running" && before.length > 0) {
+    const isFollowed = before.some((name) => !name.endsWith(PAST_ENDING));
+    if (lock === null && files.state === "running" && isFollowed) {
       throw configError(
         `${run} is in use, and its training may be writing these files itself: ` +
           "name another folder with -o",
       );
     }
     let failure: unknown;
-    const events = new RunEvents(out, { epochs: 0, batches: 0 }, (error) => {
+    const note = (error: unknown) => {
       failure ??= error;
-    });
+    };
+    const events = new RunEvents(out, { epochs: 0, batches: 0 }, note, PAST_ENDING);
     const rows = recordedRows(files);
     const started = recordedTime(files.started);
     const first = Number.isFinite(started) ? started : (rows[0]?.time ?? Date.now());

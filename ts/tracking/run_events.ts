@@ -91,13 +91,22 @@ export class RunEvents {
   #batches: EventFile;
   #epochs: Promise<void> = Promise.resolve();
 
-  /** @param onFailure - Called with what the system said; what comes after that may be lost. */
-  constructor(folder: string, start: SessionStart, onFailure: (error: unknown) => void) {
-    const { epochs, batches } = start;
-    this.#run = new EventFile(folder, epochs, onFailure);
-    this.#train = new EventFile(join(folder, "train"), epochs + 1, onFailure);
-    this.#validation = new EventFile(join(folder, "validation"), epochs + 1, onFailure);
-    this.#batches = new EventFile(join(folder, "batches"), batches + 1, onFailure);
+  /**
+   * @param onFailure - Called with what the system said; what comes after that may be lost.
+   * @param ending - Of the files' names.
+   */
+  constructor(
+    folder: string,
+    { epochs, batches }: SessionStart,
+    onFailure: (error: unknown) => void,
+    ending?: string,
+  ) {
+    const file = (part: string, step: number) =>
+      new EventFile(join(folder, part), step, onFailure, ending);
+    this.#run = file(".", epochs);
+    this.#train = file("train", epochs + 1);
+    this.#validation = file("validation", epochs + 1);
+    this.#batches = file("batches", batches + 1);
   }
 
   /** @param isFirst - Of a run that goes on, TensorBoard keeps the parameters that it has. */
