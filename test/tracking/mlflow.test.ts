@@ -206,6 +206,8 @@ there("flexae run --mlflow", () => {
     // What a parameter was stays; what it has become is a tag.
     expect(data.params).toContainEqual({ key: "train_epochs", value: "9000" });
     expect(data.tags).toContainEqual({ key: "resumed.train_epochs", value: String(epochs) });
+    // Where it lies is no setting that changed.
+    expect(JSON.stringify(data.tags)).not.toContain("resumed.save_dir");
     await expectHistory(server.url, folder);
   });
 

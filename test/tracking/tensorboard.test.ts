@@ -335,6 +335,28 @@ function begin(runDir: string, epochsDone: number): TrainingEvent {
   } as TrainingEvent;
 }
 
+describe("the loss within an epoch", () => {
+  it("is a point each five seconds of an epoch, none of shorter ones", async () => {
+    const folder = temporaryFolder();
+    const recorder = new TensorBoardRecorder(folder, (message) => expect.fail(message));
+    const batch = (epoch: number, batch: number) =>
+      ({ type: "batch", phase: "train", epoch, batch, batches: 10, loss: 1 }) as TrainingEvent;
+    const told: [number, TrainingEvent][] = [
+      [0, begin(join(folder, "none"), 0)],
+      [4000, batch(1, 9)],
+      [4500, epoch(1)],
+      [8500, batch(2, 4)],
+      [9600, batch(2, 5)],
+      [12_000, batch(2, 7)],
+      [15_000, batch(2, 9)],
+    ];
+    for (const [time, event] of told) await recorder.record(event, time);
+    await recorder.end({ error: new Error("killed") }, 16_000);
+    const part = join(folder, "none", "batches");
+    expect(await stepsIn(names(part).map((name) => join(part, name)))).toEqual([15, 19]);
+  });
+});
+
 there("images", () => {
   const run = trainedRun("--train-epochs=3", "--no-report");
 

@@ -60,6 +60,8 @@ export class TensorBoardRecorder implements Recorder {
     if (events === undefined) return;
     if (event.type === "epoch") {
       this.#epoch = event.epoch;
+      // As at the start.
+      this.#lastBatch = time;
       events.epoch(rowOf(event, time));
     } else if (event.type === "batch" && event.phase === "train") {
       if (time - this.#lastBatch < BATCH_INTERVAL_MS) return;
