@@ -206,6 +206,8 @@ there("flexae run --mlflow", () => {
     // What a parameter was stays; what it has become is a tag.
     expect(data.params).toContainEqual({ key: "train_epochs", value: "9000" });
     expect(data.tags).toContainEqual({ key: "resumed.train_epochs", value: String(epochs) });
+    // Where it lies is no setting that changed.
+    expect(JSON.stringify(data.tags)).not.toContain("resumed.save_dir");
     await expectHistory(server.url, folder);
   });
 
@@ -352,6 +354,16 @@ describe("a server that is not well", () => {
     await expectUnharmed(moved.url, /it answered 302/);
   });
 
+  it("answers without an end", async () => {
+    const { url } = await stub((response) => {
+      const more = () => {
+        if (!response.destroyed) response.write(Buffer.alloc(2 ** 20, " "), more);
+      };
+      more();
+    });
+    await expectUnharmed(url, /too long to be MLflow's/);
+  });
+
   it("closes the connection within an answer", async () => {
     const { url } = await stub((response) => {
       response.writeHead(200, { "content-length": "100" }).write("{");
@@ -399,6 +411,9 @@ describe("the address of a server", () => {
       expect(ended.stderr).not.toContain("ann");
       expect(readdirSync(cwd)).toEqual([]);
     }
+    const alone = await flexae(smallRun("--mlflow-experiment=digits"));
+    expect(alone.code).toBe(2);
+    expect(alone.stderr).toContain("mlflowExperiment means nothing without mlflow");
     expect(() => mlflowServer("", undefined, {})).toThrow("MLFLOW_TRACKING_URI");
   });
 

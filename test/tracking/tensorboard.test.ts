@@ -1,4 +1,5 @@
 /** `flexae run --tensorboard` and `flexae tensorboard`, read back by TensorBoard. */
+import { randomBytes } from "node:crypto";
 import {
   chmodSync,
   cpSync,
@@ -14,6 +15,7 @@ import { encodeGrayPng } from "../../scripts/setup/png.mjs";
 import { createTraining, readTable, writeTensorBoard } from "../../ts/index.ts";
 import { readRunFiles } from "../../ts/runs/record.ts";
 import type { TrainingEvent } from "../../ts/runs/training_event.ts";
+import { stepsIn } from "../../ts/tracking/event_file.ts";
 import { TensorBoardRecorder } from "../../ts/tracking/tensorboard.ts";
 import {
   flexae,
@@ -333,6 +335,28 @@ function begin(runDir: string, epochsDone: number): TrainingEvent {
   } as TrainingEvent;
 }
 
+describe("the loss within an epoch", () => {
+  it("is a point each five seconds of an epoch, none of shorter ones", async () => {
+    const folder = temporaryFolder();
+    const recorder = new TensorBoardRecorder(folder, (message) => expect.fail(message));
+    const batch = (epoch: number, batch: number) =>
+      ({ type: "batch", phase: "train", epoch, batch, batches: 10, loss: 1 }) as TrainingEvent;
+    const told: [number, TrainingEvent][] = [
+      [0, begin(join(folder, "none"), 0)],
+      [4000, batch(1, 9)],
+      [4500, epoch(1)],
+      [8500, batch(2, 4)],
+      [9600, batch(2, 5)],
+      [12_000, batch(2, 7)],
+      [15_000, batch(2, 9)],
+    ];
+    for (const [time, event] of told) await recorder.record(event, time);
+    await recorder.end({ error: new Error("killed") }, 16_000);
+    const part = join(folder, "none", "batches");
+    expect(await stepsIn(names(part).map((name) => join(part, name)))).toEqual([15, 19]);
+  });
+});
+
 there("images", () => {
   const run = trainedRun("--train-epochs=3", "--no-report");
 
@@ -374,6 +398,42 @@ there("images", () => {
       }
     });
   }
+
+  it("of a run that nobody followed at first have originals, whatever was killed since", async () => {
+    const folder = temporaryFolder();
+    for (const events of [
+      [epoch(3), reconstructions(3, 1)],
+      [],
+      [epoch(3), reconstructions(3, 1)],
+    ]) {
+      const recorder = new TensorBoardRecorder(folder, (message) => expect.fail(message));
+      for (const event of [begin(run(), 2), ...events]) await recorder.record(event, Date.now());
+      await recorder.end({ error: new Error("killed") }, Date.now());
+    }
+    const { validation } = await readEvents(join(folder, basename(run())), "validation");
+    expect(stepsOf(validation.scalars.epoch_loss)).toEqual([1, 2, 3]);
+    expect(stepsOf(validation.images["originals/1"])).toEqual([3]);
+    expect(stepsOf(validation.images["reconstructions/2"])).toEqual([3]);
+  });
+
+  it("become fewer where there are many large ones, but for the last", async () => {
+    const folder = temporaryFolder();
+    const recorder = new TensorBoardRecorder(folder, (message) => expect.fail(message));
+    await recorder.record(begin(run(), 0), Date.now());
+    const noise = randomBytes(8 * 128 * 128 * 3);
+    const shape = [8, 128, 128, 3] as const;
+    for (let n = 1; n <= 59; n++) {
+      const event = { epoch: n, shape, originals: noise, reconstructions: noise };
+      await recorder.record({ type: "reconstructions", ...event }, Date.now());
+    }
+    await recorder.end({ error: new Error("killed") }, Date.now());
+    const part = join(folder, basename(run()), "validation");
+    const files = names(part).map((name) => join(part, name));
+    const steps = await stepsIn(files, "reconstructions/1");
+    expect(steps.slice(0, 5)).toEqual([1, 2, 3, 4, 5]);
+    expect(steps.length).toBeLessThan(40);
+    expect(steps.at(-1)).toBe(59);
+  });
 });
 
 there("flexae tensorboard RUN", () => {
@@ -413,22 +473,40 @@ there("flexae tensorboard RUN", () => {
     expect((time as number) - began).toBeLessThan(60);
   });
 
+  it("leaves what was there when it is ended", async () => {
+    const out = temporaryFolder();
+    const { out: folder } = await writeTensorBoard(run(), { out });
+    const before = names(folder).sort();
+    const signal = AbortSignal.abort();
+    await expect(writeTensorBoard(run(), { out, signal })).rejects.toThrow(signal.reason);
+    expect(names(folder).sort()).toEqual(before);
+  });
+
   it("names what is no run and no table", async () => {
     const { code, stderr } = await flexae(["tensorboard", "nothing.parquet"]);
     expect(code).toBe(3);
     expect(stderr).toContain("nothing.parquet cannot be read");
   });
 
-  it("leaves a run alone that writes there itself", async () => {
+  it.each([
+    { option: "--tensorboard", more: [] },
+    { option: "--tensorboard=tb", more: ["-o", "tb"] },
+  ])("leaves a run alone that writes there itself, by $option", async ({ option, more }) => {
     const cwd = temporaryFolder();
-    const args = smallRun("--save-dir=run", "--train-epochs=90000", "--tensorboard", "--no-report");
+    const args = smallRun("--save-dir=run", "--train-epochs=90000", option, "--no-report");
     const { child, ended, seen } = start([main, ...args, "--preTrain_verbose=2"], { cwd });
     await seen(/epoch +2\//);
-    const refused = await flexae(["tensorboard", "run"], { cwd });
+    // Epochs of milliseconds are told before their files are begun.
+    await until(() =>
+      existsSync(join(cwd, more.length > 0 ? "tb/run" : "run/tensorboard", "train")),
+    );
+    const refused = await flexae(["tensorboard", "run", ...more], { cwd });
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain("is in use");
-    const elsewhere = await flexae(["tensorboard", "run", "-o", "other"], { cwd });
-    expect(elsewhere.code, elsewhere.stderr).toBe(0);
+    for (let i = 0; i < 2; i++) {
+      const elsewhere = await flexae(["tensorboard", "run", "-o", "other"], { cwd });
+      expect(elsewhere.code, elsewhere.stderr).toBe(0);
+    }
     child.kill("SIGKILL");
     await ended;
     const { train } = await readEvents(join(cwd, "other/run"), "train");

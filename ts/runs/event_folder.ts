@@ -11,6 +11,9 @@ const PARTS = ["train", "validation", "batches"];
 /** The ending by which event files of this program are told from others in the same folder. */
 export const EVENTS_ENDING = ".flexae";
 
+/** That of those among them that were made of what a run left, and not by its training. */
+export const PAST_ENDING = `.past${EVENTS_ENDING}`;
+
 /** The file that tells TensorBoard's projector of a table. */
 export const PROJECTOR_FILE = "projector_config.pbtxt";
 

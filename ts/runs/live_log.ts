@@ -11,6 +11,7 @@ import { unicodePath } from "../files/paths.js";
 import { type StripShape, stripPng } from "../imaging/strip.js";
 import { VERSION } from "../version.js";
 import { EVENTS_FILE, RECONSTRUCTIONS_FILE, STOP_FILE } from "./folder.js";
+import { PicturePace } from "./picture_pace.js";
 import type { TrainingEvent } from "./training_event.js";
 
 /** Between two lines about batches, at first and at most: a long training is looked at less often. */
@@ -18,8 +19,6 @@ const LEAST_MS = 1000;
 const MOST_MS = 10_000;
 /** A line about batches each so many parts of the time gone by. */
 const RARITY = 600;
-/** Pictures begin to be left out when so many bytes of them are there; see {@link LiveLog}. */
-const PICTURE_BYTES = 4 << 20;
 
 /** Sums over all cores, in milliseconds. */
 function machineTimes(): { busy: number; all: number } {
@@ -72,7 +71,7 @@ export class LiveLog {
   #began = performance.now();
   #due = 0;
   #hasOriginals = false;
-  #pictureBytes = 0;
+  #pace = new PicturePace();
   /** The newest, if it was left out: the last one is not. */
   #leftOut: Reconstructed | undefined;
   #canDraw = true;
@@ -154,13 +153,8 @@ export class LiveLog {
     return true;
   }
 
-  /**
-   * Each time the pictures have grown by {@link PICTURE_BYTES}, half as many epochs get one, so that
-   * the file grows ever more slowly.
-   */
   #draw(event: Reconstructed): void {
-    const rarity = 2 ** Math.floor(this.#pictureBytes / PICTURE_BYTES);
-    const isLeftOut = this.#hasOriginals && event.epoch % rarity !== 0;
+    const isLeftOut = this.#hasOriginals && !this.#pace.takes(event.epoch);
     this.#leftOut = isLeftOut ? event : undefined;
     if (!isLeftOut) this.#addPictures(event);
   }
@@ -179,7 +173,7 @@ export class LiveLog {
 
   #addPicture(epoch: number, shape: StripShape, images: Uint8Array): void {
     const png = stripPng(images, shape).toString("base64");
-    this.#pictureBytes += png.length;
+    this.#pace.add(png.length);
     this.#pictures.add(JSON.stringify({ time: Date.now(), epoch, count: shape[0], png }));
   }
 }

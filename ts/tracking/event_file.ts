@@ -18,26 +18,31 @@ const MOST_WAITING = 64 * 2 ** 20;
 
 /** TensorBoard reads the files of a folder in the order of their names. */
 let files = 0;
-function newName(): string {
+function newName(ending: string): string {
   // With thousandths, as a run may go on within a second.
   const seconds = (Date.now() / 1000).toFixed(3).padStart(14, "0");
   const number = String(files++).padStart(3, "0");
   // The host's name is anybody's, and dots part a name.
   const host = hostname().replace(/[^\w-]/g, "_");
-  return `events.out.tfevents.${seconds}.${host}.${process.pid}.${number}${EVENTS_ENDING}`;
+  return `events.out.tfevents.${seconds}.${host}.${process.pid}.${number}${ending}`;
 }
 
-/** The last step that counts in event files, named in the order in which they were begun; or 0. */
-export async function lastStepIn(paths: readonly string[]): Promise<number> {
-  let last = 0;
+/**
+ * Steps that count in event files, named in the order in which they were begun: of anything, or of
+ * what has a tag.
+ */
+export async function stepsIn(paths: readonly string[], tag?: string): Promise<number[]> {
+  let steps: number[] = [];
   for (const path of paths) {
     for (const record of unframe(await readFile(path))) {
       const { step, sessionLog, summary } = decodeEvent(record);
-      if (sessionLog) last = Math.min(last, step - 1);
-      if (summary) last = Math.max(last, step);
+      if (sessionLog) steps = steps.filter((earlier) => earlier < step);
+      if (summary && (tag === undefined || summary.value.some((value) => value.tag === tag))) {
+        steps.push(step);
+      }
     }
   }
-  return Math.max(0, last);
+  return steps;
 }
 
 /**
@@ -48,6 +53,7 @@ export class EventFile {
   #folder: string;
   #firstStep: number;
   #onFailure: (error: unknown) => void;
+  #ending: string;
   #handle: FileHandle | undefined;
   #length = 0;
   #waiting: Buffer[] = [];
@@ -58,11 +64,18 @@ export class EventFile {
   /**
    * @param firstStep - What earlier files of the folder have of it, and of later steps, is void.
    * @param onFailure - Called once, with what the system said; nothing is written from then on.
+   * @param ending - Of its name.
    */
-  constructor(folder: string, firstStep: number, onFailure: (error: unknown) => void) {
+  constructor(
+    folder: string,
+    firstStep: number,
+    onFailure: (error: unknown) => void,
+    ending = EVENTS_ENDING,
+  ) {
     this.#folder = folder;
     this.#firstStep = firstStep;
     this.#onFailure = onFailure;
+    this.#ending = ending;
   }
 
   append(...events: readonly EventMessage[]): void {
@@ -99,7 +112,7 @@ export class EventFile {
     try {
       if (this.#handle === undefined) {
         await makeFolders(this.#folder);
-        this.#handle = await open(join(this.#folder, newName()), "wx");
+        this.#handle = await open(join(this.#folder, newName(this.#ending)), "wx");
       }
       while (this.#waiting.length > 0) {
         const bytes = Buffer.concat(this.#waiting);

@@ -285,8 +285,9 @@ export class MlflowRecorder implements Recorder {
     this.#metrics = this.#metrics.filter(({ key, step }) => step > last || /^best_/.test(key));
     // A parameter cannot change; what it is from now on becomes a tag.
     const known = new Map((run.data?.params ?? []).map(({ key, value }) => [key, value]));
+    // Where the run lies is in the tag `run_folder`, however it was named.
     const changed = this.#params.filter(
-      ({ key, value }) => known.has(key) && known.get(key) !== value,
+      ({ key, value }) => key !== "save_dir" && known.has(key) && known.get(key) !== value,
     );
     this.#tags.push(...changed.map(({ key, value }) => ({ key: `resumed.${key}`, value })));
     this.#params = this.#params.filter(({ key }) => !known.has(key));

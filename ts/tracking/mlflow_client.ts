@@ -7,6 +7,8 @@ import type { MlflowServer } from "./mlflow_address.js";
 const REQUEST_MS = 10_000;
 /** Bytes a millisecond that a file travels at the least. */
 const LEAST_PACE = 512;
+/** Bytes of an answer: MLflow's are far shorter. */
+const MOST_ANSWER = 16 * 2 ** 20;
 
 /** What a server has answered. */
 export class MlflowError extends Error {
@@ -66,6 +68,18 @@ function reasonOf(error: unknown): string {
   if (name === "TimeoutError" || name === "AbortError") return "no answer in time";
   const { code, message: inner } = (cause ?? {}) as NodeJS.ErrnoException;
   return (code !== undefined && NO_ANSWER[code]) || inner || message;
+}
+
+/** The whole answer, but not one without an end. */
+async function textOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.length;
+    if (length > MOST_ANSWER) throw new Error("the answer is too long to be MLflow's");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 /** Talks to one server. Every failure is an {@link MlflowError}, whose message tells no secrets. */
@@ -226,7 +240,7 @@ export class MlflowClient {
         redirect: "manual",
         signal: signal === undefined ? limit : AbortSignal.any([limit, signal]),
       });
-      text = await response.text();
+      text = await textOf(response);
     } catch (error) {
       throw new MlflowError(this.#told(reasonOf(error)), 0, "");
     }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { configError, ioError, isAddonError, systemReason } from "../addon/errors.js";
 import { callAddon } from "../addon/loader.js";
 import type { FolderLock } from "../addon/types.js";
-import { ownEventFiles, removeEventFiles, TENSORBOARD_FOLDER } from "../runs/event_folder.js";
+import { ownEventFiles, PAST_ENDING, removeEventFiles } from "../runs/event_folder.js";
 import { RECONSTRUCTIONS_FILE, SETTING_FILE } from "../runs/folder.js";
 import { readRunFiles } from "../runs/record.js";
 import { recordedRows, recordedTime } from "./epoch_row.js";
@@ -49,15 +49,14 @@ async function* recordedPictures(folder: string): AsyncGenerator<{ epoch: number
   }
 }
 
-/** Holds the run, whose training may be writing the same files. */
-function hold(folder: string): FolderLock | undefined {
+/** Holds the run, whose training may be writing the same files; null if that is under way. */
+function hold(folder: string): FolderLock | null | undefined {
   try {
     return callAddon((addon) => addon.lockFolder(folder));
   } catch (error) {
+    if (isAddonError(error) && error.code === "FLEXAE_CONFIG") return null;
     // Of a folder that cannot be written, nobody writes the files that go elsewhere.
-    if (isAddonError(error) && ["FLEXAE_CONFIG", "FLEXAE_IO"].includes(error.code)) {
-      return undefined;
-    }
+    if (isAddonError(error) && error.code === "FLEXAE_IO") return undefined;
     throw error;
   }
 }
@@ -76,25 +75,31 @@ export interface PastRun {
  *
  * @param run - Its folder.
  * @param out - Where its event files go.
+ * @param signal - Ends it soon, and what was there before stays.
  * @throws FlexaeError `FLEXAE_CONFIG` if it is being trained and writes there itself, or its
  *   `setting.yaml` cannot be read, `FLEXAE_IO`.
  */
-export async function writePastRun(run: string, out: string): Promise<PastRun> {
+export async function writePastRun(
+  run: string,
+  out: string,
+  signal: AbortSignal | undefined,
+): Promise<PastRun> {
   const lock = hold(run);
   try {
-    const isOwn = out === join(run, TENSORBOARD_FOLDER);
     const before = await ownEventFiles(out);
     const files = await readRunFiles(run, { network: false });
-    if (lock === undefined && isOwn && files.state === "running" && before.length > 0) {
+    const isFollowed = before.some((name) => !name.endsWith(PAST_ENDING));
+    if (lock === null && files.state === "running" && isFollowed) {
       throw configError(
-        `${run} is in use, and its training writes for TensorBoard itself: ` +
+        `${run} is in use, and its training may be writing these files itself: ` +
           "name another folder with -o",
       );
     }
     let failure: unknown;
-    const events = new RunEvents(out, { epochs: 0, batches: 0 }, (error) => {
+    const note = (error: unknown) => {
       failure ??= error;
-    });
+    };
+    const events = new RunEvents(out, { epochs: 0, batches: 0 }, note, PAST_ENDING);
     const rows = recordedRows(files);
     const started = recordedTime(files.started);
     const first = Number.isFinite(started) ? started : (rows[0]?.time ?? Date.now());
@@ -102,11 +107,13 @@ export async function writePastRun(run: string, out: string): Promise<PastRun> {
     const last = rows.at(-1);
     events.settings(files.listed, 0, first);
     for (const row of rows) {
+      if (signal?.aborted) break;
       events.epoch(row);
       await events.flush();
     }
     let pictures = 0;
     for await (const { epoch, png } of recordedPictures(run)) {
+      if (signal?.aborted) break;
       const isOriginals = epoch === 0;
       const time = isOriginals ? first : times.get(epoch);
       const picture = pictureOf(isOriginals ? "originals" : "reconstructions", png);
@@ -120,12 +127,13 @@ export async function writePastRun(run: string, out: string): Promise<PastRun> {
       events.end(files.state !== "failed", last?.epoch ?? 0, last?.time ?? first);
     }
     await events.close();
-    if (failure !== undefined) {
+    if (failure !== undefined || signal?.aborted) {
       const after = await ownEventFiles(out);
       await removeEventFiles(
         out,
         after.filter((name) => !before.includes(name)),
       );
+      signal?.throwIfAborted();
       throw ioError(`${out} cannot be written: ${systemReason(failure)}`, failure);
     }
     await removeEventFiles(out, before);

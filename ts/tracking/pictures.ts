@@ -1,25 +1,6 @@
 /** Images and what a model makes of them, as pictures. */
-import { pngFile } from "../imaging/page_picture.js";
-import type { TrainingEvent } from "../runs/training_event.js";
+import { type StripShape, stripPng } from "../imaging/strip.js";
 import type { Picture } from "./run_events.js";
-
-type ReconstructionsEvent = Extract<TrainingEvent, { type: "reconstructions" }>;
-
-/** Larger ones are reduced: they are looked at side by side, and kept once an epoch. */
-const SIDE = 512;
-
-/** From one image's pixels, channel by channel, as OpenCV's side of this program takes them. */
-function planes(pixels: Uint8Array, channels: number): Uint8Array {
-  if (channels === 1) return pixels;
-  const area = pixels.length / channels;
-  const made = new Uint8Array(pixels.length);
-  for (let i = 0, from = 0; i < area; i++) {
-    for (let channel = 0; channel < channels; channel++) {
-      made[channel * area + i] = pixels[from++] as number;
-    }
-  }
-  return made;
-}
 
 /** Width and height in the header of a PNG file; null if it is none. */
 function pngSize(png: Uint8Array): { width: number; height: number } | null {
@@ -42,12 +23,12 @@ export function pictureOf(tag: string, png: Uint8Array): Picture | null {
 export function picturesOf(
   tag: string,
   pixels: Uint8Array,
-  [count, height, width, channels]: ReconstructionsEvent["shape"],
+  [count, height, width, channels]: StripShape,
 ): Picture[] {
   const length = height * width * channels;
   return Array.from({ length: count }, (_, i) => {
-    const image = planes(pixels.subarray(i * length, (i + 1) * length), channels);
-    const png = pngFile({ pixels: image, shape: { channels, height, width } }, SIDE);
+    const image = pixels.subarray(i * length, (i + 1) * length);
+    const png = stripPng(image, [1, height, width, channels]);
     return pictureOf(`${tag}/${i + 1}`, png) as Picture;
   });
 }

@@ -8,7 +8,7 @@ import type { Scores } from "../addon/types.js";
 import { ownEventFiles } from "../runs/event_folder.js";
 import type { RecordedSetting } from "../runs/record.js";
 import type { EpochRow } from "./epoch_row.js";
-import { EventFile, lastStepIn } from "./event_file.js";
+import { EventFile, stepsIn } from "./event_file.js";
 import {
   hparamsEnd,
   hparamsStart,
@@ -18,10 +18,23 @@ import {
   text,
 } from "./event_schema.js";
 
+/** The steps that count in one part of the folder of a run, in the order in which they came. */
+async function stepsOf(folder: string, part: string, tag?: string): Promise<number[]> {
+  const names = (await ownEventFiles(folder)).filter((name) => dirname(name) === part);
+  return await stepsIn(
+    names.sort().map((name) => join(folder, name)),
+    tag,
+  );
+}
+
 /** The last epoch of which the folder of a run has the curves of both sets; or 0. */
 export async function lastEpochIn(folder: string): Promise<number> {
-  const names = (await ownEventFiles(folder)).filter((name) => dirname(name) === "train");
-  return await lastStepIn(names.sort().map((name) => join(folder, name)));
+  return (await stepsOf(folder, "train")).at(-1) ?? 0;
+}
+
+/** Whether it has pictures under a tag, of an epoch up to that one. */
+export async function hasPictures(folder: string, tag: string, upTo: number): Promise<boolean> {
+  return (await stepsOf(folder, "validation", tag)).some((step) => step <= upTo);
 }
 
 /** A picture as a file. */
@@ -78,13 +91,22 @@ export class RunEvents {
   #batches: EventFile;
   #epochs: Promise<void> = Promise.resolve();
 
-  /** @param onFailure - Called with what the system said; what comes after that may be lost. */
-  constructor(folder: string, start: SessionStart, onFailure: (error: unknown) => void) {
-    const { epochs, batches } = start;
-    this.#run = new EventFile(folder, epochs, onFailure);
-    this.#train = new EventFile(join(folder, "train"), epochs + 1, onFailure);
-    this.#validation = new EventFile(join(folder, "validation"), epochs + 1, onFailure);
-    this.#batches = new EventFile(join(folder, "batches"), batches + 1, onFailure);
+  /**
+   * @param onFailure - Called with what the system said; what comes after that may be lost.
+   * @param ending - Of the files' names.
+   */
+  constructor(
+    folder: string,
+    { epochs, batches }: SessionStart,
+    onFailure: (error: unknown) => void,
+    ending?: string,
+  ) {
+    const file = (part: string, step: number) =>
+      new EventFile(join(folder, part), step, onFailure, ending);
+    this.#run = file(".", epochs);
+    this.#train = file("train", epochs + 1);
+    this.#validation = file("validation", epochs + 1);
+    this.#batches = file("batches", batches + 1);
   }
 
   /** @param isFirst - Of a run that goes on, TensorBoard keeps the parameters that it has. */

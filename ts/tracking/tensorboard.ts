@@ -2,15 +2,17 @@
 import { basename, join, resolve } from "node:path";
 import { systemReason, translateError } from "../addon/errors.js";
 import { TENSORBOARD_FOLDER } from "../runs/event_folder.js";
+import { PicturePace } from "../runs/picture_pace.js";
 import { readRunFiles } from "../runs/record.js";
 import type { TrainingOutcome } from "../runs/training.js";
 import type { TrainingEvent } from "../runs/training_event.js";
 import { recordedRows, rowOf } from "./epoch_row.js";
 import { picturesOf } from "./pictures.js";
-import { lastEpochIn, RunEvents } from "./run_events.js";
+import { hasPictures, lastEpochIn, RunEvents } from "./run_events.js";
 import { type Recorder, within } from "./tracker.js";
 
 type StartEvent = Extract<TrainingEvent, { type: "start" }>;
+type ReconstructionsEvent = Extract<TrainingEvent, { type: "reconstructions" }>;
 
 /** Between two points of the loss within an epoch. */
 const BATCH_INTERVAL_MS = 5000;
@@ -39,6 +41,9 @@ export class TensorBoardRecorder implements Recorder {
   /** Whether earlier files have the images that are reconstructed. */
   #hasOriginals = false;
   #hasPictures = true;
+  #pace = new PicturePace();
+  /** The newest, if they were left out: the last ones are not. */
+  #leftOut: ReconstructionsEvent | undefined;
 
   /**
    * @param dir - As in {@link eventFolder}.
@@ -55,17 +60,24 @@ export class TensorBoardRecorder implements Recorder {
     if (events === undefined) return;
     if (event.type === "epoch") {
       this.#epoch = event.epoch;
+      // As at the start.
+      this.#lastBatch = time;
       events.epoch(rowOf(event, time));
     } else if (event.type === "batch" && event.phase === "train") {
       if (time - this.#lastBatch < BATCH_INTERVAL_MS) return;
       this.#lastBatch = time;
       events.batch((event.epoch - 1) * this.#batchesAnEpoch + event.batch, event.loss, time);
-    } else if (event.type === "reconstructions" && this.#hasPictures) {
-      this.#pictures(events, event, time);
+    } else if (event.type === "reconstructions") {
+      const isTaken = this.#pace.takes(event.epoch);
+      this.#leftOut = isTaken ? undefined : event;
+      if (isTaken) this.#pictures(events, event, time);
     }
   }
 
   async end(outcome: TrainingOutcome, time: number): Promise<void> {
+    if (this.#events !== undefined && this.#leftOut !== undefined) {
+      this.#pictures(this.#events, this.#leftOut, time);
+    }
     // A run that was interrupted may go on, and so has not ended.
     if ("error" in outcome) this.#events?.end(false, this.#epoch, time);
     else if (outcome.result.stopped !== "interrupted") this.#events?.end(true, this.#epoch, time);
@@ -85,7 +97,8 @@ export class TensorBoardRecorder implements Recorder {
     this.#epoch = epochsDone;
     // A process that was killed may not have written down the last that it had trained.
     const known = epochsDone === 0 ? 0 : Math.min(epochsDone, await lastEpochIn(folder));
-    this.#hasOriginals = known > 0;
+    // Nor the pictures of an epoch that it had; and those of a later one are void.
+    this.#hasOriginals = known > 0 && (await hasPictures(folder, "originals/1", known));
     const start = { epochs: known, batches: epochsDone * batches + batchesDone };
     const events = new RunEvents(folder, start, (error) => {
       // Where one of the files cannot be written, the others end with it.
@@ -109,16 +122,18 @@ export class TensorBoardRecorder implements Recorder {
 
   #pictures(
     events: RunEvents,
-    event: Extract<TrainingEvent, { type: "reconstructions" }>,
+    { epoch, shape, originals, reconstructions }: ReconstructionsEvent,
     time: number,
   ): void {
-    const { epoch, shape, originals, reconstructions } = event;
+    if (!this.#hasPictures) return;
     try {
       if (!this.#hasOriginals) {
         events.pictures(picturesOf("originals", originals, shape), epoch, time);
         this.#hasOriginals = true;
       }
-      events.pictures(picturesOf("reconstructions", reconstructions, shape), epoch, time);
+      const pictures = picturesOf("reconstructions", reconstructions, shape);
+      events.pictures(pictures, epoch, time);
+      for (const { png } of pictures) this.#pace.add(png.length);
     } catch (error) {
       this.#hasPictures = false;
       this.#warn(`TensorBoard gets no pictures: ${translateError(error).message}`);

@@ -1,5 +1,5 @@
 /** Which trackers a training has. */
-import { translateError } from "../addon/errors.js";
+import { configError, translateError } from "../addon/errors.js";
 import { mlflowServer } from "./mlflow_address.js";
 import { QueuedTracker, type Tracker, together } from "./tracker.js";
 
@@ -27,7 +27,8 @@ export interface TrackingOptions {
  * The tracker that is asked for, which may be none.
  *
  * @param warn - Called with what cannot be written, or a server does not take.
- * @throws FlexaeError `FLEXAE_CONFIG` if `mlflow` is no address of a server.
+ * @throws FlexaeError `FLEXAE_CONFIG` if `mlflow` is no address of a server, `tensorboard` is an
+ *   empty path, or `mlflowExperiment` is given without `mlflow`.
  */
 export function makeTracker(
   { tensorboard = false, mlflow = false, mlflowExperiment }: TrackingOptions,
@@ -37,6 +38,10 @@ export function makeTracker(
   const failed = (what: string) => (error: unknown) =>
     warn(`The run is not followed by ${what} any more: ${translateError(error).message}`);
   // First, as it may be refused.
+  if (tensorboard === "") throw configError("Expected a folder for tensorboard, but received none");
+  if (mlflow === false && mlflowExperiment !== undefined) {
+    throw configError("mlflowExperiment means nothing without mlflow: leave it out");
+  }
   const server =
     mlflow === false ? null : mlflowServer(mlflow === true ? "" : mlflow, mlflowExperiment);
   if (tensorboard !== false) {

@@ -17,7 +17,7 @@ export interface Recorder {
   end(outcome: TrainingOutcome, time: number, signal: AbortSignal | undefined): Promise<void>;
 }
 
-/** So many events wait for a recorder before those of batches are left out. */
+/** So many events wait for a recorder before those of batches, and large ones, are left out. */
 const MOST_WAITING = 20;
 
 /** Hands events to a recorder in their order, off the path of the training. */
@@ -40,7 +40,8 @@ export class QueuedTracker implements Tracker {
   }
 
   event(event: TrainingEvent): void {
-    if (event.type === "batch" && this.#waiting > MOST_WAITING) return;
+    const isSpared = event.type === "batch" || event.type === "reconstructions";
+    if (isSpared && this.#waiting > MOST_WAITING) return;
     const time = Date.now();
     this.#queue((recorder) => recorder.record(event, time));
   }

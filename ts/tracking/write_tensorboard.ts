@@ -68,8 +68,7 @@ export async function writeTensorBoard(
   }
   const run = await findRun(name, SETTING_FILE);
   const folder = eventFolder(out ?? null, run);
-  const past = await writePastRun(run, folder);
-  options.signal?.throwIfAborted();
+  const past = await writePastRun(run, folder, options.signal);
   const table = join(run, "embeddings.parquet");
   const projection = (await exists(table))
     ? await writeProjection(folder, await readTable(table), options)
