@@ -3,7 +3,7 @@ import { configError, FlexaeError, translateError } from "./addon/errors.js";
 import { awaitAddon } from "./addon/loader.js";
 import type { Cache, Interpolation, LoadOptions, ModelHandle, Scores } from "./addon/types.js";
 import { MAX_PIXELS } from "./config/parameters.js";
-import { scanImages } from "./runs/plan.js";
+import { openSet } from "./dataset/open_set.js";
 import { type ModelManifest, readManifest } from "./runs/setting.js";
 
 /**
@@ -139,7 +139,7 @@ export class Model {
       bad: number;
     }
   > {
-    const { source } = await scanImages(folder, { name: "folder" });
+    const { source } = await openSet(folder, { name: "folder" });
     return await awaitAddon(() =>
       this.#handle.evaluate(source, this.#load("auto"), this.#batchSize),
     );

@@ -59,7 +59,7 @@ const PARTS = [
       "version.ts",
       "addon",
       "files",
-      ["config", "imaging", "pages"],
+      ["config", "dataset", "imaging", "pages"],
       "runs",
       ["embeddings", "export", "report"],
       ["import", "explore", "dashboard", "tracking"],

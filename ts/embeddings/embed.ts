@@ -6,11 +6,12 @@ import { awaitAddon, callAddon } from "../addon/loader.js";
 import type { EmbeddingHandle, EmbeddingStretch, Interpolation } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import { MAX_PIXELS } from "../config/parameters.js";
+import { openSet } from "../dataset/open_set.js";
 import { checksum } from "../files/checksum.js";
 import { makeFolders } from "../files/folders.js";
 import { unicodePath } from "../files/paths.js";
 import { modelFile } from "../runs/folder.js";
-import { checkDevice, scanImages } from "../runs/plan.js";
+import { checkDevice } from "../runs/plan.js";
 import { readManifest } from "../runs/setting.js";
 import { VERSION } from "../version.js";
 import { AppendedTable } from "./appended.js";
@@ -118,13 +119,13 @@ async function checksums(paths: readonly string[]): Promise<string[]> {
 async function findImages(sets: readonly string[], warnings: string[]): Promise<Image[]> {
   const images: Image[] = [];
   for (const set of sets) {
-    const { source, classes, labels, loose, folder } = await scanImages(set, { name: "set" });
+    const { source, classes, labels, loose, place, root } = await openSet(set, { name: "set" });
+    // Of a list, rows name the folder that has its files; paths are joined to what they name.
+    const from = place === root ? set : relative(process.cwd(), root) || ".";
     const files = (source as { files: string[] }).files;
     for (const [i, file] of files.entries()) {
-      const path = unicodePath(relative(folder as string, file))
-        .split(sep)
-        .join("/");
-      images.push({ file, path, set, class: classes[labels[i] as number] ?? null });
+      const path = unicodePath(relative(root, file)).split(sep).join("/");
+      images.push({ file, path, set: from, class: classes[labels[i] as number] ?? null });
     }
     if (loose > 0) {
       warnings.push(`${loose} images lie directly in ${set}, beside its classes, and are left out`);

@@ -4,9 +4,10 @@ import { awaitAddon } from "../addon/loader.js";
 import type { LoadOptions, ModelHandle } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import type { Settings } from "../config/resolve.js";
+import type { ImageSet, SetArgument } from "../dataset/image_set.js";
+import { openSet } from "../dataset/open_set.js";
 import { shownPath } from "../files/paths.js";
 import { shuffledIndices } from "../imaging/sample.js";
-import { type FolderArgument, type ImageSet, scanImages } from "../runs/plan.js";
 import { recordedFolders } from "../runs/setting.js";
 import {
   correlationsOf,
@@ -83,15 +84,15 @@ interface Embedded {
 
 async function findImages(folder: string): Promise<{ set: Sample["set"]; images: ImageSet }> {
   const { train_dir, valid_dir } = recordedFolders(folder);
-  const argument: FolderArgument = { name: "The folder" };
+  const argument: SetArgument = { name: "The folder" };
   const first = valid_dir ?? train_dir;
   if (first === undefined) throw new Error("it does not say which images it was trained on");
   try {
     const set = valid_dir === undefined ? "training" : "validation";
-    return { set, images: await scanImages(first, argument) };
+    return { set, images: await openSet(first, argument) };
   } catch (error) {
     if (train_dir === undefined || first === train_dir) throw error;
-    return { set: "training", images: await scanImages(train_dir, argument) };
+    return { set: "training", images: await openSet(train_dir, argument) };
   }
 }
 
@@ -231,7 +232,7 @@ export async function lookAtSample(
   const { files, losses, rows } = sample;
   const dims = rows.length / files.length;
   const [channels, height, width] = model.inputShape as [number, number, number];
-  const names = files.map((file) => shownPath(relative(images.folder as string, file)));
+  const names = files.map((file) => shownPath(relative(images.root, file)));
 
   const chosen = chooseExamples(losses);
   const shownAt = new Set(chosen.map(({ at }) => at));

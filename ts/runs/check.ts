@@ -5,6 +5,7 @@ import { awaitAddon } from "../addon/loader.js";
 import type { Examination, FolderScan } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import type { Settings } from "../config/resolve.js";
+import { openSet } from "../dataset/open_set.js";
 
 /** Below this deviation of its pixels, 1 % of the way from black to white, an image is nearly blank. */
 export const BLANK_DEVIATION = 2.55;
@@ -332,7 +333,8 @@ export async function checkFolder(
     throw dataError("Expected the path of a folder of images to check");
   }
   const path = resolve(folder);
-  const scan = await awaitAddon((addon) => addon.scanFolder(path));
-  const facts = await examine(scan.files, settings, options);
-  return { ...report(scan, facts, settings), folder: path };
+  const set = await openSet(path, { name: "The set" });
+  const files = (set.source as { files: string[] }).files;
+  const facts = await examine(files, settings, options);
+  return { ...report({ ...set, files }, facts, settings), folder: path };
 }

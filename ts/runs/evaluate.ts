@@ -6,9 +6,11 @@ import type { Scores } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import type { TakenBy } from "../config/parameters.js";
 import { resolveSettings, type Settings } from "../config/resolve.js";
+import type { ImageSet } from "../dataset/image_set.js";
+import { openSet } from "../dataset/open_set.js";
 import { shownPath } from "../files/paths.js";
 import { type SetName, writePictures } from "../imaging/pictures.js";
-import { checkDevice, scanImages, TRAIN_DIR, VALID_DIR } from "./plan.js";
+import { checkDevice, TRAIN_DIR, VALID_DIR } from "./plan.js";
 import { recordedFolders } from "./setting.js";
 
 /** What may differ from the run's own settings. */
@@ -93,9 +95,9 @@ export async function evaluateRun(
     let missing: unknown;
     for (const set of ["train", "valid"] as SetName[]) {
       const parameter = `${set}_dir` as const;
-      let images: Awaited<ReturnType<typeof scanImages>>;
+      let images: ImageSet;
       try {
-        images = await scanImages(settings[parameter], set === "train" ? TRAIN_DIR : VALID_DIR);
+        images = await openSet(settings[parameter], set === "train" ? TRAIN_DIR : VALID_DIR);
       } catch (error) {
         // The other set can do without one that nobody asked for and that has gone meanwhile.
         if (overrides[parameter] !== undefined || missing !== undefined) throw error;

@@ -1,27 +1,13 @@
 /** Everything that can be wrong with a run is found here, before anything is written. */
-import { stat } from "node:fs/promises";
-import { resolve } from "node:path";
-import { configError, dataError, systemReason } from "../addon/errors.js";
-import { awaitAddon, callAddon } from "../addon/loader.js";
-import type { ImageSource, Summary } from "../addon/types.js";
+import { configError } from "../addon/errors.js";
+import { callAddon } from "../addon/loader.js";
+import type { Summary } from "../addon/types.js";
 import { type Network, toNetwork } from "../config/network.js";
 import type { Settings } from "../config/resolve.js";
+import type { ImageSet, SetArgument } from "../dataset/image_set.js";
+import { openSet } from "../dataset/open_set.js";
 import { shownPath } from "../files/paths.js";
 import { checkSaveDir } from "./folder.js";
-
-/** One of the two sets of images. */
-export interface ImageSet {
-  source: ImageSource;
-  images: number;
-  /** Sub-folders that hold images; none for a flat folder or images in memory. */
-  classes: string[];
-  /** For each image, its position in `classes`; empty where there are none. */
-  labels: Int32Array;
-  /** Images beside the folders of the classes: left out. */
-  loose: number;
-  /** Absolute; null for images in memory. */
-  folder: string | null;
-}
 
 /** A run that can start. */
 export interface Plan {
@@ -76,53 +62,8 @@ export function checkDevice(device: string): void {
   }
 }
 
-/** What a folder of images was given as. */
-export interface FolderArgument {
-  name: string;
-  /** With which the command line names another. */
-  flag?: string;
-}
-
-export const TRAIN_DIR: FolderArgument = { name: "train_dir", flag: "--train-dir" };
-export const VALID_DIR: FolderArgument = { name: "valid_dir", flag: "--valid-dir" };
-
-/**
- * The images of a folder.
- *
- * @param argument - How a message names it, and the remedy.
- * @throws FlexaeError `FLEXAE_DATA` if it is missing, unreadable or holds no images.
- */
-export async function scanImages(
-  folder: string,
-  { name, flag }: FolderArgument,
-): Promise<ImageSet> {
-  const another = flag === undefined ? "another folder" : `another folder with ${flag}`;
-  let isFolder: boolean;
-  try {
-    isFolder = (await stat(folder)).isDirectory();
-  } catch (error) {
-    throw dataError(
-      `${name} ${folder} cannot be used: ${systemReason(error)}; put images there or name ${another}`,
-      error,
-    );
-  }
-  if (!isFolder) {
-    const one = flag === undefined ? "" : `; name one with ${flag}`;
-    throw dataError(`${name} ${folder} is not a folder${one}`);
-  }
-  const scan = await awaitAddon((addon) => addon.scanFolder(resolve(folder)));
-  if (scan.files.length === 0) {
-    throw dataError(`${name} ${folder} holds no images; put some there or name ${another}`);
-  }
-  return {
-    source: { files: scan.files },
-    images: scan.files.length,
-    classes: scan.classes,
-    labels: scan.labels,
-    loose: scan.loose,
-    folder: resolve(folder),
-  };
-}
+export const TRAIN_DIR: SetArgument = { name: "train_dir", flag: "--train-dir" };
+export const VALID_DIR: SetArgument = { name: "valid_dir", flag: "--valid-dir" };
 
 function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(1)} GB`;
@@ -141,7 +82,9 @@ function memorySet(name: string, images: Uint8Array, network: Network): ImageSet
     classes: [],
     labels: new Int32Array(),
     loose: 0,
-    folder: null,
+    others: 0,
+    place: null,
+    root: "",
   };
 }
 
@@ -161,17 +104,17 @@ export async function planRun(
   checkDevice(settings.device);
   const train =
     memory.train === undefined
-      ? await scanImages(settings.train_dir, TRAIN_DIR)
+      ? await openSet(settings.train_dir, TRAIN_DIR)
       : memorySet("trainImages", memory.train, network);
   const valid =
     memory.valid === undefined
-      ? await scanImages(settings.valid_dir, VALID_DIR)
+      ? await openSet(settings.valid_dir, VALID_DIR)
       : memorySet("validImages", memory.valid, network);
   const warnings: string[] = [];
-  for (const { loose, folder } of [train, valid]) {
-    if (loose === 0 || folder === null) continue;
+  for (const { loose, place } of [train, valid]) {
+    if (loose === 0 || place === null) continue;
     warnings.push(
-      `${loose} image${loose === 1 ? " lies" : "s lie"} directly in ${shownPath(folder)}, beside the folders of its classes, and will be left out`,
+      `${loose} image${loose === 1 ? " lies" : "s lie"} directly in ${shownPath(place)}, beside the folders of its classes, and will be left out`,
     );
   }
   if (train.images < settings.batch_size) {

@@ -127,9 +127,9 @@ export function settingText(record: RunRecord): string {
       },
       parameters: parametersPart(summary),
       data: {
-        train_dir: plan.train.folder,
+        train_dir: plan.train.place,
         train_images: plan.train.images,
-        valid_dir: plan.valid.folder,
+        valid_dir: plan.valid.place,
         valid_images: plan.valid.images,
         classes: plan.train.classes,
         cache: start?.cache ?? null,
@@ -189,8 +189,8 @@ export function resumableSettings(plan: Plan): Record<string, unknown> {
   return {
     ...Object.fromEntries(kept.map(({ name }) => [name, plain[name]])),
     // Absolute, since it may be resumed from elsewhere.
-    train_dir: plan.train.folder ?? plain.train_dir,
-    valid_dir: plan.valid.folder ?? plain.valid_dir,
+    train_dir: plan.train.place ?? plain.train_dir,
+    valid_dir: plan.valid.place ?? plain.valid_dir,
   };
 }
 

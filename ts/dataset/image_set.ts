@@ -1,0 +1,27 @@
+/** A set of images, wherever they come from. */
+import type { ImageSource } from "../addon/types.js";
+
+/** The images of a set, in an order that stays the same. */
+export interface ImageSet {
+  source: ImageSource;
+  images: number;
+  /** Names of the classes that have images; none of a flat folder or images in memory. */
+  classes: string[];
+  /** For each image, its position in `classes`; empty where there are none. */
+  labels: Int32Array;
+  /** Images beside the folders of the classes: left out. */
+  loose: number;
+  /** Files passed over because their names are not those of images. */
+  others: number;
+  /** Absolute path by which it is opened again; null for images in memory. */
+  place: string | null;
+  /** The folder from which images are named; of images in memory "". */
+  root: string;
+}
+
+/** What a set was given as. */
+export interface SetArgument {
+  name: string;
+  /** With which the command line names another. */
+  flag?: string;
+}
