@@ -152,10 +152,12 @@ describe("images that cannot be used", () => {
     const cwd = temporaryFolder();
     mkdirSync(join(cwd, "empty"));
     writeFileSync(join(cwd, "file"), "x");
+    writeFileSync(join(cwd, "binary"), Buffer.of(0x89, 0x50, 0x4e, 0x47, 0));
     const cases: [string, RegExp][] = [
       ["--train-dir=nowhere", /train_dir nowhere cannot be used: no such file.*--train-dir/],
       ["--valid-dir=nowhere", /valid_dir nowhere cannot be used: no such file.*--valid-dir/],
-      ["--train-dir=file", /train_dir file is not a folder/],
+      ["--train-dir=file", /The files that train_dir file lists are not there, such as .*\/x:/],
+      ["--train-dir=binary", /train_dir binary is neither a folder nor a list of images/],
       ["--valid-dir=empty", /empty.*no images|no images.*empty/],
     ];
     for (const [flag, message] of cases) {

@@ -164,6 +164,7 @@ const VALID: { [Name in ParameterName]: fc.Arbitrary<unknown> } = {
   threads: fc.integer({ min: 0, max: 1024 }),
   train_dir: path,
   valid_dir: path,
+  valid_split: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
   horizontal_flip: fc.boolean(),
   vertical_flip: fc.boolean(),
   interpolation: name(INTERPOLATIONS),

@@ -395,7 +395,7 @@ const TABLE = [
     default: "data/train",
     commands: ["run", "evaluate"],
     resume: "telling",
-    help: "training images: one folder a class, or a flat folder",
+    help: "training images: one folder a class, a flat folder, or a list of files",
   },
   {
     ...data,
@@ -405,6 +405,17 @@ const TABLE = [
     commands: ["run", "evaluate"],
     resume: "free",
     help: "validation images, likewise",
+  },
+  {
+    ...data,
+    name: "valid_split",
+    kind: "share",
+    bounds: { least: 0, most: 1, below: true },
+    zero: "none",
+    default: 0,
+    commands: ["run"],
+    resume: "fixed",
+    help: "share of each class of the training images that validates, in place of valid_dir: 10% or 0.1",
   },
   {
     ...data,

@@ -21,6 +21,9 @@ export const RECONSTRUCTIONS_FILE = "reconstructions.jsonl";
 /** Somebody wishes the training to end: it removes the file, and ends as if interrupted. */
 export const STOP_FILE = "stop";
 
+/** Which images of a set that was split a run trains on, and which validate. */
+export const SPLIT_FILES = { train: "train_images.csv", valid: "valid_images.csv" } as const;
+
 /** The page about the run. */
 export const REPORT_FILE = "report.html";
 
@@ -29,7 +32,7 @@ export const MLFLOW_FILE = "mlflow.json";
 
 /** What earlier runs leave; replaced when a run may overwrite. Nothing else is ever removed. */
 const ARTIFACT =
-  /^(ae\.pt|en\.pt|metrics\.csv|bad_images\.csv|(events|reconstructions)\.jsonl|stop|setting\.yaml|report\.html|mlflow\.json|(last|previous|best|ep\d+-loss.*)\.ckpt(\.damaged)?|(train|valid)_(comparison|eval_(orig|pred)_image_\d+)\.png)$/;
+  /^(ae\.pt|en\.pt|metrics\.csv|bad_images\.csv|(train|valid)_images\.csv|(events|reconstructions)\.jsonl|stop|setting\.yaml|report\.html|mlflow\.json|(last|previous|best|ep\d+-loss.*)\.ckpt(\.damaged)?|(train|valid)_(comparison|eval_(orig|pred)_image_\d+)\.png)$/;
 
 /** Whether `name` is what a process that was killed left of one of these while it wrote it. */
 export function isLeftover(name: string): boolean {

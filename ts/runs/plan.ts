@@ -6,6 +6,7 @@ import { type Network, toNetwork } from "../config/network.js";
 import type { Settings } from "../config/resolve.js";
 import type { ImageSet, SetArgument } from "../dataset/image_set.js";
 import { openSet } from "../dataset/open_set.js";
+import { type SplitSet, splitSet } from "../dataset/split.js";
 import { shownPath } from "../files/paths.js";
 import { checkSaveDir } from "./folder.js";
 
@@ -16,6 +17,8 @@ export interface Plan {
   summary: Summary;
   train: ImageSet;
   valid: ImageSet;
+  /** The two are parts of one: lists of them are to be kept with the run. */
+  isSplit: boolean;
   /** What is allowed but worth saying. */
   warnings: string[];
 }
@@ -88,6 +91,16 @@ function memorySet(name: string, images: Uint8Array, network: Network): ImageSet
   };
 }
 
+async function splitImages(
+  { train_dir, valid_split, seed }: Settings,
+  memory: MemoryImages,
+): Promise<SplitSet> {
+  if (memory.train !== undefined || memory.valid !== undefined) {
+    throw configError("valid_split means nothing to images in memory: leave it out");
+  }
+  return splitSet(await openSet(train_dir, TRAIN_DIR), valid_split, seed);
+}
+
 /**
  * Checks the network, the device, the run folder and the images.
  *
@@ -102,16 +115,21 @@ export async function planRun(
   const summary = summarize(settings);
   if (save) await checkSaveDir(settings.save_dir, settings.overwrite);
   checkDevice(settings.device);
-  const train =
-    memory.train === undefined
-      ? await openSet(settings.train_dir, TRAIN_DIR)
-      : memorySet("trainImages", memory.train, network);
-  const valid =
-    memory.valid === undefined
-      ? await openSet(settings.valid_dir, VALID_DIR)
-      : memorySet("validImages", memory.valid, network);
+  const isSplit = settings.valid_split > 0;
+  const { train, valid } = isSplit
+    ? await splitImages(settings, memory)
+    : {
+        train:
+          memory.train === undefined
+            ? await openSet(settings.train_dir, TRAIN_DIR)
+            : memorySet("trainImages", memory.train, network),
+        valid:
+          memory.valid === undefined
+            ? await openSet(settings.valid_dir, VALID_DIR)
+            : memorySet("validImages", memory.valid, network),
+      };
   const warnings: string[] = [];
-  for (const { loose, place } of [train, valid]) {
+  for (const { loose, place } of isSplit ? [train] : [train, valid]) {
     if (loose === 0 || place === null) continue;
     warnings.push(
       `${loose} image${loose === 1 ? " lies" : "s lie"} directly in ${shownPath(place)}, beside the folders of its classes, and will be left out`,
@@ -129,5 +147,5 @@ export async function planRun(
       `this training takes about ${gigabytes(summary.trainingBytes)} of memory and ${gigabytes(available)} are free: a smaller batch_size or imageShape takes less`,
     );
   }
-  return { settings, network, summary, train, valid, warnings };
+  return { settings, network, summary, train, valid, isSplit, warnings };
 }

@@ -15,7 +15,7 @@ import {
 import { isMapping, showValue } from "../config/values.js";
 import { readYamlFile } from "../config/yaml.js";
 import { findRun, isLeftover, SETTING_FILE } from "./folder.js";
-import type { InitialWeights } from "./setting.js";
+import { type InitialWeights, placeIn } from "./setting.js";
 
 /** A run that goes on. */
 export interface ResumePoint {
@@ -101,7 +101,8 @@ function startedSettings(
       values = {
         ...values,
         ...(typeof train_dir === "string" ? { train_dir } : {}),
-        ...(typeof valid_dir === "string" ? { valid_dir } : {}),
+        // Of a set that was split, both are lists.
+        ...(typeof valid_dir === "string" ? { valid_dir, valid_split: 0 } : {}),
       };
     }
     source = join(folder, SETTING_FILE);
@@ -118,9 +119,12 @@ function startedSettings(
       `${folder} cannot go on: it holds neither a checkpoint nor the settings of its run; start a new one`,
     );
   }
-  return resolveSettings([
+  const settings = resolveSettings([
     { values: values as Record<string, unknown>, spell: (name) => `${name} in ${source}` },
   ]);
+  settings.train_dir = placeIn(folder, settings.train_dir);
+  settings.valid_dir = placeIn(folder, settings.valid_dir);
+  return settings;
 }
 
 /**

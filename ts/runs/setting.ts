@@ -1,5 +1,6 @@
 /** `setting.yaml`, which describes a run, and `config.json`, which travels inside its models. */
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
 import { stringify } from "yaml";
 import { callAddon } from "../addon/loader.js";
 import type { Scores, Summary, TrainEvent, TrainResult } from "../addon/types.js";
@@ -8,7 +9,7 @@ import { PARAMETERS } from "../config/parameters.js";
 import { plainSettings, type Settings } from "../config/resolve.js";
 import { readYamlFile } from "../config/yaml.js";
 import { VERSION } from "../version.js";
-import { SETTING_FILE } from "./folder.js";
+import { SETTING_FILE, SPLIT_FILES } from "./folder.js";
 import type { Plan } from "./plan.js";
 import { clockTime } from "./tables.js";
 
@@ -191,6 +192,8 @@ export function resumableSettings(plan: Plan): Record<string, unknown> {
     // Absolute, since it may be resumed from elsewhere.
     train_dir: plan.train.place ?? plain.train_dir,
     valid_dir: plan.valid.place ?? plain.valid_dir,
+    // The two are lists by now.
+    valid_split: 0,
   };
 }
 
@@ -218,6 +221,13 @@ export function recordedRun(runDir: string): RecordedRun {
   }
 }
 
+/** Where a set is: a list that the run itself has left moves with it. */
+export function placeIn(runDir: string, place: string): string {
+  const own = join(runDir, basename(place));
+  const isList = (Object.values(SPLIT_FILES) as string[]).includes(basename(place));
+  return isList && existsSync(own) ? own : place;
+}
+
 /** The folders a run took its images from, as its `setting.yaml` has them; empty if it is not readable. */
 export function recordedFolders(runDir: string): { train_dir?: string; valid_dir?: string } {
   try {
@@ -225,8 +235,8 @@ export function recordedFolders(runDir: string): { train_dir?: string; valid_dir
     const { train_dir, valid_dir } =
       (record as { data?: Record<string, unknown> | null }).data ?? {};
     return {
-      ...(typeof train_dir === "string" ? { train_dir } : {}),
-      ...(typeof valid_dir === "string" ? { valid_dir } : {}),
+      ...(typeof train_dir === "string" ? { train_dir: placeIn(runDir, train_dir) } : {}),
+      ...(typeof valid_dir === "string" ? { valid_dir: placeIn(runDir, valid_dir) } : {}),
     };
   } catch {
     return {};

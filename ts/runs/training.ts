@@ -7,6 +7,7 @@ import type { Scores, Stopped, TrainEvent, TrainingHandle, TrainResult } from ".
 import { toLoadOptions } from "../config/data.js";
 import { toTrainingJson } from "../config/network.js";
 import { type GivenSettings, resolveSettings } from "../config/resolve.js";
+import { writeList } from "../dataset/write_list.js";
 import { LiveFile, writeFileAtomic } from "../files/atomic.js";
 import { checksum } from "../files/checksum.js";
 import { writePictures } from "../imaging/pictures.js";
@@ -18,6 +19,7 @@ import {
   REPORT_FILE,
   type RunFolder,
   SETTING_FILE,
+  SPLIT_FILES,
 } from "./folder.js";
 import { LiveLog } from "./live_log.js";
 import { type MemoryImages, type Plan, planRun } from "./plan.js";
@@ -215,6 +217,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
     if (!save) return await this.#train(plan, null, { resumeFrom: "", weights });
     const folder = await createRunFolder(settings.save_dir, settings.overwrite);
     try {
+      if (plan.isSplit) await keepSplit(plan, folder);
       const journal = new Journal(plan, folder, weights, () => this.cancel());
       return await this.#train(plan, journal, { resumeFrom: "", weights });
     } finally {
@@ -343,6 +346,23 @@ export class Training implements AsyncIterable<TrainingEvent> {
         onEvent,
       ),
     );
+  }
+}
+
+/** Leaves lists of both parts in the run folder: from there on they are the sets of the run. */
+async function keepSplit(plan: Plan, folder: RunFolder): Promise<void> {
+  try {
+    for (const set of ["train", "valid"] as const) {
+      const path = join(folder.path, SPLIT_FILES[set]);
+      await writeList(path, plan[set]);
+      plan[set].place = path;
+    }
+  } catch (error) {
+    for (const name of Object.values(SPLIT_FILES)) {
+      await rm(join(folder.path, name), { force: true }).catch(() => {});
+    }
+    await folder.discard();
+    throw error;
   }
 }
 
