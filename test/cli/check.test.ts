@@ -169,7 +169,7 @@ describe("flexae check", () => {
     expect(none).toMatchObject({ code: 3, ok: false, counts: { images: 211, bad: 211 } });
     const missing = await flexae(["check", "nowhere"], { cwd });
     expect(missing.code).toBe(3);
-    expect(missing.stderr).toMatch(/^flexae: There is no folder '.*nowhere'/);
+    expect(missing.stderr).toMatch(/^flexae: The set nowhere cannot be used: no such file/);
     mkdirSync(join(cwd, "empty"));
     expect((await flexae(["check", "empty"], { cwd })).code).toBe(3);
     expect((await flexae(["check"], { cwd })).code).toBe(2);

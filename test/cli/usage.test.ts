@@ -167,7 +167,7 @@ describe("images that cannot be used", () => {
       expect(stdout).toBe("");
       expect(stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
     }
-    expect(readdirSync(cwd).sort()).toEqual(["empty", "file"]);
+    expect(readdirSync(cwd).sort()).toEqual(["binary", "empty", "file"]);
   });
 
   it("stops at a folder of files that are no images", async () => {

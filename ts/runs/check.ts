@@ -319,10 +319,10 @@ function report(scan: FolderScan, facts: Facts, settings: CheckSettings): CheckR
 }
 
 /**
- * Looks at every image of a folder: which cannot be used, which have the same pixels, which are of odd
+ * Looks at every image of a folder or a list: which cannot be used, which have the same pixels, which are of odd
  * size, and which are nearly blank. Takes some 200 bytes of memory an image besides what decoding takes.
  *
- * @throws FlexaeError `FLEXAE_DATA` if it is no readable folder, or holds nothing with the name of an image.
+ * @throws FlexaeError `FLEXAE_DATA` if it cannot be read, or holds nothing with the name of an image.
  */
 export async function checkFolder(
   folder: string,
@@ -333,7 +333,7 @@ export async function checkFolder(
     throw dataError("Expected the path of a folder of images to check");
   }
   const path = resolve(folder);
-  const set = await openSet(path, { name: "The set" });
+  const set = await openSet(folder, { name: "The set" });
   const files = (set.source as { files: string[] }).files;
   const facts = await examine(files, settings, options);
   return { ...report({ ...set, files }, facts, settings), folder: path };
