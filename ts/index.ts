@@ -220,10 +220,10 @@ export async function train(
 }
 
 /**
- * Looks at every image of a folder without training: which cannot be used, which have the same pixels, which are of
+ * Looks at every image of a folder, or a list, without training: which cannot be used, which have the same pixels, which are of
  * odd size, and which are nearly blank. Of `config`, `imageShape`, `channels`, `workers`, `maxBad` and `maxPixels` count.
  *
- * @throws FlexaeError `FLEXAE_CONFIG`; `FLEXAE_DATA` if there is no readable folder with images. Rejects with the reason
+ * @throws FlexaeError `FLEXAE_CONFIG`; `FLEXAE_DATA` if there is no readable set with images. Rejects with the reason
  *   of an aborted signal.
  */
 export async function checkImages(
