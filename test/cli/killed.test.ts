@@ -43,7 +43,7 @@ describe("a run that is killed", () => {
   it("at random instants, again and again, ends as if it had not been", async () => {
     const random = seededRandom(chosenSeed("kills at random instants"));
     const cwd = temporaryFolder();
-    const epochs = LONG_FORM ? "--train-epochs=200" : "--train-epochs=40";
+    const epochs = LONG_FORM ? "--train-epochs=200" : "--train-epochs=100";
     const whole = await flexae(training(join(cwd, "whole"), epochs), { cwd });
     expect(whole.code, whole.stderr).toBe(0);
 
