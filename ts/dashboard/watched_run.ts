@@ -54,12 +54,18 @@ async function readMetrics(folder: string): Promise<Epoch[]> {
   });
 }
 
+/** What epochs took. */
+function secondsOf(epochs: readonly Epoch[]): number {
+  const at = COLUMN_NAMES.indexOf("seconds");
+  return epochs.reduce((sum, { values }) => sum + (values[at] as number), 0);
+}
+
 /** A run below the folder that is watched. */
 export class WatchedRun {
   readonly folder: string;
   readonly id: number;
   #root: string;
-  #stamp = "";
+  #stamps = "";
   #listed: ListedRun | null = null;
   #error: string | null = null;
   #events = new RunEvents();
@@ -147,29 +153,28 @@ export class WatchedRun {
     const stamp = await stampOf(folder, SETTING_FILE);
     if (stamp === "") return null;
     const events = this.#events;
-    let hasEvents = true;
     await this.#tail.read(
       ({ text }) => events.take(text),
       () => events.clear(),
     );
     await this.#readPictures();
-    if (events.start === null) hasEvents = false;
-    else await this.#readEarlier();
-    const metrics = hasEvents ? "" : await stampOf(folder, "metrics.csv");
+    const hasEvents = events.start !== null;
+    if (hasEvents) await this.#readEarlier();
+    const stamps = `${stamp} ${hasEvents ? "" : await stampOf(folder, "metrics.csv")}`;
     // Of a run that was killed nothing changes but its lock.
     const isUnsettled = this.#listed?.state === "running" || this.#listed?.state === "killed";
-    if (this.#stamp !== `${stamp} ${metrics}` || (isUnsettled && !hasEvents)) {
+    if (this.#stamps !== stamps || (isUnsettled && !hasEvents)) {
       this.#listed = await describeRun(folder, this.#root);
       this.#error = await this.#readError();
       if (!hasEvents) {
         events.epochs = await readMetrics(folder).catch(() => []);
-        if (this.#stamp !== `${stamp} ${metrics}`) events.generation++;
+        if (this.#stamps !== stamps) events.generation++;
       }
-      this.#stamp = `${stamp} ${metrics}`;
-      this.#hasReport = (await stampOf(folder, REPORT_FILE)) !== "";
-    } else if (!this.#hasReport) {
-      this.#hasReport = (await stampOf(folder, REPORT_FILE)) !== "";
+      this.#stamps = stamps;
+      this.#hasReport = false;
     }
+    // It comes after the record.
+    if (!this.#hasReport) this.#hasReport = (await stampOf(folder, REPORT_FILE)) !== "";
     const listed = this.#listed as ListedRun;
     return this.#describe(listed, await this.#state(listed, stamp));
   }
@@ -224,9 +229,7 @@ export class WatchedRun {
   #secondsLeft(epochsDone: number, wanted: number): number | null {
     const { epochs, progress } = this.#events;
     const recent = epochs.slice(-RECENT);
-    const at = COLUMN_NAMES.indexOf("seconds");
-    const seconds = recent.reduce((sum, { values }) => sum + (values[at] as number), 0);
-    const each = seconds / recent.length;
+    const each = secondsOf(recent) / recent.length;
     const within = progress?.phase === "train" ? progress.batch / progress.batches : 0;
     return known(Math.max(0, (wanted - epochsDone - within) * each));
   }
@@ -242,16 +245,12 @@ export class WatchedRun {
     const pictures = [...this.#pictures]
       .filter(([epoch, { time }]) => epoch > 0 && epoch <= lastEpoch && events.stands(epoch, time))
       .map(([epoch]) => epoch);
-    const seconds = epochs.reduce(
-      (sum, { values }) => sum + (values[COLUMN_NAMES.indexOf("seconds")] as number),
-      0,
-    );
     return {
       id: this.id,
       name: listed.name,
       state,
       started: listed.started,
-      seconds: known(hasEnded ? listed.seconds : seconds),
+      seconds: known(hasEnded ? listed.seconds : secondsOf(epochs)),
       epochs: start === null ? listed.epochs : lastEpoch,
       epochsWanted: known(wanted),
       bestEpoch: known(hasEnded ? listed.bestEpoch : best?.epoch),
