@@ -2,6 +2,7 @@
 import "uplot/dist/uPlot.min.css";
 import "../charts/line_chart.css";
 import "../theme.css";
+import "../tables.css";
 import "./style.css";
 import { drawCurves } from "./curves.ts";
 import { watchGroups } from "./groups.ts";

@@ -1,5 +1,6 @@
 /** What the page of a sweep does by itself: draws its trials as lines, and finds a line's row. */
 import "../theme.css";
+import "../tables.css";
 import "./style.css";
 import { drawParallel, type ParallelData } from "../charts/parallel.ts";
 
