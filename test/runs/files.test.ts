@@ -100,6 +100,8 @@ describe("createRunFolder", () => {
     await empty.discard();
     expect(readdirSync(folder)).toEqual([]);
     const made = await createRunFolder(join(folder, "a", "b"), false);
+    // Which images validate may be written by then.
+    writeFileSync(join(made.path, "train_images.csv"), "path\n");
     await made.discard();
     expect(existsSync(join(folder, "a", "b"))).toBe(false);
   });

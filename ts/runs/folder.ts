@@ -85,7 +85,9 @@ function folderOf(path: string, made: boolean, lock: FolderLock): RunFolder {
     path,
     release: () => lock.release(),
     async discard() {
-      await rm(join(path, SETTING_FILE), { force: true });
+      for (const name of [SETTING_FILE, ...Object.values(SPLIT_FILES)]) {
+        await rm(join(path, name), { force: true });
+      }
       // Only what this run made, and only while it is empty.
       if (made) await rmdir(path).catch(() => {});
     },

@@ -358,9 +358,6 @@ async function keepSplit(plan: Plan, folder: RunFolder): Promise<void> {
       plan[set].place = path;
     }
   } catch (error) {
-    for (const name of Object.values(SPLIT_FILES)) {
-      await rm(join(folder.path, name), { force: true }).catch(() => {});
-    }
     await folder.discard();
     throw error;
   }
