@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { join, sep } from "node:path";
 import { EVENTS_FILE, RECONSTRUCTIONS_FILE, REPORT_FILE, SETTING_FILE } from "../runs/folder.js";
 import { describeRun, isHeld, type ListedRun, runValue } from "../runs/list.js";
-import { readRunFiles } from "../runs/record.js";
+import { epochColumns, readRunFiles } from "../runs/record.js";
 import { COLUMN_NAMES, drawnEpochs, type Epoch, RunEvents, type Start } from "./events.js";
 import { openOwn, Tail } from "./tail.js";
 import type { Epochs, LiveRun } from "./wire.js";
@@ -33,19 +33,7 @@ async function stampOf(folder: string, name: string): Promise<string> {
 async function readMetrics(folder: string): Promise<Epoch[]> {
   const { epochs } = await readRunFiles(folder, { network: false });
   return epochs.map((row) => {
-    const values: Record<string, number> = {
-      loss: row.loss,
-      accuracy: row.accuracy,
-      mse: row.mse,
-      psnr: row.psnr,
-      val_loss: row.validLoss,
-      val_accuracy: row.validAccuracy,
-      val_mse: row.validMse,
-      val_psnr: row.validPsnr,
-      images_per_second: row.imagesPerSecond,
-      seconds: row.seconds,
-      learning_rate: row.learningRate,
-    };
+    const values = epochColumns(row);
     return {
       epoch: row.epoch,
       best: row.best,

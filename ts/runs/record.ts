@@ -153,6 +153,23 @@ function epochOf(row: Record<string, string>): RecordedEpoch {
   };
 }
 
+/** An epoch's numbers by the names of `metrics.csv`; NaN where a cell is empty. */
+export function epochColumns(row: RecordedEpoch): Readonly<Record<string, number>> {
+  return {
+    loss: row.loss,
+    accuracy: row.accuracy,
+    mse: row.mse,
+    psnr: row.psnr,
+    val_loss: row.validLoss,
+    val_accuracy: row.validAccuracy,
+    val_mse: row.validMse,
+    val_psnr: row.validPsnr,
+    images_per_second: row.imagesPerSecond,
+    seconds: row.seconds,
+    learning_rate: row.learningRate,
+  };
+}
+
 function shownValue(value: unknown): string {
   return Array.isArray(value) ? value.join(", ") : String(value ?? "none");
 }

@@ -1,14 +1,13 @@
 /** What is known of the trials of a sweep: all of it follows from `sweep.yaml` and their folders. */
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { parse } from "csv-parse/sync";
 import { isAddonError } from "../addon/errors.js";
 import type { ParameterName } from "../config/parameters.js";
 import { resolveSettings, type Settings } from "../config/resolve.js";
 import { SETTING_FILE } from "../runs/folder.js";
 import { isHeld } from "../runs/list.js";
 import type { RecordedScores } from "../runs/record.js";
-import { readRunFiles } from "../runs/record.js";
+import { epochColumns, readRunFiles } from "../runs/record.js";
 import { rungEpochs } from "./halving.js";
 import type { SweepMetric } from "./metric.js";
 import type { Point } from "./points.js";
@@ -81,24 +80,6 @@ export function trialRungs({ halving }: SweepSpec, settings: Settings): number[]
   return halving === null ? [train_epochs] : rungEpochs(train_epochs, halving);
 }
 
-async function readEpochs(folder: string, metric: SweepMetric): Promise<TrialEpoch[]> {
-  let rows: Record<string, string>[];
-  try {
-    const text = await readFile(join(folder, "metrics.csv"), "utf8");
-    rows = parse(text, { columns: true, relax_column_count: true });
-  } catch {
-    // None was completed, or another program has had it: then it is trained again.
-    return [];
-  }
-  const number = (cell: string | undefined) => (cell ? Number(cell) : Number.NaN);
-  return rows.map((row) => ({
-    epoch: number(row.epoch),
-    seconds: number(row.seconds),
-    best: row.best === "1",
-    metric: number(row[metric]),
-  }));
-}
-
 /** Reads the folder of a trial, which need not be there. */
 export async function readTrial(folder: string, metric: SweepMetric): Promise<TrialRecord> {
   const setting = await readFile(join(folder, SETTING_FILE), "utf8").catch(() => "");
@@ -119,7 +100,13 @@ export async function readTrial(folder: string, metric: SweepMetric): Promise<Tr
     state: known.find((name) => name === state) ?? "none",
     isHeld: held,
     asked: settings.train_epochs,
-    epochs: await readEpochs(folder, metric),
+    // None was completed, or another program has had metrics.csv: then it is trained again.
+    epochs: files.epochs.map((row) => ({
+      epoch: row.epoch,
+      seconds: row.seconds,
+      best: row.best,
+      metric: epochColumns(row)[metric] ?? Number.NaN,
+    })),
     train,
     valid,
     ended: ended === "null" ? "" : ended,
