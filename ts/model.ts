@@ -3,6 +3,7 @@ import { configError, FlexaeError, translateError } from "./addon/errors.js";
 import { awaitAddon } from "./addon/loader.js";
 import type { Cache, Interpolation, LoadOptions, ModelHandle, Scores } from "./addon/types.js";
 import { MAX_PIXELS } from "./config/parameters.js";
+import { mountContainers } from "./containers/mount.js";
 import { openSet } from "./dataset/open_set.js";
 import { type ModelManifest, readManifest } from "./runs/setting.js";
 
@@ -188,6 +189,7 @@ export class Model {
         );
       }
       count = list.length;
+      await mountContainers(list.filter((image) => typeof image === "string"));
       const load = this.#load("none");
       take = (from, to) =>
         awaitAddon((addon) =>

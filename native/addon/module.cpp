@@ -2,6 +2,7 @@
 
 #include "addon/handles/benchmark.h"
 #include "addon/handles/clustering.h"
+#include "addon/handles/containers.h"
 #include "addon/handles/examine_images.h"
 #include "addon/handles/images.h"
 #include "addon/handles/info.h"
@@ -22,6 +23,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("hardware", Napi::Function::New(env, hardware));
   exports.Set("summarize", Napi::Function::New(env, summarize));
   exports.Set("scanFolder", Napi::Function::New(env, scan_folder));
+  exports.Set("openContainer", Napi::Function::New(env, open_container));
+  exports.Set("createContainer", Napi::Function::New(env, create_container));
+  exports.Set("readImages", Napi::Function::New(env, read_images));
+  exports.Set("stampImages", Napi::Function::New(env, stamp_images));
   exports.Set("decodeImages", Napi::Function::New(env, decode_images));
   exports.Set("examineImages", Napi::Function::New(env, examine_images));
   exports.Set("train", Napi::Function::New(env, train));

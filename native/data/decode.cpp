@@ -11,6 +11,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "core/base/error.h"
+#include "data/files/hash.h"
 #include "data/formats/bmp.h"
 #include "data/formats/image_header.h"
 #include "data/formats/jpeg.h"
@@ -19,7 +20,6 @@
 #include "data/formats/pnm.h"
 #include "data/formats/tiff.h"
 #include "data/formats/webp.h"
-#include "data/hash.h"
 #include "data/image_file.h"
 #include "data/memory_gate.h"
 #include "data/resize.h"

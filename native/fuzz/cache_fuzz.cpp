@@ -17,8 +17,8 @@
 #include <vector>
 
 #include "data/cache/cache_file.h"
-#include "data/cache/cache_folder.h"
 #include "data/cache/disk_store.h"
+#include "data/files/cache_folder.h"
 #include "data/image_store.h"
 
 namespace {

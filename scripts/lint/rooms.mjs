@@ -43,7 +43,7 @@ const PARTS = [
     folder: "native/data",
     below: ["native/core"],
     without: ["Node-API"],
-    floors: ["formats", ".", ["cache", "source"]],
+    floors: [["files", "formats"], "containers", ".", ["cache", "source"]],
   },
   {
     folder: "native/addon",
@@ -59,6 +59,7 @@ const PARTS = [
       "version.ts",
       "addon",
       "files",
+      "containers",
       ["config", "dataset", "imaging", "pages"],
       "runs",
       ["embeddings", "export", "report"],

@@ -91,7 +91,64 @@ export interface LoadOptions {
 }
 
 /** Where images come from: files to decode, or bytes already in memory (N×C×H×W). */
-export type ImageSource = { files: string[] } | { images: Uint8Array };
+export type ImageSource = { files: string[]; parts?: SetPart[] } | { images: Uint8Array };
+
+/** Images that follow each other in a source, and how often they are drawn beside the others. */
+export interface SetPart {
+  images: number;
+  /** Above 0; what counts is its share in the sum of all. */
+  weight: number;
+}
+
+/** How an image lies in a container: as a file does, so but deflated, or as height×width×channels bytes. */
+export const MEMBER_FORMS = ["stored", "deflated", "pixels"] as const;
+export type MemberForm = (typeof MEMBER_FORMS)[number];
+
+/** The images of a container; entry i of each array is of image i. */
+export interface MemberList {
+  /** Each once, and none with a NUL. */
+  names: string[];
+  /** Where its bytes begin, in the file or in what `append` took. */
+  offsets: Float64Array;
+  /** Bytes of it as a file; of pixels, theirs. */
+  lengths: Uint32Array;
+  /** Bytes in the file, where it is deflated. */
+  stored: Uint32Array;
+  /** CRC-32 of its bytes; 0 where it is not known. */
+  crcs: Uint32Array;
+  /** Position in `classes`; -1 where the container names no class. */
+  labels: Int32Array;
+  /** Position in {@link MEMBER_FORMS}. */
+  forms: Uint8Array;
+  classes: string[];
+  /** Members that are no images. */
+  others: number;
+  /** Of images that are pixels; zeros without any. */
+  shape: { height: number; width: number; channels: number };
+}
+
+/** A container whose images can be read. */
+export interface ContainerListing {
+  /** Absolute paths: the container's with the image's name below. */
+  files: string[];
+  /** Position in `classes`; -1 where the container names no class. */
+  labels: Int32Array;
+  classes: string[];
+  /** Members that are no images. */
+  others: number;
+}
+
+/** A container that is being listed. */
+export interface ContainerFile {
+  /** Adds bytes to what is kept of it, and returns where they are. Throws FLEXAE_IO. */
+  append(bytes: Uint8Array): number;
+  /** Reads back what was added, as much as fits; returns how much that was. */
+  read(target: Uint8Array, position: number): number;
+  /** Keeps the list, and makes the images readable. Rejects with FLEXAE_IO. */
+  finish(members: MemberList): Promise<ContainerListing>;
+  /** Gives it up. */
+  discard(): void;
+}
 
 /** What a folder holds; see `scanFolder`. */
 export interface FolderScan {
@@ -682,6 +739,17 @@ export interface Addon {
    * Chosen by extension; hidden files are passed over. Rejects with FLEXAE_DATA if `dir` is no readable folder.
    */
   scanFolder(dir: string): Promise<FolderScan>;
+  /**
+   * Makes the images of a container readable by their paths in this process, from the list that was
+   * kept under `key`, 32 hexadecimal digits for one state of one file. Null if there is none.
+   */
+  openContainer(place: string, key: string): Promise<ContainerListing | null>;
+  /** Lists one anew; with `holdsData`, its images are handed over. Throws FLEXAE_IO. */
+  createContainer(place: string, key: string, options: { holdsData: boolean }): ContainerFile;
+  /** The bytes of images, in files or containers. Rejects with FLEXAE_DATA naming one that cannot be read. */
+  readImages(files: string[]): Promise<Buffer[]>;
+  /** Length in bytes, -1 if it is not there, and time of change in milliseconds since 1970, of images. */
+  stampImages(files: string[]): Promise<{ bytes: Float64Array; changed: Float64Array }>;
   /** Decodes and resizes to N×C×H×W bytes. `images` are paths or encoded bytes. Rejects with FLEXAE_DATA naming the image. */
   decodeImages(
     images: (string | Uint8Array)[],

@@ -1,5 +1,10 @@
 /** A set of images, wherever they come from. */
-import type { ImageSource } from "../addon/types.js";
+import type { ImageSource, SetPart } from "../addon/types.js";
+
+export type { SetPart };
+
+/** Images that are files, or lie in containers. */
+export type FileSource = Extract<ImageSource, { files: string[] }>;
 
 /** The images of a set, in an order that stays the same. */
 export interface ImageSet {
@@ -13,7 +18,7 @@ export interface ImageSet {
   loose: number;
   /** Files passed over because their names are not those of images. */
   others: number;
-  /** Absolute path by which it is opened again; null for images in memory. */
+  /** By which it is opened again, from any folder; null for images in memory. */
   place: string | null;
   /** The folder from which images are named; of images in memory "". */
   root: string;
@@ -24,4 +29,6 @@ export interface SetArgument {
   name: string;
   /** With which the command line names another. */
   flag?: string;
+  /** Its sets may have weights, by which images are drawn. */
+  isWeighted?: boolean;
 }

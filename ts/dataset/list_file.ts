@@ -10,6 +10,8 @@ export interface ListedImage {
   file: string;
   /** Null where the list names no classes. */
   class: string | null;
+  /** Of the part of a set that it is in; null where the list has no parts. */
+  part: { name: string; weight: number } | null;
 }
 
 /** Columns, or keys, that name the file, and those that name its class; the first there is counts. */
@@ -17,9 +19,8 @@ const PATHS = ["path", "file", "filename", "file_name", "image", "image_path"];
 const CLASSES = ["class", "label", "category"];
 
 /** As the list has it. */
-interface Entry {
+interface Entry extends Omit<ListedImage, "file"> {
   path: string;
-  class: string | null;
   /** From 1. */
   line: number;
 }
@@ -28,6 +29,15 @@ interface Entry {
 function fieldOf(row: Readonly<Record<string, unknown>>, names: readonly string[]): unknown {
   const name = names.find((name) => Object.hasOwn(row, name));
   return name === undefined ? undefined : row[name];
+}
+
+function partOf(row: Readonly<Record<string, unknown>>, line: number, shown: string) {
+  if (row.part === undefined || row.weight === undefined) return null;
+  const weight = Number(row.weight);
+  if (!(weight > 0) || !Number.isFinite(weight)) {
+    throw dataError(`Expected a weight above 0 in line ${line} of ${shown}`);
+  }
+  return { name: String(row.part), weight };
 }
 
 function entryOf(row: Readonly<Record<string, unknown>>, line: number, shown: string): Entry {
@@ -42,7 +52,7 @@ function entryOf(row: Readonly<Record<string, unknown>>, line: number, shown: st
   if (!isNone && typeof label !== "string" && typeof label !== "number") {
     throw dataError(`Expected a text or a number for the class in line ${line} of ${shown}`);
   }
-  return { path, class: isNone ? null : String(label), line };
+  return { path, class: isNone ? null : String(label), part: partOf(row, line, shown), line };
 }
 
 function readJsonLines(text: string, shown: string): Entry[] {
@@ -94,7 +104,7 @@ function readText(text: string): Entry[] {
     const line = content.replace(/\r$/, "");
     if (line.trim() === "") return [];
     const [path = "", label = ""] = line.split("\t", 2);
-    return [{ path, class: label === "" ? null : label, line: i + 1 }];
+    return [{ path, class: label === "" ? null : label, part: null, line: i + 1 }];
   });
 }
 
@@ -133,5 +143,9 @@ export async function readList(path: string, shown: string): Promise<ListedImage
     throw dataError(`${shown} names classes, but none in line ${line}: name one in every line`);
   }
   const folder = dirname(path);
-  return entries.map((entry) => ({ file: resolve(folder, entry.path), class: entry.class }));
+  return entries.map(({ path, class: name, part }) => ({
+    file: resolve(folder, path),
+    class: name,
+    part,
+  }));
 }

@@ -1,48 +1,63 @@
 /** Opens a set of images, whatever it lies in. */
-import { stat } from "node:fs/promises";
-import { dirname, resolve, sep } from "node:path";
-import { dataError, systemReason } from "../addon/errors.js";
+import { readdir, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve, sep } from "node:path";
+import { configError, dataError, systemReason } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
+import { isImageName } from "../containers/members.js";
+import { mountContainers } from "../containers/mount.js";
+import { openContainer } from "../containers/open_container.js";
 import { shownPath } from "../files/paths.js";
-import type { ImageSet, SetArgument } from "./image_set.js";
+import { byBytes, type Classes, classesNamed, classesOfFolders } from "./classes.js";
+import { containerSet, type OpenedContainer } from "./container_set.js";
+import type { ImageSet, SetArgument, SetPart } from "./image_set.js";
+import { joinSets } from "./join_sets.js";
 import { type ListedImage, readList } from "./list_file.js";
+import { commonFolder, isWithin } from "./roots.js";
+import { expandPattern, isPattern, parseSet, type SetTerm } from "./set_text.js";
 
 /** So many files of a list are looked for; if none of them is there, it was meant for elsewhere. */
 const TRIED = 16;
 
-const byName = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b));
-
-async function isMissing(file: string): Promise<boolean> {
-  return (await stat(file).catch(() => null)) === null;
-}
-
 /** Names that are listed and not to be found are told now, not one by one while images are read. */
 async function requireSome(listed: readonly ListedImage[], shown: string): Promise<void> {
-  const tried = listed.slice(0, TRIED);
-  const missing = await Promise.all(tried.map(({ file }) => isMissing(file)));
-  if (missing.includes(false)) return;
-  const first = shownPath((tried[0] as ListedImage).file);
+  const tried = listed.slice(0, TRIED).map(({ file }) => file);
+  const { bytes } = await awaitAddon((addon) => addon.stampImages(tried));
+  if (bytes.some((length) => length >= 0)) return;
+  const first = shownPath(tried[0] as string);
   throw dataError(
     `The files that ${shown} lists are not there, such as ${first}: its paths begin in its own folder`,
   );
 }
 
-/** The folder from which listed files are named: the list's own, or if some lie elsewhere, all's. */
-function rootOf(place: string, files: readonly string[]): string {
-  const own = dirname(place);
-  if (files.every((file) => file.startsWith(own === sep ? sep : own + sep))) return own;
-  const [first = ""] = files;
-  let parts = dirname(first).split(sep);
-  for (const file of files) {
-    const others = file.split(sep);
-    const differs = parts.findIndex((part, i) => part !== others[i]);
-    if (differs >= 0) parts = parts.slice(0, differs);
-  }
-  return parts.join(sep) || sep;
+function setOf(files: string[], classes: Classes, root: string, others = 0): ImageSet {
+  const { kept, names, labels, loose } = classes;
+  const left = kept === null ? files : kept.map((i) => files[i] as string);
+  return {
+    source: { files: left },
+    images: left.length,
+    classes: names,
+    labels,
+    loose,
+    others,
+    place: null,
+    root,
+  };
 }
 
-async function openList(place: string, given: string, argument: string): Promise<ImageSet> {
-  const shown = `${argument} ${shownPath(given)}`;
+/** Parts that a list has, which are rows that follow each other. */
+function partsOf(listed: readonly ListedImage[]): SetPart[] | undefined {
+  const parts: SetPart[] = [];
+  let name: string | undefined;
+  for (const { part } of listed) {
+    if (part === null) return undefined;
+    if (part.name !== name) parts.push({ images: 0, weight: part.weight });
+    name = part.name;
+    (parts.at(-1) as SetPart).images++;
+  }
+  return parts;
+}
+
+async function openList(place: string, shown: string): Promise<ImageSet> {
   let listed: ListedImage[];
   try {
     listed = await readList(place, shown);
@@ -52,60 +67,142 @@ async function openList(place: string, given: string, argument: string): Promise
     throw dataError(`${shown} cannot be read: ${systemReason(error)}`, error);
   }
   if (listed.length === 0) throw dataError(`${shown} lists no images`);
-  await requireSome(listed, shown);
-  const names = listed.flatMap((image) => (image.class === null ? [] : [image.class]));
-  const classes = [...new Set(names)].sort(byName);
-  const positions = new Map(classes.map((name, i) => [name, i]));
   const files = listed.map(({ file }) => file);
-  return {
-    source: { files },
-    images: files.length,
-    classes,
-    labels: Int32Array.from(names, (name) => positions.get(name) as number),
-    loose: 0,
-    others: 0,
-    place,
-    root: rootOf(place, files),
-  };
+  await mountContainers(files);
+  await requireSome(listed, shown);
+  const named = listed.flatMap((image) => (image.class === null ? [] : [image.class]));
+  const own = dirname(place);
+  const root = files.every((file) => isWithin(file, own)) ? own : commonFolder(files.map(dirname));
+  const set = setOf(files, classesNamed(named), root);
+  const parts = partsOf(listed);
+  return parts === undefined ? set : { ...set, source: { files, parts } };
 }
 
-/**
- * The images of a set: a folder's, each sub-folder a class, or its own if no sub-folder holds any; or
- * those of a list (text, CSV or JSON Lines).
- *
- * @param argument - How a message names it, and the remedy.
- * @throws FlexaeError `FLEXAE_DATA` if it is missing, unreadable or holds no images.
- */
-export async function openSet(given: string, { name, flag }: SetArgument): Promise<ImageSet> {
-  const another = flag === undefined ? "another folder" : `another folder with ${flag}`;
-  const place = resolve(given);
+/** Containers that lie in a folder; undefined if there are none. */
+async function containersIn(folder: string): Promise<OpenedContainer[]> {
+  const opened: OpenedContainer[] = [];
+  const entries = await readdir(folder, { withFileTypes: true });
+  for (const entry of entries.sort((a, b) => byBytes(a.name, b.name))) {
+    if (entry.name.startsWith(".") || !(entry.isFile() || entry.isSymbolicLink())) continue;
+    const place = join(folder, entry.name);
+    if (!(await stat(place).catch(() => null))?.isFile()) continue;
+    const listing = await openContainer(place, shownPath(place));
+    if (listing !== null) opened.push({ place, listing });
+  }
+  return opened;
+}
+
+async function openFolder(place: string, shown: string, another: string): Promise<ImageSet> {
+  const scan = await awaitAddon((addon) => addon.scanFolder(place));
+  const { files, classes, labels, loose, others } = scan;
+  if (files.length > 0) {
+    return { ...setOf(files, { kept: null, names: classes, labels, loose }, place, others), place };
+  }
+  const containers = await containersIn(place);
+  if (containers.length > 0) return containerSet(containers);
+  throw dataError(`${shown} holds no images; put some there or name ${another}`);
+}
+
+/** What a message says of the set, and of another one. */
+interface Shown {
+  shown: string;
+  /** How to name another. */
+  another: string;
+  name: string;
+  flag: string | undefined;
+}
+
+async function openFile(place: string, { shown }: Shown): Promise<ImageSet> {
+  const listing = await openContainer(place, shown);
+  if (listing !== null) return containerSet([{ place, listing }]);
+  return await openList(place, shown);
+}
+
+async function openPath(place: string, words: Shown): Promise<ImageSet> {
+  const { shown, another, flag } = words;
   let found: Awaited<ReturnType<typeof stat>>;
   try {
     found = await stat(place);
   } catch (error) {
     throw dataError(
-      `${name} ${given} cannot be used: ${systemReason(error)}; put images there or name ${another}`,
+      `${shown} cannot be used: ${systemReason(error)}; put images there or name ${another}`,
       error,
     );
   }
-  if (found.isFile()) return await openList(place, given, name);
-  if (!found.isDirectory()) {
-    const one = flag === undefined ? "" : `; name one with ${flag}`;
-    throw dataError(`${name} ${given} is neither a folder nor a list of images${one}`);
+  if (found.isFile()) return await openFile(place, words);
+  if (found.isDirectory()) return await openFolder(place, shown, another);
+  const one = flag === undefined ? "" : `; name one with ${flag}`;
+  throw dataError(`${shown} is neither a folder nor a list of images${one}`);
+}
+
+/** The folder in which a pattern begins. */
+function patternRoot(text: string): string {
+  const parts = resolve(text).split(sep);
+  const first = parts.findIndex((part) => isPattern(part));
+  return parts.slice(0, first).join(sep) || sep;
+}
+
+/** Image files, containers, folders and lists that a pattern names. */
+async function openPattern(text: string, words: Shown): Promise<ImageSet> {
+  const paths = await expandPattern(text, words.name);
+  const isImage = await Promise.all(
+    paths.map(async (path) => isImageName(basename(path)) && (await stat(path)).isFile()),
+  );
+  const images = paths.filter((_, i) => isImage[i]);
+  const sets: ImageSet[] = [];
+  const containers: OpenedContainer[] = [];
+  for (const path of paths.filter((_, i) => !isImage[i])) {
+    const own = { ...words, shown: `${words.name} ${shownPath(path)}` };
+    const isFile = (await stat(path).catch(() => null))?.isFile() === true;
+    const listing = isFile ? await openContainer(path, own.shown) : null;
+    if (listing === null) sets.push(await openPath(path, own));
+    else containers.push({ place: path, listing });
   }
-  const scan = await awaitAddon((addon) => addon.scanFolder(place));
-  if (scan.files.length === 0) {
-    throw dataError(`${name} ${given} holds no images; put some there or name ${another}`);
+  if (containers.length > 0) sets.push(containerSet(containers));
+  if (images.length > 0) {
+    const root = patternRoot(text);
+    const from = root === sep ? 1 : root.length + 1;
+    const names = images.map((file) => file.slice(from).split(sep).join("/"));
+    sets.push(setOf(images, classesOfFolders(names), root));
   }
-  const { files, classes, labels, loose, others } = scan;
-  return {
-    source: { files },
-    images: files.length,
-    classes,
-    labels,
-    loose,
-    others,
-    place,
-    root: place,
-  };
+  return sets.length === 1 ? (sets[0] as ImageSet) : joinSets(sets, null);
+}
+
+/** A term by which it is opened again from anywhere. */
+const absolute = ({ text, weight }: SetTerm): string =>
+  resolve(text) + (weight === null ? "" : `:${weight}`);
+
+/**
+ * The images of a set. That is a folder, each sub-folder a class, or its own if no sub-folder holds
+ * any; a list (text, CSV or JSON Lines); a tar, zip or Parquet file, an IDX file or a NumPy array of
+ * images, or a folder of such; a pattern of any of these (`train-{000..127}.tar`, `*.zip`); or several
+ * with commas between, each with a weight or none (`a:0.7,b:0.3`). All told by content.
+ *
+ * @param argument - How a message names it, and the remedy.
+ * @throws FlexaeError `FLEXAE_DATA` if it is missing, unreadable or holds no images; `FLEXAE_CONFIG` for
+ *   weights that are none, or where a set has no use for them.
+ */
+export async function openSet(given: string, argument: SetArgument): Promise<ImageSet> {
+  const { name, flag, isWeighted = false } = argument;
+  const another = flag === undefined ? "another folder" : `another folder with ${flag}`;
+  const terms = await parseSet(given, name);
+  const weights = terms.flatMap(({ weight }) => (weight === null ? [] : [weight]));
+  if (weights.length > 0 && !isWeighted) {
+    throw configError(`${name} has no use for weights: write its sets without them`);
+  }
+  const sets: ImageSet[] = [];
+  for (const { text } of terms) {
+    const words = { shown: `${name} ${shownPath(text)}`, another, name, flag };
+    const isThere = (await stat(resolve(text)).catch(() => null)) !== null;
+    sets.push(
+      !isThere && isPattern(text)
+        ? await openPattern(text, words)
+        : await openPath(resolve(text), words),
+    );
+  }
+  const set =
+    terms.length === 1
+      ? (sets[0] as ImageSet)
+      : joinSets(sets, weights.length > 0 ? weights : null);
+  return { ...set, place: set.place ?? terms.map(absolute).join(",") };
 }

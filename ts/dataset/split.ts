@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { relative, sep } from "node:path";
 import { configError } from "../addon/errors.js";
-import type { ImageSet } from "./image_set.js";
+import type { FileSource, ImageSet, SetPart } from "./image_set.js";
 
 /** Both parts of a set. */
 export interface SplitSet {
@@ -10,12 +10,30 @@ export interface SplitSet {
   valid: ImageSet;
 }
 
-/** The images at some positions. */
+/** Parts as they are once only some of their images are left, by position in order. */
+function partsOf(parts: readonly SetPart[], positions: readonly number[]): SetPart[] {
+  const left: SetPart[] = [];
+  let end = 0;
+  let at = 0;
+  for (const { images, weight } of parts) {
+    end += images;
+    const first = at;
+    while (at < positions.length && (positions[at] as number) < end) at++;
+    // A part of which nothing is left has nothing to be drawn.
+    if (at > first) left.push({ images: at - first, weight });
+  }
+  return left;
+}
+
+/** The images at some positions, which are in order. */
 function subset(set: ImageSet, positions: readonly number[]): ImageSet {
-  const { files } = set.source as { files: string[] };
+  const { files, parts } = set.source as FileSource;
   return {
     ...set,
-    source: { files: positions.map((i) => files[i] as string) },
+    source: {
+      files: positions.map((i) => files[i] as string),
+      ...(parts === undefined ? {} : { parts: partsOf(parts, positions) }),
+    },
     images: positions.length,
     labels:
       set.labels.length === 0
@@ -32,7 +50,7 @@ function subset(set: ImageSet, positions: readonly number[]): ImageSet {
  * @throws FlexaeError `FLEXAE_CONFIG` if a part would be empty.
  */
 export function splitSet(set: ImageSet, share: number, seed: number): SplitSet {
-  const { files } = set.source as { files: string[] };
+  const { files } = set.source as FileSource;
   const groups = new Map<number, { position: number; rank: Buffer }[]>();
   for (const [position, file] of files.entries()) {
     const name = relative(set.root, file).split(sep).join("/");

@@ -1,9 +1,9 @@
 /** Which images of a table are the same, or nearly so. */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { configError } from "../addon/errors.js";
-import { callAddon } from "../addon/loader.js";
+import { callAddon, loadAddon } from "../addon/loader.js";
 import type { Metric } from "../addon/types.js";
+import { mountContainers } from "../containers/mount.js";
 import { distanceBetween } from "./distance.js";
 import { finishJob } from "./job.js";
 import { imageOf } from "./row_image.js";
@@ -112,6 +112,14 @@ function usualDistance(embeddings: Float32Array, dims: number): number {
   return Math.sqrt(2 * variance);
 }
 
+/** Null if it cannot be read. */
+async function contentOf(file: string): Promise<Buffer | null> {
+  const [content = null] = await loadAddon()
+    .readImages([file])
+    .catch(() => []);
+  return content;
+}
+
 /** The files' checksums, from the table or the files; null of files that cannot be read. */
 async function checksumsOf(
   table: EmbeddingTable,
@@ -124,12 +132,18 @@ async function checksumsOf(
   for (let from = 0; from < rows.length; from += FILES_AT_ONCE) {
     signal?.throwIfAborted();
     onProgress?.("comparing files", from / rows.length);
-    await Promise.all(
-      rows.slice(from, from + FILES_AT_ONCE).map(async (row) => {
-        const content = await readFile(imageOf(table, row).file).catch(() => null);
-        sums.set(row, content && createHash("sha256").update(content).digest("hex"));
-      }),
-    );
+    const some = rows.slice(from, from + FILES_AT_ONCE);
+    const files = some.map((row) => imageOf(table, row).file);
+    await mountContainers(files).catch(() => {});
+    const contents = await loadAddon()
+      .readImages(files)
+      .then((all): (Buffer | null)[] => all)
+      // One of them cannot be read: the others may be.
+      .catch(() => Promise.all(files.map(contentOf)));
+    for (const [i, row] of some.entries()) {
+      const content = contents[i] ?? null;
+      sums.set(row, content && createHash("sha256").update(content).digest("hex"));
+    }
   }
   return sums;
 }

@@ -1,4 +1,5 @@
 /** Sets of images through a model, into a table. */
+import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
 import { configError, dataError, translateError } from "../addon/errors.js";
@@ -104,14 +105,15 @@ export async function encoderFile(path: string): Promise<string> {
   return (await stat(beside).catch(() => null)) === null ? path : beside;
 }
 
-/** Files are read by so many threads of Node's. */
+/** So many files are in memory at once. */
 const CHECKSUMS_AT_ONCE = 4;
 
 async function checksums(paths: readonly string[]): Promise<string[]> {
   const sums: string[] = [];
-  // Not all at once: each has its file open.
   for (let from = 0; from < paths.length; from += CHECKSUMS_AT_ONCE) {
-    sums.push(...(await Promise.all(paths.slice(from, from + CHECKSUMS_AT_ONCE).map(checksum))));
+    const some = paths.slice(from, from + CHECKSUMS_AT_ONCE);
+    const files = await awaitAddon((addon) => addon.readImages(some));
+    sums.push(...files.map((bytes) => createHash("sha256").update(bytes).digest("hex")));
   }
   return sums;
 }

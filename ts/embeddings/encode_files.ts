@@ -5,6 +5,7 @@ import { awaitAddon } from "../addon/loader.js";
 import type { Interpolation } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import { MAX_PIXELS } from "../config/parameters.js";
+import { mountContainers } from "../containers/mount.js";
 import { checksum } from "../files/checksum.js";
 import { modelFile } from "../runs/folder.js";
 import { readManifest } from "../runs/setting.js";
@@ -61,6 +62,7 @@ export async function encodeFiles(
 ): Promise<Float32Array> {
   const path = await modelOf(table, options.model);
   const { origin, dims } = table;
+  await mountContainers(files);
   const precision = origin?.precision ?? "fp32";
   const loaded = await awaitAddon((addon) =>
     addon.loadModel(path, options.device ?? "auto", { trust: false, precision }),

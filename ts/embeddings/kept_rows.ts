@@ -1,6 +1,6 @@
 /** Rows of a table that is gone on with: which stay, and which images are to be embedded anew. */
-import { stat } from "node:fs/promises";
 import { configError } from "../addon/errors.js";
+import { awaitAddon } from "../addon/loader.js";
 import { type EmbeddingRows, sliceRows, type TableOrigin } from "./table.js";
 
 /** What must be the same of all rows of a table. */
@@ -50,12 +50,17 @@ export async function findMissing(
 ): Promise<{ missing: number[]; stale: Map<string, KeptRow> }> {
   const missing: number[] = [];
   const stale = new Map<string, KeptRow>();
-  for (const [i, { set, path, file }] of images.entries()) {
+  const none = { bytes: [], changed: [] };
+  const stamps = changed
+    ? await awaitAddon((addon) => addon.stampImages(images.map(({ file }) => file)))
+    : none;
+  for (const [i, { set, path }] of images.entries()) {
     const key = keyOf(set, path);
     const row = kept.get(key);
     if (row !== undefined && changed) {
-      const now = await stat(file).catch(() => null);
-      if (now !== null && (now.size !== row.bytes || now.mtimeMs > row.written)) {
+      const bytes = stamps.bytes[i] as number;
+      const written = stamps.changed[i] as number;
+      if (bytes >= 0 && (bytes !== row.bytes || written > row.written)) {
         stale.set(key, row);
         missing.push(i);
       }

@@ -1,6 +1,7 @@
 /** Image files as pixels, no larger than they are shown. */
 import { loadAddon } from "../addon/loader.js";
 import type { LoadOptions } from "../addon/types.js";
+import { mountContainers } from "../containers/mount.js";
 import { type Shape, sizeWithin } from "./mat.js";
 
 /** Pixels of one image, channels first, row by row, 0…255. */
@@ -94,6 +95,7 @@ export async function decodeWithin(
   { side, maxPixels, signal }: DecodeOptions,
 ): Promise<(Pixels | null)[]> {
   const load: LoadOptions = { interpolation: "area", workers: 0, cache: "none", maxPixels };
+  await mountContainers(files.map(({ file }) => file));
   const sizes = await sizesOf(files, load, signal);
   const decoded: (Pixels | null)[] = files.map(() => null);
   const decode = async (some: readonly number[], shape: Shape) => {

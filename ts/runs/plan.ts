@@ -65,7 +65,11 @@ export function checkDevice(device: string): void {
   }
 }
 
-export const TRAIN_DIR: SetArgument = { name: "train_dir", flag: "--train-dir" };
+export const TRAIN_DIR: SetArgument = {
+  name: "train_dir",
+  flag: "--train-dir",
+  isWeighted: true,
+};
 export const VALID_DIR: SetArgument = { name: "valid_dir", flag: "--valid-dir" };
 
 function gigabytes(bytes: number): string {

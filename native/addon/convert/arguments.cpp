@@ -9,8 +9,8 @@
 #include "core/base/json.h"
 #include "core/base/thread_team.h"
 #include "core/spec/model_config_json.h"
-#include "data/cache/cache_folder.h"
-#include "data/path_text.h"
+#include "data/files/cache_folder.h"
+#include "data/files/path_text.h"
 #include "data/source/memory_source.h"
 
 namespace flexae::addon {
@@ -167,9 +167,36 @@ Load to_load(const Napi::Object& object, int64_t channels, int64_t height, int64
   }
   load.cache = cache_kind_from_name(get_string(object, "cache"));
   // Here, on JavaScript's thread, since that is the one that may change the environment.
-  load.cache_folder = default_cache_folder();
+  load.cache_folder = default_cache_folder(kDecodedFolder);
   return load;
 }
+
+namespace {
+
+/// The parts of a set of images, which are all of it.
+std::vector<SetPart> to_parts(const Napi::Value& value, size_t images) {
+  std::vector<SetPart> parts;
+  if (value.IsUndefined()) return parts;
+  if (!value.IsArray()) throw Error(ErrorCode::kConfig, "Expected a list for parts");
+  const auto array = value.As<Napi::Array>();
+  int64_t sum = 0;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Object object = to_object(array.Get(i), "parts");
+    const SetPart part{get_integer(object, "images"), get_number(object, "weight")};
+    if (part.images < 1 || !(part.weight > 0) || !std::isfinite(part.weight)) {
+      throw Error(ErrorCode::kConfig, "Expected images, and a weight above 0, for each of parts");
+    }
+    sum += part.images;
+    parts.push_back(part);
+  }
+  if (sum != static_cast<int64_t>(images)) {
+    throw Error(ErrorCode::kConfig, "Expected parts of all " + std::to_string(images) +
+                                        " images but received " + std::to_string(sum));
+  }
+  return parts;
+}
+
+}  // namespace
 
 Source to_source(const Napi::Object& object, const DecodeSpec& spec, const char* name) {
   Source source;
@@ -186,6 +213,7 @@ Source to_source(const Napi::Object& object, const DecodeSpec& spec, const char*
   if (source.files.empty()) {
     throw Error(ErrorCode::kData, std::string("There are no images in ") + name + ".");
   }
+  source.parts = to_parts(object.Get("parts"), source.files.size());
   return source;
 }
 

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "data/path_text.h"
+#include "data/files/path_text.h"
 
 namespace flexae::addon {
 

@@ -18,8 +18,8 @@ std::shared_ptr<void> keep(const Napi::Value& value);
 /// Makers of JavaScript values.
 Napi::Array to_js(Napi::Env env, const std::vector<int64_t>& values);
 Napi::Array to_js(Napi::Env env, const std::vector<std::string>& values);
-/// A path of any bytes, as to_path() reads it back; see data/path_text.h. A plain Value, since a
-/// String that is put into an object goes by way of UTF-8.
+/// A path of any bytes, as to_path() reads it back; see data/files/path_text.h. A plain Value,
+/// since a String that is put into an object goes by way of UTF-8.
 Napi::Value path_to_js(Napi::Env env, const std::string& path);
 Napi::Array paths_to_js(Napi::Env env, const std::vector<std::string>& paths);
 /// Scores of ts/addon/types.ts.

@@ -14,7 +14,7 @@
 #include "addon/convert/values.h"
 #include "core/base/error.h"
 #include "data/decode.h"
-#include "data/path_text.h"
+#include "data/files/path_text.h"
 #include "data/source/scan.h"
 
 namespace flexae::addon {

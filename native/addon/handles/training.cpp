@@ -18,7 +18,7 @@
 #include "core/base/error.h"
 #include "core/device/device.h"
 #include "core/train/trainer.h"
-#include "data/path_text.h"
+#include "data/files/path_text.h"
 
 namespace flexae::addon {
 namespace {
@@ -72,6 +72,7 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
       throw Error(ErrorCode::kConfig, "Expected maxBadShare to be between 0 and 1");
     }
     train_images_ = to_source(get_object(options, "train"), load_.spec, "the training set");
+    config_.train_parts = train_images_.parts;
     valid_images_ = to_source(get_object(options, "valid"), load_.spec, "the validation set");
     // Found before the thread starts, so that train() itself throws.
     device_ = resolve_device(config_.device);

@@ -10,7 +10,7 @@ namespace flexae {
 
 /// Every random decision is a pure function of the seed and of where it is taken (purpose, epoch,
 /// step, ...), so that nothing has to be stored to repeat or to resume a run.
-enum class RandomPurpose : uint64_t { kInitializer = 1, kShuffle, kFlip, kDropout, kSample };
+enum class RandomPurpose : uint64_t { kInitializer = 1, kShuffle, kFlip, kDropout, kSample, kMix };
 
 /// 64 well-mixed bits from the seed, the purpose and two coordinates (SplitMix64 finalizer,
 /// chained).

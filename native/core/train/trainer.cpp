@@ -22,6 +22,7 @@
 #include "core/train/checkpoint_policy.h"
 #include "core/train/early_stopping.h"
 #include "core/train/feed/device_feed.h"
+#include "core/train/feed/epoch_order.h"
 #include "core/train/initial_weights.h"
 #include "core/train/rewinding.h"
 #include "core/train/snapshots.h"
@@ -174,8 +175,8 @@ class Training {
     step_.non_finite().reset();
     step_.metrics().reset();
     if (progress.batch > 0) step_.metrics().restore(progress.metrics);
-    std::vector<int64_t> order = random_permutation(
-        train_source_.size(), config_.seed, RandomPurpose::kShuffle, static_cast<uint64_t>(epoch));
+    std::vector<int64_t> order =
+        epoch_order(train_source_.size(), config_.train_parts, config_.seed, epoch);
     const int64_t before = progress.batch;
     const int64_t trained =
         std::min(before * config_.batch_size, static_cast<int64_t>(order.size()));

@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/spec/model_config.h"
+#include "core/train/feed/epoch_order.h"
 
 namespace flexae {
 
@@ -18,6 +20,7 @@ struct TrainerConfig : TrainingSettings {
   /// An ae.pt or en.pt whose weights it begins with; "" for new ones. Not where it goes on.
   std::string weights_from;
   bool partial_weights = false;  ///< Layers that it does not have begin new; else that is an error.
+  std::vector<SetPart> train_parts;  ///< Of the training set; empty where all count alike.
   int64_t progress_interval_ms = 100;
   int64_t reconstructions = 8;  ///< Validation images that are reconstructed after epochs.
 };

@@ -10,7 +10,7 @@
 #include <cstring>
 #include <span>
 
-#include "data/hash.h"
+#include "data/files/hash.h"
 
 namespace flexae {
 namespace {
@@ -40,10 +40,6 @@ struct Header {
   uint64_t header_hash = 0;
 };
 static_assert(sizeof(Header) == 112);
-
-std::span<const uint8_t> bytes_of(const void* data, size_t size) {
-  return {static_cast<const uint8_t*>(data), size};
-}
 
 uint64_t hash_of(const CacheIndex& index) {
   const auto& [entries, reasons] = index;
@@ -88,12 +84,6 @@ bool sound(const CacheIndex& index) {
 }
 
 }  // namespace
-
-FileStamp stamp_of(const std::string& path) {
-  struct stat info = {};
-  if (::stat(path.c_str(), &info) != 0) return {};
-  return {info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec};
-}
 
 CacheKey::CacheKey(const DecodeSpec& spec) : low_(kVersion), high_(~uint64_t{kVersion}) {
   std::string settings;
@@ -185,33 +175,6 @@ int write_cache_index(int file, const std::string& key, const DecodeSpec& spec,
   }
   if (const int error = write_at(file, &header, sizeof header, 0)) return error;
   return ::fsync(file) == 0 ? 0 : errno;
-}
-
-bool read_at(int file, void* to, int64_t size, int64_t offset) {
-  auto* bytes = static_cast<char*>(to);
-  while (size > 0) {
-    const ssize_t count = ::pread(file, bytes, static_cast<size_t>(size), offset);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    bytes += count;
-    offset += count;
-    size -= count;
-  }
-  return true;
-}
-
-int write_at(int file, const void* from, int64_t size, int64_t offset) {
-  const auto* bytes = static_cast<const char*>(from);
-  while (size > 0) {
-    const ssize_t count = ::pwrite(file, bytes, static_cast<size_t>(size), offset);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return errno;
-    if (count == 0) return EIO;
-    bytes += count;
-    offset += count;
-    size -= count;
-  }
-  return 0;
 }
 
 }  // namespace flexae

@@ -6,21 +6,14 @@
 #include <vector>
 
 #include "data/decode.h"
+#include "data/files/file_io.h"
+#include "data/files/file_stamp.h"
 
 namespace flexae {
 
 /// The file of decoded images, as docs/formats.md describes it.
 
-/// What tells that an image file is still the one that was decoded.
-struct FileStamp {
-  int64_t bytes = -1;  ///< -1: there is no such file
-  int64_t seconds = 0;
-  int64_t nanoseconds = 0;
-  bool operator==(const FileStamp&) const = default;
-};
-[[nodiscard]] FileStamp stamp_of(const std::string& path);
-
-/// 32 hexadecimal digits that depend on the files' paths and stamps, in order, and on all that
+//// 32 hexadecimal digits that depend on the files' paths and stamps, in order, and on all that
 /// decides what bytes they decode to.
 class CacheKey {
  public:
@@ -66,10 +59,5 @@ struct CacheIndex {
 /// Completes a file whose pixels are in place, and sees it safely on disk. Returns 0 or errno.
 [[nodiscard]] int write_cache_index(int file, const std::string& key, const DecodeSpec& spec,
                                     const CacheIndex& index);
-
-/// Whether `size` bytes could be read at `offset`.
-[[nodiscard]] bool read_at(int file, void* to, int64_t size, int64_t offset);
-/// Returns 0 or errno.
-[[nodiscard]] int write_at(int file, const void* from, int64_t size, int64_t offset);
 
 }  // namespace flexae

@@ -11,7 +11,8 @@
 #include <system_error>
 #include <utility>
 
-#include "data/hash.h"
+#include "data/files/hash.h"
+#include "data/image_file.h"
 
 namespace flexae {
 namespace {

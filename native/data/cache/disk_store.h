@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "data/cache/cache_file.h"
-#include "data/cache/cache_folder.h"
+#include "data/files/cache_folder.h"
 #include "data/image_store.h"
 
 namespace flexae {

@@ -9,9 +9,9 @@
 
 #include "core/base/control_groups.h"
 #include "core/base/error.h"
-#include "data/cache/cache_folder.h"
 #include "data/cache/disk_store.h"
 #include "data/cache/ram_store.h"
+#include "data/files/cache_folder.h"
 
 namespace flexae {
 namespace {

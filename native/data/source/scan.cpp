@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "data/path_text.h"
+#include "data/files/path_text.h"
 
 namespace flexae {
 namespace {

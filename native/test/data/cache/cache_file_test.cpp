@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "data/cache/cache_folder.h"
+#include "data/files/cache_folder.h"
 #include "test/data/cache/caching.h"
 #include "test/data/support.h"
 

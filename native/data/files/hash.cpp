@@ -1,4 +1,4 @@
-#include "data/hash.h"
+#include "data/files/hash.h"
 
 #include <bit>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "data/path_text.h"
+#include "data/files/path_text.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include "data/cache/cache_folder.h"
+#include "data/files/cache_folder.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -59,22 +59,10 @@ std::string variable(const char* name) {
 
 }  // namespace
 
-FileHandle::~FileHandle() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-FileHandle& FileHandle::operator=(FileHandle&& other) noexcept {
-  if (this != &other) {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    descriptor_ = other.release();
-  }
-  return *this;
-}
-
-std::string default_cache_folder() {
+std::string default_cache_folder(const char* name) {
   std::error_code ignored;
   if (const std::string own = variable("FLEXAE_CACHE"); !own.empty()) {
-    return (fs::absolute(own, ignored) / "decoded").string();
+    return (fs::absolute(own, ignored) / name).string();
   }
   fs::path base = variable("XDG_CACHE_HOME");
   // The specification has relative paths ignored.
@@ -83,7 +71,7 @@ std::string default_cache_folder() {
     if (home.empty()) return "";
     base = fs::absolute(home, ignored) / ".cache";
   }
-  return (base / "flexible-autoencoder" / "decoded").string();
+  return (base / "flexible-autoencoder" / name).string();
 }
 
 std::string cache_path(const std::string& folder, const std::string& key) {

@@ -1,4 +1,4 @@
-#include "data/cache/cache_folder.h"
+#include "data/files/cache_folder.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -108,7 +108,7 @@ TEST(CacheFolder, FollowsTheEnvironment) {
         setenv(names[i], values[i], 1);
       }
     }
-    return default_cache_folder();
+    return default_cache_folder(kDecodedFolder);
   };
   EXPECT_EQ(folder_with("/own", "/xdg", "/home/me"), "/own/decoded");
   EXPECT_EQ(folder_with(nullptr, "/xdg", "/home/me"), "/xdg/flexible-autoencoder/decoded");

@@ -3,35 +3,22 @@
 #include <cstdint>
 #include <string>
 
+#include "data/files/file_handle.h"
+
 namespace flexae {
-
-/// An open file that is closed with its owner.
-class FileHandle {
- public:
-  explicit FileHandle(int descriptor = -1) : descriptor_(descriptor) {}
-  ~FileHandle();
-  FileHandle(FileHandle&& other) noexcept : descriptor_(other.release()) {}
-  FileHandle& operator=(FileHandle&& other) noexcept;
-
-  [[nodiscard]] int get() const { return descriptor_; }
-  explicit operator bool() const { return descriptor_ >= 0; }
-
- private:
-  int release() {
-    const int descriptor = descriptor_;
-    descriptor_ = -1;
-    return descriptor;
-  }
-  int descriptor_;
-};
 
 /// The caches that are kept in all, in bytes; the longest unused are deleted beyond that.
 inline constexpr int64_t kCacheLimit = int64_t{64} << 30;
 
-/// Where decoded images are kept between runs: `decoded` in FLEXAE_CACHE, else in the folder
-/// flexible-autoencoder of XDG_CACHE_HOME or ~/.cache. "" when none of these is set. Reads the
-/// environment, so call it where nobody changes that.
-[[nodiscard]] std::string default_cache_folder();
+/// Decoded images, by their whole sets.
+inline constexpr const char* kDecodedFolder = "decoded";
+/// Indexes of containers, and what was unpacked of them.
+inline constexpr const char* kContainersFolder = "containers";
+
+/// Where something is kept between runs: the folder of that name in FLEXAE_CACHE, else in the
+/// folder flexible-autoencoder of XDG_CACHE_HOME or ~/.cache. "" when none of these is set. Reads
+/// the environment, so call it where nobody changes that.
+[[nodiscard]] std::string default_cache_folder(const char* name);
 
 /// A cache's file in `folder`. The key is 32 hexadecimal digits.
 [[nodiscard]] std::string cache_path(const std::string& folder, const std::string& key);

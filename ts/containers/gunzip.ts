@@ -1,0 +1,41 @@
+/** Unpacks what gzip has compressed, no more than a disk should take from a stranger's file. */
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import { createGunzip } from "node:zlib";
+import { dataError, isAddonError } from "../addon/errors.js";
+
+/** Images that are blank compress well, but a small file that becomes so much is a bomb. */
+const LARGE = 2 ** 30;
+const MOST_RATIO = 100;
+
+/**
+ * Hands over the content piece by piece.
+ *
+ * @throws FlexaeError `FLEXAE_DATA` if it is damaged or a bomb; what `append` throws.
+ */
+export async function gunzip(
+  path: string,
+  shown: string,
+  append: (bytes: Uint8Array) => void,
+): Promise<number> {
+  const { size } = await stat(path);
+  let total = 0;
+  try {
+    await pipeline(createReadStream(path), createGunzip(), async (chunks) => {
+      for await (const chunk of chunks as AsyncIterable<Buffer>) {
+        total += chunk.length;
+        if (total > Math.max(LARGE, MOST_RATIO * size)) {
+          throw dataError(
+            `${shown} becomes more than ${MOST_RATIO} times as large: unpack it yourself if you trust it`,
+          );
+        }
+        append(chunk);
+      }
+    });
+  } catch (error) {
+    if (isAddonError(error)) throw error;
+    throw dataError(`${shown} cannot be unpacked: ${(error as Error).message}`, error);
+  }
+  return total;
+}
