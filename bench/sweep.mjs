@@ -37,7 +37,7 @@ const VALIDATION = 6;
 
 const { sweep } = await import("flexible-autoencoder");
 const { nextJob, rungEpochs, usualMinEpochs } = await import("../dist/sweep/halving.js");
-const { seededRandom } = await import("../dist/imaging/sample.js");
+const { seededRandom } = await import("../dist/random.js");
 
 const say = (text = "") => process.stdout.write(`${text}\n`);
 const scratch = mkdtempSync(path.join(tmpdir(), "flexae-bench-sweep-"));

@@ -25,6 +25,7 @@ import type { ParameterName } from "./config/parameters.js";
 import { type GivenSettings, resolveSettings } from "./config/resolve.js";
 import type { Settings } from "./config/settings.js";
 import type { Dashboard, DashboardOptions } from "./dashboard/server.js";
+import type { Packing, PackOptions } from "./dataset/pack.js";
 import type { DuplicateOptions, Duplicates } from "./embeddings/duplicates.js";
 import type { Embedding, EmbedOptions } from "./embeddings/embed.js";
 import type { OutlierOptions, Outliers } from "./embeddings/outliers.js";
@@ -69,6 +70,7 @@ export type { Constraint, Pooling, Regularizer } from "./config/choices.js";
 export type { Network } from "./config/network.js";
 export type { Settings } from "./config/settings.js";
 export type { Dashboard, DashboardOptions } from "./dashboard/server.js";
+export type { Packing, PackOptions } from "./dataset/pack.js";
 export { type Clustering, type ClusterOptions, cluster } from "./embeddings/cluster.js";
 export type { DuplicateGroup, DuplicateOptions, Duplicates } from "./embeddings/duplicates.js";
 export type { Embedding, EmbedOptions } from "./embeddings/embed.js";
@@ -232,6 +234,20 @@ export async function checkImages(
   options: CheckOptions = {},
 ): Promise<CheckReport> {
   return await checkFolder(folder, resolveConfig(config), options);
+}
+
+/**
+ * Writes a set of images as tar shards in WebDataset's layout: `CLASS/NAME.jpg` with `CLASS/NAME.cls`
+ * beside it, the number of the class, and `classes.txt` with the names. The files' bytes are kept as
+ * they are. The folder appears once it is whole.
+ *
+ * @param set - What `trainDir` may be: a folder, a list, a container, a pattern, or several of them.
+ * @throws FlexaeError `FLEXAE_CONFIG` if the folder holds something, `FLEXAE_DATA` if the set cannot be
+ *   read, `FLEXAE_IO`. Rejects with the reason of an aborted signal.
+ */
+export async function pack(set: string, options: PackOptions): Promise<Packing> {
+  const { pack } = await import("./dataset/pack.js");
+  return await pack(set, options);
 }
 
 /**

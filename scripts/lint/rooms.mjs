@@ -56,7 +56,7 @@ const PARTS = [
     below: [],
     without: [],
     floors: [
-      "version.ts",
+      ["version.ts", "random.ts"],
       "addon",
       "files",
       "containers",

@@ -13,6 +13,7 @@ import { exportCommand } from "./commands/export.js";
 import { importCommand } from "./commands/import.js";
 import { map } from "./commands/map.js";
 import { outliers } from "./commands/outliers.js";
+import { pack } from "./commands/pack.js";
 import { report } from "./commands/report.js";
 import { run } from "./commands/run.js";
 import { runs } from "./commands/runs.js";
@@ -41,5 +42,6 @@ export const COMMANDS: readonly CommandDescription[] = [
   exportCommand,
   importCommand,
   check,
+  pack,
   doctor,
 ];

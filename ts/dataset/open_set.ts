@@ -78,29 +78,28 @@ async function openList(place: string, shown: string): Promise<ImageSet> {
   return parts === undefined ? set : { ...set, source: { files, parts } };
 }
 
-/** Containers that lie in a folder; undefined if there are none. */
+/** Containers that lie in a folder, in the order of their names. */
 async function containersIn(folder: string): Promise<OpenedContainer[]> {
   const opened: OpenedContainer[] = [];
-  const entries = await readdir(folder, { withFileTypes: true });
-  for (const entry of entries.sort((a, b) => byBytes(a.name, b.name))) {
-    if (entry.name.startsWith(".") || !(entry.isFile() || entry.isSymbolicLink())) continue;
-    const place = join(folder, entry.name);
-    if (!(await stat(place).catch(() => null))?.isFile()) continue;
+  for (const name of (await readdir(folder).catch((): string[] => [])).sort(byBytes)) {
+    const place = join(folder, name);
+    if (name.startsWith(".") || !(await stat(place).catch(() => null))?.isFile()) continue;
     const listing = await openContainer(place, shownPath(place));
     if (listing !== null) opened.push({ place, listing });
   }
   return opened;
 }
 
-async function openFolder(place: string, shown: string, another: string): Promise<ImageSet> {
-  const scan = await awaitAddon((addon) => addon.scanFolder(place));
-  const { files, classes, labels, loose, others } = scan;
-  if (files.length > 0) {
+async function openFolder(place: string): Promise<ImageSet> {
+  try {
+    const scan = await awaitAddon((addon) => addon.scanFolder(place));
+    const { files, classes, labels, loose, others } = scan;
     return { ...setOf(files, { kept: null, names: classes, labels, loose }, place, others), place };
+  } catch (error) {
+    const containers = await containersIn(place);
+    if (containers.length === 0) throw error;
+    return containerSet(containers);
   }
-  const containers = await containersIn(place);
-  if (containers.length > 0) return containerSet(containers);
-  throw dataError(`${shown} holds no images; put some there or name ${another}`);
 }
 
 /** What a message says of the set, and of another one. */
@@ -130,7 +129,7 @@ async function openPath(place: string, words: Shown): Promise<ImageSet> {
     );
   }
   if (found.isFile()) return await openFile(place, words);
-  if (found.isDirectory()) return await openFolder(place, shown, another);
+  if (found.isDirectory()) return await openFolder(place);
   const one = flag === undefined ? "" : `; name one with ${flag}`;
   throw dataError(`${shown} is neither a folder nor a list of images${one}`);
 }

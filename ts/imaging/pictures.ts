@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { loadAddon } from "../addon/loader.js";
 import type { ImageSource, LoadOptions, ModelHandle } from "../addon/types.js";
 import { writeFileAtomic } from "../files/atomic.js";
+import { shuffledIndices } from "../random.js";
 import { enlarge, plain, reduce, type Shape, toMat } from "./mat.js";
 import { loadOpenCV, type Mat, type OpenCV } from "./opencv.js";
-import { shuffledIndices } from "./sample.js";
 import type { Color } from "./text.js";
 
 /** Pairs shown of each set. */

@@ -7,7 +7,7 @@ import type { Settings } from "../config/resolve.js";
 import type { ImageSet, SetArgument } from "../dataset/image_set.js";
 import { openSet } from "../dataset/open_set.js";
 import { shownPath } from "../files/paths.js";
-import { shuffledIndices } from "../imaging/sample.js";
+import { shuffledIndices } from "../random.js";
 import { recordedFolders } from "../runs/setting.js";
 import {
   correlationsOf,

@@ -1,7 +1,7 @@
 /** The points of a sweep: which settings are tried. */
 import { configError } from "../addon/errors.js";
 import type { ParameterName } from "../config/parameters.js";
-import { seededRandom, shuffledIndices } from "../imaging/sample.js";
+import { seededRandom, shuffledIndices } from "../random.js";
 import { type Dimension, isRange, type ValueRange } from "./dimensions.js";
 
 /** Values of the settings that are swept, as their flags take them. */

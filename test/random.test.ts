@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { shuffledIndices } from "../../ts/imaging/sample.ts";
+import { shuffledIndices } from "../ts/random.ts";
 
 describe("shuffledIndices", () => {
   it("is a permutation that follows from the seed", () => {
