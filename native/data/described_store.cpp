@@ -6,7 +6,7 @@
 
 namespace flexae {
 
-DescribedStore::DescribedStore(std::vector<std::string> files, const DecodeSpec& spec)
+DescribedStore::DescribedStore(PathList files, const DecodeSpec& spec)
     : FileStore(std::move(files), spec), facts_(static_cast<size_t>(FileStore::size())) {}
 
 std::optional<std::string> DescribedStore::load(int64_t index, uint8_t* out) {

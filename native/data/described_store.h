@@ -13,7 +13,7 @@ namespace flexae {
 /// Decodes image files anew at each load, and keeps what each told of itself.
 class DescribedStore : public FileStore {
  public:
-  DescribedStore(std::vector<std::string> files, const DecodeSpec& spec);
+  DescribedStore(PathList files, const DecodeSpec& spec);
 
   [[nodiscard]] std::optional<std::string> load(int64_t index, uint8_t* out) override;
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/decode.h"
+#include "data/files/path_list.h"
 
 namespace flexae {
 
@@ -23,7 +24,7 @@ class ImageStore {
   /// The size and channels that every image comes in.
   [[nodiscard]] virtual const DecodeSpec& spec() const = 0;
   /// What to call an image in messages: its path.
-  [[nodiscard]] virtual const std::string& name(int64_t index) const = 0;
+  [[nodiscard]] virtual std::string name(int64_t index) const = 0;
 
   /// Whether every image is at hand, so that a load is little more than a copy.
   [[nodiscard]] virtual bool kept() const { return false; }
@@ -37,12 +38,13 @@ class ImageStore {
 /// Decodes image files anew at each load.
 class FileStore : public ImageStore {
  public:
-  FileStore(std::vector<std::string> files, const DecodeSpec& spec)
-      : files_(std::move(files)), spec_(spec) {}
+  FileStore(PathList files, const DecodeSpec& spec) : files_(std::move(files)), spec_(spec) {}
+  FileStore(const std::vector<std::string>& files, const DecodeSpec& spec)
+      : FileStore(PathList(files), spec) {}
 
   [[nodiscard]] int64_t size() const override { return static_cast<int64_t>(files_.size()); }
   [[nodiscard]] const DecodeSpec& spec() const override { return spec_; }
-  [[nodiscard]] const std::string& name(int64_t index) const override {
+  [[nodiscard]] std::string name(int64_t index) const override {
     return files_[static_cast<size_t>(index)];
   }
   [[nodiscard]] std::optional<std::string> load(int64_t index, uint8_t* out) override {
@@ -50,7 +52,7 @@ class FileStore : public ImageStore {
   }
 
  private:
-  std::vector<std::string> files_;
+  PathList files_;
   DecodeSpec spec_;
 };
 

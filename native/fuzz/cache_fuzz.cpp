@@ -34,7 +34,7 @@ class Images : public flexae::ImageStore {
  public:
   [[nodiscard]] int64_t size() const override { return kImages; }
   [[nodiscard]] const DecodeSpec& spec() const override { return kSpec; }
-  [[nodiscard]] const std::string& name(int64_t index) const override {
+  [[nodiscard]] std::string name(int64_t index) const override {
     static const std::string kNames[] = {"/no/0.png", "/no/1.png", "/no/2.png"};
     return kNames[index];
   }

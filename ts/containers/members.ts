@@ -47,21 +47,19 @@ class Column<T extends Float64Array | Uint32Array | Int32Array | Uint8Array> {
     this.#values = make(1024);
   }
 
-  push(value: number): void {
-    if (this.#length === this.#values.length) {
-      const larger = this.#make(2 * this.#length);
-      larger.set(this.#values);
-      this.#values = larger;
-    }
-    this.#values[this.#length++] = value;
-  }
-
   get(index: number): number {
     return this.#values[index] as number;
   }
 
+  /** Of an entry that is there, or the next one. */
   set(index: number, value: number): void {
+    if (index === this.#values.length) {
+      const larger = this.#make(2 * index);
+      larger.set(this.#values);
+      this.#values = larger;
+    }
     this.#values[index] = value;
+    if (index === this.#length) this.#length++;
   }
 
   done(): T {
@@ -104,13 +102,13 @@ export class MemberSink {
    * @throws FlexaeError `FLEXAE_DATA` for one that leads out of the container.
    */
   name(given: string): string {
-    const name = given.replace(/^(\.\/+)+/, "");
+    const name = given.startsWith("./") ? given.replace(/^(\.\/+)+/, "") : given;
     const isSound =
       name !== "" &&
       !name.startsWith("/") &&
       !name.includes("\0") &&
       name.length <= LONGEST_NAME &&
-      !name.split("/").includes("..");
+      !(name.includes("..") && name.split("/").includes(".."));
     if (isSound) return name;
     const cut = shownPath(given.slice(0, 80));
     throw dataError(
@@ -132,12 +130,11 @@ export class MemberSink {
         refuse(`says that ${stored} bytes become ${length}`);
       }
     }
-    let at = this.#positions.get(name);
-    if (at === undefined) {
-      at = this.#names.length;
+    const known = this.#positions.get(name);
+    const at = known ?? this.#names.length;
+    if (known === undefined) {
       this.#positions.set(name, at);
       this.#names.push(name);
-      for (const column of this.#columns()) column.push(0);
     }
     this.#offsets.set(at, offset);
     this.#lengths.set(at, length);
@@ -178,10 +175,6 @@ export class MemberSink {
       others: this.others,
       shape: this.shape,
     };
-  }
-
-  #columns() {
-    return [this.#offsets, this.#lengths, this.#stored, this.#crcs, this.#labels, this.#forms];
   }
 
   #classOf(label: string): number {

@@ -15,39 +15,65 @@ export const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), 
 
 const NONE: Classes = { kept: null, names: [], labels: new Int32Array(), loose: 0 };
 
-const isInFolder = (name: string, from: number) => name.indexOf("/", from) >= 0;
-
-/** How much of each name is folders that all images are in, with further folders below. */
-function commonFolders(names: readonly string[]): number {
-  for (let from = 0; ; ) {
-    const [first = ""] = names;
-    const end = first.indexOf("/", from) + 1;
-    if (end === 0) return from;
-    const folder = first.slice(from, end);
-    const isCommon = names.every((name) => name.startsWith(folder, from));
+/** How much of each path is folders that all images are in, with further folders below. */
+function commonFolders(paths: readonly string[], starts: Int32Array): number {
+  const [first = ""] = paths;
+  const [start = 0] = starts;
+  for (let length = 0; ; ) {
+    const end = first.indexOf("/", start + length) + 1 - start;
+    if (end <= 0) return length;
+    const folder = first.slice(start + length, start + end);
+    const isCommon = paths.every((path, i) => path.startsWith(folder, at(starts, i) + length));
     // The folder of a single class is its name; folders above the classes are not.
-    if (!isCommon || !names.some((name) => isInFolder(name, end))) return from;
-    from = end;
+    if (!isCommon || !paths.some((path, i) => path.indexOf("/", at(starts, i) + end) >= 0)) {
+      return length;
+    }
+    length = end;
   }
 }
+
+const at = (starts: Int32Array, i: number) => starts[i] as number;
 
 /**
  * As of a folder: each folder is a class, at any depth below; what lies beside such folders is left
  * out. Folders that all images are in count for nothing.
  *
- * @param names - Paths of the images, with `/`.
+ * @param paths - Of the images, with `/`. They may be a million: nothing is kept of them.
+ * @param starts - Of each path, how much is not its own: the container's; none unless given.
  */
-export function classesOfFolders(names: readonly string[]): Classes {
-  const from = commonFolders(names);
-  const folders = names.map((name) => {
-    const end = name.indexOf("/", from);
-    return end < 0 ? null : name.slice(from, end);
-  });
-  if (folders.every((folder) => folder === null)) return NONE;
-  const kept = [...folders.keys()].filter((i) => folders[i] !== null);
-  const classes = kept.map((i) => folders[i] as string);
-  const isAll = kept.length === names.length;
-  return { ...classesNamed(classes), kept: isAll ? null : kept, loose: names.length - kept.length };
+export function classesOfFolders(
+  paths: readonly string[],
+  starts: Int32Array = new Int32Array(paths.length),
+): Classes {
+  const common = commonFolders(paths, starts);
+  const numbers = new Map<string, number>();
+  const labels = new Int32Array(paths.length);
+  let loose = 0;
+  for (const [i, path] of paths.entries()) {
+    const from = at(starts, i) + common;
+    const end = path.indexOf("/", from);
+    if (end < 0) {
+      labels[i] = -1;
+      loose++;
+      continue;
+    }
+    const folder = path.slice(from, end);
+    const number = numbers.get(folder) ?? numbers.size;
+    if (number === numbers.size) numbers.set(folder, number);
+    labels[i] = number;
+  }
+  if (numbers.size === 0) return NONE;
+  const found = [...numbers.keys()];
+  const names = [...found].sort(byBytes);
+  const places = new Map(names.map((name, i) => [name, i]));
+  const sorted = found.map((name) => places.get(name) as number);
+  const positions = [...labels.keys()].filter((i) => (labels[i] as number) >= 0);
+  return {
+    kept: loose === 0 ? null : positions,
+    names,
+    labels: Int32Array.from(positions, (i) => sorted[labels[i] as number] as number),
+    loose,
+  };
 }
 
 /** Of images that each name theirs. */

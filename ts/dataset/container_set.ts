@@ -1,7 +1,7 @@
 /** Containers as a set: shards, zip files and what else holds many images. */
 import { dirname } from "node:path";
 import type { ContainerListing } from "../addon/types.js";
-import { areSameClasses, type Classes, classesNamed, classesOfFolders } from "./classes.js";
+import { areSameClasses, byBytes, type Classes, classesOfFolders } from "./classes.js";
 import type { ImageSet } from "./image_set.js";
 import { commonFolder } from "./roots.js";
 
@@ -14,33 +14,38 @@ export interface OpenedContainer {
 
 /** What the containers name; null unless it is of every image. */
 function namedClasses(containers: readonly OpenedContainer[]): Classes | null {
-  const named: string[] = [];
+  if (containers.some(({ listing }) => listing.labels.some((label) => label < 0))) return null;
+  const names = [...new Set(containers.flatMap(({ listing }) => listing.classes))].sort(byBytes);
+  const positions = new Map(names.map((name, i) => [name, i]));
+  const images = containers.reduce((sum, { listing }) => sum + listing.labels.length, 0);
+  const labels = new Int32Array(images);
+  let at = 0;
   for (const { listing } of containers) {
-    const { labels, classes } = listing;
-    for (const label of labels) {
-      if (label < 0) return null;
-      named.push(classes[label] as string);
-    }
+    const here = listing.classes.map((name) => positions.get(name) as number);
+    for (const label of listing.labels) labels[at++] = here[label] as number;
   }
-  return classesNamed(named);
+  return { kept: null, names, labels, loose: 0 };
 }
 
 /** Names that say something are preferred to numbers that stand for them. */
-function classesOf(containers: readonly OpenedContainer[]): Classes {
+function classesOf(containers: readonly OpenedContainer[], files: readonly string[]): Classes {
   const named = namedClasses(containers);
-  const names = containers.flatMap(({ place, listing }) =>
-    listing.files.map((file) => file.slice(place.length + 1)),
-  );
-  const folders = classesOfFolders(names);
+  if (named?.names.some((name) => !/^\d+$/.test(name))) return named;
+  const starts = new Int32Array(files.length);
+  let at = 0;
+  for (const { place, listing } of containers) {
+    starts.fill(place.length + 1, at, at + listing.files.length);
+    at += listing.files.length;
+  }
+  const folders = classesOfFolders(files, starts);
   if (named === null) return folders;
-  const areNumbers = named.names.every((name) => /^\d+$/.test(name));
-  return areNumbers && areSameClasses(named, folders) ? folders : named;
+  return areSameClasses(named, folders) ? folders : named;
 }
 
 /** Several containers as one set, in the order given. */
 export function containerSet(containers: readonly OpenedContainer[]): ImageSet {
   const all = containers.flatMap(({ listing }) => listing.files);
-  const { kept, names, labels, loose } = classesOf(containers);
+  const { kept, names, labels, loose } = classesOf(containers, all);
   const files = kept === null ? all : kept.map((i) => all[i] as string);
   return {
     source: { files },

@@ -122,6 +122,19 @@ std::vector<std::string> to_paths(const Napi::Value& value, const char* name) {
   return paths;
 }
 
+PathList to_path_list(const Napi::Value& value, const char* name) {
+  const Napi::Array array = to_array(value, name);
+  const uint32_t count = array.Length();
+  PathList paths;
+  paths.reserve(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    // A million handles would be kept until the call returns.
+    const Napi::HandleScope scope(array.Env());
+    paths.add(to_path(array.Get(i), name));
+  }
+  return paths;
+}
+
 ModelConfig to_network(const Napi::Value& value) {
   return read_json(to_text(value, "network"), "network", model_config_from_json);
 }
@@ -209,7 +222,7 @@ Source to_source(const Napi::Object& object, const DecodeSpec& spec, const char*
     source.images = source.images.permute({0, 2, 3, 1}).contiguous();
     return source;
   }
-  source.files = to_paths(object.Get("files"), "files");
+  source.files = to_path_list(object.Get("files"), "files");
   if (source.files.empty()) {
     throw Error(ErrorCode::kData, std::string("There are no images in ") + name + ".");
   }

@@ -12,6 +12,7 @@
 #include "core/train/trainer.h"
 #include "data/cache/image_cache.h"
 #include "data/decode.h"
+#include "data/files/path_list.h"
 #include "data/source/image_source.h"
 
 namespace flexae::addon {
@@ -30,6 +31,8 @@ std::vector<std::string> to_strings(const Napi::Value& value, const char* name);
 /// Paths as path_to_js() makes them.
 std::string to_path(const Napi::Value& value, const char* name);
 std::vector<std::string> to_paths(const Napi::Value& value, const char* name);
+/// The same, of a whole set.
+PathList to_path_list(const Napi::Value& value, const char* name);
 Napi::Object to_object(const Napi::Value& value, const char* name);
 std::string to_text(const Napi::Value& value, const char* name);
 
@@ -53,9 +56,9 @@ Load to_load(const Napi::Object& object, int64_t channels, int64_t height, int64
 
 /// Images to read, copied out of JavaScript so that any thread may use them.
 struct Source {
-  std::vector<std::string> files;
+  PathList files;
   std::vector<SetPart> parts;  ///< of the files, where they are drawn by weights
-  at::Tensor images;  ///< uint8 N×H×W×C; undefined when `files` is meant
+  at::Tensor images;           ///< uint8 N×H×W×C; undefined when `files` is meant
 };
 Source to_source(const Napi::Object& object, const DecodeSpec& spec, const char* name);
 

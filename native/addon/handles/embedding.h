@@ -16,7 +16,7 @@ namespace flexae::addon {
 
 /// What an EmbeddingHandle of ts/addon/types.ts is made from.
 struct EmbeddingRequest {
-  std::vector<std::string> files;
+  PathList files;
   Load load;
   int64_t batch_size = 64;
   bool with_loss = false;

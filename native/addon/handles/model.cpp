@@ -157,7 +157,7 @@ Napi::Object make_handle(Napi::Env env, const Loaded& loaded, at::Device device)
                return guarded(info.Env(), [&]() -> Napi::Value {
                  const Napi::Object options = to_object(info[2], "options");
                  EmbeddingRequest request;
-                 request.files = to_paths(info[0], "files");
+                 request.files = to_path_list(info[0], "files");
                  request.load = to_load(to_object(info[1], "load"), shape[0], shape[1], shape[2]);
                  request.batch_size = get_integer(options, "batchSize");
                  request.with_loss = get_boolean(options, "loss");

@@ -36,8 +36,9 @@ DiskStore::DiskStore(std::unique_ptr<ImageStore> source, std::string folder, Not
   CacheKey key(spec());
   stamps_.reserve(hashes_.size());
   for (int64_t i = 0; i < size(); ++i) {
-    stamps_.push_back(stamp_of(name(i)));
-    key.add(name(i), stamps_.back());
+    const std::string path = name(i);
+    stamps_.push_back(stamp_of(path));
+    key.add(path, stamps_.back());
   }
   key_ = key.text();
   if (folder_.empty()) return;
