@@ -395,7 +395,7 @@ const TABLE = [
     default: "data/train",
     commands: ["run", "evaluate"],
     resume: "telling",
-    help: "training images: one folder a class, a flat folder, or a list of files",
+    help: "training images: a folder (one a class, or flat), a list of files, or tar, zip, Parquet, IDX or npy files; several with commas between, with weights as a:0.7,b:0.3",
   },
   {
     ...data,
