@@ -30,8 +30,8 @@ describe("a list of images", () => {
     it(`is read as ${form}`, async () => {
       const { folder, path } = written("list", content);
       expect(await readList(path, "the list")).toEqual([
-        { file: join(folder, "a.png"), class: "cats" },
-        { file: join(folder, "b/c d.png"), class: "dogs" },
+        { file: join(folder, "a.png"), class: "cats", part: null },
+        { file: join(folder, "b/c d.png"), class: "dogs", part: null },
       ]);
     });
   }
@@ -39,9 +39,9 @@ describe("a list of images", () => {
   it("may name no classes, and files anywhere", async () => {
     const { folder, path } = written("list.txt", "/far/away.png\n../beside.png\n# no remark.png\n");
     expect(await readList(path, "the list")).toEqual([
-      { file: "/far/away.png", class: null },
-      { file: join(folder, "../beside.png"), class: null },
-      { file: join(folder, "# no remark.png"), class: null },
+      { file: "/far/away.png", class: null, part: null },
+      { file: join(folder, "../beside.png"), class: null, part: null },
+      { file: join(folder, "# no remark.png"), class: null, part: null },
     ]);
   });
 
@@ -93,5 +93,21 @@ describe("a list of images", () => {
       labels: new Int32Array(),
       root: folder,
     });
+  });
+});
+
+describe("a list of a set with weights", () => {
+  it("names each image's part and what it weighs", async () => {
+    const { path } = written("list.csv", "path,part,weight\na.png,0,0.5\nb.png,one,2\n");
+    expect((await readList(path, "the list")).map(({ part }) => part)).toEqual([
+      { name: "0", weight: 0.5 },
+      { name: "one", weight: 2 },
+    ]);
+    for (const weight of ["0", "-1", "heavy", ""]) {
+      const { path } = written("list.csv", `path,part,weight\na.png,0,${weight}\n`);
+      await expect(readList(path, "the list"), weight).rejects.toThrow(
+        "Expected a weight above 0 in line 2 of the list",
+      );
+    }
   });
 });

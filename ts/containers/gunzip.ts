@@ -21,20 +21,30 @@ export async function gunzip(
 ): Promise<number> {
   const { size } = await stat(path);
   let total = 0;
+  // The pipeline may end with what ending it early led to.
+  let failure: unknown;
+  const take = (chunk: Buffer): void => {
+    total += chunk.length;
+    if (total > Math.max(LARGE, MOST_RATIO * size)) {
+      throw dataError(
+        `${shown} becomes more than ${MOST_RATIO} times as large: unpack it yourself if you trust it`,
+      );
+    }
+    append(chunk);
+  };
   try {
     await pipeline(createReadStream(path), createGunzip(), async (chunks) => {
       for await (const chunk of chunks as AsyncIterable<Buffer>) {
-        total += chunk.length;
-        if (total > Math.max(LARGE, MOST_RATIO * size)) {
-          throw dataError(
-            `${shown} becomes more than ${MOST_RATIO} times as large: unpack it yourself if you trust it`,
-          );
+        try {
+          take(chunk);
+        } catch (error) {
+          failure = error;
+          throw error;
         }
-        append(chunk);
       }
     });
   } catch (error) {
-    if (isAddonError(error)) throw error;
+    if (isAddonError(failure)) throw failure;
     throw dataError(`${shown} cannot be unpacked: ${(error as Error).message}`, error);
   }
   return total;

@@ -97,18 +97,21 @@ export class MemberSink {
   }
 
   /**
-   * A name as it is kept: without `./` in front.
+   * A name as it is kept: such that a path through it is the same once it is made absolute.
    *
    * @throws FlexaeError `FLEXAE_DATA` for one that leads out of the container.
    */
   name(given: string): string {
-    const name = given.startsWith("./") ? given.replace(/^(\.\/+)+/, "") : given;
+    // Most are as they should be, and there may be a million.
+    const isPlain = !/(^|\/)\.{0,2}(\/|$)/.test(given);
+    const parts = isPlain ? [] : given.split("/").filter((part) => part !== "" && part !== ".");
+    const name = isPlain ? given : parts.join("/");
     const isSound =
       name !== "" &&
-      !name.startsWith("/") &&
+      !given.startsWith("/") &&
       !name.includes("\0") &&
       name.length <= LONGEST_NAME &&
-      !(name.includes("..") && name.split("/").includes(".."));
+      !parts.includes("..");
     if (isSound) return name;
     const cut = shownPath(given.slice(0, 80));
     throw dataError(
@@ -142,6 +145,15 @@ export class MemberSink {
     this.#crcs.set(at, crc);
     this.#forms.set(at, MEMBER_FORMS.indexOf(form));
     this.#labels.set(at, label === undefined ? -1 : this.#classOf(label));
+  }
+
+  /** Adds an image that is there under another name already; false if it is not. */
+  addAgain(name: string, target: string): boolean {
+    const at = this.#positions.get(this.name(target));
+    if (at === undefined) return false;
+    const [offset, length] = [this.#offsets.get(at), this.#lengths.get(at)];
+    this.add({ name, offset, length });
+    return true;
   }
 
   /** Gives classes to images that are there already, by their names. */

@@ -4,16 +4,19 @@ import { dirname, resolve } from "node:path";
 import { shownPath } from "../files/paths.js";
 import { openContainer } from "./open_container.js";
 
-/** Folders that are there, and containers that were opened; looked at once in a process. */
-const seen = new Set<string>();
+/** Folders of the disk, which are no containers. */
+const folders = new Set<string>();
+/** Files that were opened, or are no containers, and what told their state then. */
+const opened = new Map<string, string>();
 
-/** The file that a path goes through as if it were a folder; null if there is none. */
-async function fileAbove(folder: string): Promise<string | null> {
+/** The file that a path goes through as if it were a folder, and its state; null if there is none. */
+async function fileAbove(folder: string): Promise<{ place: string; state: string } | null> {
   for (let place = folder; ; place = dirname(place)) {
-    const found = await stat(place).catch((error: NodeJS.ErrnoException) =>
+    const found = await stat(place, { bigint: true }).catch((error: NodeJS.ErrnoException) =>
       error.code === "ENOTDIR" ? undefined : null,
     );
-    if (found?.isFile()) return place;
+    if (found?.isFile()) return { place, state: `${found.ino} ${found.size} ${found.mtimeNs}` };
+    if (found?.isDirectory()) folders.add(folder);
     // Of what is not there at all nothing is known; below a file the system says "not a folder".
     if (found !== undefined || dirname(place) === place) return null;
   }
@@ -21,19 +24,20 @@ async function fileAbove(folder: string): Promise<string | null> {
 
 /**
  * Makes images readable that lie in containers: of `/data/shard.tar/1.jpg`, the file `/data/shard.tar`
- * is opened. Other paths are left alone.
+ * is opened, again if it is another one by now. Other paths are left alone.
  *
  * @throws FlexaeError `FLEXAE_DATA` if such a container cannot be read.
  */
 export async function mountContainers(files: readonly string[]): Promise<void> {
-  const folders = new Set(files.map((file) => dirname(resolve(file))));
-  for (const folder of folders) {
-    if (seen.has(folder)) continue;
-    const place = await fileAbove(folder);
-    if (place !== null && !seen.has(place)) {
-      await openContainer(place, shownPath(place));
-      seen.add(place);
-    }
-    seen.add(folder);
+  const places = new Map<string, string>();
+  for (const folder of new Set(files.map((file) => dirname(resolve(file))))) {
+    if (folders.has(folder)) continue;
+    const above = await fileAbove(folder);
+    if (above !== null) places.set(above.place, above.state);
+  }
+  for (const [place, state] of places) {
+    if (opened.get(place) === state) continue;
+    await openContainer(place, shownPath(place));
+    opened.set(place, state);
   }
 }

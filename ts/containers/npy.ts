@@ -30,6 +30,7 @@ function list({ bytes, shown }: ListedFile, sink: MemberSink): void {
   if (order === "True") {
     throw dataError(`${shown} is in Fortran's order: save it from numpy.ascontiguousarray(…)`);
   }
+  // Whatever is no number of digits has its shape refused.
   const shape = dims.split(",").flatMap((dim) => (dim.trim() === "" ? [] : [Number(dim)]));
   addPixels(sink, { shown, size: bytes.size, shape, offset: begin + length });
 }

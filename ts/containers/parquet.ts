@@ -18,6 +18,7 @@ import type { MemberSink } from "./members.js";
 const LABELS = ["label", "labels", "class", "category", "cls", "fine_label"];
 const IMAGES = ["image", "img", "images", "bytes", "image_bytes", "jpg", "png", "webp"];
 const PATHS = ["path", "file_name", "filename", "file", "name", "__key__"];
+const LONGEST_NAME = 1024;
 /** A row group is in memory as a whole while it is unpacked. */
 const MOST_GROUP = 2 ** 31;
 
@@ -82,6 +83,8 @@ function labelIn(value: unknown, classes: readonly string[] | undefined): string
   if (value instanceof Uint8Array) return Buffer.from(value).toString("utf8");
   if (typeof value === "string") return value;
   if (typeof value !== "number" && typeof value !== "bigint") return undefined;
+  // Hugging Face writes -1 where the class is not known, as of a set that is to be judged by others.
+  if (classes !== undefined && value < 0) return undefined;
   return classes?.[Number(value)] ?? String(value);
 }
 
@@ -92,11 +95,14 @@ const textIn = (value: unknown): string | undefined =>
       ? Buffer.from(value).toString("utf8")
       : undefined;
 
-/** Names that lead out, or are none, give way to the row's number. */
+/** Names that lead out, or are none, give way to the row's number; so does one that is taken. */
 function nameIn(given: string | undefined, fallback: string, taken: Set<string>): string {
-  const name = given?.replace(/^(\.?\/+)+/, "") ?? "";
-  const isSound = name !== "" && !name.includes("\0") && !name.split("/").includes("..");
-  const chosen = !isSound ? fallback : taken.has(name) ? `${fallback}-${name}` : name;
+  const parts = (given ?? "").split("/").filter((part) => part !== "" && part !== ".");
+  const name = parts.join("/");
+  const isSound =
+    name !== "" && name.length <= LONGEST_NAME && !name.includes("\0") && !parts.includes("..");
+  let chosen = isSound ? name : fallback;
+  while (taken.has(chosen)) chosen = `${fallback}-${chosen}`;
   taken.add(chosen);
   return chosen;
 }

@@ -26,7 +26,8 @@ export function addPixels(
 ): void {
   const [images = 0, height = 0, width = 0, channels = 1] = shape;
   const isShape = shape.length === 3 || shape.length === 4;
-  if (!isShape || (channels !== 1 && channels !== 3) || height < 1 || width < 1) {
+  const isSound = shape.every((size) => Number.isSafeInteger(size)) && height > 0 && width > 0;
+  if (!isShape || (channels !== 1 && channels !== 3) || !isSound) {
     throw dataError(
       `${shown} has the shape ${shape.join("×")}: images are N×H×W, or N×H×W×C with one or three channels`,
     );

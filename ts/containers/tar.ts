@@ -1,145 +1,143 @@
-/** Tar files, WebDataset's shards among them; headers are read by node-tar. */
-import { Header, Pax } from "tar";
+/** Tar files, WebDataset's shards among them. */
 import { dataError } from "../addon/errors.js";
-import { shownPath } from "../files/paths.js";
+import { pathFromBytes, shownPath } from "../files/paths.js";
 import type { ContainerFormat, ListedFile } from "./format.js";
 import { isImageName, type MemberSink } from "./members.js";
+import type { RandomAccess } from "./random_access.js";
 import { isSidecar, LONGEST_SIDECAR, Sidecars } from "./sidecars.js";
+import {
+  BLOCK,
+  hasChecksum,
+  isZero,
+  readHeader,
+  readRecords,
+  type TarHeader,
+} from "./tar_header.js";
 
-const BLOCK = 512;
 /** Of a header that names what does not fit into one. */
 const LONGEST_HEADER = 1 << 20;
-const CHECKSUM = 148;
 /** So many headers are read between two looks at what else there is to do. */
 const AT_ONCE = 8192;
+const FILES = ["0", "7"];
+const HARD_LINK = "1";
+const FOLDER = "5";
+/** Links, devices, folders and pipes: nothing follows them, whatever size they say. */
+const WITHOUT_CONTENT = /[1-6]/;
+/** Headers of what follows: pax, pax of all that follows, a long name and a long link of GNU. */
+const BEFORE_OTHERS = /[xgLK]/;
 
-/** A block's byte of a field, as POSIX 1003.1 has it. */
-const [SIZE, TYPE, MAGIC, PREFIX] = [124, 156, 257, 345];
-const NAME_BYTES = 100;
-const SPACE = 32;
-const ZERO = 48;
+/** What headers of its own say of the member that follows them. */
+interface Extended extends Partial<TarHeader> {
+  /** Its bytes are not those of the file. */
+  isSparse?: boolean;
+}
 
-const isZero = (block: Buffer) => block[0] === 0 && block.every((byte) => byte === 0);
-
-/** An octal number that ends in a space or a NUL; NaN if it is none. */
-function octal(block: Buffer, from: number, length: number): number {
-  let value = 0;
-  let digits = 0;
-  for (let i = from; i < from + length; i++) {
-    const byte = block[i] as number;
-    if (byte >= ZERO && byte < ZERO + 8) {
-      value = 8 * value + byte - ZERO;
-      digits++;
-    } else if ((byte === SPACE || byte === 0) && digits > 0) break;
-    else if (byte !== SPACE) return Number.NaN;
+function extendedBy(records: ReadonlyMap<string, Buffer>): Extended {
+  const extended: Extended = {};
+  for (const [key, value] of records) {
+    const digits = value.toString("latin1");
+    if (key === "path") extended.name = pathFromBytes(value);
+    else if (key === "linkpath") extended.link = pathFromBytes(value);
+    else if (key === "size")
+      extended.size = /^\d{1,15}$/.test(digits) ? Number(digits) : Number.NaN;
+    else if (key.startsWith("GNU.sparse.")) extended.isSparse = true;
   }
-  return digits > 0 ? value : Number.NaN;
+  return extended;
 }
 
-/** The sum of a header's bytes, its own field taken as spaces. */
-function hasChecksum(block: Buffer): boolean {
-  let sum = 8 * SPACE;
-  for (let i = 0; i < CHECKSUM; i++) sum += block[i] as number;
-  for (let i = CHECKSUM + 8; i < BLOCK; i++) sum += block[i] as number;
-  return sum === octal(block, CHECKSUM, 8);
-}
+/** A walk through a tar file from header to header. */
+class Walk {
+  #bytes: RandomAccess;
+  #shown: string;
+  #sink: MemberSink;
+  #sidecars = new Sidecars();
+  #extended: Extended = {};
 
-/** What is used of a header. */
-interface PlainHeader {
-  path: string;
-  size: number;
-}
-
-/**
- * A plain file's header, as nearly all members have: a name of ASCII without a prefix. Null for any
- * other, which node-tar reads, in five times as long.
- */
-function plainHeader(block: Buffer): PlainHeader | null {
-  const type = block[TYPE];
-  const isPosix = block[MAGIC + 5] === 0;
-  if ((type !== ZERO && type !== 0) || (isPosix && block[PREFIX] !== 0)) return null;
-  let end = 0;
-  for (; end < NAME_BYTES && block[end] !== 0; end++) {
-    if ((block[end] as number) >= 0x80) return null;
+  constructor({ bytes, shown }: ListedFile, sink: MemberSink) {
+    this.#bytes = bytes;
+    this.#shown = shown;
+    this.#sink = sink;
   }
-  const size = octal(block, SIZE, 12);
-  // A name that ends in a slash is a folder, whatever its type says.
-  if (end === 0 || block[end - 1] === 0x2f || Number.isNaN(size) || !hasChecksum(block))
-    return null;
-  return { path: block.toString("latin1", 0, end), size };
-}
 
-async function list({ bytes, shown }: ListedFile, sink: MemberSink): Promise<void> {
-  const sidecars = new Sidecars();
-  let extended: Pax | undefined;
-  let global: Pax | undefined;
-  let longName: string | undefined;
-  let headers = 0;
-  const checkEnd = (name: string, from: number, size: number) => {
-    if (from + size <= bytes.size) return;
-    throw dataError(`${shown} is truncated: its ${shownPath(name.slice(0, 80))} is not whole`);
-  };
-  const take = (given: string, from: number, size: number) => {
-    const name = sink.name(given);
-    if (isImageName(name)) {
-      sink.add({ name, offset: from, length: size });
-      return;
-    }
-    sink.others++;
-    if (isSidecar(name) && size <= LONGEST_SIDECAR) sidecars.add(name, bytes.read(from, size));
-  };
-  for (let at = 0; at < bytes.size; ) {
-    if (++headers % AT_ONCE === 0) await new Promise(setImmediate);
-    const block = bytes.read(at, BLOCK);
+  /** Takes what is at a place, and returns where the next is. */
+  step(at: number): number {
+    const block = this.#bytes.read(at, BLOCK);
     // Two such blocks end an archive; what follows may be another that was appended.
-    if (isZero(block)) {
-      at += BLOCK;
-      continue;
+    if (isZero(block)) return at + BLOCK;
+    const own = readHeader(block);
+    const isBefore = BEFORE_OTHERS.test(own.type);
+    const header = isBefore ? own : { ...own, ...this.#extended };
+    const size = WITHOUT_CONTENT.test(header.type) ? 0 : header.size;
+    if (!hasChecksum(block) || !Number.isSafeInteger(size)) {
+      throw dataError(`${this.#shown} is damaged: no header of a member is at ${at}`);
     }
     const from = at + BLOCK;
-    const isPlain = extended === undefined && global === undefined && longName === undefined;
-    const plain = isPlain ? plainHeader(block) : null;
-    if (plain !== null) {
-      const { path, size } = plain;
-      checkEnd(path, from, size);
-      take(path, from, size);
-      at = from + Math.ceil(size / BLOCK) * BLOCK;
-      continue;
+    const next = from + Math.ceil(size / BLOCK) * BLOCK;
+    if (next > this.#bytes.size) {
+      const name = shownPath(header.name.slice(0, 80));
+      throw dataError(`${this.#shown} is truncated: its ${name} is not whole`);
     }
-    const header = new Header(block, 0, extended, global);
-    const size = header.size ?? 0;
-    if (!header.cksumValid || !Number.isSafeInteger(size) || size < 0) {
-      throw dataError(`${shown} is damaged: no header of a member is at ${at}`);
-    }
-    checkEnd(longName ?? header.path ?? "", from, size);
-    const text = () => {
-      if (size > LONGEST_HEADER) throw dataError(`${shown} is damaged: a header is too long`);
-      return bytes.read(from, size).toString("utf8");
-    };
-    const { type } = header;
-    if (type === "ExtendedHeader" || type === "OldExtendedHeader") {
-      extended = Pax.parse(text(), extended, false);
-    } else if (type === "GlobalExtendedHeader") {
-      global = Pax.parse(text(), global, true);
-    } else if (type === "NextFileHasLongPath") {
-      longName = text().replace(/\0.*$/s, "");
-    } else if (type === "NextFileHasLongLinkpath") {
-      text();
+    if (isBefore) {
+      this.#extend(header.type, at, size);
     } else {
-      if (type === "File" || type === "OldFile" || type === "ContiguousFile") {
-        take(longName ?? header.path ?? "", from, size);
-      }
-      extended = undefined;
-      longName = undefined;
+      this.#add(header, from, size);
+      this.#extended = {};
     }
-    at = from + Math.ceil(size / BLOCK) * BLOCK;
+    return next;
   }
-  sidecars.apply(sink);
+
+  end(): void {
+    this.#sidecars.apply(this.#sink);
+  }
+
+  #extend(type: string, at: number, size: number): void {
+    if (size > LONGEST_HEADER) throw dataError(`${this.#shown} is damaged: a header is too long`);
+    const content = this.#bytes.read(at + BLOCK, size);
+    const text = pathFromBytes(content).replace(/\0.*$/s, "");
+    if (type === "L") this.#extended.name = text;
+    else if (type === "K") this.#extended.link = text;
+    else {
+      const records = readRecords(content);
+      if (records === null) {
+        throw dataError(`${this.#shown} is damaged: its header at ${at} is none of pax`);
+      }
+      // One of all that follow has nothing to say of where one of them lies.
+      if (type === "x") this.#extended = { ...this.#extended, ...extendedBy(records) };
+    }
+  }
+
+  #add({ name: given, type, link, isSparse }: TarHeader & Extended, from: number, size: number) {
+    if (type === FOLDER || given.endsWith("/")) return;
+    const sink = this.#sink;
+    const name = sink.name(given);
+    const isImage = isImageName(name);
+    if (!FILES.includes(type) || isSparse === true) {
+      const isAgain = type === HARD_LINK && isImage && sink.addAgain(name, link);
+      if (!isAgain) sink.others++;
+    } else if (isImage) {
+      sink.add({ name, offset: from, length: size });
+    } else {
+      sink.others++;
+      if (isSidecar(name) && size <= LONGEST_SIDECAR) {
+        this.#sidecars.add(name, this.#bytes.read(from, size));
+      }
+    }
+  }
+}
+
+async function list(file: ListedFile, sink: MemberSink): Promise<void> {
+  const walk = new Walk(file, sink);
+  let steps = 0;
+  for (let at = 0; at < file.bytes.size; at = walk.step(at)) {
+    if (++steps % AT_ONCE === 0) await new Promise(setImmediate);
+  }
+  walk.end();
 }
 
 export const tar: ContainerFormat = {
   name: "tar",
   unpacked: false,
-  begins: (head) => head.length === BLOCK && !isZero(head) && hasChecksum(head),
+  // An archive of nothing is zeros.
+  begins: (head) => head.length === BLOCK && (isZero(head) || hasChecksum(head)),
   list,
 };

@@ -1,7 +1,9 @@
 /** Zip files, by yauzl: images are read where they lie, stored or deflated. */
 import { promisify } from "node:util";
+import { inflateRawSync } from "node:zlib";
 import { type Entry, fromRandomAccessReader, RandomAccessReader, type ZipFile } from "yauzl";
 import { dataError, isAddonError } from "../addon/errors.js";
+import { pathFromBytes, shownPath } from "../files/paths.js";
 import type { ContainerFormat, ListedFile } from "./format.js";
 import { isImageName, type MemberSink } from "./members.js";
 import type { RandomAccess } from "./random_access.js";
@@ -38,14 +40,31 @@ class Reader extends RandomAccessReader {
   }
 }
 
-function checkedForm(entry: Entry, shown: string): "stored" | "deflated" {
-  const name = entry.fileName.slice(0, 80);
-  if (entry.isEncrypted()) throw dataError(`${shown} is encrypted, such as its ${name}`);
+/** Names that are said to be UTF-8 and are not are kept apart by their bytes. */
+function nameOf({ fileName, fileNameRaw }: Entry): string {
+  return fileName.includes("\ufffd") ? pathFromBytes(fileNameRaw) : fileName;
+}
+
+function checkedForm(entry: Entry, given: string, shown: string): "stored" | "deflated" {
+  const name = shownPath(given.slice(0, 80));
+  if (entry.isEncrypted()) {
+    throw dataError(`${shown} is encrypted, such as its ${name}: pack it without a password`);
+  }
   if (entry.compressionMethod === STORED) return "stored";
   if (entry.compressionMethod === DEFLATED) return "deflated";
   throw dataError(
     `${shown} has its ${name} compressed by method ${entry.compressionMethod}: pack it with deflate, or without compression`,
   );
+}
+
+/** What a sidecar says; undefined if it is damaged. */
+function sidecarIn(packed: Buffer, form: "stored" | "deflated"): Buffer | undefined {
+  if (form === "stored") return packed;
+  try {
+    return inflateRawSync(packed, { maxOutputLength: LONGEST_SIDECAR });
+  } catch {
+    return undefined;
+  }
 }
 
 async function addEntry(
@@ -55,11 +74,11 @@ async function addEntry(
   sink: MemberSink,
   sidecars: Sidecars,
 ): Promise<void> {
-  const name = sink.name(entry.fileName);
+  const name = sink.name(nameOf(entry));
   const isImage = isImageName(name);
   if (!isImage) sink.others++;
   if (!isImage && !isSidecar(name)) return;
-  const form = checkedForm(entry, shown);
+  const form = checkedForm(entry, name, shown);
   const { compressedSize: stored, uncompressedSize: length, crc32: crc } = entry;
   const { fileDataStart: offset } = await new Promise<{ fileDataStart: number }>(
     (resolve, reject) => {
@@ -68,13 +87,16 @@ async function addEntry(
       );
     },
   );
-  if (offset + stored > bytes.size) throw dataError(`${shown} is truncated: ${name} is not whole`);
+  if (offset + stored > bytes.size) {
+    throw dataError(`${shown} is truncated: its ${shownPath(name.slice(0, 80))} is not whole`);
+  }
   if (form === "stored" && stored !== length) {
-    throw dataError(`${shown} is damaged: its ${name.slice(0, 80)} has two sizes`);
+    throw dataError(`${shown} is damaged: its ${shownPath(name.slice(0, 80))} has two sizes`);
   }
   if (isImage) sink.add({ name, offset, length, form, stored, crc });
-  else if (form === "stored" && length <= LONGEST_SIDECAR) {
-    sidecars.add(name, bytes.read(offset, length));
+  else if (length <= LONGEST_SIDECAR && stored <= LONGEST_SIDECAR) {
+    const content = sidecarIn(bytes.read(offset, stored), form);
+    if (content !== undefined) sidecars.add(name, content);
   }
 }
 
@@ -84,7 +106,8 @@ async function list(file: ListedFile, sink: MemberSink): Promise<void> {
     fromRandomAccessReader(
       new Reader(bytes),
       bytes.size,
-      { lazyEntries: true, autoClose: false, strictFileNames: true },
+      // Sizes are checked with what else an entry says, so that it is named.
+      { lazyEntries: true, autoClose: false, validateEntrySizes: false },
       done,
     ),
   );

@@ -72,7 +72,16 @@ async function checkOut(out: string, overwrite: boolean): Promise<void> {
   }
 }
 
-/** Gives each image a name of its own: `CLASS/NAME.ext`, one dot, as WebDataset splits at the first. */
+/** A folder of a class: one part of a path, whatever the class is called. */
+function folderOf(label: string): string {
+  const name = unicodePath(label).replaceAll("/", "_");
+  return name === "." || name === ".." ? name.replaceAll(".", "_") : name;
+}
+
+/**
+ * Gives each image a name of its own: `CLASS/NAME.ext`, one dot, as WebDataset splits at the first.
+ * Without classes there are no folders, which would be some.
+ */
 class Names {
   #taken = new Set<string>();
   #root: string;
@@ -88,7 +97,7 @@ class Names {
     const dot = isImageName(path) ? path.lastIndexOf(".") : path.length;
     const extension = isImageName(path) ? path.slice(dot) : extensionOf(bytes);
     const stem = path.slice(slash, dot).replaceAll(".", "_");
-    const folder = label === undefined ? path.slice(0, slash) : `${label.replaceAll("/", "_")}/`;
+    const folder = label === undefined ? "" : `${folderOf(label)}/`;
     // Where files of two folders have the same name, the second says which.
     const whole = path.slice(0, slash).replaceAll("/", "_").replaceAll(".", "_");
     const candidates = [`${folder}${stem}`, `${folder}${whole}${stem}`];
@@ -170,12 +179,15 @@ async function writeShards(
     const contents = await contentsOf(some.map((i) => files[i] as string));
     for (const [at, i] of some.entries()) {
       const file = files[i] as string;
-      const content = contents[at] as Buffer | { reason: string };
-      if (!Buffer.isBuffer(content)) {
+      const read = contents[at] as Buffer | { reason: string };
+      // A name without an ending gets the one of what it holds, by which it is found again.
+      const isImage = Buffer.isBuffer(read) && (isImageName(file) || extensionOf(read) !== "");
+      if (!Buffer.isBuffer(read) || !isImage) {
         bad++;
-        onBad?.(file, content.reason);
+        onBad?.(file, Buffer.isBuffer(read) ? "not an image of a known format" : read.reason);
         continue;
       }
+      const content = read;
       const label = set.labels.length > 0 ? (set.labels[i] as number) : undefined;
       const name = names.of(file, label === undefined ? undefined : set.classes[label], content);
       const key = name.slice(0, name.length - (/\.[^./]*$/.exec(name)?.[0].length ?? 0));

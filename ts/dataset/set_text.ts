@@ -14,7 +14,8 @@ export interface SetTerm {
   weight: number | null;
 }
 
-const WEIGHT = /^(.+):(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+)$/is;
+/** Numbers that are no weights are told by their signs, too, so that they are named for what they are. */
+const WEIGHT = /^(.+):([+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+|nan|inf|infinity)|)$/is;
 
 const exists = async (path: string): Promise<boolean> =>
   (await stat(resolve(path)).catch(() => null)) !== null;
@@ -39,7 +40,7 @@ function splitAtCommas(text: string): string[] {
 async function termOf(text: string, argument: string): Promise<SetTerm> {
   const [, path, number] = WEIGHT.exec(text) ?? [];
   if (path === undefined || (await exists(text))) return { text, weight: null };
-  const weight = Number(number);
+  const weight = Number(number === "" ? Number.NaN : number);
   if (!(weight > 0) || !Number.isFinite(weight)) {
     throw configError(`Expected a weight above 0 for ${argument} but received ${text}`);
   }
@@ -54,6 +55,7 @@ async function termOf(text: string, argument: string): Promise<SetTerm> {
  * @throws FlexaeError `FLEXAE_CONFIG` for a weight that is none, or weights for some alone.
  */
 export async function parseSet(given: string, argument: string): Promise<SetTerm[]> {
+  if (given.trim() === "") throw configError(`Expected a set for ${argument} but received none`);
   if (await exists(given)) return [{ text: given, weight: null }];
   const parts = splitAtCommas(given);
   if (parts.length > 1 && parts.includes("")) {

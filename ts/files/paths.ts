@@ -9,6 +9,32 @@ export function beside(path: string, ending: string): string {
   return join(dirname(path), basename(path, extname(path)) + ending);
 }
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+function decoded(bytes: Uint8Array): string | null {
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** A path of its bytes, as the addon gives it. */
+export function pathFromBytes(bytes: Uint8Array): string {
+  const whole = decoded(bytes);
+  if (whole !== null) return whole;
+  let text = "";
+  for (let at = 0; at < bytes.length; ) {
+    const sign = [1, 2, 3, 4]
+      .map((length) => bytes.subarray(at, at + length))
+      .find((part) => decoded(part) !== null);
+    text +=
+      sign === undefined ? String.fromCharCode(0xdc00 + (bytes[at] as number)) : UTF8.decode(sign);
+    at += sign?.length ?? 1;
+  }
+  return text;
+}
+
 function escaped(byte: number): string {
   return `\\x${byte.toString(16).padStart(2, "0")}`;
 }

@@ -84,6 +84,8 @@ std::optional<std::string> Container::read(size_t member, ByteBuffer& buffer,
   if (!data_) {
     opened = open_for_reading(place_);
     if (!opened) return unreadable(place_, errno);
+    // Where a member lies is known of the file that was listed.
+    if (file_stamp(place_) != stamp_) return "its container was changed since it was opened";
   }
   const int file = data_ ? data_.get() : opened.get();
   const auto offset = static_cast<int64_t>(entry.offset);

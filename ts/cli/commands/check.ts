@@ -151,7 +151,10 @@ async function examine(invocation: Invocation): Promise<number> {
 export const check: CommandDescription = {
   name: "check",
   description: "look for bad, duplicate, odd-sized and nearly blank images in a folder",
-  argument: ["<set>", "a folder of images, one folder a class or flat, a list of files, or a container such as a tar shard"],
+  argument: [
+    "<set>",
+    "a folder of images, one folder a class or flat, a list of files, or a container such as a tar shard",
+  ],
   options: [["--all", "name every image found, not only the first of each kind"]],
   takesConfig: true,
   run: examine,

@@ -79,7 +79,10 @@ export const embed: CommandDescription = {
   name: "embed",
   description: "write what the encoder gives for sets of images as a table",
   argument: ["<model>", "a run folder, `last` for the newest in logs/, an en.pt or an ae.pt"],
-  more: ["<set...>", "sets of images: folders, one a class or flat, lists of files, or containers such as tar shards"],
+  more: [
+    "<set...>",
+    "sets of images: folders, one a class or flat, lists of files, or containers such as tar shards",
+  ],
   options: [
     [
       "-o, --out <file>",

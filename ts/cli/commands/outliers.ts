@@ -112,7 +112,10 @@ export const outliers: CommandDescription = {
   name: "outliers",
   description: "find images that are unlike what a run was trained on",
   argument: ["<run>", "a run folder, `last` for the newest in logs/, or an ae.pt"],
-  more: ["<set...>", "sets of images: folders, one a class or flat, lists of files, or containers such as tar shards"],
+  more: [
+    "<set...>",
+    "sets of images: folders, one a class or flat, lists of files, or containers such as tar shards",
+  ],
   options: [
     [
       "-o, --out <file>",

@@ -12,12 +12,15 @@ namespace {
 
 /// How many of `images` each part gives: by largest remainder, so that they are all.
 std::vector<int64_t> quotas(int64_t images, const std::vector<SetPart>& parts) {
+  // By the largest, so that no sum overflows.
+  double largest = 0;
+  for (const SetPart& part : parts) largest = std::max(largest, part.weight);
   double sum = 0;
-  for (const SetPart& part : parts) sum += part.weight;
+  for (const SetPart& part : parts) sum += part.weight / largest;
   std::vector<int64_t> counts;
   std::vector<double> remainders;
   for (const SetPart& part : parts) {
-    const double exact = static_cast<double>(images) * part.weight / sum;
+    const double exact = static_cast<double>(images) * (part.weight / largest) / sum;
     counts.push_back(static_cast<int64_t>(std::floor(exact)));
     remainders.push_back(exact - std::floor(exact));
   }
