@@ -1,14 +1,14 @@
 import { mkdirSync, symlinkSync } from "node:fs";
 import { relative } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
-import type { FileSource } from "../../ts/dataset/image_set.ts";
+import type { FileSource, SetArgument } from "../../ts/dataset/image_set.ts";
 import { openSet } from "../../ts/dataset/open_set.ts";
 import { splitSet } from "../../ts/dataset/split.ts";
 import { writeList } from "../../ts/dataset/write_list.ts";
 import { containersIn, npyOf, png, tarOf, zipOf } from "../support/containers.ts";
 
 const { place, write } = containersIn();
-const ARGUMENT = { name: "train_dir", flag: "--train-dir", isWeighted: true };
+const ARGUMENT: SetArgument = { name: "train_dir", flag: "--train-dir" };
 const here = process.cwd();
 afterEach(() => process.chdir(here));
 
@@ -168,7 +168,7 @@ describe("several sets", () => {
       );
     }
     await expect(
-      set("a.tar:1,b.tar:1", { name: "valid_dir", flag: "--valid-dir", isWeighted: false }),
+      set("a.tar:1,b.tar:1", { name: "valid_dir", flag: "--valid-dir", refusesWeights: true }),
     ).rejects.toThrow("valid_dir has no use for weights: write its sets without them");
     await expect(set("a.tar:two,b.tar:1")).rejects.toThrow();
     await expect(set("")).rejects.toThrow("Expected a set for train_dir but received none");

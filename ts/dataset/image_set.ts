@@ -29,6 +29,6 @@ export interface SetArgument {
   name: string;
   /** With which the command line names another. */
   flag?: string;
-  /** Its sets may have weights, by which images are drawn. */
-  isWeighted?: boolean;
+  /** Weights are an error there. Elsewhere they count in training alone. */
+  refusesWeights?: boolean;
 }

@@ -179,14 +179,14 @@ const absolute = ({ text, weight }: SetTerm): string =>
  *
  * @param argument - How a message names it, and the remedy.
  * @throws FlexaeError `FLEXAE_DATA` if it is missing, unreadable or holds no images; `FLEXAE_CONFIG` for
- *   weights that are none, or where a set has no use for them.
+ *   weights that are none, or where they are refused.
  */
 export async function openSet(given: string, argument: SetArgument): Promise<ImageSet> {
-  const { name, flag, isWeighted = false } = argument;
+  const { name, flag, refusesWeights = false } = argument;
   const another = flag === undefined ? "another folder" : `another folder with ${flag}`;
   const terms = await parseSet(given, name);
   const weights = terms.flatMap(({ weight }) => (weight === null ? [] : [weight]));
-  if (weights.length > 0 && !isWeighted) {
+  if (weights.length > 0 && refusesWeights) {
     throw configError(`${name} has no use for weights: write its sets without them`);
   }
   const sets: ImageSet[] = [];

@@ -65,12 +65,12 @@ export function checkDevice(device: string): void {
   }
 }
 
-export const TRAIN_DIR: SetArgument = {
-  name: "train_dir",
-  flag: "--train-dir",
-  isWeighted: true,
+export const TRAIN_DIR: SetArgument = { name: "train_dir", flag: "--train-dir" };
+export const VALID_DIR: SetArgument = {
+  name: "valid_dir",
+  flag: "--valid-dir",
+  refusesWeights: true,
 };
-export const VALID_DIR: SetArgument = { name: "valid_dir", flag: "--valid-dir" };
 
 function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(1)} GB`;
