@@ -11,8 +11,8 @@ export interface Outcome
     Clustering,
     "k" | "method" | "sizes" | "inertia" | "silhouette" | "scores" | "curve"
   > {
-  /** Whether rows were read a stretch at a time. */
-  streamed: boolean;
+  /** How often rows were read, a stretch at a time; null if all were in memory. */
+  passes: number | null;
 }
 
 /** What was asked for. */
@@ -69,7 +69,7 @@ async function inMemory(wish: Wish, signal: AbortSignal, report: Report): Promis
     await files.writeClusters(out, table, found, how.spherical === true);
   }
   return {
-    outcome: { ...found, streamed: false },
+    outcome: { ...found, passes: null },
     draw: () => writeClusterSheets(out, table, found, found.k, drawing(sheets, signal, report)),
   };
 }
@@ -101,8 +101,8 @@ async function streamed(
     onProgress: (share) => report("assignments", share),
   });
   const { method, k } = clusters;
-  const { silhouette = null, curve = [] } = found ?? {};
-  const outcome: Outcome = { method, k, ...assigned, silhouette, curve, streamed: true };
+  const { silhouette = null, curve = [], passes = 0 } = found ?? {};
+  const outcome: Outcome = { method, k, ...assigned, silhouette, curve, passes: passes + 1 };
   if (found !== null) {
     const { centroids } = found;
     await files.writeClusters(out, table, { ...outcome, centroids, mixture: null }, spherical);

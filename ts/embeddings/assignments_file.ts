@@ -67,7 +67,12 @@ function parquetFormat(): Format {
     rows({ paths, classes, labels, distances, silhouettes }) {
       const data = [paths, classes, labels, distances, silhouettes];
       writer.write({
-        columnData: COLUMNS.map((name, i) => ({ name, data: data[i] as unknown[] })),
+        // The least and the greatest path of a row group are of use to nobody.
+        columnData: COLUMNS.map((name, i) => ({
+          name,
+          data: data[i] as unknown[],
+          statistics: name !== "path",
+        })),
         rowGroupSize: ROWS_AT_ONCE,
       });
       return taken();

@@ -35,11 +35,12 @@ export interface StretchRows {
   heights: ArrayLike<unknown> | null;
 }
 
-const texts = (values: ArrayLike<unknown> | undefined, rows: number): (string | null)[] =>
-  Array.from({ length: rows }, (_, i) => {
-    const value = values?.[i];
-    return isGiven(value) ? String(value) : null;
-  });
+function texts(values: ArrayLike<unknown> | undefined, rows: number): (string | null)[] {
+  const read: (string | null)[] = new Array(rows).fill(null);
+  if (values === undefined) return read;
+  for (let i = 0; i < rows; i++) if (isGiven(values[i])) read[i] = String(values[i]);
+  return read;
+}
 
 export class StreamedTable {
   /** As it was named. */

@@ -78,7 +78,8 @@ async function find(invocation: Invocation): Promise<number> {
     return { ...outcome, ...pictures };
   }).finally(() => line?.clear());
   if ("exitCode" in ended) return ended.exitCode;
-  const { method, sizes, inertia, silhouette, scores, curve, sheet, warning } = ended.result;
+  const { method, sizes, inertia, silhouette, scores, curve, passes, sheet, warning } =
+    ended.result;
   if (warning !== null) warn(warning);
   const seconds = (performance.now() - began) / 1000;
   if (json) {
@@ -88,7 +89,8 @@ async function find(invocation: Invocation): Promise<number> {
       sheets: sheet === null ? null : resolve(sheet),
       k: ended.result.k,
       method,
-      streamed: ended.result.streamed,
+      streamed: passes !== null,
+      passes,
       inertia,
       silhouette,
       sizes,
@@ -105,6 +107,8 @@ async function find(invocation: Invocation): Promise<number> {
   print(
     `${nameFromHere(out)}: ${grouped(rows)} images in ${grouped(sizes.length)} clusters, ${duration(seconds)}`,
   );
+  if (passes !== null)
+    print(`read a piece at a time, ${passes === 1 ? "once" : `${passes} times`}`);
   const number = (value: number) => value.toFixed(4);
   if (silhouette !== null)
     print(`silhouette ${number(silhouette)}  inertia ${inertia.toPrecision(6)}`);
