@@ -13,7 +13,7 @@ import { libtorchStep } from "./setup/libtorch.mjs";
 import { opencvStep } from "./setup/opencv.mjs";
 import { packagesStep } from "./setup/packages.mjs";
 import { root } from "./setup/paths.mjs";
-import { runShown } from "./setup/run.mjs";
+import { output, runShown } from "./setup/run.mjs";
 import { sampleStep } from "./setup/sample.mjs";
 import { duration, runMain, runSteps, SetupError } from "./setup/steps.mjs";
 import { systemStep } from "./setup/system.mjs";
@@ -22,6 +22,12 @@ import { venvPython, venvStep } from "./setup/venv.mjs";
 
 /** Of TensorBoard and MLflow, which read back what runs tell them. */
 const trackers = path.join(root, "test", "tracking", "requirements.txt");
+
+/** Of PySpark, which reads parts as one table; 480 MB, so that the other tests have it not. */
+const spark = path.join(root, "test", "scaling", "requirements.txt");
+
+/** Whether there is a Java for Spark. */
+const hasJava = output("java", ["-version"]) !== null;
 
 /** Builds the native tests in the addon's build folder, so that the core is compiled once. */
 function nativeTestsStep() {
@@ -57,6 +63,7 @@ const suites = {
           ...process.env,
           FLEXAE_PROBE: path.join(buildFolder, "Release", "flexae_probe"),
           KERAS_BACKEND: "torch",
+          ...(hasJava ? { FLEXAE_SPARK_PYTHON: venvPython(spark) } : {}),
         },
       }),
   },
@@ -99,6 +106,7 @@ async function main() {
       : []),
     ...(needs("native") || needs("interop") ? [nativeTestsStep()] : []),
     ...(needs("interop") ? [venvStep()] : []),
+    ...(needs("interop") && hasJava ? [venvStep(spark, "PySpark, a minute the first time")] : []),
   ]);
 
   // Every suite runs, so that one round tells all that is broken.

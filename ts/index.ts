@@ -270,8 +270,8 @@ export async function embed(model: string, options: EmbedOptions): Promise<Embed
 }
 
 /**
- * A table: a `.parquet`, `.csv`, `.npy` or `.jsonl` file, or a folder of Parquet files, which are taken in
- * the order of their names.
+ * A table: a `.parquet`, `.csv`, `.npy` or `.jsonl` file, a folder of Parquet files, or a pattern such as
+ * `parts/*.parquet`; several files are taken in the order of their names.
  *
  * @throws FlexaeError `FLEXAE_DATA` if it cannot be read, has no embeddings, or one that is not as long
  *   as the others or not finite; `FLEXAE_CONFIG` for another kind of file.

@@ -40,6 +40,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("benchmark", Napi::Function::New(env, benchmark));
   exports.Set("kmeans", Napi::Function::New(env, kmeans));
   exports.Set("assign", Napi::Function::New(env, assign));
+  exports.Set("runningCentres", Napi::Function::New(env, running_centres));
   exports.Set("fitMixture", Napi::Function::New(env, fit_mixture));
   exports.Set("predictMixture", Napi::Function::New(env, predict_mixture));
   exports.Set("silhouette", Napi::Function::New(env, silhouette));

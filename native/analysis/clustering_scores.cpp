@@ -28,23 +28,49 @@ struct Contingency {
   }
 };
 
-Contingency count_both(const at::Tensor& labels, const at::Tensor& classes) {
+/// How many points each entry stands for.
+std::vector<int64_t> read_counts(const at::Tensor& counts, int64_t entries) {
+  if (!counts.defined()) return std::vector<int64_t>(static_cast<size_t>(entries), 1);
+  if (counts.scalar_type() != at::kDouble || counts.numel() != entries) {
+    throw Error(ErrorCode::kData, "expected as many counts as labels, of fp64");
+  }
+  const at::Tensor whole = counts.contiguous();
+  std::vector<int64_t> read;
+  for (int64_t i = 0; i < entries; ++i) {
+    const double count = whole.const_data_ptr<double>()[i];
+    if (!(count >= 1) || count != std::floor(count)) {
+      throw Error(ErrorCode::kData,
+                  "expected whole numbers of at least 1 for the counts of labels");
+    }
+    read.push_back(static_cast<int64_t>(count));
+  }
+  return read;
+}
+
+Contingency count_both(const at::Tensor& labels, const at::Tensor& classes,
+                       const at::Tensor& counts) {
   if (!labels.defined() || labels.numel() == 0) {
     throw Error(ErrorCode::kData, "there are no labels to be scored: cluster some images first");
   }
   Contingency both;
   both.labels = read_labels(labels, "labels of clusters", labels.numel());
   both.classes = read_labels(classes, "classes", labels.numel());
-  both.total = static_cast<double>(labels.numel());
+  const std::vector<int64_t> points = read_counts(counts, labels.numel());
+  both.total = static_cast<double>(std::accumulate(points.begin(), points.end(), int64_t{0}));
   if (std::max(both.rows(), both.columns()) > kMostLabels) {
     throw Error(ErrorCode::kData,
                 "there are more than 4096 different labels or classes: score "
                 "fewer clusters");
   }
   both.counts.resize(both.rows() * both.columns());
-  for (size_t i = 0; i < both.labels.labels.size(); ++i) {
-    ++both.counts[static_cast<size_t>(both.labels.labels[i]) * both.columns() +
-                  static_cast<size_t>(both.classes.labels[i])];
+  std::fill(both.labels.counts.begin(), both.labels.counts.end(), 0);
+  std::fill(both.classes.counts.begin(), both.classes.counts.end(), 0);
+  for (size_t i = 0; i < points.size(); ++i) {
+    const auto label = static_cast<size_t>(both.labels.labels[i]);
+    const auto of_class = static_cast<size_t>(both.classes.labels[i]);
+    both.counts[label * both.columns() + of_class] += points[i];
+    both.labels.counts[label] += points[i];
+    both.classes.counts[of_class] += points[i];
   }
   return both;
 }
@@ -122,8 +148,9 @@ double purity_of(const Contingency& both) {
 
 }  // namespace
 
-ClusteringScores clustering_scores(const at::Tensor& labels, const at::Tensor& classes) {
-  const Contingency both = count_both(labels, classes);
+ClusteringScores clustering_scores(const at::Tensor& labels, const at::Tensor& classes,
+                                   const at::Tensor& counts) {
+  const Contingency both = count_both(labels, classes, counts);
   return {.accuracy = accuracy_of(both),
           .nmi = nmi_of(both),
           .ari = ari_of(both),

@@ -16,9 +16,11 @@ struct ClusteringScores {
 };
 
 /// Scores N labels of clusters by N classes, of any integer types; NMI and ARI are scikit-learn's.
-/// Throws Error(kData) if there are none, if their numbers differ, or if there are more than 4096
-/// different ones.
-ClusteringScores clustering_scores(const at::Tensor& labels, const at::Tensor& classes);
+/// `counts`, if defined, are N of fp64, whole numbers of at least 1: entry i stands for that many
+/// points. Throws Error(kData) if there are none, if their numbers differ, or if there are more
+/// than 4096 different ones.
+ClusteringScores clustering_scores(const at::Tensor& labels, const at::Tensor& classes,
+                                   const at::Tensor& counts = {});
 
 /// The column for each row of a square matrix, no column twice, with the least sum of costs (the
 /// Hungarian method, O(n³)). `costs` holds n rows of n finite numbers.

@@ -37,14 +37,7 @@ class MiniBatch {
                              const std::function<bool(int64_t iteration, double shift)>& goes_on);
 
  private:
-  /// Moves centres to where the batch's points are. \return the sum of squared distances before.
-  double step(const PointSet& batch, bool unit, std::vector<float>& centres);
-  /// Puts centres with few points on points of the batch.
-  void reassign(const PointSet& batch, uint64_t seed, uint64_t iteration,
-                std::vector<float>& centres);
-
   const PointSet& points_;
-  std::vector<double> counts_;  ///< of points that a centre got
 };
 
 }  // namespace flexae

@@ -1,6 +1,7 @@
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -121,6 +122,18 @@ describe("flexae similar", () => {
     await found(table, "digit_7/001.png", "--search=index");
     expect(readFileSync(`${file}.json`, "utf8")).not.toBe(kept);
     expect(readdirSync(cwd).filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  });
+
+  it("takes a pattern of files, beside which no index is kept", async () => {
+    mkdirSync(join(cwd, "parts"));
+    copyFileSync(table, join(cwd, "parts", "a.parquet"));
+    const args = [digit("digit_7/001.png"), "-n", "10"];
+    const [one] = await found("parts/*.parquet", ...args);
+    const [other] = await found(table, ...args);
+    expect(one?.matches).toEqual(other?.matches);
+    const { code, stderr } = await start("parts/*.parquet", ...args, "--search=index");
+    expect(stderr).toMatch(/kept beside its table: name a file or a folder in place of parts\//);
+    expect(code).toBe(2);
   });
 
   it("finds by the index at least 99 of 100 of the ten nearest", async () => {

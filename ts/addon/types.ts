@@ -624,6 +624,19 @@ export interface KmeansAnswer {
   converged: boolean;
 }
 
+/** Centres that move as batches come; see native/analysis/running_centres.h. */
+export interface RunningCentresHandle {
+  /**
+   * The nearest centres of N embeddings, which are noted for the next move, and must not be changed
+   * until the result is there.
+   */
+  add(
+    embeddings: Float32Array,
+  ): Promise<Pick<KmeansAnswer, "labels" | "squaredDistances" | "inertia">>;
+  /** Moves centres to where the points noted are. Gives k × D centres, and the points each has had. */
+  move(): { centres: Float32Array; counts: Float64Array };
+}
+
 /** What the covariances of a mixture are: a matrix each, a variance a column, one matrix for all. */
 export type Covariance = "full" | "diag" | "tied";
 
@@ -805,6 +818,13 @@ export interface Addon {
     centres: Float32Array,
     spherical: boolean,
   ): Promise<Pick<KmeansAnswer, "labels" | "squaredDistances">>;
+  /** `counts`: k, the points that each centre is taken to have had. */
+  runningCentres(
+    centres: Float32Array,
+    dims: number,
+    spherical: boolean,
+    counts: Float64Array,
+  ): RunningCentresHandle;
   fitMixture(embeddings: Float32Array, dims: number, options: MixtureRequest): Job<MixtureAnswer>;
   predictMixture(
     embeddings: Float32Array,
@@ -818,7 +838,12 @@ export interface Addon {
     labels: Int32Array,
     options: { samples: number; seed: number },
   ): Job<SilhouetteAnswer>;
-  clusteringScores(labels: Int32Array, classes: Int32Array): ClusteringScores;
+  /** With `counts`, entry i stands for that many points. */
+  clusteringScores(
+    labels: Int32Array,
+    classes: Int32Array,
+    counts?: Float64Array,
+  ): ClusteringScores;
 
   /** The k nearest others of each of N × `dims` embeddings. */
   nearestNeighbours(

@@ -39,3 +39,16 @@ export function optionChoice<T extends string>(
   if (text === undefined || (known as readonly string[]).includes(text)) return text as T;
   throw configError(`Expected ${known.join(", ")} for ${shownOption(name)} but received ${text}`);
 }
+
+const UNITS: Readonly<Record<string, number>> = { "": 0, K: 10, M: 20, G: 30, T: 40 };
+
+/** Bytes, as 4G or 512M (units of 1024); undefined if it was not given. */
+export function optionBytes(invocation: Invocation, name: string): number | undefined {
+  const text = optionText(invocation, name);
+  if (text === undefined) return undefined;
+  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?$/i.exec(text.trim());
+  const unit = UNITS[match?.[2]?.toUpperCase() ?? "none"];
+  const bytes = unit === undefined ? Number.NaN : Number(match?.[1]) * 2 ** unit;
+  if (bytes >= 1) return bytes;
+  throw configError(`Expected bytes, as 4G or 512M, for ${shownOption(name)} but received ${text}`);
+}

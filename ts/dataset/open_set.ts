@@ -7,13 +7,14 @@ import { isImageName } from "../containers/members.js";
 import { mountContainers } from "../containers/mount.js";
 import { openContainer } from "../containers/open_container.js";
 import { shownPath } from "../files/paths.js";
+import { expandPattern, isPattern } from "../files/patterns.js";
 import { byBytes, type Classes, classesNamed, classesOfFolders } from "./classes.js";
 import { containerSet, type OpenedContainer } from "./container_set.js";
 import type { ImageSet, SetArgument, SetPart } from "./image_set.js";
 import { joinSets } from "./join_sets.js";
 import { type ListedImage, readList } from "./list_file.js";
 import { commonFolder, isWithin } from "./roots.js";
-import { expandPattern, isPattern, parseSet, type SetTerm } from "./set_text.js";
+import { parseSet, type SetTerm } from "./set_text.js";
 
 /** So many files of a list are looked for; if none of them is there, it was meant for elsewhere. */
 const TRIED = 16;
@@ -143,7 +144,10 @@ function patternRoot(text: string): string {
 
 /** Image files, containers, folders and lists that a pattern names. */
 async function openPattern(text: string, words: Shown): Promise<ImageSet> {
-  const paths = await expandPattern(text, words.name);
+  const paths = (await expandPattern(text, words.shown)).map((path) => resolve(path));
+  if (paths.length === 0) {
+    throw dataError(`${words.shown} matches nothing: quote it, or name another set`);
+  }
   const isImage = await Promise.all(
     paths.map(async (path) => isImageName(basename(path)) && (await stat(path)).isFile()),
   );

@@ -1,10 +1,6 @@
 /** How a set is written: a path, a pattern of paths, or several of these, with weights or without. */
-import { stat } from "node:fs/promises";
-import { resolve } from "node:path";
-import { glob, hasMagic } from "glob";
-import { braceExpand } from "minimatch";
-import { configError, dataError } from "../addon/errors.js";
-import { shownPath } from "../files/paths.js";
+import { configError } from "../addon/errors.js";
+import { exists } from "../files/patterns.js";
 
 /** One of several sets that are used as one. */
 export interface SetTerm {
@@ -16,9 +12,6 @@ export interface SetTerm {
 
 /** Numbers that are no weights are told by their signs, too, so that they are named for what they are. */
 const WEIGHT = /^(.+):([+-]?(?:\d+\.?\d*(?:e[+-]?\d+)?|\.\d+|nan|inf|infinity)|)$/is;
-
-const exists = async (path: string): Promise<boolean> =>
-  (await stat(resolve(path)).catch(() => null)) !== null;
 
 /** At the commas that are in no braces. */
 function splitAtCommas(text: string): string[] {
@@ -72,39 +65,4 @@ export async function parseSet(given: string, argument: string): Promise<SetTerm
   // One is all there is, whatever its weight.
   if (terms.length === 1) return [{ text: (terms[0] as SetTerm).text, weight: null }];
   return terms;
-}
-
-/** Whether a term may stand for several paths. */
-export function isPattern(text: string): boolean {
-  return hasMagic(text, { magicalBraces: true });
-}
-
-/**
- * The paths that a pattern stands for: braces name all they name (`{000..127}`, `{a,b}`), each of
- * which has to be there; `*`, `?` and `[…]` what there is.
- *
- * @returns Absolute, in the order of the braces, then bytewise.
- * @throws FlexaeError `FLEXAE_DATA` naming what is missing.
- */
-export async function expandPattern(text: string, argument: string): Promise<string[]> {
-  const paths: string[] = [];
-  for (const pattern of braceExpand(text, { braceExpandMax: 1_000_000 })) {
-    if (!hasMagic(pattern)) {
-      if (!(await exists(pattern))) {
-        throw dataError(
-          `${argument} ${shownPath(text)} names ${shownPath(pattern)}, which is not there`,
-        );
-      }
-      paths.push(resolve(pattern));
-      continue;
-    }
-    const found = await glob(pattern, { absolute: true });
-    paths.push(...found.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
-  }
-  if (paths.length === 0) {
-    throw dataError(
-      `${argument} ${shownPath(text)} matches nothing: quote it, or name another set`,
-    );
-  }
-  return [...new Set(paths)];
 }

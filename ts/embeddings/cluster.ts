@@ -82,12 +82,20 @@ export function countLabels(labels: Int32Array, k: number): number[] {
 }
 
 /** Clusters in the order of their sizes: what a start happened to number them is of no use. */
-function bySize(labels: Int32Array, k: number): { order: Int32Array; sizes: number[] } {
-  const sizes = countLabels(labels, k);
+function bySize(sizes: readonly number[]): { order: Int32Array; sizes: number[] } {
   const old = sizes.map((_, i) => i).sort((a, b) => (sizes[b] as number) - (sizes[a] as number));
-  const order = new Int32Array(k);
+  const order = new Int32Array(sizes.length);
   for (const [now, before] of old.entries()) order[before] = now;
   return { order, sizes: old.map((i) => sizes[i] as number) };
+}
+
+/** Sizes and centroids, the largest cluster first. */
+export function inOrder(
+  sizes: readonly number[],
+  centroids: Float32Array,
+): Pick<Clustering, "sizes" | "centroids"> {
+  const sorted = bySize(sizes);
+  return { sizes: sorted.sizes, centroids: reorder(centroids, sorted.order) };
 }
 
 function reorder<T extends Float32Array | Float64Array>(rows: T, order: Int32Array): T {
@@ -131,24 +139,80 @@ export function distancesTo(
   return { distances, inertia };
 }
 
+/** How many rows have each cluster and each class, as rows come. */
+export class ClassCounts {
+  readonly #classes = new Map<string, number>();
+  /** Of each class, by clusters. */
+  readonly #counts: Float64Array[] = [];
+  readonly #k: number;
+  readonly #most: number;
+
+  /** @param most - Classes that are counted; of more, none are. */
+  constructor(k: number, most = Number.POSITIVE_INFINITY) {
+    this.#k = k;
+    this.#most = most;
+  }
+
+  /** Counts rows; those without a class are passed by. */
+  add(labels: Int32Array, classes: readonly (string | null)[]): void {
+    for (let i = 0; i < classes.length; i++) {
+      const name = classes[i] ?? null;
+      if (name === null || this.#classes.size > this.#most) continue;
+      let number = this.#classes.get(name);
+      if (number === undefined) {
+        number = this.#classes.size;
+        this.#classes.set(name, number);
+        this.#counts.push(new Float64Array(this.#k));
+      }
+      const counts = this.#counts[number] as Float64Array;
+      const label = labels[i] as number;
+      counts[label] = (counts[label] as number) + 1;
+    }
+  }
+
+  /** The rows of a cluster, by their classes. */
+  of(cluster: number): Map<string, number> {
+    const counts = new Map<string, number>();
+    if (this.#classes.size > this.#most) return counts;
+    for (const [name, number] of this.#classes) {
+      const count = this.#counts[number]?.[cluster] as number;
+      if (count > 0) counts.set(name, count);
+    }
+    return counts;
+  }
+
+  /** How far clusters are the classes; null if no row has one, or there are more than are counted. */
+  scores(): ClusteringScores | null {
+    if (this.#classes.size > this.#most) return null;
+    const [labels, classes, counts]: [number[], number[], number[]] = [[], [], []];
+    for (const [number, ofClass] of this.#counts.entries()) {
+      for (const [label, count] of ofClass.entries()) {
+        if (count === 0) continue;
+        labels.push(label);
+        classes.push(number);
+        counts.push(count);
+      }
+    }
+    if (labels.length === 0) return null;
+    return callAddon((addon) =>
+      addon.clusteringScores(
+        Int32Array.from(labels),
+        Int32Array.from(classes),
+        Float64Array.from(counts),
+      ),
+    );
+  }
+}
+
 /** How far labels are the classes of the rows that have one; null if none has. */
 export function scoreLabels(
   labels: Int32Array,
   classes: readonly (string | null)[],
+  k: number,
 ): ClusteringScores | null {
-  const numbers = new Map<string, number>();
-  const [mine, theirs]: [number[], number[]] = [[], []];
-  for (const [i, name] of classes.entries()) {
-    if (name === null) continue;
-    const number = numbers.get(name) ?? numbers.size;
-    numbers.set(name, number);
-    mine.push(labels[i] as number);
-    theirs.push(number);
-  }
-  if (numbers.size < 1) return null;
-  return callAddon((addon) =>
-    addon.clusteringScores(Int32Array.from(mine), Int32Array.from(theirs)),
-  );
+  const counts = new ClassCounts(k);
+  counts.add(labels, classes);
+  return counts.scores();
 }
 
 /** Copies of embeddings, of length 1; rows of zeros stay. */
@@ -260,7 +324,7 @@ export async function cluster(table: EmbeddingTable, options: ClusterOptions): P
     }
   }
   const { found, judged } = best as NonNullable<typeof best>;
-  const { order, sizes } = bySize(found.labels, found.k);
+  const { order, sizes } = bySize(countLabels(found.labels, found.k));
   const labels = found.labels.map((label) => order[label] as number);
   const centroids = reorder(found.centroids, order);
   const silhouettes = new Float64Array(rows).fill(Number.NaN);
@@ -286,7 +350,7 @@ export async function cluster(table: EmbeddingTable, options: ClusterOptions): P
     silhouette: judged?.mean ?? null,
     inertia,
     sizes,
-    scores: scoreLabels(labels, classes),
+    scores: scoreLabels(labels, classes, found.k),
     mixture: found.mixture === null ? null : sortedMixture(found.mixture, order),
     curve,
   };

@@ -1,14 +1,13 @@
 /** What `flexae cluster` leaves: rows' clusters, and what assigns further rows to them. */
 import { readFile } from "node:fs/promises";
 import { extname } from "node:path";
-import { stringify } from "csv-stringify/sync";
-import { ByteWriter, parquetWrite } from "hyparquet-writer";
 import { configError, dataError, systemReason, translateError } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
 import type { ClusteringScores, MixtureModel } from "../addon/types.js";
 import { writeFileAtomic } from "../files/atomic.js";
 import { beside } from "../files/paths.js";
 import { VERSION } from "../version.js";
+import { AssignmentsFile } from "./assignments_file.js";
 import { type Clustering, countLabels, distancesTo, scoreLabels } from "./cluster.js";
 import { npyBytes } from "./npy.js";
 import type { EmbeddingTable } from "./table.js";
@@ -61,39 +60,23 @@ const known = (value: number | undefined) =>
 /** Writes `path,class,cluster,distance,silhouette`, a row each, as CSV or Parquet by the name's ending. */
 export async function writeAssignments(
   out: string,
-  table: EmbeddingTable,
+  { paths, classes }: EmbeddingTable,
   { labels, distances, silhouettes }: Assignments,
 ): Promise<void> {
-  const { paths, classes } = table;
-  if (extname(out).toLowerCase() === ".csv") {
-    const records = paths.map((path, i) => [
-      path,
-      classes[i],
-      labels[i],
-      distances[i],
-      known(silhouettes?.[i]),
-    ]);
-    const header = ["path", "class", "cluster", "distance", "silhouette"];
-    await writeFileAtomic(out, stringify([header, ...records]));
-    return;
+  const file = await AssignmentsFile.create(out);
+  try {
+    await file.write({
+      paths,
+      classes,
+      labels,
+      distances,
+      silhouettes: paths.map((_, i) => known(silhouettes?.[i])),
+    });
+    await file.finish();
+  } catch (error) {
+    await file.abandon();
+    throw error;
   }
-  const writer = new ByteWriter();
-  parquetWrite({
-    writer,
-    codec: "UNCOMPRESSED",
-    columnData: [
-      { name: "path", type: "STRING", nullable: false, data: paths },
-      { name: "class", type: "STRING", data: classes },
-      { name: "cluster", type: "INT32", nullable: false, data: labels },
-      { name: "distance", type: "FLOAT", nullable: false, data: distances },
-      {
-        name: "silhouette",
-        type: "DOUBLE",
-        data: paths.map((_, i) => known(silhouettes?.[i])),
-      },
-    ],
-  });
-  await writeFileAtomic(out, writer.getBytes());
 }
 
 const MIXTURE_ARRAYS = ["weights", "means", "covariances", "precisionsCholesky"] as const;
@@ -101,11 +84,10 @@ const MIXTURE_ARRAYS = ["weights", "means", "covariances", "precisionsCholesky"]
 /** Writes `….clusters.json` and `….clusters.npy`, the centroids. */
 export async function writeClusters(
   out: string,
-  table: EmbeddingTable,
-  clustering: Clustering,
+  { dims, origin }: Pick<EmbeddingTable, "dims" | "origin">,
+  clustering: Omit<Clustering, "labels" | "distances" | "silhouettes">,
   spherical: boolean,
 ): Promise<void> {
-  const { dims, origin } = table;
   const { method, k, centroids, sizes, inertia, silhouette, scores, curve, mixture } = clustering;
   const content: ClustersFile = {
     format: 1,
@@ -146,13 +128,48 @@ export interface Prediction extends Assignments {
   scores: ClusteringScores | null;
 }
 
+/** Clusters found earlier, to which rows can be assigned. */
+export interface SavedClusters {
+  k: number;
+  method: "kmeans" | "gmm";
+  /** The clusters of N embeddings, and how far these are from the centroids. */
+  assign(
+    embeddings: Float32Array,
+  ): Promise<{ labels: Int32Array; distances: Float32Array; inertia: number }>;
+}
+
+/** Clusters by their centroids, k × dims: rows go to the nearest. */
+export function nearestClusters(
+  centroids: Float32Array,
+  dims: number,
+  spherical: boolean,
+): SavedClusters {
+  return {
+    k: centroids.length / dims,
+    method: "kmeans",
+    async assign(embeddings) {
+      const { labels, squaredDistances } = await awaitAddon((addon) =>
+        addon.assign(embeddings, dims, centroids, spherical),
+      );
+      return {
+        labels,
+        distances: Float32Array.from(squaredDistances, Math.sqrt),
+        inertia: squaredDistances.reduce((sum, value) => sum + value, 0),
+      };
+    },
+  };
+}
+
 /**
- * Assigns a table's rows to clusters found earlier.
+ * Reads clusters that were found earlier, for a table's rows.
  *
  * @param file - A `….clusters.json`.
  * @throws FlexaeError `FLEXAE_DATA` if it is none, or of another model's embeddings.
  */
-export async function predictClusters(file: string, table: EmbeddingTable): Promise<Prediction> {
+export async function readClusters(
+  file: string,
+  table: Pick<EmbeddingTable, "path" | "dims" | "origin">,
+): Promise<SavedClusters> {
   let clusters: ClustersFile;
   try {
     clusters = JSON.parse(await readFile(file, "utf8")) as ClustersFile;
@@ -173,33 +190,38 @@ export async function predictClusters(file: string, table: EmbeddingTable): Prom
     );
   }
   const centroids = Float32Array.from(clusters.centroids.flat());
-  const { embeddings, classes } = table;
-  try {
-    let labels: Int32Array;
-    let distances: Float32Array;
-    let inertia: number;
-    if (method === "gmm") {
-      const stored = clusters.mixture as Record<string, unknown>;
-      const mixture = {
-        covariance: stored.covariance,
-        ...Object.fromEntries(
-          MIXTURE_ARRAYS.map((name) => [name, Float64Array.from(stored[name] as number[])]),
-        ),
-      } as unknown as MixtureModel;
-      ({ labels } = await awaitAddon((addon) => addon.predictMixture(embeddings, dims, mixture)));
-      ({ distances, inertia } = distancesTo(embeddings, centroids, labels, dims));
-    } else {
-      const answer = await awaitAddon((addon) =>
-        addon.assign(embeddings, dims, centroids, spherical),
+  if (method !== "gmm") return nearestClusters(centroids, dims, spherical);
+  const stored = clusters.mixture as Record<string, unknown>;
+  const mixture = {
+    covariance: stored.covariance,
+    ...Object.fromEntries(
+      MIXTURE_ARRAYS.map((name) => [name, Float64Array.from(stored[name] as number[])]),
+    ),
+  } as unknown as MixtureModel;
+  return {
+    k,
+    method,
+    assign: async (embeddings) => {
+      const { labels } = await awaitAddon((addon) =>
+        addon.predictMixture(embeddings, dims, mixture),
       );
-      labels = answer.labels;
-      distances = Float32Array.from(answer.squaredDistances, Math.sqrt);
-      inertia = answer.squaredDistances.reduce((sum, value) => sum + value, 0);
-    }
-    const sizes = countLabels(labels, k);
-    const scores = scoreLabels(labels, classes);
-    return { k, method, labels, distances, silhouettes: null, inertia, sizes, scores };
-  } catch (error) {
+      return { labels, ...distancesTo(embeddings, centroids, labels, dims) };
+    },
+  };
+}
+
+/**
+ * Assigns a table's rows to clusters found earlier.
+ *
+ * @param file - A `….clusters.json`.
+ * @throws FlexaeError `FLEXAE_DATA` if it is none, or of another model's embeddings.
+ */
+export async function predictClusters(file: string, table: EmbeddingTable): Promise<Prediction> {
+  const { k, method, assign } = await readClusters(file, table);
+  const { labels, distances, inertia } = await assign(table.embeddings).catch((error) => {
     throw translateError(error);
-  }
+  });
+  const sizes = countLabels(labels, k);
+  const scores = scoreLabels(labels, table.classes, k);
+  return { k, method, labels, distances, silhouettes: null, inertia, sizes, scores };
 }

@@ -8,7 +8,7 @@ import { StagedFolder } from "../files/staged_folder.js";
 import { type Tile, writeContactSheet } from "../imaging/contact_sheet.js";
 import { loadOpenCV } from "../imaging/opencv.js";
 import type { Assignments } from "./cluster_files.js";
-import { imageOf } from "./row_image.js";
+import { type ImageRows, imageOf } from "./row_image.js";
 import type { EmbeddingTable } from "./table.js";
 
 /** How sheets are drawn. */
@@ -33,7 +33,7 @@ export interface ClusterSheets {
 
 const SHEET_NAME = /^(overview|cluster-\d+)\.png$/;
 /** Images of each cluster in the overview, and clusters that it shows. */
-const OVERVIEW = { images: 12, clusters: 50 };
+export const OVERVIEW = { images: 12, clusters: 50 };
 /** Classes that the title names. */
 const CLASSES_NAMED = 3;
 /** Frames images that are not of their cluster's commonest class. */
@@ -77,32 +77,55 @@ export async function removeSheets(out: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** The rows of each cluster, nearest first; of rows equally near, the earlier one first. */
-function nearestFirst({ labels, distances }: Assignments, k: number): number[][] {
-  const rows = Array.from({ length: k }, (): number[] => []);
-  for (const [row, label] of labels.entries()) rows[label]?.push(row);
-  for (const mine of rows) {
-    mine.sort((a, b) => (distances[a] as number) - (distances[b] as number));
-  }
-  return rows;
+/** Rows that sheets show. */
+export type ShownRows = ImageRows & Pick<EmbeddingTable, "path" | "classes">;
+
+/** A cluster as its sheet shows it. Rows are those of a table that has all that are shown. */
+export interface ShownCluster {
+  /** Rows that it has, shown or not. */
+  size: number;
+  /** Those that a sheet may show, nearest to the centroid first. */
+  nearest: readonly number[];
+  /** A few from the nearest to the farthest. */
+  spread: readonly number[];
+  /** Classes with their shares of the rows that have one, commonest first. */
+  shares: readonly (readonly [name: string, share: number])[];
 }
 
-/** Classes of rows with their shares of those that have one, commonest first. */
-function classShares(
-  { classes }: EmbeddingTable,
-  rows: readonly number[],
-): [name: string, share: number][] {
-  const counts = new Map<string, number>();
-  let all = 0;
-  for (const row of rows) {
-    const name = classes[row];
-    if (name === null || name === undefined) continue;
-    counts.set(name, (counts.get(name) ?? 0) + 1);
-    all++;
-  }
+/** Of rows that are sorted by distance, those at equal steps from the first to the last. */
+export function spreadOf(rows: readonly number[], count: number = OVERVIEW.images): number[] {
+  const some = Math.min(count, rows.length);
+  return Array.from({ length: some }, (_, i) => {
+    const at = some === 1 ? 0 : Math.round((i * (rows.length - 1)) / (some - 1));
+    return rows[at] as number;
+  });
+}
+
+/** Classes by their counts, as shares of all, commonest first; of equals, by name. */
+export function sharesOf(counts: ReadonlyMap<string, number>): [name: string, share: number][] {
+  const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
   return [...counts]
     .map(([name, count]): [string, number] => [name, count / all])
-    .sort(([, a], [, b]) => b - a);
+    .sort(([one, a], [two, b]) => b - a || (one < two ? -1 : 1));
+}
+
+/** The rows of each cluster, nearest first; of rows equally near, the earlier one first. */
+function shownClusters(
+  { classes }: EmbeddingTable,
+  { labels, distances }: Assignments,
+  k: number,
+): ShownCluster[] {
+  const clusters = Array.from({ length: k }, (): number[] => []);
+  for (const [row, label] of labels.entries()) clusters[label]?.push(row);
+  return clusters.map((rows) => {
+    rows.sort((a, b) => (distances[a] as number) - (distances[b] as number));
+    const counts = new Map<string, number>();
+    for (const row of rows) {
+      const name = classes[row];
+      if (name !== null && name !== undefined) counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    return { size: rows.length, nearest: rows, spread: spreadOf(rows), shares: sharesOf(counts) };
+  });
 }
 
 /** `7 96 %, 1 2 %`, and what a frame means. */
@@ -117,7 +140,7 @@ function classNote(shares: readonly (readonly [string, number])[]): string {
 }
 
 /** A row's tile, framed if it is not of its cluster's commonest class. */
-function tileOf(table: EmbeddingTable, row: number, commonest: string | undefined): Tile {
+function tileOf(table: ShownRows, row: number, commonest: string | undefined): Tile {
   const ofClass = table.classes[row] ?? commonest;
   return {
     pictures: [imageOf(table, row)],
@@ -129,25 +152,26 @@ function tileOf(table: EmbeddingTable, row: number, commonest: string | undefine
 /** A line a cluster: some of its images, from the nearest to its centroid to the farthest. */
 async function writeOverview(
   path: string,
-  table: EmbeddingTable,
-  clusters: readonly number[][],
+  table: ShownRows,
+  clusters: readonly ShownCluster[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const shown = clusters.filter((rows) => rows.length > 0).slice(0, OVERVIEW.clusters);
-  const tiles = shown.flatMap((rows): Tile[] => {
-    const commonest = classShares(table, rows)[0]?.[0];
-    const count = Math.min(OVERVIEW.images, rows.length);
-    return Array.from({ length: OVERVIEW.images }, (_, i): Tile => {
-      if (i >= count) return { pictures: [] };
-      const at = count === 1 ? 0 : Math.round((i * (rows.length - 1)) / (count - 1));
-      return { ...tileOf(table, rows[at] as number, commonest), caption: undefined };
-    });
-  });
+  const shown = clusters.filter(({ size }) => size > 0).slice(0, OVERVIEW.clusters);
+  const tiles = shown.flatMap(({ spread, shares }): Tile[] =>
+    Array.from({ length: OVERVIEW.images }, (_, i): Tile => {
+      const row = spread[i];
+      if (row === undefined) return { pictures: [] };
+      return { ...tileOf(table, row, shares[0]?.[0]), caption: undefined };
+    }),
+  );
   const title = `${clusters.length} clusters`;
   const note = "a line each, from what is nearest to its centroid to what is farthest";
   const options = { columns: OVERVIEW.images, size: 64, maxPixels: MAX_PIXELS, signal };
   await writeContactSheet(path, { title, note, tiles }, options);
 }
+
+/** Images of each cluster that a sheet shows, unless it was said. */
+export const SHEET_IMAGES = 100;
 
 /**
  * Draws a contact sheet of each cluster, and an overview of all, into `STEM.sheets/` beside the assignments `out`. The folder
@@ -165,24 +189,33 @@ export async function writeClusterSheets(
   k: number,
   options: ClusterSheetOptions = {},
 ): Promise<ClusterSheets> {
-  const { images: most = 100, signal, onProgress } = options;
-  // Before anything is made or computed.
+  return await drawClusterSheets(out, table, shownClusters(table, assignments, k), options);
+}
+
+/** The same of clusters of which a table has those rows alone that are shown. */
+export async function drawClusterSheets(
+  out: string,
+  table: ShownRows,
+  clusters: readonly ShownCluster[],
+  options: ClusterSheetOptions = {},
+): Promise<ClusterSheets> {
+  const { images: most = SHEET_IMAGES, signal, onProgress } = options;
+  // Before anything is made.
   loadOpenCV();
   const folder = sheetsFolder(out);
-  const clusters = nearestFirst(assignments, k);
+  const k = clusters.length;
   const digits = Math.max(2, String(k - 1).length);
   const staged = await StagedFolder.create(folder);
   let [images, unreadable] = [0, 0];
   try {
-    for (const [i, rows] of clusters.entries()) {
+    for (const [i, { size, nearest, shares }] of clusters.entries()) {
       signal?.throwIfAborted();
-      if (rows.length === 0) continue;
+      if (size === 0) continue;
       onProgress?.(i / k);
-      const shares = classShares(table, rows);
       const commonest = shares[0]?.[0];
-      const tiles = rows.slice(0, most).map((row) => tileOf(table, row, commonest));
+      const tiles = nearest.slice(0, most).map((row) => tileOf(table, row, commonest));
       const name = `cluster-${String(i).padStart(digits, "0")}.png`;
-      const title = `cluster ${i}: ${rows.length} ${rows.length === 1 ? "image" : "images"}`;
+      const title = `cluster ${i}: ${size} ${size === 1 ? "image" : "images"}`;
       const bad = await writeContactSheet(
         join(staged.path, name),
         { title, note: classNote(shares), tiles },
@@ -192,9 +225,9 @@ export async function writeClusterSheets(
       unreadable += bad.length;
     }
     if (unreadable === images) {
-      const first = imageOf(table, clusters.flat()[0] as number).file;
+      const first = clusters.find(({ size }) => size > 0)?.nearest[0] as number;
       throw dataError(
-        `none of the images in ${table.path} can be read, such as ${first}\nRun it in the folder to which the table's paths are relative, or leave the sheets out with --no-sheets.`,
+        `none of the images in ${table.path} can be read, such as ${imageOf(table, first).file}\nRun it in the folder to which the table's paths are relative, or leave the sheets out with --no-sheets.`,
       );
     }
     await writeOverview(join(staged.path, "overview.png"), table, clusters, signal);

@@ -6,8 +6,10 @@ import { parse } from "csv-parse";
 import { parquetReadObjects } from "hyparquet";
 import { configError, dataError } from "../addon/errors.js";
 import { openParquet } from "./read.js";
-import { filesOf, isNumberOfEmbedding, PATH_NAMES, pick, unreadable } from "./read_table.js";
+import { isNumberOfEmbedding, unreadable } from "./read_table.js";
+import { PATH_NAMES, pick } from "./row_facts.js";
 import type { EmbeddingTable } from "./table.js";
+import { filesOf } from "./table_files.js";
 
 /** A column. */
 export interface NamedColumn {

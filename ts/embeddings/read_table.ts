@@ -1,42 +1,36 @@
 /** Reads tables of embeddings: this program's, and others that have a column of them. */
 import { createReadStream } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
-import { extname, join } from "node:path";
+import { readFile, stat } from "node:fs/promises";
+import { extname } from "node:path";
 import { createInterface } from "node:readline";
 import { parse } from "csv-parse";
-import { parquetRead } from "hyparquet";
 import { configError, dataError, FlexaeError, systemReason } from "../addon/errors.js";
-import { openParquet, originIn } from "./read.js";
-import { type EmbeddingTable, isSameSpace, type TableOrigin } from "./table.js";
-
-/** By which other programs call the column of paths, and that of embeddings. */
-export const PATH_NAMES = ["path", "filename", "file", "filepath", "image", "id"];
-export const EMBEDDING_NAMES: readonly string[] = ["embedding", "embeddings", "vector", "features"];
-
-/** What a row has besides its embedding; what is missing is undefined, null or "". */
-interface RowFacts {
-  path?: unknown;
-  set?: unknown;
-  class?: unknown;
-  loss?: unknown;
-  width?: unknown;
-  height?: unknown;
-  bytes?: unknown;
-  sha256?: unknown;
-}
-
-const NUMBERS = ["loss", "width", "height", "bytes"] as const;
-/** Columns that are read where there are any, besides paths and embeddings. */
-const FACTS = ["set", "class", ...NUMBERS, "sha256"] as const;
+import { checkJoinable } from "./join_tables.js";
+import { FloatLists } from "./parquet_floats.js";
+import { ParquetGroups } from "./parquet_groups.js";
+import {
+  EMBEDDING_NAMES,
+  FACTS,
+  isGiven,
+  NUMBERS,
+  PATH_NAMES,
+  pick,
+  type RowFacts,
+} from "./row_facts.js";
+import type { EmbeddingTable, TableOrigin } from "./table.js";
+import { filesOf } from "./table_files.js";
 
 /** Whether a column of a CSV file has one number of each embedding. */
 export const isNumberOfEmbedding = (name: string) => /^(embedding_|dim_|)\d+$/.test(name);
 
-const given = (value: unknown) => value !== undefined && value !== null && value !== "";
+/** A file as far as it must be like the others of its table. */
+type Part = Parameters<typeof checkJoinable>[0];
 
 /** Gathers rows; every embedding must be as long as the first. */
 class Builder {
   readonly #path: string;
+  /** The first file, of a table that has several. */
+  #first: Part | undefined;
   #dims = 0;
   #chunks: Float32Array[] = [];
   #filled = 0;
@@ -57,6 +51,12 @@ class Builder {
 
   get rows(): number {
     return this.paths.length;
+  }
+
+  /** Begins a file of the table. @throws FlexaeError `FLEXAE_DATA` if it is of another model. */
+  begin(part: Part): void {
+    this.#first ??= part;
+    checkJoinable(this.#first, part);
   }
 
   add(embedding: ArrayLike<unknown>, facts: RowFacts): void {
@@ -83,13 +83,13 @@ class Builder {
       }
       chunk[this.#filled++] = value;
     }
-    this.paths.push(given(facts.path) ? String(facts.path) : String(row + 1));
-    this.sets.push(given(facts.set) ? String(facts.set) : null);
-    this.classes.push(given(facts.class) ? String(facts.class) : null);
-    this.sha256.push(given(facts.sha256) ? String(facts.sha256) : null);
+    this.paths.push(isGiven(facts.path) ? String(facts.path) : String(row + 1));
+    this.sets.push(isGiven(facts.set) ? String(facts.set) : null);
+    this.classes.push(isGiven(facts.class) ? String(facts.class) : null);
+    this.sha256.push(isGiven(facts.sha256) ? String(facts.sha256) : null);
     for (const name of NUMBERS) {
       const value = facts[name];
-      this.#numbers[name].push(given(value) ? Number(value) : Number.NaN);
+      this.#numbers[name].push(isGiven(value) ? Number(value) : Number.NaN);
     }
   }
 
@@ -128,11 +128,6 @@ class Builder {
   }
 }
 
-/** The first known name that is among others. */
-export function pick(names: readonly string[], known: readonly string[]): string | undefined {
-  return known.find((name) => names.includes(name));
-}
-
 /** The class that a path's folder is; null without one. */
 function folderOf(path: unknown): string | null {
   const at = String(path ?? "").lastIndexOf("/");
@@ -140,44 +135,20 @@ function folderOf(path: unknown): string | null {
 }
 
 async function addParquet(builder: Builder, path: string): Promise<TableOrigin | null> {
-  const { file, metadata } = await openParquet(path);
-  const names = metadata.schema.map(({ name }) => name);
-  const columns = { embedding: pick(names, EMBEDDING_NAMES), path: pick(names, PATH_NAMES) };
-  if (columns.embedding === undefined) {
-    throw dataError(
-      `${path} has no column of embeddings: expected one of ${EMBEDDING_NAMES.join(", ")}`,
-    );
-  }
-  const rest = FACTS.filter((name) => names.includes(name));
-  let start = 0;
-  // A row group at a time, so that no more lists than that exist at once.
-  for (const group of metadata.row_groups) {
-    const end = start + Number(group.num_rows);
-    const found: Record<string, ArrayLike<unknown>[]> = {};
-    await parquetRead({
-      file,
-      metadata,
-      columns: [columns.embedding, ...(columns.path ? [columns.path] : []), ...rest],
-      rowStart: start,
-      rowEnd: end,
-      onChunk: ({ columnName, columnData }) => {
-        found[columnName] ??= [];
-        found[columnName]?.push(columnData as ArrayLike<unknown>);
-      },
-    });
-    const column = (name: string | undefined) =>
-      name === undefined ? [] : (found[name] ?? []).flatMap((data) => Array.from(data));
-    const embeddings = column(columns.embedding) as (ArrayLike<unknown> | null)[];
-    const paths = column(columns.path);
-    const facts = rest.map((name) => [name, column(name)] as const);
-    for (const [i, embedding] of embeddings.entries()) {
-      const row: RowFacts = { path: paths[i] };
-      for (const [name, values] of facts) row[name] = values[i];
-      builder.add(embedding ?? [], row);
+  const file = await ParquetGroups.open(path);
+  const { dims, groups } = file;
+  const lists = new FloatLists(dims);
+  if (file.rows > 0) builder.begin(file);
+  for (const [index, { rows }] of groups.entries()) {
+    const embeddings = await file.embeddings(index, lists);
+    const facts = Object.entries(await file.facts(index));
+    for (let i = 0; i < rows; i++) {
+      const row: RowFacts = {};
+      for (const [name, values] of facts) row[name as keyof RowFacts] = values[i];
+      builder.add(embeddings.subarray(i * dims, (i + 1) * dims), row);
     }
-    start = end;
   }
-  return originIn(metadata);
+  return file.origin;
 }
 
 async function addCsv(builder: Builder, path: string): Promise<null> {
@@ -263,14 +234,6 @@ const READERS: Readonly<
   Record<string, (builder: Builder, path: string) => Promise<TableOrigin | null>>
 > = { ".parquet": addParquet, ".csv": addCsv, ".npy": addNpy, ".jsonl": addJsonl };
 
-/** The files of a table, in their order: of a folder, the Parquet files in it. */
-export async function filesOf(path: string): Promise<string[]> {
-  if (!(await stat(path)).isDirectory()) return [path];
-  const names = (await readdir(path)).filter((name) => /^[^.].*\.parquet$/i.test(name)).sort();
-  if (names.length === 0) throw dataError(`${path} holds no Parquet files`);
-  return names.map((name) => join(path, name));
-}
-
 /** What is thrown of a table that cannot be read. */
 export function unreadable(path: string, error: unknown): FlexaeError {
   if (error instanceof FlexaeError) return error;
@@ -284,24 +247,20 @@ export async function readTable(path: string): Promise<EmbeddingTable> {
   const builder = new Builder(path);
   try {
     const files = await filesOf(path);
-    if (files[0] !== path) {
-      let origin: TableOrigin | null = null;
-      for (const file of files) {
-        const theirs = await addParquet(builder, file);
-        if (!isSameSpace(origin, theirs)) {
-          throw dataError(`${path} cannot be used: its files are of several models`);
-        }
-        origin ??= theirs;
+    let origin: TableOrigin | null = null;
+    for (const file of files) {
+      const read = READERS[extname(file).toLowerCase()];
+      if (read === undefined) {
+        throw configError(
+          `Expected a table (${Object.keys(READERS).join(", ")}) or a folder of Parquet files but received ${file}`,
+        );
       }
-      return builder.finish(origin);
+      const theirs = await read(builder, file).catch((error) => {
+        throw unreadable(file, error);
+      });
+      origin ??= theirs;
     }
-    const read = READERS[extname(path).toLowerCase()];
-    if (read === undefined) {
-      throw configError(
-        `Expected a table (${Object.keys(READERS).join(", ")}) or a folder of Parquet files but received ${path}`,
-      );
-    }
-    return builder.finish(await read(builder, path));
+    return builder.finish(origin);
   } catch (error) {
     throw unreadable(path, error);
   }

@@ -8,6 +8,7 @@ import type { Metric } from "../addon/types.js";
 import { writeFileAtomic } from "../files/atomic.js";
 import { temporaryPath } from "../files/temporary.js";
 import type { EmbeddingTable } from "./table.js";
+import { isTablePattern } from "./table_files.js";
 
 /** Rows that are added between two looks at the signal. */
 const ROWS_AT_ONCE = 2000;
@@ -107,8 +108,8 @@ export async function hasIndex(table: EmbeddingTable, metric: Metric): Promise<b
  * The index beside a table. One that is not there or of an older table is made first, which takes
  * about a minute for 300,000 rows of 64 numbers on two cores.
  *
- * @throws FlexaeError `FLEXAE_CONFIG` if usearch is not installed, `FLEXAE_IO`. Rejects with the
- *   reason of an aborted signal.
+ * @throws FlexaeError `FLEXAE_CONFIG` if usearch is not installed or the table is a pattern of files,
+ *   `FLEXAE_IO`. Rejects with the reason of an aborted signal.
  */
 export async function openIndex(
   table: EmbeddingTable,
@@ -121,6 +122,11 @@ export async function openIndex(
     onProgress?: ((share: number) => void) | undefined;
   } = {},
 ): Promise<SearchIndex> {
+  if (await isTablePattern(table.path)) {
+    throw configError(
+      `An index is kept beside its table: name a file or a folder in place of ${table.path}, or search exactly`,
+    );
+  }
   const usearch = await loadUsearch();
   const { path, dims, embeddings, paths } = table;
   const index = emptyIndex(usearch, dims, metric);

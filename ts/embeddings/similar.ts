@@ -9,6 +9,7 @@ import { type EncodeOptions, encodeFiles } from "./encode_files.js";
 import { finishJob } from "./job.js";
 import { hasIndex, openIndex } from "./search_index.js";
 import type { EmbeddingTable } from "./table.js";
+import { isTablePattern } from "./table_files.js";
 
 /** What is looked for, and how. */
 export interface SimilarOptions extends EncodeOptions {
@@ -154,6 +155,8 @@ async function takesIndex(
 ): Promise<boolean> {
   const rows = table.paths.length;
   if (search !== "auto") return search === "index";
+  // Beside what would an index lie?
+  if (await isTablePattern(table.path)) return false;
   return rows * images > MANY_DISTANCES || (rows >= LARGE && (await hasIndex(table, metric)));
 }
 

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +16,8 @@
 #include "analysis/clustering_scores.h"
 #include "analysis/kmeans.h"
 #include "analysis/mixture.h"
+#include "analysis/point_set.h"
+#include "analysis/running_centres.h"
 #include "analysis/silhouette.h"
 #include "core/base/error.h"
 
@@ -48,6 +52,51 @@ at::Tensor copy_shaped(const Napi::Object& object, const char* name,
     throw Error(ErrorCode::kData, "The mixture is of embeddings of another length.");
   }
   return values.view(shape);
+}
+
+template <typename T>
+std::vector<T> to_vector(const at::Tensor& values) {
+  const auto* first = values.const_data_ptr<T>();
+  return {first, first + values.numel()};
+}
+
+/// What a RunningCentresHandle of ts/addon/types.ts works on: one thread at a time.
+struct SharedCentres {
+  explicit SharedCentres(RunningCentres centres) : running(std::move(centres)) {}
+  RunningCentres running;
+  std::mutex mutex;
+};
+
+Napi::Value add_points(const std::shared_ptr<SharedCentres>& shared,
+                       const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto dims = static_cast<double>(shared->running.width());
+    const Viewed points = view_floats(info[0], Napi::Number::New(info.Env(), dims), "embeddings");
+    return Task<RunningCentres::Nearest>::run(
+        info.Env(),
+        [shared, tensor = points.tensor] {
+          const PointSet read = read_points(tensor, shared->running.unit());
+          const std::lock_guard lock(shared->mutex);
+          return shared->running.add(read);
+        },
+        [kept = points.kept](Napi::Env env, RunningCentres::Nearest& nearest) -> Napi::Value {
+          Napi::Object object = Napi::Object::New(env);
+          object.Set("labels", to_typed_array(env, nearest.labels));
+          object.Set("squaredDistances", to_typed_array(env, nearest.squared_distances));
+          object.Set("inertia", nearest.inertia);
+          return object;
+        });
+  });
+}
+
+Napi::Value move_centres(const std::shared_ptr<SharedCentres>& shared,
+                         const Napi::CallbackInfo& info) {
+  const std::lock_guard lock(shared->mutex);
+  shared->running.move();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("centres", to_typed_array(info.Env(), at::tensor(shared->running.centres())));
+  object.Set("counts", to_typed_array(info.Env(), at::tensor(shared->running.counts())));
+  return object;
 }
 
 /// MixtureModel of ts/addon/types.ts.
@@ -118,6 +167,28 @@ Napi::Value assign(const Napi::CallbackInfo& info) {
           object.Set("squaredDistances", to_typed_array(env, result.squared_distances));
           return object;
         });
+  });
+}
+
+Napi::Value running_centres(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guarded(env, [&]() -> Napi::Value {
+    const at::Tensor centres = view_floats(info[0], info[1], "centres").tensor;
+    const at::Tensor counts = copy_doubles(info[3], "counts");
+    if (centres.size(0) < 1 || counts.numel() != centres.size(0)) {
+      throw Error(ErrorCode::kConfig, "Expected as many counts as centres, and at least one");
+    }
+    const auto shared = std::make_shared<SharedCentres>(
+        RunningCentres(to_vector<float>(centres), centres.size(1), info[2].ToBoolean(),
+                       to_vector<double>(counts)));
+    Napi::Object handle = Napi::Object::New(env);
+    handle.Set("add", Napi::Function::New(env, [shared](const Napi::CallbackInfo& given) {
+                 return add_points(shared, given);
+               }));
+    handle.Set("move", Napi::Function::New(env, [shared](const Napi::CallbackInfo& given) {
+                 return move_centres(shared, given);
+               }));
+    return handle;
   });
 }
 
@@ -194,8 +265,10 @@ Napi::Value silhouette(const Napi::CallbackInfo& info) {
 
 Napi::Value clustering_scores(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
+    const bool counted = !info[2].IsUndefined();
     const ClusteringScores scores = flexae::clustering_scores(
-        view_labels(info[0], "labels").tensor, view_labels(info[1], "classes").tensor);
+        view_labels(info[0], "labels").tensor, view_labels(info[1], "classes").tensor,
+        counted ? copy_doubles(info[2], "counts") : at::Tensor());
     Napi::Object object = Napi::Object::New(info.Env());
     object.Set("accuracy", scores.accuracy);
     object.Set("nmi", scores.nmi);

@@ -51,6 +51,16 @@ TEST(ClusteringScores, AreThoseOfScikitLearn) {
   expect_scores(trivial, {1, 1, 1, 1});
 }
 
+TEST(ClusteringScores, EntriesMayStandForManyPoints) {
+  const at::Tensor labels = drawn_labels(40, 4, 11);
+  const at::Tensor classes = drawn_labels(40, 3, 12);
+  const at::Tensor counts = drawn_labels(40, 9, 13) + 1;
+  const ClusteringScores one_by_one =
+      clustering_scores(labels.repeat_interleave(counts), classes.repeat_interleave(counts));
+  const ClusteringScores counted = clustering_scores(labels, classes, counts.to(at::kDouble));
+  expect_scores(counted, {one_by_one.accuracy, one_by_one.nmi, one_by_one.ari, one_by_one.purity});
+}
+
 TEST(ClusteringScores, MatchingIsThatOfScipy) {
   std::vector<double> costs;
   for (uint64_t i = 0; i < 1600; ++i) costs.push_back(std::floor(uniform_at(9, i) * 1000));
@@ -88,9 +98,10 @@ TEST(ClusteringScores, NoMatchingCostsLess) {
 }
 
 TEST(ClusteringScores, SayWhatIsWrong) {
-  const auto code = [](const at::Tensor& labels, const at::Tensor& classes) {
+  const auto code = [](const at::Tensor& labels, const at::Tensor& classes,
+                       const at::Tensor& counts = {}) {
     try {
-      (void)clustering_scores(labels, classes);
+      (void)clustering_scores(labels, classes, counts);
     } catch (const Error& error) {
       return error.code();
     }
@@ -100,6 +111,12 @@ TEST(ClusteringScores, SayWhatIsWrong) {
   EXPECT_EQ(code(at::arange(5), at::rand({5})), ErrorCode::kData);
   EXPECT_EQ(code(at::empty({0}, at::kInt), at::empty({0}, at::kInt)), ErrorCode::kData);
   EXPECT_EQ(code(at::arange(5000), at::arange(5000)), ErrorCode::kData);
+  for (const double bad : {0.0, 1.5, -1.0}) {
+    const at::Tensor counts = at::full({5}, bad, at::kDouble);
+    EXPECT_EQ(code(at::arange(5), at::arange(5), counts), ErrorCode::kData) << bad;
+  }
+  EXPECT_EQ(code(at::arange(5), at::arange(5), at::ones({4}, at::kDouble)), ErrorCode::kData);
+  EXPECT_EQ(code(at::arange(5), at::arange(5), at::ones({5})), ErrorCode::kData);
 }
 
 }  // namespace

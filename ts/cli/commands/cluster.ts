@@ -1,14 +1,15 @@
 /** `flexae cluster TABLE|RUN -k 10`: which images belong together. */
 import { resolve } from "node:path";
+import { configError } from "../../addon/errors.js";
 import type { Covariance } from "../../addon/types.js";
-import type { ClusterOptions } from "../../embeddings/cluster.js";
+import { clusterTables, type Report, type Wish } from "../cluster_tables.js";
 import type { CommandDescription } from "../command.js";
 import { drawSheets, NO_SHEETS, sheetOptions, sheetWish } from "../contact_sheets.js";
 import { table as columns, duration, grouped } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
 import { nameFromHere, print, printJson, warn } from "../output.js";
-import { optionChoice, optionCount } from "../own_options.js";
+import { optionBytes, optionChoice, optionCount } from "../own_options.js";
 import { invokedSettings } from "../settings.js";
 import { stepLine } from "../step_line.js";
 
@@ -35,17 +36,12 @@ function readNumbers(text: string, fail: Fail): number[] {
 }
 
 async function find(invocation: Invocation): Promise<number> {
-  const { configError } = await import("../../addon/errors.js");
-  const { cluster } = await import("../../embeddings/cluster.js");
-  const files = await import("../../embeddings/cluster_files.js");
-  const { checkSheetsFolder, removeSheets, writeClusterSheets } = await import(
-    "../../embeddings/cluster_sheets.js"
-  );
-  const { tableOf } = await import("../../embeddings/run_table.js");
-  const { argument, options, json } = invocation;
+  const { checkAssignmentsName } = await import("../../embeddings/cluster_files.js");
+  const { checkSheetsFolder, removeSheets } = await import("../../embeddings/cluster_sheets.js");
+  const { argument, more, options, json } = invocation;
   const text = (name: string) => optionText(invocation, name);
   const out = text("out") ?? "clusters.csv";
-  files.checkAssignmentsName(out);
+  checkAssignmentsName(out);
   const predict = text("predict");
   const k = text("clusters");
   if ((k === undefined) === (predict === undefined)) {
@@ -54,12 +50,13 @@ async function find(invocation: Invocation): Promise<number> {
     );
   }
   const settings = await invokedSettings(invocation);
-  const how: Omit<ClusterOptions, "clusters"> = {
+  const how = {
     method: optionChoice(invocation, "method", ["kmeans", "gmm"]),
     covariance: optionChoice<Covariance>(invocation, "covariance", ["full", "diag", "tied"]),
     restarts: optionCount(invocation, "restarts"),
     spherical: options.spherical === true,
     seed: settings.seed,
+    clusters: k === undefined ? [] : readNumbers(k, configError),
   };
   if (how.spherical && how.method === "gmm") {
     throw configError("--spherical means nothing to a mixture: leave it out, or take kmeans");
@@ -67,43 +64,22 @@ async function find(invocation: Invocation): Promise<number> {
   if (how.covariance !== undefined && how.method !== "gmm") {
     throw configError("--covariance means nothing to k-means: leave it out, or take --method gmm");
   }
-  const numbers = k === undefined ? [] : readNumbers(k, configError);
-  const { drawn, images } = sheetWish(invocation);
-  if (drawn) await checkSheetsFolder(out);
+  const sheets = sheetWish(invocation);
+  const memory = optionBytes(invocation, "memory");
+  const wish: Wish = { names: [argument, ...more], out, predict, how, sheets, memory };
+  if (sheets.drawn) await checkSheetsFolder(out);
   const line = stepLine(json);
+  const report: Report = (step, share) => line?.update(step, share);
   const began = performance.now();
   const ended = await interruptible(async (signal) => {
-    const table = await tableOf(argument, {
-      signal,
-      onProgress: (done, total) => line?.update("embedding", done / total),
-    });
-    const found =
-      predict === undefined
-        ? await cluster(table, {
-            ...how,
-            clusters: numbers,
-            signal,
-            onProgress: (step, share) => line?.update(step, share),
-          })
-        : { ...(await files.predictClusters(predict, table)), silhouette: null, curve: [] };
-    signal.throwIfAborted();
-    await files.writeAssignments(out, table, found);
-    if ("centroids" in found) {
-      await files.writeClusters(out, table, found, how.spherical === true);
-    }
+    const { outcome, draw } = await clusterTables(wish, signal, report);
     await removeSheets(out);
-    const drawing = {
-      images,
-      signal,
-      onProgress: (share: number) => line?.update("contact sheets", share),
-    };
-    const pictures = drawn
-      ? await drawSheets(() => writeClusterSheets(out, table, found, found.k, drawing), signal)
-      : NO_SHEETS;
-    return { ...found, ...pictures };
+    const pictures = sheets.drawn ? await drawSheets(draw, signal) : NO_SHEETS;
+    return { ...outcome, ...pictures };
   }).finally(() => line?.clear());
   if ("exitCode" in ended) return ended.exitCode;
-  const { method, sizes, inertia, silhouette, scores, curve, sheet, warning } = ended.result;
+  const { method, sizes, inertia, silhouette, scores, curve, passes, sheet, warning } =
+    ended.result;
   if (warning !== null) warn(warning);
   const seconds = (performance.now() - began) / 1000;
   if (json) {
@@ -113,6 +89,8 @@ async function find(invocation: Invocation): Promise<number> {
       sheets: sheet === null ? null : resolve(sheet),
       k: ended.result.k,
       method,
+      streamed: passes !== null,
+      passes,
       inertia,
       silhouette,
       sizes,
@@ -129,6 +107,8 @@ async function find(invocation: Invocation): Promise<number> {
   print(
     `${nameFromHere(out)}: ${grouped(rows)} images in ${grouped(sizes.length)} clusters, ${duration(seconds)}`,
   );
+  if (passes !== null)
+    print(`read a piece at a time, ${passes === 1 ? "once" : `${passes} times`}`);
   const number = (value: number) => value.toFixed(4);
   if (silhouette !== null)
     print(`silhouette ${number(silhouette)}  inertia ${inertia.toPrecision(6)}`);
@@ -154,8 +134,9 @@ export const cluster: CommandDescription = {
   description: "find which images belong together, by their embeddings",
   argument: [
     "<table>",
-    "a table of embeddings (see embed), or a run folder or `last`, whose training images are embedded first",
+    "a table of embeddings (see embed), a folder or a pattern ('parts/*.parquet') of Parquet files, or a run folder or `last`, whose training images are embedded first",
   ],
+  more: ["[table...]", "more tables, of the same model"],
   options: [
     ["-k, --clusters <n>", "how many: 10, or the best of 5,10,20 or of 2..20 by silhouette"],
     [
@@ -167,6 +148,10 @@ export const cluster: CommandDescription = {
     ["--spherical", "kmeans by the directions of embeddings alone"],
     ["--covariance <name>", "of a mixture: full, diag or tied (full)"],
     ["--predict <file>", "assign to the clusters of a ….clusters.json instead"],
+    [
+      "--memory <bytes>",
+      "Parquet files that would take more are read several times, a piece at a time: 4G (half of what there is)",
+    ],
     ...sheetOptions("images shown of each cluster in ….sheets, nearest first (100)"),
   ],
   takes: ["seed"],
