@@ -1,5 +1,5 @@
 /** The rows of clusters that contact sheets show, picked as rows come: their number is bounded. */
-import { seededRandom } from "../imaging/sample.js";
+import { seededRandom } from "../random.js";
 import {
   OVERVIEW,
   type ShownCluster,

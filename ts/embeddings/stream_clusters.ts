@@ -7,7 +7,7 @@
  */
 import { configError, translateError } from "../addon/errors.js";
 import { callAddon } from "../addon/loader.js";
-import { seededRandom, shuffledIndices } from "../imaging/sample.js";
+import { seededRandom, shuffledIndices } from "../random.js";
 import { type Clustering, type ClusterOptions, cluster, inOrder } from "./cluster.js";
 import { finishJob } from "./job.js";
 import { normalizeRows } from "./normalize.js";
