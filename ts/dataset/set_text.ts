@@ -1,8 +1,6 @@
 /** How a set is written: a path, a pattern of paths, or several of these, with weights or without. */
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
-import { glob, hasMagic } from "glob";
-import { braceExpand } from "minimatch";
 import { configError, dataError } from "../addon/errors.js";
 import { shownPath } from "../files/paths.js";
 
@@ -74,8 +72,13 @@ export async function parseSet(given: string, argument: string): Promise<SetTerm
   return terms;
 }
 
+/** Without one of these a text is no pattern, and the libraries need not be loaded. */
+const SIGNS = /[*?[{(]/;
+
 /** Whether a term may stand for several paths. */
-export function isPattern(text: string): boolean {
+export async function isPattern(text: string): Promise<boolean> {
+  if (!SIGNS.test(text)) return false;
+  const { hasMagic } = await import("glob");
   return hasMagic(text, { magicalBraces: true });
 }
 
@@ -87,6 +90,10 @@ export function isPattern(text: string): boolean {
  * @throws FlexaeError `FLEXAE_DATA` naming what is missing.
  */
 export async function expandPattern(text: string, argument: string): Promise<string[]> {
+  const [{ glob, hasMagic }, { braceExpand }] = await Promise.all([
+    import("glob"),
+    import("minimatch"),
+  ]);
   const paths: string[] = [];
   for (const pattern of braceExpand(text, { braceExpandMax: 1_000_000 })) {
     if (!hasMagic(pattern)) {
