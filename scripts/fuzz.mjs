@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 // Feeds broken files to what reads files that strangers may have made, by libFuzzer:
 //
-//   npm run fuzz -- [--seconds 20] [image] [cache] [checkpoint] [model] [config] [import]
+//   npm run fuzz -- [--seconds 20] [image] [cache] [index] [checkpoint] [model] [config] [import]
+//                   [containers]
 //
 // Inputs that led somewhere new are kept in build-fuzz/corpus and serve the next time. The inputs in
-// native/fuzz/seeds, among them all that ever broke something, are tried first. `import` reads in
-// JavaScript, and has a loop of its own: see scripts/fuzz/import.mjs.
+// native/fuzz/seeds, among them all that ever broke something, are tried first. `import` and
+// `containers` read in JavaScript, and have loops of their own in scripts/fuzz.
 
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import path from "node:path";
@@ -26,6 +27,7 @@ const sources = path.join(root, "native", "fuzz");
 const targets = {
   image: [path.join(root, "test", "fixtures", "images")],
   cache: [],
+  index: [],
   checkpoint: [],
   model: [],
   config: [],
@@ -88,27 +90,34 @@ function fuzzStep(target, seconds) {
 
 const findings = path.join(folder, "findings");
 
-/** The one that is JavaScript. */
-function importStep(seconds) {
+/** Those that are JavaScript. */
+const LOOPS = ["import", "containers"];
+
+function loopStep(name, seconds) {
   return {
-    name: "Fuzzing import",
+    name: `Fuzzing ${name}`,
     hint: duration(1000 * seconds),
     async run() {
       mkdirSync(findings, { recursive: true });
-      const program = path.join(root, "scripts", "fuzz", "import.mjs");
-      const seeds = path.join(sources, "seeds", "import");
-      const found = readdirSync(seeds).map((name) => path.join(seeds, name));
-      await runLogged("fuzz-import-seeds", process.execPath, [program, "1", findings, ...found]);
+      const program = path.join(root, "scripts", "fuzz", `${name}.mjs`);
+      const seeds = path.join(sources, "seeds", name);
+      const found = existsSync(seeds)
+        ? readdirSync(seeds).map((file) => path.join(seeds, file))
+        : [];
+      if (found.length > 0) {
+        const args = [program, "1", findings, ...found];
+        await runLogged(`fuzz-${name}-seeds`, process.execPath, args);
+      }
       // Once more than it may take, in case it comes to no end.
       const limit = { timeout: 1000 * (2 * seconds + 120) };
-      await runLogged("fuzz-import", process.execPath, [program, `${seconds}`, findings], limit);
+      await runLogged(`fuzz-${name}`, process.execPath, [program, `${seconds}`, findings], limit);
       return "nothing found";
     },
   };
 }
 
 async function main() {
-  const { chosen, values } = chosenParts([...Object.keys(targets), "import"], {
+  const { chosen, values } = chosenParts([...Object.keys(targets), ...LOOPS], {
     seconds: { type: "string", default: "20" },
   });
   const seconds = Number(values.seconds);
@@ -117,14 +126,16 @@ async function main() {
       `Expected an integer of at least 1 for --seconds but received ${values.seconds}`,
     );
   }
-  const native = chosen.filter((target) => target !== "import");
+  const native = chosen.filter((target) => !LOOPS.includes(target));
+  const loops = chosen.filter((target) => LOOPS.includes(target));
   await runSteps([
     systemStep("build", "fuzz"),
     packagesStep(),
     libtorchStep(),
     ...(native.length > 0 ? [buildStep()] : []),
     ...native.map((target) => fuzzStep(target, seconds)),
-    ...(chosen.includes("import") ? [addonStep(), typescriptStep(), importStep(seconds)] : []),
+    ...(loops.length > 0 ? [addonStep(), typescriptStep()] : []),
+    ...loops.map((loop) => loopStep(loop, seconds)),
   ]);
 }
 

@@ -307,3 +307,48 @@ tiff(
 );
 tiff("lab", base(4, 3, 8, 8, 3), [noise(36, 31)]);
 tiff("reversed", [...base(9, 4, 1, 0, 1), [266, SHORT, 2]], [noise(8, 41)]);
+
+/** An index of a container; the target completes its sums. See native/data/containers/index_file.cpp. */
+function index(members, names, classes, { shape = [0, 0, 0], data = Buffer.alloc(0) } = {}) {
+  const offset = 4096 * Math.ceil((4096 + data.length) / 4096);
+  const slots = 8;
+  const entries = Buffer.alloc(32 * members.length);
+  for (const [i, member] of members.entries()) {
+    entries.writeBigUInt64LE(BigInt(member.offset), 32 * i);
+    entries.writeUInt32LE(member.length, 32 * i + 8);
+    entries.writeUInt32LE(member.stored ?? 0, 32 * i + 12);
+    entries.writeInt32LE(member.label ?? -1, 32 * i + 20);
+    entries.writeUInt32LE(member.nameEnd, 32 * i + 24);
+    entries.writeUInt8(member.form ?? 0, 32 * i + 28);
+  }
+  const table = Buffer.alloc(4 * slots, 255);
+  for (const i of members.keys()) table.writeUInt32LE(i, 4 * i);
+  const header = Buffer.alloc(offset);
+  header.writeUInt32LE(data.length > 0 ? 1 : 0, 12);
+  for (const [i, size] of shape.entries()) header.writeUInt32LE(size, 48 + 4 * i);
+  const text = Buffer.from(names);
+  const classText = Buffer.from(classes.map((name) => `${name}\0`).join(""));
+  const counts = [offset, members.length, slots, text.length, classText.length];
+  for (const [i, count] of counts.entries()) header.writeBigUInt64LE(BigInt(count), 72 + 8 * i);
+  data.copy(header, 4096);
+  return Buffer.concat([Buffer.from([1]), header, entries, table, text, classText]);
+}
+write(
+  "index",
+  "three-forms",
+  index(
+    [
+      { offset: 1024, length: 13, nameEnd: 5, label: 0 },
+      { offset: 0, length: 300, stored: 10, form: 1, nameEnd: 10, label: 1 },
+      { offset: 100, length: 12, form: 2, nameEnd: 15 },
+    ],
+    "1.png2.png3.png",
+    ["cats", "dogs"],
+    { shape: [2, 2, 3] },
+  ),
+);
+write(
+  "index",
+  "own-data",
+  index([{ offset: 4096, length: 5, nameEnd: 1 }], "a", [], { data: Buffer.from("image") }),
+);

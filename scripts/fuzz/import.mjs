@@ -17,6 +17,7 @@ import { toNetwork } from "../../dist/config/network.js";
 import { resolveSettings } from "../../dist/config/resolve.js";
 import { readModel } from "../../dist/import/read_model.js";
 import { root } from "../setup/paths.mjs";
+import { changesOf, fuzzSeed } from "./changes.mjs";
 
 const [seconds, folder, ...inputs] = process.argv.slice(2);
 const fixtures = path.join(root, "test", "fixtures", "models");
@@ -29,51 +30,8 @@ const NETWORK = {
 const REFUSALS = ["FLEXAE_MODEL", "FLEXAE_CONFIG", "FLEXAE_IO"];
 const MOST_MS = 40_000;
 
-const seed = Number(process.env.FLEXAE_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
-let state = seed;
-/** An integer below `n`: Mulberry32. */
-function random(n) {
-  state = (state + 0x6d2b79f5) | 0;
-  let t = Math.imul(state ^ (state >>> 15), 1 | state);
-  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-  return ((t ^ (t >>> 14)) >>> 0) % n;
-}
-const pick = (list) => list[random(list.length)];
-
-/** Changes bytes: one, several in a row, a number that is often special, or the end. */
-function changeBytes(bytes) {
-  const changed = Uint8Array.from(bytes);
-  for (let i = random(4); i >= 0; i--) {
-    const at = random(changed.length);
-    switch (random(5)) {
-      case 0:
-        changed[at] ^= 1 << random(8);
-        break;
-      case 1:
-        changed[at] = random(256);
-        break;
-      case 2:
-        changed.copyWithin(at, random(changed.length), random(changed.length));
-        break;
-      case 3: {
-        const special = pick([
-          0n,
-          1n,
-          0xffn,
-          0x7fffffffn,
-          0xffffffffn,
-          2n ** 63n - 1n,
-          2n ** 64n - 1n,
-        ]);
-        if (at + 8 <= changed.length) new DataView(changed.buffer).setBigUint64(at, special, true);
-        break;
-      }
-      case 4:
-        if (random(8) === 0) return changed.subarray(0, at);
-    }
-  }
-  return changed;
-}
+const seed = fuzzSeed();
+const { random, pick, changeBytes } = changesOf(seed);
 
 const VALUES = [
   null,

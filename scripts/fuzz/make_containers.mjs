@@ -15,13 +15,29 @@ export function tarHeader({ name, size, type = "0", link = "" }) {
   block.write("0000644\0", 100, "latin1");
   block.write(`${size.toString(8).padStart(11, "0")}\0`, 124, "latin1");
   block.write("00000000000\0", 136, "latin1");
-  block.write("        ", 148, "latin1");
   block.write(type, 156, "latin1");
   block.write(link, 157, "utf8");
   block.write("ustar\x0000", 257, "latin1");
+  return withTarSum(block);
+}
+
+/** Puts in the sum of a header. */
+function withTarSum(block) {
+  block.write("        ", 148, "latin1");
   const sum = block.reduce((total, byte) => total + byte, 0);
   block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
   return block;
+}
+
+/** Puts in the sums of all headers, wherever a block says that it is one. */
+export function withTarSums(bytes) {
+  const file = Buffer.from(bytes);
+  for (let at = 0; at + BLOCK <= file.length; at += BLOCK) {
+    if (file.toString("latin1", at + 257, at + 262) === "ustar") {
+      withTarSum(file.subarray(at, at + BLOCK));
+    }
+  }
+  return file;
 }
 
 /**

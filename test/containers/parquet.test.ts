@@ -1,4 +1,7 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { root } from "../support/cli.ts";
 import { containersIn, parquetOf, png } from "../support/containers.ts";
 
 const { opened, refused, bytesOf } = containersIn();
@@ -73,9 +76,28 @@ describe("a Parquet file", () => {
     expect(await refused("a.parquet", empty)).toBe("a.parquet holds no images");
   });
 
+  it("is refused where reading it comes to no end, or fills the memory", async () => {
+    const endless = readFileSync(join(root, "native/fuzz/seeds/containers/found-parquet-endless"));
+    expect(await refused("a.parquet", endless)).toBe(
+      "a.parquet is damaged: reading it comes to no end",
+    );
+    // Two rows whose levels say that they are of a billion.
+    const whole = parquetOf(
+      [{ name: "image", data: [png(1), null], type: "BYTE_ARRAY", nullable: true }],
+      { codec: "UNCOMPRESSED" },
+    );
+    const at = whole.indexOf(png(1)) - 4;
+    const many = Buffer.concat([
+      whole.subarray(0, at - 4),
+      Buffer.from([0xfe, 0xff, 0xff, 0x7f]),
+      whole.subarray(at),
+    ]);
+    expect(await refused("b.parquet", many)).toMatch(/^b\.parquet is (no Parquet file|damaged)/);
+  });
+
   it("is refused where it is cut off or damaged, at each place", async () => {
     const whole = parquetOf([{ name: "image", data: pictures(4), type: "BYTE_ARRAY" }]);
-    for (let length = 4; length < whole.length; length += 7) {
+    for (let length = 4; length < whole.length; length += 41) {
       expect(await refused("a.parquet", whole.subarray(0, length)), `${length}`).toMatch(
         /^a\.parquet is (no Parquet file that can be read|truncated)/,
       );

@@ -4,10 +4,7 @@ import { stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { dataError, isAddonError } from "../addon/errors.js";
-
-/** Images that are blank compress well, but a small file that becomes so much is a bomb. */
-const LARGE = 2 ** 30;
-const MOST_RATIO = 100;
+import { checkUnpacked } from "./bombs.js";
 
 /**
  * Hands over the content piece by piece.
@@ -25,11 +22,7 @@ export async function gunzip(
   let failure: unknown;
   const take = (chunk: Buffer): void => {
     total += chunk.length;
-    if (total > Math.max(LARGE, MOST_RATIO * size)) {
-      throw dataError(
-        `${shown} becomes more than ${MOST_RATIO} times as large: unpack it yourself if you trust it`,
-      );
-    }
+    checkUnpacked(shown, size, total);
     append(chunk);
   };
   try {

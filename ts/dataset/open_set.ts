@@ -136,9 +136,10 @@ async function openPath(place: string, words: Shown): Promise<ImageSet> {
 }
 
 /** The folder in which a pattern begins. */
-function patternRoot(text: string): string {
+async function patternRoot(text: string): Promise<string> {
   const parts = resolve(text).split(sep);
-  const first = parts.findIndex((part) => isPattern(part));
+  const patterns = await Promise.all(parts.map(isPattern));
+  const first = patterns.indexOf(true);
   return parts.slice(0, first).join(sep) || sep;
 }
 
@@ -163,7 +164,7 @@ async function openPattern(text: string, words: Shown): Promise<ImageSet> {
   }
   if (containers.length > 0) sets.push(containerSet(containers));
   if (images.length > 0) {
-    const root = patternRoot(text);
+    const root = await patternRoot(text);
     const from = root === sep ? 1 : root.length + 1;
     const names = images.map((file) => file.slice(from).split(sep).join("/"));
     sets.push(setOf(images, classesOfFolders(names), root));
@@ -198,7 +199,7 @@ export async function openSet(given: string, argument: SetArgument): Promise<Ima
     const words = { shown: `${name} ${shownPath(text)}`, another, name, flag };
     const isThere = (await stat(resolve(text)).catch(() => null)) !== null;
     sets.push(
-      !isThere && isPattern(text)
+      !isThere && (await isPattern(text))
         ? await openPattern(text, words)
         : await openPath(resolve(text), words),
     );

@@ -6,7 +6,7 @@ import { exists, expandPattern, isPattern } from "../files/patterns.js";
 
 /** Whether a table's name is a pattern of files, and none that is called so. */
 export async function isTablePattern(name: string): Promise<boolean> {
-  return isPattern(name) && !(await exists(name));
+  return (await isPattern(name)) && !(await exists(name));
 }
 
 /**

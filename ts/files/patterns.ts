@@ -1,7 +1,5 @@
 /** Patterns of paths. */
 import { stat } from "node:fs/promises";
-import { glob, hasMagic } from "glob";
-import { braceExpand } from "minimatch";
 import { dataError } from "../addon/errors.js";
 import { shownPath } from "./paths.js";
 
@@ -12,8 +10,13 @@ export async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(() => null)) !== null;
 }
 
+/** Without one of these a text is no pattern, and the libraries need not be loaded. */
+const SIGNS = /[*?[{(]/;
+
 /** Whether a text may stand for several paths. */
-export function isPattern(text: string): boolean {
+export async function isPattern(text: string): Promise<boolean> {
+  if (!SIGNS.test(text)) return false;
+  const { hasMagic } = await import("glob");
   return hasMagic(text, { magicalBraces: true });
 }
 
@@ -26,6 +29,10 @@ export function isPattern(text: string): boolean {
  * @throws FlexaeError `FLEXAE_DATA` naming what is missing.
  */
 export async function expandPattern(text: string, shown: string): Promise<string[]> {
+  const [{ glob, hasMagic }, { braceExpand }] = await Promise.all([
+    import("glob"),
+    import("minimatch"),
+  ]);
   const paths: string[] = [];
   for (const pattern of braceExpand(text, { braceExpandMax: MOST })) {
     if (hasMagic(pattern)) {

@@ -98,6 +98,12 @@ std::optional<std::string> Container::read(size_t member, ByteBuffer& buffer,
     if (!read_at(file, start.data(), start.size(), offset)) return "truncated";
     if (!image_format(start)) return read_image_header(start).reason;
   }
+  // Nor before as many bytes are there, and as DEFLATE makes of those: 1032 of one at most.
+  const uint32_t in_file = is_deflated ? entry.stored : entry.length;
+  uint8_t last = 0;
+  if (in_file > kLarge && !read_at(file, &last, 1, offset + in_file - 1)) return "truncated";
+  constexpr uint64_t kMostOfOne = 1032;
+  if (is_deflated && entry.length > kMostOfOne * entry.stored) return "corrupt in its zip file";
   const size_t before = is_pixels ? pixels_header_.size() : 0;
   const size_t stored = is_deflated ? entry.stored : 0;
   uint8_t* memory = nullptr;
