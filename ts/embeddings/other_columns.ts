@@ -4,6 +4,7 @@ import { extname, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { parse } from "csv-parse";
 import { parquetReadObjects } from "hyparquet";
+import { compressors } from "hyparquet-compressors";
 import { configError, dataError } from "../addon/errors.js";
 import { openParquet } from "./read.js";
 import { isNumberOfEmbedding, unreadable } from "./read_table.js";
@@ -121,6 +122,7 @@ async function addParquet(columns: Columns, path: string): Promise<void> {
   for (let from = 0; from < rows; from += ROWS_AT_ONCE) {
     const rowEnd = Math.min(rows, from + ROWS_AT_ONCE);
     const part = await parquetReadObjects({
+      compressors,
       file,
       metadata,
       columns: names,

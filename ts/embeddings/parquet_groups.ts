@@ -1,6 +1,7 @@
 /** A Parquet file of embeddings, a row group at a time. */
 import { type FileHandle, open } from "node:fs/promises";
 import { type AsyncBuffer, type FileMetaData, parquetRead, parquetReadObjects } from "hyparquet";
+import { compressors } from "hyparquet-compressors";
 import { dataError } from "../addon/errors.js";
 import { type FloatChunk, type FloatLists, floatChunk } from "./parquet_floats.js";
 import { openParquet, originIn } from "./read.js";
@@ -34,7 +35,13 @@ async function lengthOf(
   // Where all have as many, that says it, and no row is read.
   const mean = Number(facts.meta_data.num_values) / Number(group.num_rows);
   if (Number.isInteger(mean)) return mean;
-  const rows = await parquetReadObjects({ file, metadata, columns: [column], rowEnd: 1 });
+  const rows = await parquetReadObjects({
+    file,
+    metadata,
+    compressors,
+    columns: [column],
+    rowEnd: 1,
+  });
   return ((rows[0]?.[column] ?? []) as ArrayLike<unknown>).length;
 }
 
@@ -178,6 +185,7 @@ export class ParquetGroups {
     await parquetRead({
       file,
       metadata,
+      compressors,
       columns: [...columns],
       rowStart: first,
       rowEnd: first + rows,

@@ -5,6 +5,7 @@ import {
   parquetMetadataAsync,
   parquetReadObjects,
 } from "hyparquet";
+import { compressors } from "hyparquet-compressors";
 import { dataError } from "../addon/errors.js";
 import { ORIGIN_KEY } from "./parquet.js";
 import type { EmbeddingRows, TableOrigin } from "./table.js";
@@ -46,7 +47,12 @@ export async function readPart(path: string): Promise<PartContent> {
   const { file, metadata } = await openPart(path);
   const origin = originIn(metadata);
   if (origin === null) return { origin, images: [] };
-  const rows = await parquetReadObjects({ file, metadata, columns: ["path", "set", "bytes"] });
+  const rows = await parquetReadObjects({
+    file,
+    metadata,
+    compressors,
+    columns: ["path", "set", "bytes"],
+  });
   return { origin, images: rows as PartContent["images"] };
 }
 
@@ -65,7 +71,7 @@ type Row = {
 /** All rows of a file that {@link ParquetTable} has written. */
 export async function readRows(path: string): Promise<EmbeddingRows> {
   const { file, metadata } = await openPart(path);
-  const rows = (await parquetReadObjects({ file, metadata })) as Row[];
+  const rows = (await parquetReadObjects({ file, metadata, compressors })) as Row[];
   const dims = rows[0]?.embedding.length ?? 0;
   const embeddings = new Float32Array(rows.length * dims);
   for (const [i, { embedding }] of rows.entries()) embeddings.set(embedding, i * dims);
