@@ -72,3 +72,14 @@ def test_a_mixture_is_as_likely_as_scikit_learns(table):
     ours.precisions_cholesky_ = np.array(stored["precisionsCholesky"]).reshape(8, 6, 6)
     assert ours.score(points) >= theirs.score(points) - 1e-3
     np.testing.assert_array_equal(ours.predict(points), rows["cluster"])
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd", "brotli", "lz4"])
+def test_a_table_may_be_compressed_by_any_codec(table, codec, tmp_path):
+    folder, _, _ = table
+    expected = program.cli("cluster", "table.parquet", "-k", "8", "-o", "snappy.csv", folder=folder)
+    assert expected
+    frame = pandas.read_parquet(folder / "table.parquet")
+    frame.to_parquet(tmp_path / "table.parquet", compression=codec)
+    program.cli("cluster", "table.parquet", "-k", "8", "-o", "out.csv", folder=tmp_path)
+    assert (tmp_path / "out.csv").read_text() == (folder / "snappy.csv").read_text()
