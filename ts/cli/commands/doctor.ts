@@ -93,6 +93,12 @@ function addonChecks({ path, libtorch, versions, hardware }: AddonProbe): Check[
       ? { name: "inner loops", state: "ok", value: cpu.kernels }
       : bad("inner loops", cpu.kernelsProblem),
   ];
+  const { processesProblem } = hardware;
+  checks.push(
+    processesProblem === ""
+      ? { name: "several processes", state: "ok", value: "by gloo" }
+      : bad("several processes", processesProblem, "note"),
+  );
   if (cuda.problem === "" && cuda.devices.length > 0) {
     for (const { index, name, memoryBytes, capability } of cuda.devices) {
       checks.push({
