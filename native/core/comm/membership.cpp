@@ -30,7 +30,7 @@ constexpr milliseconds kSuspectBeat{200};
 constexpr seconds kExplanation{20};
 /// A store that does not answer for so long is gone.
 constexpr seconds kStuck{14};
-/// So long a process may take to hear that the training is over.
+/// So long a process may take to hear that the training is over, and to leave it.
 constexpr seconds kDeaf{13};
 /// Whoever has the store keeps it for others so long.
 constexpr seconds kLastOnes{20};
@@ -235,6 +235,8 @@ void Membership::explain(const std::string& error) {
 }
 
 void Membership::fail(const std::string& reason) noexcept {
+  // There is a reason already; the store may be what is gone.
+  if (has_failed()) return;
   try {
     store_->compareSet(kFailed, {}, to_bytes(reason));
     set_failure(to_text(store_->get(kFailed)));
@@ -269,6 +271,14 @@ std::vector<std::string> Membership::exchange(const std::string& text) {
 }
 
 void Membership::leave() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (is_store_gone_) {
+      is_over_ = true;
+      change_.notify_all();
+      return;
+    }
+  }
   try {
     store_->set(key("alive", options_.rank), to_bytes(kBye));
     {
@@ -346,6 +356,10 @@ void Membership::watch() {
              std::to_string(std::chrono::duration_cast<seconds>(silent).count()) + " s");
       }
     } catch (const std::exception&) {
+      {
+        const std::lock_guard lock(mutex_);
+        is_store_gone_ = true;
+      }
       set_failure(options_.hosts_store
                       ? who(0) + " was lost: the store it had at " + place(options_) + " is gone"
                       : "the store at " + place(options_) + " is gone");
@@ -360,13 +374,14 @@ void Membership::watch_the_watch() {
     {
       const std::lock_guard lock(mutex_);
       const auto now = Clock::now();
-      if (failure_.empty() && now - last_round_ > kStuck) {
+      if (now - last_round_ > kStuck) is_store_gone_ = true;
+      if (failure_.empty() && is_store_gone_) {
         failure_ = "the store at " + place(options_) + " does not answer; " + who(0) +
                    ", or the network to it, is gone";
         failed_at_ = now;
         change_.notify_all();
       }
-      if (!failure_.empty() && !is_heard_ && now - failed_at_ > kDeaf) unheard = failure_;
+      if (!failure_.empty() && now - failed_at_ > kDeaf) unheard = failure_;
     }
     if (unheard.empty()) continue;
     // Whatever it is busy with, it will not see the others again. Files are written whole or not.

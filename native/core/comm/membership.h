@@ -75,6 +75,7 @@ class Membership : public std::enable_shared_from_this<Membership> {
   std::string failure_;
   bool is_heard_ = false;  ///< The failure, by whoever trains.
   bool is_over_ = false;
+  bool is_store_gone_ = false;  ///< To ask it anything would be to wait for an answer.
   bool suspects_ = false;
   Clock::time_point failed_at_;
   Clock::time_point last_round_ = Clock::now();

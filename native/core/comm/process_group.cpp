@@ -184,7 +184,10 @@ class GlooGroup : public ProcessGroup {
 
   void leave() override {
     members_->leave();
-    if (members_->has_failed()) return;
+    if (members_->has_failed()) {
+      lost_others.store(true);
+      return;
+    }
     has_left_ = true;
     quick_.reset();
     bulk_.reset();
