@@ -716,6 +716,8 @@ export interface HardwareInfo {
   };
   /** Why several processes cannot train together, and what to do; "" if they can. */
   processesProblem: string;
+  /** Why sums of theirs between GPUs go by the host; "" where NCCL makes them. */
+  ncclProblem: string;
 }
 
 export interface Addon {

@@ -81,6 +81,7 @@ Napi::Value hardware(const Napi::CallbackInfo& info) {
   object.Set("cpu", cpu);
   object.Set("cuda", cuda);
   object.Set("processesProblem", processes_problem());
+  object.Set("ncclProblem", nccl_problem());
   return object;
 }
 

@@ -3,11 +3,14 @@
 #include <atomic>
 
 #include "core/base/error.h"
+#include "core/comm/nccl.h"
 
 #ifdef FLEXAE_GLOO
 
 #include <ATen/ATen.h>
 #include <arpa/inet.h>
+#include <c10/core/Event.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -19,6 +22,7 @@
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -34,6 +38,10 @@ namespace {
 std::atomic<bool> lost_others{false};
 
 }  // namespace
+
+std::string nccl_problem() {
+  return Nccl::problem();
+}
 
 bool has_lost_others() {
   return lost_others.load();
@@ -144,6 +152,7 @@ class GlooGroup : public ProcessGroup {
     if (has_left_) return;
     // Its destructor would wait for those who are gone.
     lost_others.store(true);
+    (void)nccl_.release();
     (void)quick_.release();
     (void)bulk_.release();
   }
@@ -153,6 +162,7 @@ class GlooGroup : public ProcessGroup {
   [[nodiscard]] Traffic traffic() const override { return traffic_; }
 
   std::unique_ptr<Reduction> start_sum(const at::Tensor& tensor, Lane lane) override {
+    if (sums_on_device(tensor)) return start_on_device(tensor, lane);
     // gloo adds up in the host's memory.
     const at::Tensor host = tensor.cpu();
     return std::make_unique<Sum>(*this, lane, tensor, host, start(lane, [&](Gloo& gloo) {
@@ -189,6 +199,7 @@ class GlooGroup : public ProcessGroup {
       return;
     }
     has_left_ = true;
+    nccl_.reset();
     quick_.reset();
     bulk_.reset();
   }
@@ -230,6 +241,66 @@ class GlooGroup : public ProcessGroup {
     at::Tensor host_;
     std::shared_ptr<End> end_;
   };
+
+  /// A sum that was sent to a device, whose current stream waits for it.
+  class DeviceSum : public Reduction {
+   public:
+    DeviceSum(at::Device device, const c10::Stream& side) : device_(device), done_(device.type()) {
+      done_.record(side);
+    }
+    void wait() override {
+      done_.block(c10::impl::VirtualGuardImpl(device_.type()).getStream(device_));
+    }
+
+   private:
+    at::Device device_;
+    c10::Event done_;
+  };
+
+  /// Whether NCCL adds it up; all processes come to the same.
+  bool sums_on_device(const at::Tensor& tensor) {
+    if (!tensor.is_cuda()) return false;
+    if (!has_tried_nccl_) {
+      has_tried_nccl_ = true;
+      try_nccl(tensor.device());
+    }
+    return nccl_ != nullptr;
+  }
+
+  bool all_of_us(bool have) {
+    const at::Tensor count = at::full({1}, have ? 1 : 0, at::kLong);
+    sum(count);
+    return count.item<int64_t>() == size();
+  }
+
+  /// Without it, as where processes share a GPU, sums go by the host.
+  void try_nccl(at::Device device) {
+    if (!all_of_us(Nccl::problem().empty())) return;
+    const std::string id = broadcast_text(rank() == 0 ? Nccl::new_id() : std::string());
+    const auto made = std::make_shared<std::unique_ptr<Nccl>>();
+    run_watched([made, id, device, rank = rank(), size = size()] {
+      try {
+        *made = std::make_unique<Nccl>(id, rank, size, device);
+      } catch (const Error&) {
+        made->reset();
+      }
+    });
+    if (!all_of_us(*made != nullptr)) return;
+    nccl_ = std::move(*made);
+    side_ = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
+  }
+
+  std::unique_ptr<Reduction> start_on_device(const at::Tensor& tensor, Lane lane) {
+    members_->require_all();
+    const at::Device device = tensor.device();
+    c10::Event ready(device.type());
+    ready.record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+    ready.block(*side_);
+    nccl_->sum(tensor, *side_);
+    // How long it takes the host does not look at.
+    count(lane, tensor.numel() * tensor.element_size(), 0, 0);
+    return std::make_unique<DeviceSum>(device, *side_);
+  }
 
   template <typename Work>
   std::shared_ptr<End> start(Lane lane, Work work) {
@@ -297,6 +368,9 @@ class GlooGroup : public ProcessGroup {
   std::shared_ptr<Membership> members_;
   Gloo quick_;
   Gloo bulk_;
+  std::unique_ptr<Nccl> nccl_;  ///< Null where sums of a device's values go by the host.
+  std::optional<c10::Stream> side_;
+  bool has_tried_nccl_ = false;
   Traffic traffic_;
   bool has_left_ = false;
 };

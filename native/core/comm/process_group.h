@@ -12,6 +12,9 @@ namespace flexae {
 /// Why several processes cannot train together here, and what to do about it; "" if they can.
 [[nodiscard]] std::string processes_problem();
 
+/// Why their sums between GPUs go by the host; "" where NCCL makes them.
+[[nodiscard]] std::string nccl_problem();
+
 /// Whether this process has left a training in which others were lost. Threads may still wait for
 /// them: it must end without destroying what those use.
 [[nodiscard]] bool has_lost_others();
