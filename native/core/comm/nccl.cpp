@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string_view>
 
 #include "core/base/error.h"
@@ -22,31 +23,37 @@ struct UniqueId {
 
 /// What of NCCL's interface is needed; it has been the same since version 2.4. Results: 0 is well.
 struct Library {
-  int (*get_unique_id)(UniqueId*) = nullptr;
-  int (*init_rank)(void** communicator, int size, UniqueId id, int rank) = nullptr;
+  int (*get_unique_id)(UniqueId*);
+  int (*init_rank)(void** communicator, int size, UniqueId id, int rank);
   int (*all_reduce)(const void* from, void* to, size_t count, int type, int operation,
-                    void* communicator, void* stream) = nullptr;
-  int (*abort)(void* communicator) = nullptr;
-  const char* (*error_string)(int) = nullptr;
-  bool found = false;
+                    void* communicator, void* stream);
+  int (*abort)(void* communicator);
+  const char* (*error_string)(int);
 
-  static const Library& get() {
-    static const Library library = [] {
-      Library made;
+  /// Nothing where it is not there.
+  static const std::optional<Library>& find() {
+    static const std::optional<Library> library = []() -> std::optional<Library> {
       // Libtorch's CUDA library has loaded it, or it is of no use.
       void* nccl = ::dlopen("libnccl.so.2", RTLD_NOW | RTLD_NOLOAD);
-      if (nccl == nullptr) return made;
-      const auto find = [&]<typename F>(const char* name, F& function) {
+      if (nccl == nullptr) return std::nullopt;
+      Library made{};
+      const auto found = [&]<typename F>(const char* name, F& function) {
         function = reinterpret_cast<F>(::dlsym(nccl, name));
         return function != nullptr;
       };
-      made.found = find("ncclGetUniqueId", made.get_unique_id) &&
-                   find("ncclCommInitRank", made.init_rank) &&
-                   find("ncclAllReduce", made.all_reduce) && find("ncclCommAbort", made.abort) &&
-                   find("ncclGetErrorString", made.error_string);
-      return made;
+      const bool all =
+          found("ncclGetUniqueId", made.get_unique_id) &&
+          found("ncclCommInitRank", made.init_rank) && found("ncclAllReduce", made.all_reduce) &&
+          found("ncclCommAbort", made.abort) && found("ncclGetErrorString", made.error_string);
+      return all ? std::optional(made) : std::nullopt;
     }();
     return library;
+  }
+
+  static const Library& get() {
+    const std::optional<Library>& library = find();
+    if (!library) throw Error(ErrorCode::kInternal, "NCCL is not in this libtorch");
+    return *library;
   }
 };
 
@@ -76,7 +83,7 @@ int type_of(const at::Tensor& tensor) {
 std::string Nccl::problem() {
   const char* wanted = std::getenv("FLEXAE_NCCL");
   if (wanted != nullptr && std::string_view(wanted) == "0") return "FLEXAE_NCCL is 0";
-  return Library::get().found ? "" : "NCCL is not in this libtorch";
+  return Library::find() ? "" : "NCCL is not in this libtorch";
 }
 
 std::string Nccl::new_id() {
@@ -93,7 +100,8 @@ Nccl::Nccl(const std::string& id, int rank, int size, at::Device device) : devic
 }
 
 Nccl::~Nccl() {
-  if (communicator_ != nullptr) Library::get().abort(communicator_);
+  const std::optional<Library>& library = Library::find();
+  if (communicator_ != nullptr && library) library->abort(communicator_);
 }
 
 void Nccl::sum(const at::Tensor& tensor, const c10::Stream& stream) {

@@ -112,10 +112,10 @@ class BatchNorm : public Layer {
     const at::Tensor around = buffer("running_mean").value;
     const at::Tensor centred = x.to(at::kFloat) - along(around, x);
     const int64_t c = x.size(1);
-    const double count = static_cast<double>(x.numel() / c);
+    const int64_t values = x.numel() / c;
     const at::Tensor sums =
         at::cat({summed(centred), summed(centred.square()),
-                 at::full({1}, count, at::TensorOptions().dtype(at::kDouble).device(x.device()))});
+                 at::full({1}, values, at::TensorOptions().dtype(at::kDouble).device(x.device()))});
     communicator_->sum(sums);
     count_ = sums[2 * c];
     const at::Tensor delta = sums.narrow(0, 0, c) / count_;

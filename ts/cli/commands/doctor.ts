@@ -98,7 +98,11 @@ function addonChecks({ path, libtorch, versions, hardware }: AddonProbe): Check[
     ncclProblem === "" ? ", between GPUs by NCCL" : `, between GPUs by the host: ${ncclProblem}`;
   checks.push(
     processesProblem === ""
-      ? { name: "several processes", state: "ok", value: `by gloo${cuda.devices.length > 0 ? betweenGpus : ""}` }
+      ? {
+          name: "several processes",
+          state: "ok",
+          value: `by gloo${cuda.devices.length > 0 ? betweenGpus : ""}`,
+        }
       : bad("several processes", processesProblem, "note"),
   );
   if (cuda.problem === "" && cuda.devices.length > 0) {
