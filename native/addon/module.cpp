@@ -10,6 +10,7 @@
 #include "addon/handles/model.h"
 #include "addon/handles/model_layers.h"
 #include "addon/handles/neighbours.h"
+#include "addon/handles/process_group.h"
 #include "addon/handles/run_folder.h"
 #include "addon/handles/tensor_file.h"
 #include "addon/handles/training.h"
@@ -30,6 +31,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("decodeImages", Napi::Function::New(env, decode_images));
   exports.Set("examineImages", Napi::Function::New(env, examine_images));
   exports.Set("train", Napi::Function::New(env, train));
+  exports.Set("joinProcesses", Napi::Function::New(env, join_processes));
   exports.Set("readCheckpoint", Napi::Function::New(env, read_checkpoint));
   exports.Set("lockFolder", Napi::Function::New(env, lock_folder));
   exports.Set("isFolderHeld", Napi::Function::New(env, is_folder_held));

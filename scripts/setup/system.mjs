@@ -88,6 +88,17 @@ const needs = {
   ],
 };
 
+/** What set-up can do without, and what is then missing. */
+const wishes = {
+  build: [
+    {
+      package: "libgloo-dev",
+      present: () => anyExists("/usr/include/gloo/context.h", "/usr/local/include/gloo/context.h"),
+      without: "several processes cannot train together",
+    },
+  ],
+};
+
 /** The packages still missing for the given purposes ("build", "test", "lint"…). */
 export function missingPackages(...purposes) {
   const missing = purposes
@@ -141,12 +152,24 @@ export function systemStep(...purposes) {
     name: "System packages",
     async run() {
       const missing = missingPackages(...purposes);
-      if (missing.length === 0) return done("all present");
-      await installPackages(missing);
+      const wished = purposes.flatMap((p) => wishes[p] ?? []).filter((wish) => !wish.present());
+      if (missing.length === 0 && wished.length === 0) return done("all present");
+      if (missing.length > 0) await installPackages(missing);
       const still = missingPackages(...purposes);
       if (still.length > 0)
         throw new SetupError(`apt-get ended well, yet these are missing: ${still.join(", ")}`);
-      return `installed ${missing.join(", ")}`;
+      const installed = [...missing];
+      const lacking = [];
+      for (const wish of wished) {
+        const came = await installPackages([wish.package]).then(
+          () => wish.present(),
+          () => false,
+        );
+        if (came) installed.push(wish.package);
+        else lacking.push(`without ${wish.package}: ${wish.without}`);
+      }
+      const what = installed.length > 0 ? `installed ${installed.join(", ")}` : "all present";
+      return [what, ...lacking].join("; ");
     },
   };
 }

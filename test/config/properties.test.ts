@@ -165,6 +165,7 @@ const VALID: { [Name in ParameterName]: fc.Arbitrary<unknown> } = {
   train_dir: path,
   valid_dir: path,
   valid_split: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+  sync_batch_norm: fc.boolean(),
   horizontal_flip: fc.boolean(),
   vertical_flip: fc.boolean(),
   interpolation: name(INTERPOLATIONS),

@@ -59,6 +59,7 @@ const CODES: ReadonlySet<string> = new Set<AddonErrorCode>([
   "FLEXAE_MEMORY",
   "FLEXAE_NAN",
   "FLEXAE_DISPOSED",
+  "FLEXAE_PROCESS",
   "FLEXAE_INTERNAL",
 ]);
 

@@ -21,6 +21,8 @@ export type AddonErrorCode =
   | "FLEXAE_NAN"
   /** The handle was disposed of. */
   | "FLEXAE_DISPOSED"
+  /** Another process of the training failed, or cannot be reached. */
+  | "FLEXAE_PROCESS"
   /** Anything else: a defect of this program or of libtorch. */
   | "FLEXAE_INTERNAL";
 
@@ -203,6 +205,49 @@ export interface TrainRequest {
   partialWeights: boolean;
   /** Least time between two `batch` events, in milliseconds. */
   progressInterval: number;
+  /** The others of one training; all of them call `train`, with the same network and settings. */
+  processes?: ProcessGroupHandle | undefined;
+}
+
+/** How a process finds the others of its training. Names as PyTorch has them. */
+export interface JoinRequest {
+  /** Of this process, from 0. */
+  rank: number;
+  worldSize: number;
+  masterAddress: string;
+  masterPort: number;
+  /** Whether rank 0 opens the store; else somebody has, such as torchrun. */
+  hostsStore: boolean;
+  /** Of keys in the store: another for each start. */
+  prefix: string;
+  /** How long all are waited for. */
+  joinSeconds: number;
+}
+
+/** The processes of one training. */
+export interface ProcessGroupHandle {
+  /** Everybody's texts, by rank. Rejects with FLEXAE_PROCESS if a process fails or is lost. */
+  exchange(text: string): Promise<string[]>;
+  /** This process cannot go on: all others end, with this reason. */
+  fail(reason: string): void;
+  /** This process is done; rank 0 waits for all others to be. */
+  leave(): Promise<void>;
+}
+
+/** What the processes of a training have cost each other. */
+export interface Traffic {
+  /** Bytes that were added up. */
+  bytes: number;
+  /** In how many sums. */
+  sums: number;
+  /** From the start of each sum to its end, added up. */
+  seconds: number;
+  /** Of those, spent waiting. */
+  waited: number;
+  /** The gradients' part of these. */
+  gradientBytes: number;
+  gradientSeconds: number;
+  gradientWaited: number;
 }
 
 /** Loss, binary accuracy, mean squared error and peak signal-to-noise ratio (dB) of a set of images. */
@@ -358,6 +403,8 @@ export interface TrainResult {
   seconds: number;
   device: string;
   badImages: number;
+  /** Only where several processes trained. */
+  traffic?: Traffic;
 }
 
 /** A training that runs on its own thread. */
@@ -737,6 +784,10 @@ export interface HardwareInfo {
     problem: string;
     devices: { index: number; name: string; memoryBytes: number; capability: string }[];
   };
+  /** Why several processes cannot train together, and what to do; "" if they can. */
+  processesProblem: string;
+  /** Why sums of theirs between GPUs go by the host; "" where NCCL makes them. */
+  ncclProblem: string;
 }
 
 export interface Addon {
@@ -777,6 +828,11 @@ export interface Addon {
   ): Promise<Examination>;
   /** Checks the request (throws FLEXAE_CONFIG), then trains on a thread of its own. */
   train(request: TrainRequest, onEvent: (event: TrainEvent) => void): TrainingHandle;
+  /**
+   * Waits until all processes of a training are there. Rejects with FLEXAE_PROCESS naming who is
+   * missing, and FLEXAE_CONFIG where this build cannot, a port is in use or a rank is taken twice.
+   */
+  joinProcesses(request: JoinRequest): Promise<ProcessGroupHandle>;
   /** Reads and verifies a checkpoint. Rejects with FLEXAE_MODEL naming what is wrong with it, FLEXAE_IO. */
   readCheckpoint(path: string): Promise<CheckpointInfo>;
   /** Throws FLEXAE_CONFIG if another process, or another call, holds the folder. */

@@ -418,6 +418,14 @@ const TABLE = [
     help: "share of each class of the training images that validates, in place of valid_dir: 10% or 0.1",
   },
   {
+    ...training,
+    ...boolean,
+    name: "sync_batch_norm",
+    default: true,
+    commands: ["run"],
+    help: "of several processes, normalize by the whole batch, as one would; or each by its own part",
+  },
+  {
     ...data,
     ...boolean,
     name: "horizontal_flip",

@@ -3,14 +3,29 @@ import { readFile, rm } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { configError, dataError, FlexaeError, translateError } from "../addon/errors.js";
 import { callAddon, loadAddon } from "../addon/loader.js";
-import type { Scores, Stopped, TrainEvent, TrainingHandle, TrainResult } from "../addon/types.js";
+import type {
+  Scores,
+  Stopped,
+  Traffic,
+  TrainEvent,
+  TrainingHandle,
+  TrainResult,
+} from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
+import { nameKey } from "../config/names.js";
 import { toTrainingJson } from "../config/network.js";
-import { type GivenSettings, resolveSettings } from "../config/resolve.js";
+import { PARAMETERS } from "../config/parameters.js";
+import {
+  type GivenSettings,
+  plainSettings,
+  resolveSettings,
+  type Settings,
+} from "../config/resolve.js";
 import { writeList } from "../dataset/write_list.js";
 import { LiveFile, writeFileAtomic } from "../files/atomic.js";
 import { checksum } from "../files/checksum.js";
 import { writePictures } from "../imaging/pictures.js";
+import { deviceOf, type ProcessGroup, threadsEach } from "../processes/group.js";
 import { EventQueue } from "./events.js";
 import {
   createRunFolder,
@@ -31,6 +46,7 @@ import {
   resumableSettings,
   settingText,
 } from "./setting.js";
+import { sharedFacts } from "./shared_facts.js";
 import { appendScore, BadImagesTable, clockTime, MetricsTable } from "./tables.js";
 import type { TrainingEvent } from "./training_event.js";
 
@@ -54,6 +70,12 @@ export interface TrainingResult {
   device: string;
   /** Images that could not be used, of both sets. */
   badImages: number;
+  /**
+   * What several processes have cost each other; undefined where one trained.
+   *
+   * @internal
+   */
+  traffic?: Traffic;
   /** Absolute path of the run folder; null when nothing was saved. */
   runDir: string | null;
   /** Names of the pictures that were drawn, in the run folder. */
@@ -82,6 +104,12 @@ export interface TrainingOptions {
   weights?: string | undefined;
   /** Layers that `weights` does not have, or has of another size, begin new; else they are an error. */
   partial?: boolean | undefined;
+  /**
+   * The processes with which this one trains; rank 0's alone makes a run folder and resumes.
+   *
+   * @internal
+   */
+  processes?: ProcessGroup | undefined;
   /** Called with every event, besides the iteration. */
   onEvent?: ((event: TrainingEvent) => void) | undefined;
   /** Images that are in memory, in place of folders. */
@@ -132,7 +160,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
     const { signal } = options;
     if (signal?.aborted) this.#cancelled = true;
     else signal?.addEventListener("abort", this.#abort, { once: true });
-    this.result = this.#run()
+    this.result = this.#runWithOthers()
       .then(
         async (result) => {
           await onEnd({ result });
@@ -205,13 +233,71 @@ export class Training implements AsyncIterable<TrainingEvent> {
     );
   }
 
+  /** The others are told how it ended. */
+  async #runWithOthers(): Promise<TrainingResult> {
+    const { processes } = this.#options;
+    if (processes === undefined) return await this.#run();
+    try {
+      const restarted = await this.#restarted(processes);
+      if (restarted !== null) return await this.#resume(restarted);
+      return await this.#run();
+    } catch (error) {
+      processes.fail(error);
+      throw error;
+    } finally {
+      await processes.leave();
+    }
+  }
+
+  /**
+   * The run that processes go on with which their launcher has started again, if it had begun.
+   * What would mean nothing to it is left out of what was given.
+   */
+  async #restarted(processes: ProcessGroup): Promise<string | null> {
+    const { resume, save = true } = this.#options;
+    const { mayRestart, restarts } = processes.place;
+    if (!mayRestart || resume !== undefined || !save) return null;
+    const folder = resolveSettings(this.#given).save_dir;
+    if (folder === null) {
+      throw configError(
+        "Processes that are started again must find their run: name its folder with --save-dir",
+      );
+    }
+    if (restarts === 0) return null;
+    const begun = await processes.fromFirst(async () => await readSettingText(folder));
+    const kept = (name: string) =>
+      begun === ""
+        ? nameKey(name) !== "overwrite"
+        : !PARAMETERS.some((p) => p.resume === "none" && nameKey(p.name) === nameKey(name));
+    this.#given = this.#given.map(({ values, spell }) => ({
+      spell,
+      values: Object.fromEntries(Object.entries(values).filter(([name]) => kept(name))),
+    }));
+    if (begun !== "") return folder;
+    // Killed before it said what it was.
+    this.#given = [...this.#given, { values: { overwrite: true }, spell: (name) => name }];
+    return null;
+  }
+
+  /** The plan, which all processes have alike. */
+  async #plan(settings: Settings, save: boolean): Promise<Plan> {
+    const { images, processes } = this.#options;
+    if (processes === undefined) return await planRun(settings, images, save);
+    const own = { ...settings, device: deviceOf(settings.device, processes.place) };
+    return await processes.agree(
+      async () => await planRun(own, images, save && processes.isFirst),
+      sharedFacts,
+    );
+  }
+
   async #run(): Promise<TrainingResult> {
     this.#throwIfCancelled();
-    const { save = true, resume, images } = this.#options;
+    const { save: wanted = true, resume, processes } = this.#options;
     if (resume !== undefined) return await this.#resume(resume);
-    const weights = await this.#weights();
+    const save = wanted && (processes?.isFirst ?? true);
+    const weights = await this.#shared(async () => await this.#weights());
     const settings = resolveSettings(this.#given);
-    const plan = await planRun(settings, images, save);
+    const plan = await this.#plan(settings, save);
     for (const message of plan.warnings) this.#emit({ type: "warning", message });
     this.#throwIfCancelled();
     if (!save) return await this.#train(plan, null, { resumeFrom: "", weights });
@@ -236,6 +322,12 @@ export class Training implements AsyncIterable<TrainingEvent> {
     return { file, sha256: await checksum(file), partial };
   }
 
+  /** What rank 0 finds out for all. */
+  async #shared<T>(find: () => Promise<T>): Promise<T> {
+    const { processes } = this.#options;
+    return processes === undefined ? await find() : await processes.fromFirst(find);
+  }
+
   async #resume(name: string): Promise<TrainingResult> {
     if (this.#options.weights !== undefined) {
       throw configError("weights mean nothing to a run that goes on with its own: leave them out");
@@ -243,9 +335,24 @@ export class Training implements AsyncIterable<TrainingEvent> {
     if (this.#options.save === false) {
       throw configError("save: false means nothing to a run that goes on in its folder");
     }
-    const point = await resumeRun(name, this.#given);
+    let found: ResumePoint | undefined;
+    const shared = await this.#shared(async () => {
+      found = await resumeRun(name, this.#given);
+      const { settings, file, weights } = found;
+      return { settings: plainSettings(settings), file, weights };
+    });
+    const point = found;
+    if (point === undefined) {
+      // Of another process: what rank 0 has found it trains with.
+      const settings = resolveSettings([{ values: shared.settings, spell: (name) => name }]);
+      const plan = await this.#plan(settings, false);
+      return await this.#train(plan, null, {
+        resumeFrom: shared.file ?? "",
+        weights: shared.weights,
+      });
+    }
     try {
-      const plan = await planRun(point.settings, this.#options.images, false);
+      const plan = await this.#plan(point.settings, false);
       for (const message of [...point.warnings, ...plan.warnings]) {
         this.#emit({ type: "warning", message });
       }
@@ -284,7 +391,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
     try {
       native = await this.#handle.result;
     } catch (error) {
-      const failure = withAdvice(translateError(error), plan);
+      const failure = withAdvice(translateError(error), plan, journal?.folder.path);
       await journal?.fail(failure);
       await this.#log?.end("failed", failure.message);
       throw failure;
@@ -311,7 +418,14 @@ export class Training implements AsyncIterable<TrainingEvent> {
   }
 
   #startNative(plan: Plan, journal: Journal | null, from: Beginning): TrainingHandle {
+    const { processes } = this.#options;
     const { settings } = plan;
+    const each = processes === undefined ? 0 : threadsEach(processes.place);
+    const own = {
+      ...settings,
+      threads: settings.threads || each,
+      workers: settings.workers || each,
+    };
     const onEvent = (event: TrainEvent) => {
       journal?.note(event);
       if (event.type === "epoch" && event.best) this.#bestValid = event.valid;
@@ -332,8 +446,8 @@ export class Training implements AsyncIterable<TrainingEvent> {
         {
           train: plan.train.source,
           valid: plan.valid.source,
-          load: toLoadOptions(settings),
-          training: toTrainingJson(settings),
+          load: toLoadOptions(own),
+          training: toTrainingJson(own),
           maxBadShare: settings.max_bad,
           runDir: journal?.folder.path ?? "",
           configJson: JSON.stringify(modelManifest(settings, plan.network)),
@@ -342,6 +456,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
           weightsFrom: from.weights?.file ?? "",
           partialWeights: from.weights?.partial ?? false,
           progressInterval: PROGRESS_INTERVAL_MS,
+          processes: processes?.handle,
         },
         onEvent,
       ),
@@ -376,8 +491,21 @@ async function requireUnchanged({ file, sha256 }: InitialWeights): Promise<void>
   throw dataError(`${file}, with which the run began, is another file now: begin a new run`);
 }
 
-/** Says how much memory was wanted, where it ran out. */
-function withAdvice(error: FlexaeError, plan: Plan): FlexaeError {
+/** What a run says of itself in its folder; "" if there is none. */
+async function readSettingText(folder: string): Promise<string> {
+  return await readFile(join(folder, SETTING_FILE), "utf8").catch(() => "");
+}
+
+/** Says how much memory was wanted, where it ran out; and how to go on without a lost process. */
+function withAdvice(error: FlexaeError, plan: Plan, folder: string | undefined): FlexaeError {
+  if (error.code === "FLEXAE_PROCESS" && folder !== undefined) {
+    const [first] = error.message.split("\n", 1);
+    return new FlexaeError(
+      error.code,
+      `${first}\nIt can go on, with as many processes as you like: run --resume ${folder}`,
+      { cause: error },
+    );
+  }
   if (error.code !== "FLEXAE_MEMORY") return error;
   const { batch_size, imageShape } = plan.settings;
   return new FlexaeError(

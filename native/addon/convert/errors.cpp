@@ -25,6 +25,8 @@ const char* code_name(ErrorCode code) {
       return "FLEXAE_NAN";
     case ErrorCode::kDisposed:
       return "FLEXAE_DISPOSED";
+    case ErrorCode::kProcess:
+      return "FLEXAE_PROCESS";
     case ErrorCode::kInternal:
       return "FLEXAE_INTERNAL";
   }

@@ -7,6 +7,7 @@
 
 #include "core/base/cpu_info.h"
 #include "core/base/error.h"
+#include "core/comm/process_group.h"
 #include "core/cpu/kernels/kernels.h"
 #include "core/device/device.h"
 #include "data/decode.h"
@@ -79,6 +80,8 @@ Napi::Value hardware(const Napi::CallbackInfo& info) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("cpu", cpu);
   object.Set("cuda", cuda);
+  object.Set("processesProblem", processes_problem());
+  object.Set("ncclProblem", nccl_problem());
   return object;
 }
 

@@ -9,12 +9,15 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <thread>
 #include <utility>
 
 #include "addon/convert/arguments.h"
 #include "addon/convert/errors.h"
 #include "addon/convert/values.h"
+#include "addon/handles/process_group.h"
 #include "core/base/error.h"
 #include "core/device/device.h"
 #include "core/train/trainer.h"
@@ -51,7 +54,7 @@ const char* stopped_name(Stopped stopped) {
 std::atomic<int> running{0};
 
 void leave_running_threads(int status, void* /*unused*/) {
-  if (running.load() > 0) _exit(status);
+  if (running.load() > 0 || has_lost_others()) _exit(status);
 }
 
 /// A share as a percentage, without needless digits.
@@ -59,6 +62,18 @@ std::string percent(double share) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%.4g%%", 100 * share);
   return text.data();
+}
+
+Napi::Object traffic_to_js(Napi::Env env, const Traffic& traffic) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("bytes", static_cast<double>(traffic.bytes));
+  object.Set("sums", static_cast<double>(traffic.sums));
+  object.Set("seconds", traffic.seconds);
+  object.Set("waited", traffic.waited);
+  object.Set("gradientBytes", static_cast<double>(traffic.bulk_bytes));
+  object.Set("gradientSeconds", traffic.bulk_seconds);
+  object.Set("gradientWaited", traffic.bulk_waited);
+  return object;
 }
 
 class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
@@ -71,6 +86,7 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     if (!(max_bad_share_ >= 0 && max_bad_share_ <= 1)) {
       throw Error(ErrorCode::kConfig, "Expected maxBadShare to be between 0 and 1");
     }
+    processes_ = to_process_group(options.Get("processes"));
     train_images_ = to_source(get_object(options, "train"), load_.spec, "the training set");
     config_.train_parts = train_images_.parts;
     valid_images_ = to_source(get_object(options, "valid"), load_.spec, "the validation set");
@@ -159,6 +175,31 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     });
   }
 
+  /// Images found bad since it last told.
+  std::string tell_others() override { return std::exchange(news_, {}); }
+
+  void hear_others(const std::vector<std::string>& told) override {
+    for (size_t rank = 0; rank < told.size(); ++rank) {
+      if (static_cast<int>(rank) == processes_->rank()) continue;
+      const std::string& text = told[rank];
+      for (size_t at = 0; at < text.size();) {
+        const auto field = [&] {
+          const size_t end = text.find('\0', at);
+          std::string found = text.substr(at, end - at);
+          at = end + 1;
+          return found;
+        };
+        const bool valid = field() == "valid";
+        const std::string file = field();
+        const std::string reason = field();
+        if (!known_bad_.insert(file).second) continue;
+        // Rank 0 alone keeps a list.
+        if (processes_->rank() == 0) tell_bad(valid, file, reason);
+        note_bad(valid, file, reason);
+      }
+    }
+  }
+
   void on_finishing(Stopped stopped) override {
     send([stopped](Napi::Env /*env*/, Napi::Object event) {
       event.Set("type", "finishing");
@@ -191,15 +232,31 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     });
   }
 
-  void bad_image(const char* set, int64_t size, int64_t& count, const std::string& file,
-                 const std::string& reason) {
-    ++count;
+  void bad_image(bool valid, const std::string& file, const std::string& reason) {
+    if (processes_) {
+      // Another process may have met it in an earlier epoch.
+      if (!known_bad_.insert(file).second) return;
+      for (const std::string& field : {std::string(valid ? "valid" : "train"), file, reason}) {
+        news_ += field + '\0';
+      }
+    }
+    tell_bad(valid, file, reason);
+    note_bad(valid, file, reason);
+  }
+
+  void tell_bad(bool valid, const std::string& file, const std::string& reason) {
     send([=](Napi::Env env, Napi::Object event) {
       event.Set("type", "bad");
-      event.Set("set", set);
+      event.Set("set", valid ? "valid" : "train");
       event.Set("file", path_to_js(env, file));
       event.Set("reason", reason);
     });
+  }
+
+  void note_bad(bool valid, const std::string& file, const std::string& reason) {
+    const char* set = valid ? "valid" : "train";
+    const int64_t size = valid ? valid_size_ : train_size_;
+    const int64_t count = ++(valid ? bad_valid_ : bad_train_);
     if (static_cast<double>(count) <= max_bad_share_ * static_cast<double>(size)) return;
     const char* where = config_.run_dir.empty() ? "" : "bad_images.csv lists them. ";
     throw Error(ErrorCode::kData,
@@ -213,42 +270,39 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
   /// The training thread.
   void run() {
     try {
-      int64_t bad = 0;
-      const TrainingResult result = read_and_train(bad);
-      finish([self = shared_from_this(), result, bad](Napi::Env env) {
-        self->deferred_.Resolve(self->to_result(env, result, bad));
+      const TrainingResult result = read_and_train();
+      finish([self = shared_from_this(), result](Napi::Env env) {
+        self->deferred_.Resolve(self->to_result(env, result));
       });
     } catch (...) {
-      finish([self = shared_from_this(), failure = current_failure()](Napi::Env env) {
+      const Failure failure = current_failure();
+      if (processes_) processes_->fail(failure.message);
+      finish([self = shared_from_this(), failure](Napi::Env env) {
         self->deferred_.Reject(addon::to_js(env, failure).Value());
       });
     }
   }
 
   /// The sources are gone when it returns: their threads may send events.
-  TrainingResult read_and_train(int64_t& bad) {
-    int64_t bad_train = 0;
-    int64_t bad_valid = 0;
-    const auto request = [&](Source images, const char* set, int64_t& size, int64_t& count) {
+  TrainingResult read_and_train() {
+    const auto request = [&](Source images, bool valid, int64_t& size) {
       size = images.images.defined() ? images.images.size(0)
                                      : static_cast<int64_t>(images.files.size());
-      return SourceRequest{
-          std::move(images),
-          [this, set, &size, &count](const std::string& file, const std::string& reason) {
-            bad_image(set, size, count, file, reason);
-          }};
+      return SourceRequest{std::move(images),
+                           [this, valid](const std::string& file, const std::string& reason) {
+                             bad_image(valid, file, reason);
+                           }};
     };
     std::vector<SourceRequest> requests;
-    requests.push_back(request(std::move(train_images_), "train", train_size_, bad_train));
-    requests.push_back(request(std::move(valid_images_), "valid", valid_size_, bad_valid));
+    requests.push_back(request(std::move(train_images_), /*valid=*/false, train_size_));
+    requests.push_back(request(std::move(valid_images_), /*valid=*/true, valid_size_));
     const OpenSources open =
         open_sources(std::move(requests), load_, device_.is_cuda(), /*once=*/false,
                      [this](const std::string& message) { on_warning(message); });
     cache_ = open.cache;
-    const TrainingResult result = flexae::train(config_, *open.sources[0], *open.sources[1],
-                                                default_exporters(), *this, cancel_);
-    bad = bad_train + bad_valid;
-    return result;
+    Communicator& communicator = processes_ ? *processes_ : Communicator::alone();
+    return flexae::train(config_, *open.sources[0], *open.sources[1], default_exporters(), *this,
+                         cancel_, communicator);
   }
 
   /// The thread's last act: settle the promise once the thread is gone.
@@ -269,7 +323,7 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     if (thread_.joinable()) thread_.join();
   }
 
-  Napi::Value to_result(Napi::Env env, const TrainingResult& result, int64_t bad) const {
+  Napi::Value to_result(Napi::Env env, const TrainingResult& result) const {
     Napi::Object object = Napi::Object::New(env);
     object.Set("stopped", stopped_name(result.stopped));
     object.Set("epochs", static_cast<double>(result.epochs));
@@ -278,7 +332,8 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
     object.Set("valid", result.scored ? Napi::Value(to_js(env, result.valid)) : env.Null());
     object.Set("seconds", result.seconds);
     object.Set("device", device_.str());
-    object.Set("badImages", static_cast<double>(bad));
+    object.Set("badImages", static_cast<double>(bad_train_ + bad_valid_));
+    if (processes_) object.Set("traffic", traffic_to_js(env, processes_->traffic()));
     return object;
   }
 
@@ -286,6 +341,11 @@ class Job : public TrainingObserver, public std::enable_shared_from_this<Job> {
   TrainerConfig config_;
   Load load_;
   double max_bad_share_ = 0;
+  std::shared_ptr<ProcessGroup> processes_;  ///< Null without others.
+  std::string news_;                         ///< For them: fields, each with a zero behind it.
+  std::set<std::string> known_bad_;          ///< Files that any of them met.
+  int64_t bad_train_ = 0;
+  int64_t bad_valid_ = 0;
   Source train_images_;
   Source valid_images_;
   int64_t train_size_ = 0;

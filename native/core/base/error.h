@@ -7,7 +7,17 @@
 namespace flexae {
 
 /// What went wrong; reaches JavaScript as the error's `code` (`FLEXAE_CONFIG`, ...).
-enum class ErrorCode { kConfig, kData, kIo, kModel, kMemory, kNan, kDisposed, kInternal };
+enum class ErrorCode {
+  kConfig,
+  kData,
+  kIo,
+  kModel,
+  kMemory,
+  kNan,
+  kDisposed,
+  kProcess,  ///< Another process of the training failed, or cannot be reached.
+  kInternal
+};
 
 /// An error with one or two lines of message that name the thing and the remedy.
 class Error : public std::runtime_error {

@@ -38,14 +38,14 @@ std::vector<int64_t> random_permutation(int64_t n, uint64_t seed, RandomPurpose 
   return order;
 }
 
-void sample_dropout(const at::Tensor& mask, double keep, uint64_t bits) {
+void sample_dropout(const at::Tensor& mask, double keep, uint64_t bits, int64_t first) {
   // The upper 32 bits of SplitMix64's sequence from `bits` on.
   constexpr int64_t kValuesAThread = 1 << 12;
   const auto limit = static_cast<uint64_t>(keep * 0x1p32);
   const auto kept = static_cast<float>(1.0 / keep);
   auto* values = mask.mutable_data_ptr<float>();
   at::parallel_for(0, mask.numel(), kValuesAThread, [&](int64_t begin, int64_t end) {
-    uint64_t state = bits + static_cast<uint64_t>(begin) * kGamma;
+    uint64_t state = bits + static_cast<uint64_t>(first + begin) * kGamma;
     for (int64_t i = begin; i < end; ++i, state += kGamma) {
       values[i] = mix(state) >> 32 < limit ? kept : 0.0F;
     }

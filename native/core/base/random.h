@@ -21,8 +21,8 @@ std::vector<int64_t> random_permutation(int64_t n, uint64_t seed, RandomPurpose 
                                         uint64_t a);
 
 /// Fills a contiguous fp32 tensor on the CPU with 1/keep at random places, a share `keep` of all,
-/// and zeros elsewhere.
-void sample_dropout(const at::Tensor& mask, double keep, uint64_t bits);
+/// and zeros elsewhere. `first`: where in a larger tensor it begins, of which it is a part.
+void sample_dropout(const at::Tensor& mask, double keep, uint64_t bits, int64_t first = 0);
 
 /// A generator of its own for `device`, seeded with `bits`.
 at::Generator make_generator(at::Device device, uint64_t bits);

@@ -12,7 +12,7 @@ namespace flexae {
 namespace {
 
 /// Blocks of the image that are computed at a time: their cells stay in the first caches.
-constexpr int64_t kBlock = 96;
+constexpr int64_t kPixels = 96;
 
 }  // namespace
 
@@ -197,13 +197,13 @@ int64_t BackwardData<T>::scratch_size() const {
   for (const Part& part : plan_.parts) {
     if (part.rows > 1) values = std::max(values, part.rows * part.columns * geometry_.channels);
   }
-  return kBlock * values;
+  return kPixels * values;
 }
 
 template <typename T>
 void BackwardData<T>::run(const T* grid, int64_t count, float* images, float* scratch) const {
   const int64_t rows = count * (geometry_.grid_h + geometry_.grid_border);
-  const int64_t step = std::max<int64_t>(kBlock / blocks_across(plan_.width), 1);
+  const int64_t step = std::max<int64_t>(kPixels / blocks_across(plan_.width), 1);
   for (int64_t begin = 0; begin < rows; begin += step) {
     for (const Part& part : plan_.parts) {
       run(part, grid, begin, std::min(begin + step, rows), images, scratch);
@@ -215,8 +215,8 @@ void BackwardData<T>::run(const T* grid, int64_t count, float* images, float* sc
 template <typename T>
 void BackwardData<T>::run(const Part& part, const T* grid, int64_t begin, int64_t end,
                           float* images, float* scratch) const {
-  std::array<const T*, kBlock> cells;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  std::array<float*, kBlock> pixels;   // NOLINT(cppcoreguidelines-pro-type-member-init)
+  std::array<const T*, kPixels> cells;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  std::array<float*, kPixels> pixels;   // NOLINT(cppcoreguidelines-pro-type-member-init)
   const ConvGeometry& w = geometry_;
   const int64_t row = part.columns * w.channels;
   const int64_t values = part.rows * row;
@@ -225,7 +225,7 @@ void BackwardData<T>::run(const Part& part, const T* grid, int64_t begin, int64_
     if (part.rows == 1) {
       convolve(part, cells.data(), pixels.data(), count);
     } else {
-      std::array<float*, kBlock> apart;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+      std::array<float*, kPixels> apart;  // NOLINT(cppcoreguidelines-pro-type-member-init)
       for (int64_t i = 0; i < count; ++i) apart[static_cast<size_t>(i)] = scratch + i * values;
       convolve(part, cells.data(), apart.data(), count);
       for (int64_t i = 0; i < count; ++i) {
@@ -264,7 +264,7 @@ void BackwardData<T>::run(const Part& part, const T* grid, int64_t begin, int64_
       pixels[static_cast<size_t>(count)] = pixel;
       cell += plan_.width * w.grid_channels;
       pixel += plan_.width * w.stride * w.channels;
-      if (++count == kBlock) compute();
+      if (++count == kPixels) compute();
     }
   }
   if (count > 0) compute();

@@ -64,6 +64,8 @@ std::shared_ptr<const DeferredBatchNorm> BatchStats::end_forward(const NormTenso
   auto* moving_mean = mutable_values<float>(tensors.moving_mean);
   auto* moving_variance = mutable_values<float>(tensors.moving_variance);
   const double fresh = 1.0 - momentum_;
+  std::vector<double> means(static_cast<size_t>(c));
+  std::vector<double> squares(static_cast<size_t>(c));
   for (int64_t i = 0; i < c; ++i) {
     // Chan, Golub and LeVeque (1979): moments of parts to moments of the whole.
     double mean = 0;
@@ -75,9 +77,16 @@ std::shared_ptr<const DeferredBatchNorm> BatchStats::end_forward(const NormTenso
       m2 += static_cast<double>(moments[n * 2 * c + c + i]) +
             delta * delta * count * static_cast<double>(n) / static_cast<double>(n + 1);
     }
-    const double variance = std::max(m2 / (count * static_cast<double>(images_)), 0.0);
-    const double invstd = 1.0 / std::sqrt(variance + epsilon_);
+    means[static_cast<size_t>(i)] = mean;
+    squares[static_cast<size_t>(i)] = m2;
+  }
+  values_ = count * static_cast<double>(images_);
+  if (communicator_ != nullptr) share_moments(moving_mean, means, squares);
+  for (int64_t i = 0; i < c && values_ > 0; ++i) {
     const auto at = static_cast<size_t>(i);
+    const double mean = means[at];
+    const double variance = std::max(squares[at] / values_, 0.0);
+    const double invstd = 1.0 / std::sqrt(variance + epsilon_);
     mean_[at] = mean;
     invstd_[at] = invstd;
     scale[at] = static_cast<double>(gamma[i]) * invstd;
@@ -88,6 +97,28 @@ std::shared_ptr<const DeferredBatchNorm> BatchStats::end_forward(const NormTenso
         static_cast<float>(fresh * (variance - static_cast<double>(moving_variance[i])));
   }
   return make_norm(scale, shift);
+}
+
+/// Moments of this process's images to those of all. Around the moving mean, which is everywhere
+/// the same and not far off, so that sums of squares lose no digits.
+void BatchStats::share_moments(const float* around, std::vector<double>& means,
+                               std::vector<double>& squares) {
+  const auto c = static_cast<size_t>(raw_.c);
+  const at::Tensor sums = at::empty({2 * raw_.c + 1}, at::kDouble);
+  auto* s = sums.mutable_data_ptr<double>();
+  for (size_t i = 0; i < c; ++i) {
+    const double delta = means[i] - static_cast<double>(around[i]);
+    s[i] = values_ * delta;
+    s[c + i] = squares[i] + values_ * delta * delta;
+  }
+  s[2 * c] = values_;
+  communicator_->sum(sums);
+  values_ = s[2 * c];
+  for (size_t i = 0; i < c && values_ > 0; ++i) {
+    const double delta = s[i] / values_;
+    means[i] = static_cast<double>(around[i]) + delta;
+    squares[i] = s[c + i] - values_ * delta * delta;
+  }
 }
 
 std::shared_ptr<const DeferredBatchNorm> BatchStats::moving_norm(const NormTensors& tensors) const {
@@ -156,10 +187,12 @@ BatchStats::Gradients BatchStats::end_backward(const at::Tensor& gamma) {
   std::vector<double> dx_scale(static_cast<size_t>(c));
   std::vector<double> dx_slope(static_cast<size_t>(c));
   std::vector<double> dx_offset(static_cast<size_t>(c));
-  const auto count = static_cast<double>(images_ * pixels());
   const auto* weight = values<float>(gamma);
   auto* dgamma = mutable_values<float>(gradients.gamma);
   auto* dbeta = mutable_values<float>(gradients.beta);
+  // Over all processes' images; what γ and β get is added up with the other gradients.
+  const at::Tensor shared = at::empty({2 * c}, at::kDouble);
+  auto* sums = shared.mutable_data_ptr<double>();
   for (int64_t i = 0; i < c; ++i) {
     double s1 = 0;
     double s2 = 0;
@@ -167,9 +200,17 @@ BatchStats::Gradients BatchStats::end_backward(const at::Tensor& gamma) {
       s1 += static_cast<double>(all[n * 2 * c + i]);
       s2 += static_cast<double>(all[n * 2 * c + c + i]);
     }
-    const auto at = static_cast<size_t>(i);
-    dgamma[i] = static_cast<float>(s2 * invstd_[at]);
+    dgamma[i] = static_cast<float>(s2 * invstd_[static_cast<size_t>(i)]);
     dbeta[i] = static_cast<float>(s1);
+    sums[i] = s1;
+    sums[c + i] = s2;
+  }
+  if (communicator_ != nullptr) communicator_->sum(shared);
+  const double count = std::max(values_, 1.0);
+  for (int64_t i = 0; i < c; ++i) {
+    const auto at = static_cast<size_t>(i);
+    const double s1 = sums[i];
+    const double s2 = sums[c + i];
     // dx = γσ·(dz − Σdz/m − (x − μ)·σ²·Σdz(x − μ)/m), σ = 1/√(var + ε) (Ioffe and Szegedy, 2015)
     dx_scale[at] = static_cast<double>(weight[i]) * invstd_[at];
     dx_slope[at] = -dx_scale[at] * invstd_[at] * invstd_[at] * s2 / count;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/comm/communicator.h"
 #include "core/spec/layer_spec.h"
 #include "core/spec/model_config.h"
 #include "core/tensor/activations.h"
@@ -33,6 +34,9 @@ class BatchStats {
   BatchStats() = default;
   /// `raw`: of one image.
   BatchStats(const Shape& raw, const ModelConfig& config, Activation activation);
+
+  /// Batches are all processes' from now on: end_…() waits for theirs.
+  void share(Communicator& communicator) { communicator_ = &communicator; }
 
   /// Elements of the periodic arrays (see NormKernels).
   [[nodiscard]] int64_t period() const { return period_; }
@@ -77,6 +81,7 @@ class BatchStats {
   [[nodiscard]] std::vector<float> periodic(const std::vector<double>& values) const;
   [[nodiscard]] std::shared_ptr<const DeferredBatchNorm> make_norm(
       const std::vector<double>& scale, const std::vector<double>& shift) const;
+  void share_moments(const float* around, std::vector<double>& means, std::vector<double>& squares);
   [[nodiscard]] int64_t pixels() const { return raw_.h * raw_.w; }
 
   Shape raw_;
@@ -85,8 +90,10 @@ class BatchStats {
   Activation activation_ = Activation::kLinear;
   int64_t period_ = 0;
   int64_t images_ = 0;
-  ScratchBuffer<float> moments_;  ///< By image: means, then Σ(x − mean)².
-  ScratchBuffer<float> sums_;     ///< By image: Σ dz, then Σ dz·(x − center).
+  ScratchBuffer<float> moments_;          ///< By image: means, then Σ(x − mean)².
+  ScratchBuffer<float> sums_;             ///< By image: Σ dz, then Σ dz·(x − center).
+  Communicator* communicator_ = nullptr;  ///< Null where the batch is this process's.
+  double values_ = 0;                     ///< Of a channel in the batch.
   std::vector<double> mean_, invstd_;
   std::vector<float> center_, dx_scale_, dx_slope_, dx_offset_;
 };

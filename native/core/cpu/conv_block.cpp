@@ -54,6 +54,8 @@ class ConvStage : public Layer, private RowwiseGradient {
     }
   }
 
+  void share_statistics(Communicator& communicator) override { norm_pool_.share(communicator); }
+
   Activations forward(const Activations& x, PassContext& context) override {
     const at::Tensor input = bind_input(x);
     const int64_t images = input.size(0);

@@ -42,7 +42,9 @@ class DenseLayer : public Dense {
   /// kernel(products) where the products of `t`'s type are this program's, aten() elsewhere.
   template <typename Kernel, typename Aten>
   auto by_kernels(const at::Tensor& t, Kernel kernel, Aten aten) -> decltype(aten()) {
-    const bool fits = t.is_cpu() && t.scalar_type() == at::kFloat && weight().is_contiguous();
+    // Of a batch that is shared out, a process may have no image.
+    const bool fits =
+        t.is_cpu() && t.scalar_type() == at::kFloat && weight().is_contiguous() && t.size(0) > 0;
     if (fits && precision_ == Precision::kFp32 && DenseProducts<float>::available()) {
       return kernel(fp32_products_);
     }

@@ -24,6 +24,9 @@ class NormPool {
   NormPool(const Shape& raw, const Shape& out, Pooling pooling, const ModelConfig& config,
            Activation activation);
 
+  /// As BatchStats::share().
+  void share(Communicator& communicator) { stats_.share(communicator); }
+
   /// Memory for so many threads.
   void prepare(int threads);
 

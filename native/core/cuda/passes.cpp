@@ -42,7 +42,7 @@ bool takes_loss(const at::Tensor& logits) {
 }
 
 at::Tensor binary_cross_entropy(const at::Tensor& logits, const at::Tensor& target,
-                                at::Tensor* grad) {
+                                at::Tensor* grad, double count) {
   const at::Tensor z = logits.contiguous(at::MemoryFormat::ChannelsLast);
   const at::Tensor t = target.to(at::kFloat).contiguous(at::MemoryFormat::ChannelsLast);
   if (grad != nullptr) *grad = at::empty_like(z);
@@ -53,8 +53,7 @@ at::Tensor binary_cross_entropy(const at::Tensor& logits, const at::Tensor& targ
   const at::Tensor partials =
       at::empty({blocks, 3}, at::TensorOptions().dtype(at::kFloat).device(z.device()));
   send(program, "bce", {blocks, 1, 1}, kBlock, z, t, grad != nullptr ? grad->data_ptr() : nullptr,
-       static_cast<long long>(z.numel()), static_cast<float>(1.0 / static_cast<double>(z.numel())),
-       partials);
+       static_cast<long long>(z.numel()), static_cast<float>(1.0 / count), partials);
   return partials.sum(0, /*keepdim=*/false, at::kDouble);
 }
 

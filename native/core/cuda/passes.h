@@ -19,10 +19,11 @@ bool takes_loss(const at::Tensor& logits);
 
 /// \param logits bf16 or fp32, N×C×H×W
 /// \param target fp32 of the same shape, in [0, 1]
-/// \param grad if not null, receives (sigmoid(logits) − target) / numel in the logits' type
+/// \param grad if not null, receives (sigmoid(logits) − target) / count in the logits' type
+/// \param count values that the loss is a mean of
 /// \return fp64: Σ binary cross-entropy, pixels right, Σ squared error, as Metrics has them
 at::Tensor binary_cross_entropy(const at::Tensor& logits, const at::Tensor& target,
-                                at::Tensor* grad);
+                                at::Tensor* grad, double count);
 
 /// Whether optimizer_step() takes these tensors: fp32 on a GPU, and each gradient laid out as its
 /// parameter.

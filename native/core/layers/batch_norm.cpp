@@ -4,6 +4,7 @@
 
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "core/cuda/norm.h"
 #include "core/layers/activation.h"
@@ -36,8 +37,11 @@ class BatchNorm : public Layer {
   /// It takes any constant out of what it is given.
   void follow(Layer& front) override { upstream_bias_ = front.leave_out_bias(); }
 
+  void share_statistics(Communicator& communicator) override { communicator_ = &communicator; }
+
   Activations forward(const Activations& value, PassContext& context) override {
     const at::Tensor x = value.materialize();
+    if (context.training && communicator_ != nullptr) return forward_shared(x, context);
     if (cuda::Norm::takes(x)) return forward_by_kernels(x, context);
     const at::Tensor& gamma = parameter("weight").value;
     const at::Tensor& beta = parameter("bias").value;
@@ -67,6 +71,7 @@ class BatchNorm : public Layer {
     }
     const at::Tensor grad = pool_ ? pool_->backward(given, /*input_grad=*/true) : given;
     const at::Tensor dz = activate_backward(grad, normalized_, output_, spec_.activation);
+    if (communicator_ != nullptr) return backward_shared(dz);
     auto [dx, dgamma, dbeta] = at::native_batch_norm_backward(
         dz, input_, parameter("weight").value, {}, {}, mean_, invstd_,
         /*train=*/true, epsilon_, {true, true, true});
@@ -100,6 +105,62 @@ class BatchNorm : public Layer {
                             buffer("running_var").value, batch_);
   }
 
+  /// Over all processes' images, of which this one may have none.
+  Activations forward_shared(const at::Tensor& x, PassContext& context) {
+    input_ = x;
+    // Around the moving mean, which is everywhere the same and not far off.
+    const at::Tensor around = buffer("running_mean").value;
+    const at::Tensor centred = x.to(at::kFloat) - along(around, x);
+    const int64_t c = x.size(1);
+    const int64_t values = x.numel() / c;
+    const at::Tensor sums =
+        at::cat({summed(centred), summed(centred.square()),
+                 at::full({1}, values, at::TensorOptions().dtype(at::kDouble).device(x.device()))});
+    communicator_->sum(sums);
+    count_ = sums[2 * c];
+    const at::Tensor delta = sums.narrow(0, 0, c) / count_;
+    const at::Tensor variance = (sums.narrow(0, c, c) / count_ - delta.square()).clamp_min(0);
+    mean_ = (around.to(at::kDouble) + delta).to(at::kFloat);
+    invstd_ = (variance + epsilon_).rsqrt().to(at::kFloat);
+    update_statistics();
+    const at::Tensor scale = invstd_ * parameter("weight").value;
+    const at::Tensor z =
+        ((x.to(at::kFloat) - along(mean_, x)) * along(scale, x) + along(parameter("bias").value, x))
+            .to(x.scalar_type());
+    output_ = activate(z, spec_.activation);
+    if (needs_input(spec_.activation)) normalized_ = z;
+    return pooled(output_, context);
+  }
+
+  at::Tensor backward_shared(const at::Tensor& given) {
+    const at::Tensor dz = given.to(at::kFloat);
+    const at::Tensor centred = input_.to(at::kFloat) - along(mean_, input_);
+    const int64_t c = input_.size(1);
+    const at::Tensor sums = at::cat({summed(dz), summed(dz * centred)});
+    parameter("bias").grad.tensor = sums.narrow(0, 0, c).to(at::kFloat);
+    parameter("weight").grad.tensor = (sums.narrow(0, c, c) * invstd_).to(at::kFloat);
+    communicator_->sum(sums);
+    const at::Tensor means = sums / count_;
+    const at::Tensor slope = (means.narrow(0, c, c) * invstd_.square()).to(at::kFloat);
+    const at::Tensor dx =
+        (dz - along(means.narrow(0, 0, c).to(at::kFloat), dz) - centred * along(slope, dz)) *
+        along(parameter("weight").value * invstd_, dz);
+    const at::Tensor narrow = dx.to(input_.scalar_type());
+    release();
+    return narrow;
+  }
+
+  /// Over all but the channels, in fp64.
+  static at::Tensor summed(const at::Tensor& t) {
+    return t.transpose(0, 1).flatten(1).sum(1, /*keepdim=*/false, at::kDouble);
+  }
+  /// A value a channel, to be computed with `t`.
+  static at::Tensor along(const at::Tensor& values, const at::Tensor& t) {
+    std::vector<int64_t> sizes(static_cast<size_t>(t.dim()), 1);
+    sizes[1] = values.numel();
+    return values.view(sizes);
+  }
+
   at::Tensor pooled(const at::Tensor& y, PassContext& context) {
     return pool_ ? pool_->forward(y, context).materialize() : y;
   }
@@ -120,6 +181,8 @@ class BatchNorm : public Layer {
   cuda::Norm kernels_;
   std::unique_ptr<Layer> pool_;
   const Parameter* upstream_bias_ = nullptr;  ///< Null if the layer in front leaves out none.
+  Communicator* communicator_ = nullptr;      ///< Null where the batch is this process's.
+  at::Tensor count_;                          ///< Values of a channel in the shared batch, fp64.
   at::Tensor input_, output_, normalized_, mean_, invstd_;
   cuda::Norm::Batch batch_;  ///< Defined if the kernels did the last training forward().
 };

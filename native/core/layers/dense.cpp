@@ -78,7 +78,8 @@ Activations Dense::forward(const Activations& value, PassContext& context) {
   const at::Tensor y = activate(z, spec_.activation);
   if (activity_.active()) {
     // Keras divides by the batch so that the strength does not depend on it.
-    const at::Tensor cost = penalty(y, activity_) / static_cast<double>(y.size(0));
+    batch_ = static_cast<double>(context.whole > 0 ? context.whole : y.size(0));
+    const at::Tensor cost = penalty(y, activity_) / batch_;
     context.activity_penalty =
         context.activity_penalty.defined() ? context.activity_penalty + cost : cost;
   }
@@ -93,7 +94,7 @@ Activations Dense::forward(const Activations& value, PassContext& context) {
 at::Tensor Dense::backward(const at::Tensor& grad, bool input_grad) {
   at::Tensor dy = grad;
   if (activity_.active()) {
-    dy = dy + penalty_grad(output_, activity_) / static_cast<double>(output_.size(0));
+    dy = dy + penalty_grad(output_, activity_) / batch_;
   }
   const at::Tensor dz = activate_backward(dy, before_activation_, output_, spec_.activation);
   parameter("weight").grad = weight_gradient(dz, input_);

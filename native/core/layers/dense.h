@@ -33,6 +33,7 @@ class Dense : public Layer {
   [[nodiscard]] at::Tensor narrowed(const at::Tensor& t) const;
 
   Regularizer activity_;
+  double batch_ = 1;  ///< Images of the batch, in all processes.
   at::Tensor input_, output_, before_activation_;
 };
 

@@ -14,8 +14,9 @@ class Dropout : public Layer {
  public:
   Dropout(const LayerSpec& spec, uint64_t index) : Layer(spec), index_(index) {}
 
-  void sample(int64_t images, const at::TensorOptions& options, uint64_t seed,
+  void sample(const Share& share, const at::TensorOptions& options, uint64_t seed,
               uint64_t step) override {
+    const int64_t images = share.images;
     if (!masks_.defined() || masks_.size(0) < images) {
       masks_ = at::empty({images, spec_.in.numel()}, options);
     }
@@ -23,7 +24,12 @@ class Dropout : public Layer {
     const uint64_t bits = random_bits(seed, RandomPurpose::kDropout, step, index_);
     const at::Tensor masks = masks_.narrow(0, 0, images);
     if (masks.is_cpu() && masks.scalar_type() == at::kFloat) {
-      sample_dropout(masks, keep, bits);
+      sample_dropout(masks, keep, bits, share.first * spec_.in.numel());
+    } else if (!share.is_all()) {
+      // Such a generator cannot begin in the middle.
+      at::Tensor whole = at::empty({share.whole, spec_.in.numel()}, options);
+      whole.bernoulli_(keep, make_generator(masks.device(), bits)).div_(keep);
+      masks.copy_(whole.narrow(0, share.first, images));
     } else {
       masks.bernoulli_(keep, make_generator(masks.device(), bits)).div_(keep);
     }

@@ -25,14 +25,15 @@ class Flatten : public Layer {
 
  private:
   static at::Tensor flatten(const at::Tensor& x) {
-    return x.permute({0, 2, 3, 1}).reshape({x.size(0), -1});
+    // Not −1, which says nothing of a batch without images.
+    return x.permute({0, 2, 3, 1}).reshape({x.size(0), x.size(1) * x.size(2) * x.size(3)});
   }
   static at::Tensor unflatten(const at::Tensor& x, const Shape& shape) {
     return x.reshape({x.size(0), shape.h, shape.w, shape.c}).permute({0, 3, 1, 2});
   }
 };
 
-std::unique_ptr<Layer> make(const LayerSpec& spec, const ModelConfig&, uint64_t) {
+std::unique_ptr<Layer> make_flat(const LayerSpec& spec, const ModelConfig&, uint64_t) {
   return std::make_unique<Flatten>(spec);
 }
 
@@ -40,7 +41,7 @@ std::unique_ptr<Layer> make(const LayerSpec& spec, const ModelConfig&, uint64_t)
 
 const LayerKind kinds::kFlatten{
     .keras_name = [](const LayerSpec&) -> std::string { return "Flatten"; },
-    .make = make,
+    .make = make_flat,
     .torchscript =
         [](const LayerSpec&) {
           return script::assign("torch.flatten(torch.permute(x, [0, 2, 3, 1]), 1)");
@@ -48,7 +49,7 @@ const LayerKind kinds::kFlatten{
 
 const LayerKind kinds::kReshape{
     .keras_name = [](const LayerSpec&) -> std::string { return "Reshape"; },
-    .make = make,
+    .make = make_flat,
     .torchscript =
         [](const LayerSpec& spec) {
           return script::assign("torch.permute(torch.reshape(x, " +

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/comm/communicator.h"
+#include "core/comm/share.h"
 #include "core/device/precision.h"
 #include "core/layers/initializer.h"
 #include "core/spec/layer_spec.h"
@@ -22,6 +24,8 @@ namespace flexae {
 struct PassContext {
   /// Training: batch statistics, dropout, and everything kept that backward() needs.
   bool training = false;
+  /// Images of the batch in all processes; 0 where they are this one's.
+  int64_t whole = 0;
   /// Sum of activity penalties of this pass, 0-dimensional; undefined while there is none.
   at::Tensor activity_penalty;
 };
@@ -59,10 +63,15 @@ class Layer {
   /// is behind takes any constant out again. \return the bias; null if the layer leaves out none.
   virtual const Parameter* leave_out_bias() { return nullptr; }
 
-  /// Takes from chance what training forward()s of up to `images` images need, into memory that
-  /// stays where it is unless `images` grows. `options`: of what flows between the layers.
-  virtual void sample(int64_t /*images*/, const at::TensorOptions& /*options*/, uint64_t /*seed*/,
-                      uint64_t /*step*/) {}
+  /// Statistics of a batch are made over all processes from now on. `communicator` must outlive the
+  /// layer.
+  virtual void share_statistics(Communicator& /*communicator*/) {}
+
+  /// Takes from chance what training forward()s of up to `share.images` images need, into memory
+  /// that stays where it is unless they become more: what a process that had the whole batch would
+  /// take for these. `options`: of what flows between the layers.
+  virtual void sample(const Share& /*share*/, const at::TensorOptions& /*options*/,
+                      uint64_t /*seed*/, uint64_t /*step*/) {}
 
   virtual Activations forward(const Activations& x, PassContext& context) = 0;
 

@@ -73,9 +73,20 @@ class Stretch {
   std::vector<float> memory_;
 };
 
+/// How many values the batch's mean is over.
+double values_of(const at::Tensor& logits, int64_t whole) {
+  int64_t values = logits.numel();
+  if (whole > 0) {
+    values = whole;
+    for (int64_t i = 1; i < logits.dim(); ++i) values *= logits.size(i);
+  }
+  return static_cast<double>(values);
+}
+
 /// Σ BCE, pixels right, Σ squared error, and the gradient, in one pass over each image.
 template <typename T, typename Target>
-at::Tensor sums_on_cpu(const Activations& logits, const at::Tensor& target, at::Tensor* grad) {
+at::Tensor sums_on_cpu(const Activations& logits, const at::Tensor& target, at::Tensor* grad,
+                       double count) {
   const at::Tensor& stored = logits.stored();
   const int64_t images = stored.size(0);
   const int64_t pixels = stored.numel() / std::max<int64_t>(images, 1);
@@ -87,7 +98,7 @@ at::Tensor sums_on_cpu(const Activations& logits, const at::Tensor& target, at::
   }
   const T* z = values<T>(stored);
   const auto* t = target.const_data_ptr<Target>();
-  const auto factor = static_cast<float>(1.0 / static_cast<double>(stored.numel()));
+  const auto factor = static_cast<float>(1.0 / count);
   std::vector<Stretch<T>> stretches(static_cast<size_t>(at::get_num_threads()),
                                     Stretch<T>(logits.norm(), factor));
   std::vector<double> sums(static_cast<size_t>(images) * 3, 0.0);
@@ -104,53 +115,57 @@ at::Tensor sums_on_cpu(const Activations& logits, const at::Tensor& target, at::
 
 /// On a CPU, each image while it is in a thread's cache. Undefined where the kernels do not take
 /// such values.
-at::Tensor sums_by_kernels(const Activations& logits, const Activations& target, at::Tensor* grad) {
+at::Tensor sums_by_kernels(const Activations& logits, const Activations& target, at::Tensor* grad,
+                           double count) {
   const at::Tensor& z = logits.stored();
   const at::Tensor& t = target.stored();
   if (!z.is_cpu() || z.dim() == 0 || target.norm() != nullptr) return {};
   if (logits.norm() == nullptr) {
     const bool plain = z.scalar_type() == at::kFloat && t.scalar_type() == at::kFloat &&
                        z.strides() == t.strides() && z.is_non_overlapping_and_dense();
-    return plain ? sums_on_cpu<float, float>(logits, t, grad) : at::Tensor();
+    return plain ? sums_on_cpu<float, float>(logits, t, grad, count) : at::Tensor();
   }
   // Both as N×H×W×C.
   const at::Tensor pixels = target.is_bytes() ? t : t.permute({0, 2, 3, 1});
   if (!pixels.is_contiguous()) return {};
   const bool narrow = z.scalar_type() == at::kBFloat16;
   if (target.is_bytes()) {
-    return narrow ? sums_on_cpu<Bf16, uint8_t>(logits, pixels, grad)
-                  : sums_on_cpu<float, uint8_t>(logits, pixels, grad);
+    return narrow ? sums_on_cpu<Bf16, uint8_t>(logits, pixels, grad, count)
+                  : sums_on_cpu<float, uint8_t>(logits, pixels, grad, count);
   }
   if (t.scalar_type() != at::kFloat) return {};
-  return narrow ? sums_on_cpu<Bf16, float>(logits, pixels, grad)
-                : sums_on_cpu<float, float>(logits, pixels, grad);
+  return narrow ? sums_on_cpu<Bf16, float>(logits, pixels, grad, count)
+                : sums_on_cpu<float, float>(logits, pixels, grad, count);
 }
 
 /// On any device, of fp32 or of what a GPU has.
-at::Tensor sums_by_aten(const at::Tensor& logits, const at::Tensor& target, at::Tensor* grad) {
+at::Tensor sums_by_aten(const at::Tensor& logits, const at::Tensor& target, at::Tensor* grad,
+                        double count) {
   const at::Tensor p = at::sigmoid(logits);
   const at::Tensor bce =
       at::binary_cross_entropy_with_logits(logits, target, {}, {}, at::Reduction::None);
   const at::Tensor error = p - target;
   // Keras rounds at "greater than one half".
   const at::Tensor right = at::eq(at::gt(p, 0.5).to(target.scalar_type()), target);
-  if (grad != nullptr) *grad = error / static_cast<double>(logits.numel());
+  if (grad != nullptr) *grad = error / count;
   return at::stack(
       {bce.sum(at::kDouble), right.sum().to(at::kDouble), error.square().sum(at::kDouble)});
 }
 
-at::Tensor sums(const Activations& logits, const Activations& target, at::Tensor* grad) {
-  at::Tensor sums = sums_by_kernels(logits, target, grad);
+at::Tensor sums(const Activations& logits, const Activations& target, at::Tensor* grad,
+                int64_t whole) {
+  const double count = values_of(logits.stored(), whole);
+  at::Tensor sums = sums_by_kernels(logits, target, grad, count);
   if (sums.defined()) return sums;
   if (cuda::takes_loss(logits.materialize())) {
-    return cuda::binary_cross_entropy(logits.materialize(), target.materialize(), grad);
+    return cuda::binary_cross_entropy(logits.materialize(), target.materialize(), grad, count);
   }
   // In fp32 both.
   const at::Tensor z = logits.materialize().to(at::kFloat);
   const Activations finished(z);
   const Activations images(target.materialize());
-  sums = sums_by_kernels(finished, images, grad);
-  return sums.defined() ? sums : sums_by_aten(z, images.stored(), grad);
+  sums = sums_by_kernels(finished, images, grad, count);
+  return sums.defined() ? sums : sums_by_aten(z, images.stored(), grad, count);
 }
 
 at::Tensor bce_of_images(const at::Tensor& logits, const at::Tensor& target) {
@@ -162,6 +177,6 @@ at::Tensor bce_of_images(const at::Tensor& logits, const at::Tensor& target) {
 }  // namespace
 
 const Loss kBinaryCrossEntropy{
-    .output = Activation::kSigmoid, .sums = sums, .of_images = bce_of_images};
+    .output = Activation::kSigmoid, .of_batch = sums, .of_images = bce_of_images};
 
 }  // namespace flexae

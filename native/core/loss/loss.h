@@ -19,7 +19,14 @@ struct Loss {
   /// \param target same shape and memory format, in [0, 1], or the images as bytes.
   /// \param grad if not null, receives d(mean loss)/d(logits), in the type in which the logits are
   ///   stored.
-  at::Tensor (*sums)(const Activations& logits, const Activations& target, at::Tensor* grad);
+  /// \param whole images of the batch in all processes, over which the gradient is a mean; 0 where
+  ///   they are these.
+  at::Tensor sums(const Activations& logits, const Activations& target, at::Tensor* grad,
+                  int64_t whole = 0) const {
+    return of_batch(logits, target, grad, whole);
+  }
+  at::Tensor (*of_batch)(const Activations& logits, const Activations& target, at::Tensor* grad,
+                         int64_t whole);
   /// The mean loss of each image, N fp64 values on the device. Both N×C×H×W and fp32.
   at::Tensor (*of_images)(const at::Tensor& logits, const at::Tensor& target);
 };

@@ -36,11 +36,20 @@ void Metrics::count(int64_t images, int64_t values) {
 
 at::Tensor Metrics::accumulate(const at::Tensor& sums, int64_t images,
                                const at::Tensor& penalties) {
+  return add(part(sums, images, penalties));
+}
+
+at::Tensor Metrics::part(const at::Tensor& sums, int64_t images,
+                         const at::Tensor& penalties) const {
   const at::Tensor costs = penalties.defined()
                                ? penalties.to(at::kDouble) * static_cast<double>(images)
                                : at::zeros({}, sums_.options());
-  sums_ += at::cat({sums, costs.reshape({1})});
-  return sums[0] + costs;
+  return at::cat({sums, costs.reshape({1})});
+}
+
+at::Tensor Metrics::add(const at::Tensor& part) {
+  sums_ += part;
+  return part[0] + part[3];
 }
 
 Metrics::Values Metrics::values() const {

@@ -22,6 +22,11 @@ class Metrics {
   /// \return the batch's part of the loss's sum: 0-dimensional fp64 on the device, finite if and
   ///   only if the batch's loss is.
   at::Tensor accumulate(const at::Tensor& sums, int64_t images, const at::Tensor& penalties);
+  /// The same in two parts, for what several processes add up between them: what a batch adds, four
+  /// fp64 values; and adding it.
+  [[nodiscard]] at::Tensor part(const at::Tensor& sums, int64_t images,
+                                const at::Tensor& penalties) const;
+  at::Tensor add(const at::Tensor& part);
   /// `values`: all the elements of the batch's logits.
   void count(int64_t images, int64_t values);
 

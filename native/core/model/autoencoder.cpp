@@ -133,28 +133,44 @@ at::Tensor Autoencoder::decode(const at::Tensor& embeddings) {
   return logits;
 }
 
-void Autoencoder::sample(int64_t images, uint64_t seed, uint64_t step) {
+void Autoencoder::sample(const Share& share, uint64_t seed, uint64_t step) {
+  share_ = share;
   const auto options = at::TensorOptions().dtype(compute_type()).device(device_);
-  for (const auto& layer : layers_) layer->sample(images, options, seed, step);
+  for (const auto& layer : layers_) layer->sample(share, options, seed, step);
 }
 
 Activations Autoencoder::forward(const Activations& images) {
   PassContext context;
   context.training = true;
+  if (!share_.is_all()) context.whole = share_.whole;
   const bool as_they_are = images.is_bytes() && device_.is_cpu();
   const Activations x = as_they_are ? images : Activations(to_compute(images.materialize()));
   const Activations logits = run_layers(x, 0, layers_.size(), context);
   activity_penalty_ = context.activity_penalty;
+  if (!share_.is_all() && share_.images > 0 && activity_penalty_.defined()) {
+    // Penalties are weighted by images: those of a part of the batch count for all of it.
+    activity_penalty_ = activity_penalty_ *
+                        (static_cast<double>(share_.whole) / static_cast<double>(share_.images));
+  }
   return logits.norm() != nullptr ? logits : Activations(logits.materialize());
 }
 
 void Autoencoder::backward(const at::Tensor& grad) {
+  differentiate(grad, nullptr);
+  regularize();
+}
+
+void Autoencoder::differentiate(const at::Tensor& grad, const OnLayer& on_layer) {
   at::Tensor g = layers_.back()->takes_narrow_gradients() ? grad : to_compute(grad);
   for (size_t i = layers_.size(); i-- > 0;) {
     if (!layers_[i]->takes_narrow_gradients()) g = g.to(compute_type());
     const ProfileScope scope(ProfileScope::kBackward, layers_[i]->spec().full_name());
     g = layers_[i]->backward(g, /*input_grad=*/i > 0);
+    if (on_layer) on_layer(layers_[i]->parameters());
   }
+}
+
+void Autoencoder::regularize() {
   for (Parameter* p : trainable_) {
     if (p->grad.rows == nullptr && !p->grad.tensor.defined()) {
       p->grad.tensor = at::zeros_like(p->value);
@@ -177,6 +193,18 @@ at::Tensor Autoencoder::penalties() const {
     total = total.defined() ? total + cost : cost;
   }
   return total;
+}
+
+void Autoencoder::share_statistics(Communicator& communicator) {
+  for (const auto& layer : layers_) layer->share_statistics(communicator);
+}
+
+std::vector<at::Tensor> Autoencoder::buffers() const {
+  std::vector<at::Tensor> values;
+  for (const auto& layer : layers_) {
+    for (const Buffer& b : layer->buffers()) values.push_back(b.value);
+  }
+  return values;
 }
 
 std::vector<at::Tensor> Autoencoder::parameters() const {

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -43,10 +44,22 @@ class Autoencoder {
   /// A training pass in two halves: sample() takes from chance what a batch of `images` images
   /// needs, dropout masks that follow from (seed, step); then forward() computes logits of images,
   /// floats as above or bytes, on the device without the host looking at anything.
-  void sample(int64_t images, uint64_t seed, uint64_t step);
+  /// Of a batch that several processes share, each computes its own part.
+  void sample(const Share& share, uint64_t seed, uint64_t step);
   Activations forward(const Activations& images);
   /// Gradients of everything from d(loss)/d(logits), the regularizers' included.
   void backward(const at::Tensor& grad);
+  /// The same in two halves, for gradients that are added up over several processes: first those of
+  /// the loss, where `on_layer` is told of each layer's parameters once they have theirs; then the
+  /// regularizers', which are everywhere the same.
+  using OnLayer = std::function<void(std::vector<Parameter>& parameters)>;
+  void differentiate(const at::Tensor& grad, const OnLayer& on_layer);
+  void regularize();
+  /// Statistics of a batch are made over all processes from now on.
+  void share_statistics(Communicator& communicator);
+  /// Of the batch that sample() was told of last.
+  [[nodiscard]] const Share& share() const { return share_; }
+
   /// Applies the constraints to the weights; after each optimizer step.
   void constrain();
 
@@ -65,6 +78,8 @@ class Autoencoder {
 
   /// Everything an exported model holds, by name: parameters and buffers (shared storage).
   [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> state() const;
+  /// What of it is not trained: moving statistics.
+  [[nodiscard]] std::vector<at::Tensor> buffers() const;
   /// Copies values in, by name. Throws Error(kModel) naming a tensor that is missing or misshapen.
   void load_state(const std::vector<std::pair<std::string, at::Tensor>>& state);
   /// The weights stay as they are from now on, for evaluation only: what a pass makes of them first
@@ -91,6 +106,7 @@ class Autoencoder {
   /// Parameters in order; those of a convolution's bias have no gradient.
   std::vector<Parameter*> trainable_;
   at::Tensor activity_penalty_;
+  Share share_ = 0;
 };
 
 }  // namespace flexae

@@ -96,6 +96,8 @@ struct TrainingSettings {
   std::string precision = "auto";
   /// compute threads
   int64_t threads = 0;
+  /// of several processes, normalize by the whole batch, as one would; or each by its own part
+  bool sync_batch_norm = true;
   /// flip training images left to right at random
   bool horizontal_flip = true;
   /// flip training images upside down at random
@@ -229,6 +231,8 @@ void for_each_training_setting(Struct& of, const Visit& visit) {
                 .least = 0, .most = 1024,
                 .expected = "an integer from 0 (by cores) to 1024"},
         of.threads);
+  visit(Setting{.key = "syncBatchNorm", .name = "sync_batch_norm"},
+        of.sync_batch_norm);
   visit(Setting{.key = "horizontalFlip", .name = "horizontal_flip"},
         of.horizontal_flip);
   visit(Setting{.key = "verticalFlip", .name = "vertical_flip"},

@@ -58,34 +58,35 @@ DeviceStep::DeviceStep(const TrainerConfig& config, Autoencoder& model, Optimize
 }
 
 void DeviceStep::train(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
-                       int64_t batch) {
-  if (!stream_) return step(bytes, indices, epoch, batch);
+                       int64_t batch, const Share& share) {
+  if (!stream_) return step(bytes, indices, epoch, batch, share);
   const c10::Stream outside = c10::impl::VirtualGuardImpl(device_.type()).getStream(device_);
   const c10::StreamGuard guard(*stream_);
   follow(outside, *stream_);
-  step(bytes, indices, epoch, batch);
+  step(bytes, indices, epoch, batch, share);
   follow(*stream_, outside);
 }
 
 void DeviceStep::step(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
-                      int64_t batch) {
+                      int64_t batch, const Share& share) {
   const int64_t images = bytes.size(0);
-  prepare(bytes, indices, epoch, batch);
+  prepare(bytes, indices, epoch, batch, share);
   if (images == config_.batch_size && recorded()) {
     graph_->replay();
   } else {
     compute(images);
   }
-  metrics_.count(images, bytes.numel());
+  const ModelConfig& m = config_.model;
+  metrics_.count(share.whole, share.whole * m.height * m.width * m.channels);
 }
 
 void DeviceStep::prepare(const at::Tensor& bytes, const std::vector<int64_t>& indices,
-                         int64_t epoch, int64_t batch) {
+                         int64_t epoch, int64_t batch, const Share& share) {
   const int64_t images = bytes.size(0);
   const int64_t most = config_.batch_size;
   if (images > most) throw Error(ErrorCode::kInternal, "a batch is larger than batch_size");
   bytes_.narrow(0, 0, images).copy_(bytes, /*non_blocking=*/true);
-  model_.sample(images, config_.seed, step_number(epoch, batch));
+  model_.sample(share, config_.seed, step_number(epoch, batch));
 
   // Pinned memory that is let go of stays its allocator's until the copy is done.
   const at::Tensor host =

@@ -35,12 +35,20 @@ class DeviceStep {
 
   /// As TrainingStep::train().
   void train(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
-             int64_t batch);
+             int64_t batch, const Share& share);
+  void train(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
+             int64_t batch) {
+    train(bytes, indices, epoch, batch, bytes.size(0));
+  }
 
   /// The halves. `bytes`: uint8 N×H×W×C on the device, at most a batch of them; compute() takes
   /// the first `images` of what was prepared.
   void prepare(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
-               int64_t batch);
+               int64_t batch, const Share& share);
+  void prepare(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
+               int64_t batch) {
+    prepare(bytes, indices, epoch, batch, bytes.size(0));
+  }
   void compute(int64_t images);
 
   /// Why steps are sent one by one, once; "" otherwise.
@@ -48,7 +56,7 @@ class DeviceStep {
 
  private:
   void step(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
-            int64_t batch);
+            int64_t batch, const Share& share);
   bool recorded();
 
   const TrainerConfig& config_;

@@ -3,12 +3,15 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 
+#include "core/comm/communicator.h"
 #include "core/loss/loss.h"
 #include "core/loss/metrics.h"
 #include "core/model/autoencoder.h"
 #include "core/optim/optimizer.h"
 #include "core/tensor/activations.h"
+#include "core/train/gradient_reducer.h"
 #include "core/train/non_finite.h"
 
 namespace flexae {
@@ -35,8 +38,10 @@ struct StepInputs {
 /// a device can be sent a step while it works on the one before, or repeat what it has recorded.
 class StepRecipe {
  public:
-  /// Everything given must outlive the object.
-  StepRecipe(Autoencoder& model, Optimizer& optimizer, Metrics& metrics);
+  /// Everything given must outlive the object. With the other processes of `communicator`, a step
+  /// is of their images, too.
+  StepRecipe(Autoencoder& model, Optimizer& optimizer, Metrics& metrics,
+             Communicator& communicator = Communicator::alone());
 
   /// One update. After Autoencoder::sample(). Adds the batch to the metrics but for
   /// Metrics::count().
@@ -51,6 +56,10 @@ class StepRecipe {
   Autoencoder& model_;
   Optimizer& optimizer_;
   Metrics& metrics_;
+  void train_shared(const Examples& examples, const StepInputs& inputs);
+
+  Communicator& communicator_;
+  std::unique_ptr<GradientReducer> reducer_;  ///< Null without other processes.
   const Loss& loss_;
   NonFiniteWatch non_finite_;
 };

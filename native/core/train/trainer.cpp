@@ -17,12 +17,14 @@
 #include "core/base/random.h"
 #include "core/cpu/kernels/kernels.h"
 #include "core/device/device.h"
+#include "core/files/atomic_file.h"
+#include "core/train/agreement.h"
 #include "core/train/checkpoint/checkpoint.h"
 #include "core/train/checkpoint/checkpoint_writer.h"
 #include "core/train/checkpoint_policy.h"
 #include "core/train/early_stopping.h"
-#include "core/train/feed/device_feed.h"
 #include "core/train/feed/epoch_order.h"
+#include "core/train/feed/shared_feed.h"
 #include "core/train/initial_weights.h"
 #include "core/train/rewinding.h"
 #include "core/train/snapshots.h"
@@ -46,27 +48,33 @@ std::vector<int64_t> in_order(int64_t n) {
 class Training {
  public:
   Training(const TrainerConfig& config, BatchSource& train_source, BatchSource& valid_source,
-           const Exporters& exporters, TrainingObserver& observer, const std::atomic<bool>& cancel)
+           const Exporters& exporters, TrainingObserver& observer, const std::atomic<bool>& cancel,
+           Communicator& communicator)
       : config_(config),
+        communicator_(communicator),
         train_source_(train_source),
         valid_source_(valid_source),
         exporters_(exporters),
         observer_(observer),
         cancel_(cancel),
         device_(resolve_device(config.device)),
-        step_(config, device_),
-        train_feed_(train_source, device_),
-        valid_feed_(valid_source, device_),
+        step_(config, device_, communicator),
+        train_feed_(train_source, device_, config.model, communicator),
+        valid_feed_(valid_source, device_, config.model, communicator),
         early_stopping_(config.patience),
         policy_(config, begin_),
-        reconstructions_(config.reconstructions, valid_source.size()),
+        reconstructions_(communicator.rank() == 0 ? config.reconstructions : 0,
+                         valid_source.size()),
         rewinding_(config.on_nan),
         writer_(config.run_dir, config.keep) {
     if (!config.resume_from.empty()) {
       resume();
-    } else if (!config.weights_from.empty()) {
-      new_layers_ =
-          load_initial_weights(step_.model(), config.weights_from, config.partial_weights);
+    } else {
+      if (!config.weights_from.empty() && communicator.rank() == 0) {
+        new_layers_ =
+            load_initial_weights(step_.model(), config.weights_from, config.partial_weights);
+      }
+      step_.begin_as_rank_0();
     }
   }
 
@@ -89,8 +97,8 @@ class Training {
     if (result.stopped != Stopped::kInterrupted) {
       result.train = score(train_feed_, train_source_);
       result.valid = score(valid_feed_, valid_source_);
-      result.scored = !cancelled();
-      if (cancelled()) result.stopped = Stopped::kInterrupted;
+      result.scored = !is_interrupted_;
+      if (is_interrupted_) result.stopped = Stopped::kInterrupted;
     }
     result.seconds = seconds_before_ + seconds_since(begin_);
     return result;
@@ -101,7 +109,22 @@ class Training {
     return (source.size() + config_.batch_size - 1) / config_.batch_size;
   }
 
-  [[nodiscard]] bool cancelled() const { return cancel_.load(std::memory_order_relaxed); }
+  /// Before a batch of which this process has `images`: what holds for all processes.
+  Agreement next_batch(int64_t images) {
+    const Agreement agreed = agree(communicator_, images, cancel_.load(std::memory_order_relaxed),
+                                   !communicator_.is_alone() && policy_.is_due_at(Clock::now()));
+    is_interrupted_ = is_interrupted_ || agreed.is_cancelled;
+    return agreed;
+  }
+  /// After a pass over a set.
+  void exchange_news() {
+    if (communicator_.is_alone()) return;
+    is_interrupted_ = next_batch(0).is_cancelled;
+    observer_.hear_others(communicator_.gather(observer_.tell_others()));
+  }
+  [[nodiscard]] bool cancelled() const {
+    return is_interrupted_ || (communicator_.is_alone() && cancel_.load(std::memory_order_relaxed));
+  }
   /// With the sessions before this one.
   [[nodiscard]] double epoch_seconds() const {
     return state_.progress.seconds + seconds_since(epoch_begin_);
@@ -182,14 +205,16 @@ class Training {
         std::min(before * config_.batch_size, static_cast<int64_t>(order.size()));
     order.erase(order.begin(), order.begin() + trained);
     train_feed_.start(std::move(order), config_.batch_size);
-    DeviceFeed::Item item;
+    SharedFeed::Item item;
     const auto begin = Clock::now();
     const int64_t images_before = progress.images;
     while (train_feed_.next(item)) {
-      if (cancelled()) return false;
-      step_.train(item.images, item.indices, epoch, before + item.batch);
+      const Agreement agreed = next_batch(item.images.size(0));
+      if (agreed.is_cancelled) return false;
+      if (agreed.share.whole == 0) continue;
+      step_.train(item.images, item.indices, epoch, before + item.batch, agreed.share);
       progress.batch = before + item.batch;
-      progress.images += item.images.size(0);
+      progress.images += agreed.share.whole;
       if (device_.is_cpu()) require_finite(epoch);
       report_progress(false, epoch, progress.batch, batches(train_source_),
                       progress.images - images_before, begin);
@@ -197,39 +222,53 @@ class Training {
       if (const std::string warning = step_.take_warning(); !warning.empty()) {
         observer_.on_warning(warning);
       }
-      if (policy_.is_due_at(Clock::now())) {
+      const bool is_due =
+          communicator_.is_alone() ? policy_.is_due_at(Clock::now()) : agreed.is_time_to_save;
+      if (is_due) {
         require_finite(epoch);
         save({});
       }
     }
     require_finite(epoch);
+    exchange_news();
     if (progress.images == 0) throw Error(ErrorCode::kData, "No training image could be read.");
     return !cancelled();
   }
 
   bool validate_epoch(int64_t epoch) {
+    step_.settle();
     step_.metrics().reset();
     int64_t images = 0;
     valid_feed_.start(in_order(valid_source_.size()), config_.batch_size);
     const auto begin = Clock::now();
-    DeviceFeed::Item item;
+    SharedFeed::Item item;
     while (valid_feed_.next(item)) {
-      if (cancelled()) return false;
+      const Agreement agreed = next_batch(item.images.size(0));
+      if (agreed.is_cancelled) return false;
+      images += agreed.share.whole;
+      if (agreed.share.images == 0) continue;
       step_.evaluate(item.images);
       reconstructions_.offer(item.images, item.indices);
-      images += item.images.size(0);
       report_progress(true, epoch, item.batch, batches(valid_source_), images, begin);
     }
+    step_.share_metrics();
+    exchange_news();
     if (images == 0) throw Error(ErrorCode::kData, "No validation image could be read.");
     reconstructions_.close();
     return !cancelled();
   }
 
-  Metrics::Values score(DeviceFeed& feed, const BatchSource& source) {
+  Metrics::Values score(SharedFeed& feed, const BatchSource& source) {
     step_.metrics().reset();
     feed.start(in_order(source.size()), config_.batch_size);
-    DeviceFeed::Item item;
-    while (!cancelled() && feed.next(item)) step_.evaluate(item.images);
+    SharedFeed::Item item;
+    while (!is_interrupted_ && feed.next(item)) {
+      const Agreement agreed = next_batch(item.images.size(0));
+      if (!agreed.is_cancelled && agreed.share.images > 0) step_.evaluate(item.images);
+    }
+    // Asked to stop after the last batch.
+    next_batch(0);
+    step_.share_metrics();
     return step_.metrics().values();
   }
 
@@ -240,7 +279,9 @@ class Training {
     last_progress_ = now;
     // A device is not waited for: it tells what it had a moment ago, and is asked at the end.
     const auto values = step_.metrics().latest();
-    if (!values || (!device_.is_cpu() && !std::isfinite(values->loss))) return;
+    // Nor do several processes judge their own numbers, each by its clock.
+    const bool judges = device_.is_cpu() && communicator_.is_alone();
+    if (!values || (!judges && !std::isfinite(values->loss))) return;
     const double loss = finite(*values, epoch, validating ? "validation" : "training").loss;
     const double elapsed = std::chrono::duration<double>(now - begin).count();
     observer_.on_progress(
@@ -301,7 +342,10 @@ class Training {
 
   void resume() {
     try {
-      restore(read_checkpoint(config_.resume_from).snapshot);
+      // Rank 0 alone need have the file.
+      const std::string data = communicator_.broadcast_text(
+          communicator_.rank() == 0 ? read_file(config_.resume_from) : std::string());
+      restore(parse_checkpoint(data, config_.resume_from).snapshot);
       // Throws if it is not what metrics are made of.
       if (state_.progress.batch > 0) step_.metrics().restore(state_.progress.metrics);
     } catch (const Error& error) {
@@ -314,6 +358,10 @@ class Training {
   }
 
   void save(const std::vector<std::string>& links) {
+    if (config_.run_dir.empty() && !rewinding_.keeps()) {
+      policy_.note_saved(state_, Clock::now());
+      return;
+    }
     const std::shared_ptr<const Checkpoint> checkpoint = snapshot();
     if (rewinding_.keeps()) rewinding_.keep(checkpoint);
     if (!config_.run_dir.empty()) writer_.write(checkpoint, links);
@@ -328,6 +376,8 @@ class Training {
   }
 
   const TrainerConfig& config_;
+  Communicator& communicator_;
+  bool is_interrupted_ = false;          ///< All processes have agreed on it.
   std::vector<std::string> new_layers_;  ///< Of those whose weights were to be given.
   BatchSource& train_source_;
   BatchSource& valid_source_;
@@ -336,8 +386,8 @@ class Training {
   const std::atomic<bool>& cancel_;
   at::Device device_;
   TrainingStep step_;
-  DeviceFeed train_feed_;
-  DeviceFeed valid_feed_;
+  SharedFeed train_feed_;
+  SharedFeed valid_feed_;
   TrainingState state_;
   NamedTensors best_;          ///< On the host; never written to in place.
   at::Tensor train_metrics_;   ///< Of the epoch whose validation is under way.
@@ -356,13 +406,15 @@ class Training {
 
 TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
                      BatchSource& valid_source, const Exporters& exporters,
-                     TrainingObserver& observer, const std::atomic<bool>& cancel) {
+                     TrainingObserver& observer, const std::atomic<bool>& cancel,
+                     Communicator& communicator) {
   validate(config);
   (void)kernels();
   const c10::NoGradGuard no_grad;
   keep_freed_memory();
   at::set_num_threads(config.threads > 0 ? static_cast<int>(config.threads) : available_cores());
-  return Training(config, train_source, valid_source, exporters, observer, cancel).run();
+  return Training(config, train_source, valid_source, exporters, observer, cancel, communicator)
+      .run();
 }
 
 }  // namespace flexae

@@ -3,7 +3,9 @@
 #include <atomic>
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "core/comm/communicator.h"
 #include "core/device/precision.h"
 #include "core/export/exporter.h"
 #include "core/train/checkpoint/training_state.h"
@@ -39,6 +41,10 @@ class TrainingObserver {
   /// What is allowed but worth saying.
   virtual void on_warning(const std::string& message) = 0;
   virtual void on_finishing(Stopped stopped) = 0;
+  /// What the other processes should hear of this one's images, after each pass; then, in all of
+  /// them, everybody's, by rank. Not called where there are no others.
+  virtual std::string tell_others() { return {}; }
+  virtual void hear_others(const std::vector<std::string>& /*told*/) {}
 };
 
 /// How a training ended; epochs count from 1.
@@ -59,8 +65,13 @@ struct TrainingResult {
 /// a CPU, bit for bit, what it would have given uninterrupted. Throws Error; kConfig if a setting,
 /// or FLEXAE_KERNELS, is none, kNan if a loss or gradient stops being finite, kModel if the
 /// checkpoint is damaged or another network's.
+///
+/// With the other processes of `communicator` it is one training: each computes its part of every
+/// batch, and all have the same weights and numbers. What is read from files and written, rank 0
+/// does, so that `run_dir` is its alone. Throws Error(kProcess) if another process is lost.
 TrainingResult train(const TrainerConfig& config, BatchSource& train_source,
                      BatchSource& valid_source, const Exporters& exporters,
-                     TrainingObserver& observer, const std::atomic<bool>& cancel);
+                     TrainingObserver& observer, const std::atomic<bool>& cancel,
+                     Communicator& communicator = Communicator::alone());
 
 }  // namespace flexae

@@ -21,17 +21,28 @@ namespace flexae {
 /// and from where the batch stands, so a run can be repeated or resumed anywhere.
 class TrainingStep {
  public:
-  /// `config` must outlive the object.
-  TrainingStep(const TrainerConfig& config, at::Device device);
+  /// `config` and `communicator` must outlive the object.
+  TrainingStep(const TrainerConfig& config, at::Device device,
+               Communicator& communicator = Communicator::alone());
   TrainingStep(const TrainingStep&) = delete;
   TrainingStep& operator=(const TrainingStep&) = delete;
 
   /// One update from bytes N×H×W×C on the device. `indices`: of the images in their source (see
-  /// Batch). Adds the batch to metrics().
+  /// Batch). Adds the batch to metrics(). Of several processes, each gives its share.
   void train(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
              int64_t batch);
+  void train(const at::Tensor& bytes, const std::vector<int64_t>& indices, int64_t epoch,
+             int64_t batch, const Share& share);
   /// Adds a batch to metrics() in evaluation mode.
   void evaluate(const at::Tensor& bytes);
+
+  /// Makes weights everywhere rank 0's, as a training begins.
+  void begin_as_rank_0();
+  /// Makes everywhere the same what processes keep for themselves while they train: moving
+  /// statistics, where each has its own batches'.
+  void settle();
+  /// Adds up metrics() of images that were evaluated, over all processes.
+  void share_metrics();
 
   /// The first batch whose numbers were not finite. Current after every train().
   NonFiniteWatch& non_finite() { return recipe_.non_finite(); }
@@ -47,6 +58,7 @@ class TrainingStep {
 
  private:
   const TrainerConfig& config_;
+  Communicator& communicator_;
   at::Device device_;
   Precision precision_;
   Autoencoder model_;

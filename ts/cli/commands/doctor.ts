@@ -93,6 +93,18 @@ function addonChecks({ path, libtorch, versions, hardware }: AddonProbe): Check[
       ? { name: "inner loops", state: "ok", value: cpu.kernels }
       : bad("inner loops", cpu.kernelsProblem),
   ];
+  const { processesProblem, ncclProblem } = hardware;
+  const betweenGpus =
+    ncclProblem === "" ? ", between GPUs by NCCL" : `, between GPUs by the host: ${ncclProblem}`;
+  checks.push(
+    processesProblem === ""
+      ? {
+          name: "several processes",
+          state: "ok",
+          value: `by gloo${cuda.devices.length > 0 ? betweenGpus : ""}`,
+        }
+      : bad("several processes", processesProblem, "note"),
+  );
   if (cuda.problem === "" && cuda.devices.length > 0) {
     for (const { index, name, memoryBytes, capability } of cuda.devices) {
       checks.push({

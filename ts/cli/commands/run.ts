@@ -1,8 +1,10 @@
 /** `flexae run`: trains, and says how it goes. */
 import { constants } from "node:os";
 import { relative } from "node:path";
+import { configError } from "../../addon/errors.js";
 import type { TrainEvent } from "../../addon/types.js";
 import { shownPath } from "../../files/paths.js";
+import type { ProcessGroup } from "../../processes/group.js";
 import type { TrainingOutcome, TrainingResult } from "../../runs/training.js";
 import type { TrainingEvent } from "../../runs/training_event.js";
 import type { TrackingOptions } from "../../tracking/track.js";
@@ -91,6 +93,7 @@ class JsonReporter implements Reporter {
       badImages: result.badImages,
       pictures: result.pictures,
       report,
+      ...(result.traffic === undefined ? {} : { traffic: result.traffic }),
     });
   }
 }
@@ -125,12 +128,25 @@ const KEPT: Record<StartEvent["cache"], string> = {
   none: "Images are decoded anew each epoch",
 };
 
+/** Of a process that trains with others: rank 0 tells everything. */
+class NoReporter implements Reporter {
+  event(): void {}
+
+  reporting(): void {}
+
+  dashboard(): void {}
+
+  end(): void {}
+}
+
 class TextReporter implements Reporter {
+  #worldSize: number;
   #makeBar: (epochs: number) => EpochBar | undefined;
   #bar: EpochBar | undefined;
   #epochs = 0;
 
-  constructor(makeBar: (epochs: number) => EpochBar | undefined) {
+  constructor(worldSize: number, makeBar: (epochs: number) => EpochBar | undefined) {
+    this.#worldSize = worldSize;
     this.#makeBar = makeBar;
   }
 
@@ -156,7 +172,8 @@ class TextReporter implements Reporter {
     print();
     print(
       `${grouped(event.trainImages)} training and ${grouped(event.validImages)} validation images, ` +
-        `on ${event.deviceName} (${event.device}${event.device === "cpu" ? `, ${event.threads} thread${event.threads === 1 ? "" : "s"}` : ""}, ${event.precision})`,
+        `on ${event.deviceName} (${event.device}${event.device === "cpu" ? `, ${event.threads} thread${event.threads === 1 ? "" : "s"}` : ""}, ${event.precision})` +
+        (this.#worldSize === 1 ? "" : ` in each of ${this.#worldSize} processes`),
     );
     print(KEPT[event.cache]);
     if (event.runDir !== null) print(`Run folder ${shortPath(event.runDir)}`);
@@ -277,6 +294,12 @@ async function writeReport(
   }
 }
 
+const NO_TRACKING: TrackingOptions = {
+  tensorboard: false,
+  mlflow: false,
+  mlflowExperiment: undefined,
+};
+
 function trackingOptions(invocation: Invocation): TrackingOptions {
   const given = (name: string) => optionText(invocation, name) ?? invocation.options[name] === true;
   return {
@@ -286,7 +309,57 @@ function trackingOptions(invocation: Invocation): TrackingOptions {
   };
 }
 
+/** A number that one of the command's own options was given; undefined if it was not. */
+function optionNumber(invocation: Invocation, name: string, most: number): number | undefined {
+  const text = optionText(invocation, name);
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= most) return value;
+  const flag = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  throw configError(
+    `Expected an integer from 1 to ${most} for --${flag} but received ${JSON.stringify(text)}`,
+  );
+}
+
+/** The line without `--processes N`. */
+function withoutProcesses(argv: readonly string[]): string[] {
+  const at = argv.findIndex((word) => word === "--processes" || word.startsWith("--processes="));
+  return argv.filter((_, i) => i !== at && !(i === at + 1 && argv[at] === "--processes"));
+}
+
+/** Trains in this process, or starts those that do. */
 async function train(invocation: Invocation): Promise<number> {
+  const { processPlace } = await import("../../processes/environment.js");
+  const place = processPlace();
+  const processes = optionNumber(invocation, "processes", 1024);
+  const joinSeconds = optionNumber(invocation, "joinTimeout", 86_400);
+  if (processes !== undefined && place !== undefined) {
+    throw configError(
+      `--processes starts processes, and this is rank ${place.rank} of ${place.worldSize} already: leave it out`,
+    );
+  }
+  if (processes !== undefined && processes > 1) {
+    // What is wrong with the line is said once.
+    await invokedSettings(invocation);
+    const { loadAddon } = await import("../../addon/loader.js");
+    const { processesProblem } = loadAddon().hardware();
+    if (processesProblem !== "") {
+      throw configError(`Several processes cannot train together: ${processesProblem}.`);
+    }
+    const { launch } = await import("../../processes/launch.js");
+    return await launch(processes, withoutProcesses(process.argv.slice(2)), warn);
+  }
+  if (place === undefined) return await trainHere(invocation, undefined);
+  const { JOIN_SECONDS, ProcessGroup } = await import("../../processes/group.js");
+  // Whoever started this process is gone.
+  process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+  process.channel?.unref();
+  const group = await ProcessGroup.join(place, joinSeconds ?? JOIN_SECONDS);
+  return await trainHere(invocation, group);
+}
+
+async function trainHere(invocation: Invocation, group: ProcessGroup | undefined): Promise<number> {
+  const isFirst = group?.isFirst ?? true;
   const { Training } = await import("../../runs/training.js");
   const { makeTracker } = await import("../../tracking/track.js");
   const { EpochBar } = await import("../progress.js");
@@ -295,13 +368,17 @@ async function train(invocation: Invocation): Promise<number> {
   const settings = await invokedSettings(invocation);
   const verbose = settings.preTrain_verbose;
   let reporter: Reporter;
-  if (invocation.json) reporter = new JsonReporter();
+  if (!isFirst) reporter = new NoReporter();
+  else if (invocation.json) reporter = new JsonReporter();
   else if (verbose === 0) reporter = new SilentReporter();
   else {
     const withBar = verbose === 1 && process.stderr.isTTY === true;
-    reporter = new TextReporter(withBar ? (epochs) => new EpochBar(epochs) : () => undefined);
+    reporter = new TextReporter(
+      group?.place.worldSize ?? 1,
+      withBar ? (epochs) => new EpochBar(epochs) : () => undefined,
+    );
   }
-  const tracker = makeTracker(trackingOptions(invocation), (message) =>
+  const tracker = makeTracker(isFirst ? trackingOptions(invocation) : NO_TRACKING, (message) =>
     reporter.event({ type: "warning", message }),
   );
   let board: InstanceType<typeof OwnDashboard> | undefined;
@@ -316,6 +393,7 @@ async function train(invocation: Invocation): Promise<number> {
     resume: typeof resume === "string" ? resume : undefined,
     weights: optionText(invocation, "weights"),
     partial: partial === true,
+    processes: group,
     onEvent: (event) => {
       tracker.event(event);
       reporter.event(event);
@@ -323,7 +401,7 @@ async function train(invocation: Invocation): Promise<number> {
       if (event.runDir !== null) showDashboard(event.runDir);
     },
   });
-  const watch = new SignalWatch(invocation.json || verbose === 0);
+  const watch = new SignalWatch(invocation.json || verbose === 0 || !isFirst);
   watch.expect("stopping after this batch", () => training.cancel());
   const leaving = new AbortController();
   const writePage = async (runDir: string | null, complainTo: Reporter | null) => {
@@ -384,6 +462,11 @@ export const run: CommandDescription = {
     [
       "--mlflow-experiment <name>",
       "the experiment there (MLFLOW_EXPERIMENT_NAME, or flexible-autoencoder)",
+    ],
+    ["--processes <n>", "train in so many processes on this machine"],
+    [
+      "--join-timeout <seconds>",
+      "how long the processes of a training wait for each other to come (120)",
     ],
     ["--dashboard", "serve a page on which this run and those beside it can be watched"],
   ],
