@@ -55,7 +55,7 @@ Load to_load(const Napi::Object& object, int64_t channels, int64_t height, int64
 struct Source {
   std::vector<std::string> files;
   std::vector<SetPart> parts;  ///< of the files, where they are drawn by weights
-  at::Tensor images;  ///< uint8 N×H×W×C; undefined when `files` is meant
+  at::Tensor images;           ///< uint8 N×H×W×C; undefined when `files` is meant
 };
 Source to_source(const Napi::Object& object, const DecodeSpec& spec, const char* name);
 
