@@ -27,8 +27,8 @@ describe("commands", () => {
       const shown = [...stdout.matchAll(/^ {2}--([\w-]+) <.*?> /gm)]
         .map(([, flag]) => findParameter(flag as string)?.name)
         .filter((parameter) => parameter !== undefined);
-      // A command's own option may be called as a parameter is.
-      const own = (command.options ?? []).map(([flags]) => /--([\w-]+)/.exec(flags)?.[1]);
+      // A command's own option may be called as a parameter is; those shown above take a value.
+      const own = (command.options ?? []).map(([flags]) => /--([\w-]+) </.exec(flags)?.[1]);
       const expected = PARAMETERS.filter(
         (parameter) => concerns(parameter, command) || own.includes(flagName(parameter)),
       );

@@ -84,7 +84,8 @@ describe("a tar file", () => {
         ["a/./c.png", png(4)],
         ["new\nline.png", png(5)],
         [" space .png", png(6)],
-        ["..dots.png", png(7)],
+        ["do..ts.png", png(7)],
+        [".hidden.png", png(8)],
       ]),
     );
     expect(names).toEqual([
@@ -94,7 +95,7 @@ describe("a tar file", () => {
       "a/c.png",
       "new\nline.png",
       " space .png",
-      "..dots.png",
+      "do..ts.png",
     ]);
     expect(await bytesOf(...files)).toEqual([1, 2, 3, 4, 5, 6, 7].map((i) => png(i)));
   });

@@ -16,9 +16,23 @@ describe("a zip file", () => {
         { name: "readme", content: Buffer.from("x"), method: 14 },
       ]),
     );
-    expect([names, others]).toEqual([["cats/1.png", "cats/2.png"], 3]);
+    expect([names, others]).toEqual([["cats/1.png", "cats/2.png"], 1]);
     expect(named).toEqual(["one", "two"]);
     expect(await bytesOf(...files)).toEqual([png(1), png(2)]);
+  });
+
+  it("passes over what is hidden, and what macOS packs beside each file", async () => {
+    const { names, others } = await opened(
+      "a.zip",
+      zipOf([
+        { name: "cats/1.png", content: png(1) },
+        { name: "__MACOSX/cats/._1.png", content: Buffer.from("resources") },
+        { name: "cats/._1.png", content: Buffer.from("resources") },
+        { name: ".thumbs/1.png", content: png(1) },
+        { name: "dogs/lost.cls", content: Buffer.from("of no image") },
+      ]),
+    );
+    expect([names, others]).toEqual([["cats/1.png"], 4]);
   });
 
   it("takes names as Windows writes them, and a comment at its end", async () => {

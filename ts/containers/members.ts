@@ -36,6 +36,16 @@ export function isImageName(name: string): boolean {
   return IMAGE.test(name);
 }
 
+/**
+ * Whether a member is an image, by its name. Hidden files are none, as in folders; macOS packs one
+ * beside each file, of the same ending.
+ */
+export function isImageMember(name: string): boolean {
+  const parts = name.split("/");
+  const isHidden = parts[0] === "__MACOSX" || parts.some((part) => part.startsWith("."));
+  return !isHidden && isImageName(name);
+}
+
 /** A column of numbers that grows. */
 class Column<T extends Float64Array | Uint32Array | Int32Array | Uint8Array> {
   #values: T;

@@ -39,17 +39,23 @@ function classIn(name: string, content: Buffer): string | undefined {
 /** Gathers the classes that sidecars name, and gives them to the images of their keys. */
 export class Sidecars {
   #classes = new Map<string, string>();
+  /** Of each sidecar. */
+  #keys: string[] = [];
 
   add(name: string, content: Buffer): void {
+    const key = keyOf(name);
+    this.#keys.push(key);
     const label = classIn(name, content);
     if (label === undefined || label.includes("\0")) return;
-    const key = keyOf(name);
     // A word of its own counts before one of several in an object.
     if (/\.cls$/i.test(name) || !this.#classes.has(key)) this.#classes.set(key, label);
   }
 
+  /** Those that belong to no image are members like others. */
   apply(sink: MemberSink): void {
-    if (this.#classes.size === 0) return;
+    if (this.#keys.length === 0) return;
+    const images = new Set(sink.names().map(keyOf));
+    for (const key of this.#keys) if (!images.has(key)) sink.others++;
     const labels = new Map<string, string>();
     for (const name of sink.names()) {
       const label = this.#classes.get(keyOf(name));

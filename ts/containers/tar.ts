@@ -2,7 +2,7 @@
 import { dataError } from "../addon/errors.js";
 import { pathFromBytes, shownPath } from "../files/paths.js";
 import type { ContainerFormat, ListedFile } from "./format.js";
-import { isImageName, type MemberSink } from "./members.js";
+import { isImageMember, type MemberSink } from "./members.js";
 import type { RandomAccess } from "./random_access.js";
 import { isSidecar, LONGEST_SIDECAR, Sidecars } from "./sidecars.js";
 import {
@@ -110,17 +110,16 @@ class Walk {
     if (type === FOLDER || given.endsWith("/")) return;
     const sink = this.#sink;
     const name = sink.name(given);
-    const isImage = isImageName(name);
+    const isImage = isImageMember(name);
     if (!FILES.includes(type) || isSparse === true) {
       const isAgain = type === HARD_LINK && isImage && sink.addAgain(name, link);
       if (!isAgain) sink.others++;
     } else if (isImage) {
       sink.add({ name, offset: from, length: size });
+    } else if (isSidecar(name) && size <= LONGEST_SIDECAR) {
+      this.#sidecars.add(name, this.#bytes.read(from, size));
     } else {
       sink.others++;
-      if (isSidecar(name) && size <= LONGEST_SIDECAR) {
-        this.#sidecars.add(name, this.#bytes.read(from, size));
-      }
     }
   }
 }

@@ -5,7 +5,7 @@ import { type Entry, fromRandomAccessReader, RandomAccessReader, type ZipFile } 
 import { dataError, isAddonError } from "../addon/errors.js";
 import { pathFromBytes, shownPath } from "../files/paths.js";
 import type { ListedFile } from "./format.js";
-import { isImageName, type MemberSink } from "./members.js";
+import { isImageMember, type MemberSink } from "./members.js";
 import type { RandomAccess } from "./random_access.js";
 import { isSidecar, LONGEST_SIDECAR, Sidecars } from "./sidecars.js";
 
@@ -57,13 +57,13 @@ function checkedForm(entry: Entry, given: string, shown: string): "stored" | "de
   );
 }
 
-/** What a sidecar says; undefined if it is damaged. */
-function sidecarIn(packed: Buffer, form: "stored" | "deflated"): Buffer | undefined {
+/** What a sidecar says; nothing if it is damaged. */
+function sidecarIn(packed: Buffer, form: "stored" | "deflated"): Buffer {
   if (form === "stored") return packed;
   try {
     return inflateRawSync(packed, { maxOutputLength: LONGEST_SIDECAR });
   } catch {
-    return undefined;
+    return Buffer.alloc(0);
   }
 }
 
@@ -75,9 +75,12 @@ async function addEntry(
   sidecars: Sidecars,
 ): Promise<void> {
   const name = sink.name(nameOf(entry));
-  const isImage = isImageName(name);
-  if (!isImage) sink.others++;
-  if (!isImage && !isSidecar(name)) return;
+  const isImage = isImageMember(name);
+  const isSmall = Math.max(entry.compressedSize, entry.uncompressedSize) <= LONGEST_SIDECAR;
+  if (!isImage && !(isSidecar(name) && isSmall)) {
+    sink.others++;
+    return;
+  }
   const form = checkedForm(entry, name, shown);
   const { compressedSize: stored, uncompressedSize: length, crc32: crc } = entry;
   const { fileDataStart: offset } = await new Promise<{ fileDataStart: number }>(
@@ -94,10 +97,7 @@ async function addEntry(
     throw dataError(`${shown} is damaged: its ${shownPath(name.slice(0, 80))} has two sizes`);
   }
   if (isImage) sink.add({ name, offset, length, form, stored, crc });
-  else if (length <= LONGEST_SIDECAR && stored <= LONGEST_SIDECAR) {
-    const content = sidecarIn(bytes.read(offset, stored), form);
-    if (content !== undefined) sidecars.add(name, content);
-  }
+  else sidecars.add(name, sidecarIn(bytes.read(offset, stored), form));
 }
 
 /** What `list` of a format does. */

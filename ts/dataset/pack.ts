@@ -38,12 +38,15 @@ export interface PackOptions {
 export interface Packing {
   /** The folder. */
   out: string;
+  /** How many files. */
   shards: number;
+  /** In all shards. */
   images: number;
   /** Files that could not be read, and were left out. */
   bad: number;
   /** Of all shards. */
   bytes: number;
+  /** Names of the classes, by their numbers; empty without any. */
   classes: string[];
 }
 
