@@ -352,6 +352,14 @@ const TABLE = [
   },
   {
     ...training,
+    ...boolean,
+    name: "sync_batch_norm",
+    default: true,
+    commands: ["run"],
+    help: "of several processes, normalize by the whole batch, as one would; or each by its own part",
+  },
+  {
+    ...training,
     name: "seed",
     kind: "number",
     bounds: { integer: true, least: 0, most: Number.MAX_SAFE_INTEGER },
@@ -416,14 +424,6 @@ const TABLE = [
     commands: ["run"],
     resume: "fixed",
     help: "share of each class of the training images that validates, in place of valid_dir: 10% or 0.1",
-  },
-  {
-    ...training,
-    ...boolean,
-    name: "sync_batch_norm",
-    default: true,
-    commands: ["run"],
-    help: "of several processes, normalize by the whole batch, as one would; or each by its own part",
   },
   {
     ...data,

@@ -88,6 +88,8 @@ struct TrainingSettings {
   /// what a loss or gradient that is not finite does: stop, or skip (back to the last good point at
   /// half the learning rate, at most three times)
   OnNan on_nan = OnNan::kStop;
+  /// of several processes, normalize by the whole batch, as one would; or each by its own part
+  bool sync_batch_norm = true;
   /// everything random follows from it
   int64_t seed = 1;
   /// auto, cpu, cuda or cuda:N
@@ -96,8 +98,6 @@ struct TrainingSettings {
   std::string precision = "auto";
   /// compute threads
   int64_t threads = 0;
-  /// of several processes, normalize by the whole batch, as one would; or each by its own part
-  bool sync_batch_norm = true;
   /// flip training images left to right at random
   bool horizontal_flip = true;
   /// flip training images upside down at random
@@ -219,6 +219,8 @@ void for_each_training_setting(Struct& of, const Visit& visit) {
         of.keep);
   visit(Setting{.key = "onNan", .name = "on_nan"},
         of.on_nan);
+  visit(Setting{.key = "syncBatchNorm", .name = "sync_batch_norm"},
+        of.sync_batch_norm);
   visit(Setting{.key = "seed", .name = "seed",
                 .least = 0, .most = 9007199254740991.0,
                 .expected = "an integer from 0 to 9007199254740991"},
@@ -231,8 +233,6 @@ void for_each_training_setting(Struct& of, const Visit& visit) {
                 .least = 0, .most = 1024,
                 .expected = "an integer from 0 (by cores) to 1024"},
         of.threads);
-  visit(Setting{.key = "syncBatchNorm", .name = "sync_batch_norm"},
-        of.sync_batch_norm);
   visit(Setting{.key = "horizontalFlip", .name = "horizontal_flip"},
         of.horizontal_flip);
   visit(Setting{.key = "verticalFlip", .name = "vertical_flip"},
