@@ -4,14 +4,14 @@
 // would take, each with all cores, one after the other.
 
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, loadavg, tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { encodeGrayPng } from "../../scripts/setup/png.mjs";
 import { runMain, runSteps, SetupError } from "../../scripts/setup/steps.mjs";
 import { venvPython, venvStep } from "../../scripts/setup/venv.mjs";
+import { writeImages } from "../images.mjs";
 import { spread } from "../peers/statistics.mjs";
 
 const USAGE = `usage: npm run bench:embed -- [options]
@@ -61,26 +61,6 @@ function readOptions() {
     rounds: integer("rounds"),
     out: path.resolve(process.env.INIT_CWD ?? ".", values.out),
   };
-}
-
-/** Soft shapes with some noise, as PNG files in ten folders. */
-async function writeImages(folder, count, side) {
-  let state = 1;
-  const random = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-  for (let i = 0; i < count; i++) {
-    const into = path.join(folder, `class_${i % 10}`);
-    if (i < 10) await mkdir(into, { recursive: true });
-    const [x, y, r] = [random() * side, random() * side, (0.1 + random() / 3) * side];
-    const pixels = new Uint8Array(side * side);
-    for (let at = 0; at < pixels.length; at++) {
-      const far = Math.hypot((at % side) - x, Math.floor(at / side) - y) / r;
-      pixels[at] = Math.max(0, 220 * (1 - far * far)) + 24 * random();
-    }
-    await writeFile(path.join(into, `${i}.png`), encodeGrayPng(pixels, side, side));
-  }
 }
 
 /** The Python line as a process: it makes a pass for each line it is sent. */

@@ -3,15 +3,15 @@
 // resized anew; and beside them the loaders that people use for shards in Python. All take turns.
 
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { availableParallelism, loadavg, tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { encodeGrayPng } from "../../scripts/setup/png.mjs";
 import { runLogged } from "../../scripts/setup/run.mjs";
 import { runMain, runSteps, SetupError } from "../../scripts/setup/steps.mjs";
 import { venvPython, venvStep } from "../../scripts/setup/venv.mjs";
+import { writeImages } from "../images.mjs";
 import { spread } from "../peers/statistics.mjs";
 
 const USAGE = `usage: npm run bench:sets -- [options]
@@ -56,29 +56,12 @@ function readOptions() {
   };
 }
 
-/** Soft shapes with some noise, in ten folders. */
-async function writeImages(folder, count, side, isJpeg) {
+async function writeJpegs(folder, count, side) {
   const { loadOpenCV } = await import("../../dist/imaging/opencv.js");
   const cv = loadOpenCV();
-  let state = 1;
-  const random = () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-  for (let i = 0; i < count; i++) {
-    const into = path.join(folder, `class_${i % 10}`);
-    if (i < 10) await mkdir(into, { recursive: true });
-    const [x, y, r] = [random() * side, random() * side, (0.1 + random() / 3) * side];
-    const pixels = new Uint8Array(side * side);
-    for (let at = 0; at < pixels.length; at++) {
-      const far = Math.hypot((at % side) - x, Math.floor(at / side) - y) / r;
-      pixels[at] = Math.max(0, 220 * (1 - far * far)) + 24 * random();
-    }
-    const bytes = isJpeg
-      ? cv.imencode(".jpg", new cv.Mat(Buffer.from(pixels), side, side, CV_8UC1))
-      : encodeGrayPng(pixels, side, side);
-    await writeFile(path.join(into, `${i}.${isJpeg ? "jpg" : "png"}`), bytes);
-  }
+  const encode = (pixels, width, height) =>
+    cv.imencode(".jpg", new cv.Mat(Buffer.from(pixels), height, width, CV_8UC1));
+  await writeImages(folder, count, side, encode, "jpg");
 }
 
 /** A loader of Python as a process: it makes a pass for each line it is sent. */
@@ -121,7 +104,7 @@ class Loader {
 async function measure({ count, side, target, isJpeg, rounds }, scratch) {
   const { load, pack, train } = await import("flexible-autoencoder");
   const folder = path.join(scratch, `images_${side}`);
-  await writeImages(folder, count, side, isJpeg);
+  await (isJpeg ? writeJpegs(folder, count, side) : writeImages(folder, count, side));
   const forms = path.join(scratch, `forms_${side}`);
   const script = path.join(import.meta.dirname, "forms.py");
   await runLogged("bench-sets-forms", venvPython(REQUIREMENTS), [script, folder, forms]);
