@@ -131,6 +131,22 @@ describe("the dashboard's server", () => {
     expect(columns.val_loss?.every((value) => Number(value) > 0)).toBe(true);
   });
 
+  it("shows an epoch after whose checkpoint the process was killed before it told of it", async () => {
+    const folder = temporaryFolder();
+    cpSync(trained(), join(folder, "run"), { recursive: true });
+    const path = join(folder, "run", "events.jsonl");
+    const lines = readFileSync(path, "utf8").split("\n");
+    const third = lines.findIndex((line) => line.includes('"event":"epoch","epoch":3,'));
+    const begin = lines.find((line) => line.includes('"event":"start"')) as string;
+    lines[third] = begin.replace('"epochsDone":0', '"epochsDone":3');
+    writeFileSync(path, lines.join("\n"));
+    const { url } = await serve(folder);
+    const { runs } = await json<Changes>(url, "/changes/0");
+    const { epoch, columns } = await json<Epochs>(url, `/epochs/${runs[0]?.id}`);
+    expect(epoch).toEqual([1, 2, 3, 4]);
+    expect(columns.val_loss?.every((value) => Number(value) > 0)).toBe(true);
+  });
+
   it("says of one that was killed as it went on that it was", async () => {
     const folder = join(temporaryFolder(), "run");
     cpSync(trained(), folder, { recursive: true });

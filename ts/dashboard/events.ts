@@ -133,10 +133,22 @@ export class RunEvents {
     if (this.start.epochsDone >= 0) this.#cut(this.start.epochsDone, time);
   }
 
-  /** Epochs before the first that the events tell of. */
+  /**
+   * Whether epochs were done before the training went on of which no line tells: those of an earlier
+   * version, or one after whose checkpoint the process was killed before it could write its line.
+   */
+  lacksEarlier(): boolean {
+    const done = this.start?.epochsDone ?? 0;
+    return this.epochs.filter(({ epoch }) => epoch <= done).length < done;
+  }
+
+  /** Takes those that are not there yet of epochs that were done before the training went on. */
   addEarlier(epochs: readonly Epoch[]): void {
-    if (epochs.length === 0) return;
-    this.epochs = [...epochs, ...this.epochs];
+    const done = this.start?.epochsDone ?? 0;
+    const known = new Set(this.epochs.map(({ epoch }) => epoch));
+    const added = epochs.filter(({ epoch }) => epoch <= done && !known.has(epoch));
+    if (added.length === 0) return;
+    this.epochs = [...added, ...this.epochs].sort((a, b) => a.epoch - b.epoch);
     this.generation++;
   }
 

@@ -167,16 +167,12 @@ export class WatchedRun {
     return this.#describe(listed, await this.#state(listed, stamp));
   }
 
-  /** A run of a version without events may have gone on with this one. */
   async #readEarlier(): Promise<void> {
-    const { start, epochs } = this.#events;
-    const first = epochs[0]?.epoch ?? (start?.epochsDone ?? 0) + 1;
+    const events = this.#events;
     // Once a beginning: what is not there then does not come.
-    if (!(first > 1) || this.#earlierOf === start) return;
-    this.#earlierOf = start;
-    this.#events.addEarlier(
-      (await readMetrics(this.folder).catch(() => [])).filter(({ epoch }) => epoch < first),
-    );
+    if (this.#earlierOf === events.start) return;
+    this.#earlierOf = events.start;
+    if (events.lacksEarlier()) events.addEarlier(await readMetrics(this.folder).catch(() => []));
   }
 
   async #readError(): Promise<string | null> {

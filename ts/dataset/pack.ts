@@ -213,7 +213,7 @@ export async function pack(given: string, options: PackOptions): Promise<Packing
     );
   }
   await checkOut(out, overwrite);
-  const set = await openSet(given, { name: "The set" });
+  const set = await openSet(given, { name: "The set", refusesWeights: true });
   const folder = await StagedFolder.create(out);
   const shards = new Shards(folder.path, shardBytes);
   try {

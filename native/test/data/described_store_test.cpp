@@ -28,7 +28,7 @@ TEST(DescribedStore, TellsThePicturesSizeAsItIsSeen) {
     files.push_back(folder.file(std::to_string(files.size())));
     test::write_bytes(files.back(), bytes);
   }
-  DescribedStore store(files, {16, 32, 1, Interpolation::kArea});
+  DescribedStore store(PathList(files), {16, 32, 1, Interpolation::kArea});
   EXPECT_EQ(store.seconds(), 0);
   std::vector<uint8_t> out(static_cast<size_t>(store.spec().bytes()));
   for (size_t i = 0; i < contents.size(); ++i) {
