@@ -45,9 +45,7 @@ class DiskStore : public ImageStore {
 
   [[nodiscard]] int64_t size() const override { return source_->size(); }
   [[nodiscard]] const DecodeSpec& spec() const override { return source_->spec(); }
-  [[nodiscard]] std::string name(int64_t index) const override {
-    return source_->name(index);
-  }
+  [[nodiscard]] std::string name(int64_t index) const override { return source_->name(index); }
   [[nodiscard]] bool kept() const override { return file_ && !broken_ && left_ <= 0; }
   [[nodiscard]] std::optional<std::string> load(int64_t index, uint8_t* out) override;
 

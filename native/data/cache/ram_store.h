@@ -21,9 +21,7 @@ class RamStore : public ImageStore {
 
   [[nodiscard]] int64_t size() const override { return source_->size(); }
   [[nodiscard]] const DecodeSpec& spec() const override { return source_->spec(); }
-  [[nodiscard]] std::string name(int64_t index) const override {
-    return source_->name(index);
-  }
+  [[nodiscard]] std::string name(int64_t index) const override { return source_->name(index); }
   [[nodiscard]] bool kept() const override { return left_.load(std::memory_order_relaxed) <= 0; }
   [[nodiscard]] std::optional<std::string> load(int64_t index, uint8_t* out) override;
 
