@@ -27,7 +27,7 @@ it("leaves out ever more pictures, never the last", async () => {
   expect(epochs).not.toContain(19);
 });
 
-it("stops once for a folder that is called stop, and never for one that was there", () => {
+it("stops once for a folder that is called stop, and never for one that was there", async () => {
   const folder = temporaryFolder();
   let stops = 0;
   const warnings: string[] = [];
@@ -44,6 +44,9 @@ it("stops once for a folder that is called stop, and never for one that was ther
   log.note(epoch);
   log.note(epoch);
   expect([stops, warnings.length]).toEqual([1, 1]);
-  begin().note(epoch);
+  const next = begin();
+  next.note(epoch);
   expect([stops, warnings.length]).toEqual([1, 2]);
+  // What they write in the background would lie in a folder that is being removed.
+  await Promise.all([log.end("finished", null), next.end("finished", null)]);
 });
