@@ -19,6 +19,7 @@
 #include "data/cache/cache_file.h"
 #include "data/cache/disk_store.h"
 #include "data/files/cache_folder.h"
+#include "data/image_file.h"
 #include "data/image_store.h"
 
 namespace {
