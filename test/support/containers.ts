@@ -57,7 +57,11 @@ export function containersIn() {
       throw new Error(`${name} was taken`);
     },
     async bytesOf(...files: string[]): Promise<Buffer[]> {
-      return await loadAddon().readImages(files);
+      const contents = await loadAddon().readImages(files);
+      return contents.map((content, i) => {
+        if (typeof content !== "string") return content;
+        throw new Error(`${files[i]} cannot be read: ${content}`);
+      });
     },
     read: (name: string) => readFileSync(place(name)),
   };

@@ -810,8 +810,8 @@ export interface Addon {
   openContainer(place: string, key: string): Promise<ContainerListing | null>;
   /** Lists one anew; with `holdsData`, its images are handed over. Throws FLEXAE_IO. */
   createContainer(place: string, key: string, options: { holdsData: boolean }): ContainerFile;
-  /** The bytes of images, in files or containers. Rejects with FLEXAE_DATA naming one that cannot be read. */
-  readImages(files: string[]): Promise<Buffer[]>;
+  /** The bytes of images, in files or containers; of one that cannot be read, why. */
+  readImages(files: string[]): Promise<(Buffer | string)[]>;
   /** Length in bytes, -1 if it is not there, and time of change in milliseconds since 1970, of images. */
   stampImages(files: string[]): Promise<{ bytes: Float64Array; changed: Float64Array }>;
   /** Decodes and resizes to N×C×H×W bytes. `images` are paths or encoded bytes. Rejects with FLEXAE_DATA naming the image. */

@@ -1,8 +1,8 @@
 /** Writes tar files; headers are made by node-tar. */
 import { Header, Pax } from "tar";
 import { StagedFile } from "../files/staged.js";
+import { BLOCK } from "./tar_header.js";
 
-const BLOCK = 512;
 /** So much is gathered before it is written. */
 const GATHERED = 1 << 22;
 

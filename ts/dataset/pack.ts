@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { configError, dataError, systemReason } from "../addon/errors.js";
-import { loadAddon } from "../addon/loader.js";
+import { awaitAddon } from "../addon/loader.js";
 import { extensionOf } from "../containers/magic.js";
 import { isImageName } from "../containers/members.js";
 import { TarWriter } from "../containers/write_tar.js";
@@ -93,7 +93,7 @@ class Names {
     this.#root = root;
   }
 
-  of(file: string, label: string | undefined, bytes: Uint8Array): string {
+  of(file: string, label: string | undefined, bytes: Uint8Array) {
     const from = this.#root === sep ? 1 : this.#root.length + 1;
     const path = unicodePath(file.slice(from)).split(sep).join("/");
     const slash = path.lastIndexOf("/") + 1;
@@ -107,7 +107,7 @@ class Names {
     let key = candidates.find((name) => !this.#taken.has(name)) ?? (candidates[1] as string);
     for (let i = 2; this.#taken.has(key); i++) key = `${candidates[1]}-${i}`;
     this.#taken.add(key);
-    return key + extension;
+    return { key, extension };
   }
 }
 
@@ -146,24 +146,6 @@ class Shards {
   }
 }
 
-/** The bytes of files, or why there are none. */
-async function contentsOf(files: string[]): Promise<(Buffer | { reason: string })[]> {
-  try {
-    return await loadAddon().readImages(files);
-  } catch {
-    const contents: (Buffer | { reason: string })[] = [];
-    for (const file of files) {
-      try {
-        const [content] = await loadAddon().readImages([file]);
-        contents.push(content as Buffer);
-      } catch (error) {
-        contents.push({ reason: (error as Error).message.replace(/^.* cannot be read: /s, "") });
-      }
-    }
-    return contents;
-  }
-}
-
 async function writeShards(
   set: ImageSet,
   shards: Shards,
@@ -179,23 +161,25 @@ async function writeShards(
     signal?.throwIfAborted();
     onProgress?.(from, order.length);
     const some = order.slice(from, from + AT_ONCE);
-    const contents = await contentsOf(some.map((i) => files[i] as string));
+    const contents = await awaitAddon((addon) =>
+      addon.readImages(some.map((i) => files[i] as string)),
+    );
     for (const [at, i] of some.entries()) {
       const file = files[i] as string;
-      const read = contents[at] as Buffer | { reason: string };
+      const content = contents[at] as Buffer | string;
       // A name without an ending gets the one of what it holds, by which it is found again.
-      const isImage = Buffer.isBuffer(read) && (isImageName(file) || extensionOf(read) !== "");
-      if (!Buffer.isBuffer(read) || !isImage) {
+      const isImage =
+        isImageName(file) || (typeof content !== "string" && extensionOf(content) !== "");
+      if (typeof content === "string" || !isImage) {
         bad++;
-        onBad?.(file, Buffer.isBuffer(read) ? "not an image of a known format" : read.reason);
+        onBad?.(file, typeof content === "string" ? content : "not an image of a known format");
         continue;
       }
-      const content = read;
       const label = set.labels.length > 0 ? (set.labels[i] as number) : undefined;
-      const name = names.of(file, label === undefined ? undefined : set.classes[label], content);
-      const key = name.slice(0, name.length - (/\.[^./]*$/.exec(name)?.[0].length ?? 0));
+      const folder = label === undefined ? undefined : set.classes[label];
+      const { key, extension } = names.of(file, folder, content);
       await shards.add([
-        [name, content],
+        [key + extension, content],
         ...(label === undefined ? [] : [[`${key}.cls`, Buffer.from(String(label))] as const]),
       ]);
       images++;

@@ -112,14 +112,6 @@ function usualDistance(embeddings: Float32Array, dims: number): number {
   return Math.sqrt(2 * variance);
 }
 
-/** Null if it cannot be read. */
-async function contentOf(file: string): Promise<Buffer | null> {
-  const [content = null] = await loadAddon()
-    .readImages([file])
-    .catch(() => []);
-  return content;
-}
-
 /** The files' checksums, from the table or the files; null of files that cannot be read. */
 async function checksumsOf(
   table: EmbeddingTable,
@@ -137,12 +129,11 @@ async function checksumsOf(
     await mountContainers(files).catch(() => {});
     const contents = await loadAddon()
       .readImages(files)
-      .then((all): (Buffer | null)[] => all)
-      // One of them cannot be read: the others may be.
-      .catch(() => Promise.all(files.map(contentOf)));
+      .catch(() => []);
     for (const [i, row] of some.entries()) {
-      const content = contents[i] ?? null;
-      sums.set(row, content && createHash("sha256").update(content).digest("hex"));
+      const content = contents[i];
+      const isRead = Buffer.isBuffer(content);
+      sums.set(row, isRead ? createHash("sha256").update(content).digest("hex") : null);
     }
   }
   return sums;

@@ -10,7 +10,7 @@ import { MAX_PIXELS } from "../config/parameters.js";
 import { openSet } from "../dataset/open_set.js";
 import { checksum } from "../files/checksum.js";
 import { makeFolders } from "../files/folders.js";
-import { unicodePath } from "../files/paths.js";
+import { shownPath, unicodePath } from "../files/paths.js";
 import { modelFile } from "../runs/folder.js";
 import { checkDevice } from "../runs/plan.js";
 import { readManifest } from "../runs/setting.js";
@@ -113,7 +113,12 @@ async function checksums(paths: readonly string[]): Promise<string[]> {
   for (let from = 0; from < paths.length; from += CHECKSUMS_AT_ONCE) {
     const some = paths.slice(from, from + CHECKSUMS_AT_ONCE);
     const files = await awaitAddon((addon) => addon.readImages(some));
-    sums.push(...files.map((bytes) => createHash("sha256").update(bytes).digest("hex")));
+    for (const [i, bytes] of files.entries()) {
+      if (typeof bytes === "string") {
+        throw dataError(`Image ${shownPath(some[i] as string)} cannot be read: ${bytes}`);
+      }
+      sums.push(createHash("sha256").update(bytes).digest("hex"));
+    }
   }
   return sums;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "addon/async/task.h"
@@ -194,7 +195,9 @@ Napi::Value create_container(const Napi::CallbackInfo& info) {
 Napi::Value read_images(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
-    using Files = std::vector<std::vector<uint8_t>>;
+    using Bytes = std::vector<uint8_t>;
+    /// What each file holds, or why it cannot be read.
+    using Files = std::vector<std::variant<Bytes, std::string>>;
     return Task<Files>::run(
         env,
         [paths = to_paths(info[0], "files")] {
@@ -202,18 +205,23 @@ Napi::Value read_images(const Napi::CallbackInfo& info) {
           ByteBuffer buffer;
           for (const std::string& path : paths) {
             std::span<const uint8_t> bytes;
-            if (const auto reason = read_image_file(path, buffer, bytes)) {
-              throw Error(ErrorCode::kData,
-                          "Image " + shown_path(path) + " cannot be read: " + *reason);
+            if (auto reason = read_image_file(path, buffer, bytes)) {
+              files.emplace_back(std::move(*reason));
+            } else {
+              files.emplace_back(Bytes(bytes.begin(), bytes.end()));
             }
-            files.emplace_back(bytes.begin(), bytes.end());
           }
           return files;
         },
         [](Napi::Env env, Files& files) -> Napi::Value {
           Napi::Array array = Napi::Array::New(env, files.size());
           for (uint32_t i = 0; i < files.size(); ++i) {
-            array.Set(i, Napi::Buffer<uint8_t>::Copy(env, files[i].data(), files[i].size()));
+            if (const auto* reason = std::get_if<std::string>(&files[i])) {
+              array.Set(i, *reason);
+              continue;
+            }
+            const auto& bytes = std::get<Bytes>(files[i]);
+            array.Set(i, Napi::Buffer<uint8_t>::Copy(env, bytes.data(), bytes.size()));
           }
           return array;
         });

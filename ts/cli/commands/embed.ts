@@ -1,5 +1,5 @@
 import type { EmbedOptions } from "../../embeddings/embed.js";
-import { shownPath } from "../../files/paths.js";
+import { BadImages } from "../bad_images.js";
 import type { CommandDescription } from "../command.js";
 import { Counter } from "../counter.js";
 import { duration, grouped, rate } from "../format.js";
@@ -7,9 +7,6 @@ import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
 import { nameFromHere, print, printJson, warn } from "../output.js";
 import { invokedSettings } from "../settings.js";
-
-/** How many bad images are named to a person. */
-const SHOWN = 10;
 
 async function write(invocation: Invocation): Promise<number> {
   const { embed } = await import("../../embeddings/embed.js");
@@ -22,7 +19,7 @@ async function write(invocation: Invocation): Promise<number> {
   }
   const settings = await invokedSettings(invocation);
   const counter = process.stderr.isTTY === true && !json ? new Counter("embedded") : undefined;
-  let bad = 0;
+  const bad = new BadImages(json, counter);
   const ended = await interruptible((signal) =>
     embed(argument, {
       sets: more,
@@ -41,14 +38,7 @@ async function write(invocation: Invocation): Promise<number> {
       interpolation: flags.has("interpolation") ? settings.interpolation : undefined,
       signal,
       onProgress: (done, total) => counter?.update(done, total),
-      onBad: (file, reason) => {
-        bad += 1;
-        if (json) printJson({ event: "bad", file: shownPath(file), reason });
-        else if (bad <= SHOWN) {
-          counter?.clear();
-          warn(`left out ${shownPath(file)}: ${reason}`);
-        }
-      },
+      onBad: (file, reason) => bad.add(file, reason),
     }),
   ).finally(() => counter?.clear());
   if ("exitCode" in ended) {
@@ -61,7 +51,7 @@ async function write(invocation: Invocation): Promise<number> {
     printJson({ event: "end", ...result });
     return 0;
   }
-  if (bad > SHOWN) warn(`left out ${grouped(bad - SHOWN)} more images: --json names all`);
+  bad.end();
   const kept = result.kept > 0 ? `, ${grouped(result.kept)} were there` : "";
   const left = result.bad > 0 ? `, ${grouped(result.bad)} left out` : "";
   print(

@@ -2,6 +2,7 @@
 import { join, resolve } from "node:path";
 import type { Outliers } from "../../embeddings/outliers.js";
 import { shownPath } from "../../files/paths.js";
+import { BadImages } from "../bad_images.js";
 import type { CommandDescription } from "../command.js";
 import { drawSheets, NO_SHEETS, sheetOptions, sheetWish } from "../contact_sheets.js";
 import { duration, grouped, table } from "../format.js";
@@ -12,7 +13,7 @@ import { optionCount } from "../own_options.js";
 import { invokedSettings } from "../settings.js";
 import { stepLine } from "../step_line.js";
 
-/** How many outliers, and how many bad images, are named to a person. */
+/** How many outliers are named to a person. */
 const SHOWN = 10;
 
 /** The most unusual images with their numbers. */
@@ -47,7 +48,7 @@ async function search(invocation: Invocation): Promise<number> {
   };
   const line = stepLine(json);
   const began = performance.now();
-  let bad = 0;
+  const bad = new BadImages(json, line);
   const ended = await interruptible(async (signal) => {
     const found = await outliers(argument, {
       ...how,
@@ -57,14 +58,7 @@ async function search(invocation: Invocation): Promise<number> {
       workers: settings.workers,
       signal,
       onProgress: (step, share) => line?.update(step, share),
-      onBad: (file, reason) => {
-        bad += 1;
-        if (json) printJson({ event: "bad", file: shownPath(file), reason });
-        else if (bad <= SHOWN) {
-          line?.clear();
-          warn(`left out ${shownPath(file)}: ${reason}`);
-        }
-      },
+      onBad: (file, reason) => bad.add(file, reason),
     });
     signal.throwIfAborted();
     await writeOutliers(out, found);
@@ -98,7 +92,7 @@ async function search(invocation: Invocation): Promise<number> {
     });
     return 0;
   }
-  if (bad > SHOWN) warn(`left out ${grouped(bad - SHOWN)} more images: --json names all`);
+  bad.end();
   const left = found.bad > 0 ? `, ${grouped(found.bad)} left out` : "";
   print(
     `${nameFromHere(out)}: ${grouped(found.paths.length)} images${left}, ${grouped(found.outliers)} of them outliers (score above ${found.threshold}), ${duration(seconds)}`,

@@ -1,5 +1,5 @@
 /** `flexae pack`: sets of images as tar shards. */
-import { shownPath } from "../../files/paths.js";
+import { BadImages } from "../bad_images.js";
 import type { CommandDescription } from "../command.js";
 import { Counter } from "../counter.js";
 import { bytes, grouped } from "../format.js";
@@ -8,8 +8,6 @@ import { type Invocation, optionText } from "../invocation.js";
 import { nameFromHere, print, printJson, warn } from "../output.js";
 import { invokedSettings } from "../settings.js";
 
-/** How many unreadable files are named to a person. */
-const SHOWN = 10;
 const MEGABYTE = 2 ** 20;
 
 async function write(invocation: Invocation): Promise<number> {
@@ -25,7 +23,7 @@ async function write(invocation: Invocation): Promise<number> {
   }
   const { seed } = await invokedSettings(invocation);
   const counter = process.stderr.isTTY === true && !json ? new Counter("packed") : undefined;
-  let bad = 0;
+  const bad = new BadImages(json, counter);
   const ended = await interruptible((signal) =>
     pack(argument, {
       out,
@@ -34,14 +32,7 @@ async function write(invocation: Invocation): Promise<number> {
       overwrite: options.overwrite === true,
       signal,
       onProgress: (done, total) => counter?.update(done, total),
-      onBad: (file, reason) => {
-        bad += 1;
-        if (json) printJson({ event: "bad", file: shownPath(file), reason });
-        else if (bad <= SHOWN) {
-          counter?.clear();
-          warn(`left out ${shownPath(file)}: ${reason}`);
-        }
-      },
+      onBad: (file, reason) => bad.add(file, reason),
     }),
   ).finally(() => counter?.clear());
   if ("exitCode" in ended) {
@@ -53,7 +44,7 @@ async function write(invocation: Invocation): Promise<number> {
     printJson({ event: "end", ...result });
     return 0;
   }
-  if (bad > SHOWN) warn(`left out ${grouped(bad - SHOWN)} more files: --json names all`);
+  bad.end("files");
   const classes = result.classes.length > 0 ? ` in ${grouped(result.classes.length)} classes` : "";
   print(
     `${nameFromHere(result.out)}: ${grouped(result.images)} images${classes}, ` +
