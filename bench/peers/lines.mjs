@@ -79,12 +79,22 @@ export function defaultLines() {
   );
 }
 
-/** The lines of --sweep: this program, and PyTorch as it is fastest on most networks. */
+/**
+ * The lines of --sweep: this program and PyTorch in eager mode, in either layout; one thread by its
+ * processor's time, and all threads by the clock.
+ */
 export function sweepLines(precision) {
-  return trainingLines([precision]).filter(
-    ({ peer, job }) =>
-      peer === "ours" ||
-      (peer === "pytorch" && job.layout === "channels_last" && job.compile === false),
+  const lines = trainingLines([precision]).filter(
+    ({ peer, job }) => peer === "ours" || (peer === "pytorch" && job.compile === false),
+  );
+  return ["cpu", "wall"].flatMap((clock) =>
+    lines.map((line) => ({
+      ...line,
+      name: `${line.name} ${clock}`,
+      clock,
+      hosted: line.peer === "pytorch",
+      job: clock === "cpu" ? { ...line.job, threads: 1 } : line.job,
+    })),
   );
 }
 

@@ -58,9 +58,12 @@ async function encoder() {
 
 const { facts, run } = await (job.encoder === undefined ? trainer() : encoder());
 const timed = async (steps) => {
+  const cpu = process.cpuUsage();
   const start = performance.now();
   const result = await run(steps);
-  return { seconds: (performance.now() - start) / 1000, ...result };
+  const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  return { seconds, cpuSeconds: (user + system) / 1e6, ...result };
 };
 const { seconds } = await timed(WARM_UP);
 answer({ ready: true, warmUpSeconds: seconds, ...facts });

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import protocol
 import torch
@@ -33,8 +34,11 @@ def check_network(model: Network, path: str, images: torch.Tensor) -> None:
     model.train()
 
 
-def main() -> None:
-    job = protocol.request()
+WARM_UP = 3
+
+
+def make(job: dict[str, Any]) -> protocol.Served:
+    """Training steps of a job, and what is to be said of it."""
     torch.set_num_threads(job["threads"])
     torch.manual_seed(1)
     channels_last = job["layout"] == "channels_last"
@@ -60,6 +64,7 @@ def main() -> None:
 
     def run(steps: int) -> dict[str, float]:
         nonlocal position
+        torch.set_num_threads(job["threads"])
         total = torch.zeros(())
         for _ in range(steps):
             x = batches[position % len(batches)]
@@ -75,7 +80,15 @@ def main() -> None:
     parameters = sum(p.numel() for p in model.parameters()) + sum(
         b.numel() for n, b in model.named_buffers() if not n.endswith("num_batches_tracked")
     )
-    protocol.serve(run, {"parameters": parameters, "version": torch.__version__}, warm_up=3)
+    return run, {"parameters": parameters, "version": torch.__version__}
+
+
+def main() -> None:
+    job = protocol.request()
+    if job.get("serves"):
+        protocol.serve_many(make, WARM_UP)
+    else:
+        protocol.serve(*make(job), warm_up=WARM_UP)
 
 
 main()

@@ -12,38 +12,41 @@ import { addonStep } from "../../scripts/setup/addon.mjs";
 import { libtorchStep } from "../../scripts/setup/libtorch.mjs";
 import { packagesStep } from "../../scripts/setup/packages.mjs";
 import { output } from "../../scripts/setup/run.mjs";
-import { duration, runMain, runSteps, SetupError } from "../../scripts/setup/steps.mjs";
+import { runMain, runSteps, SetupError } from "../../scripts/setup/steps.mjs";
 import { typescriptStep } from "../../scripts/setup/typescript.mjs";
 import { venvPython, venvStep } from "../../scripts/setup/venv.mjs";
-import {
-  defaultLines,
-  ENVIRONMENTS,
-  encodingLines,
-  OURS,
-  sweepLines,
-  trainingLines,
-} from "./lines.mjs";
-import { NETWORKS, SWEEP } from "./networks.mjs";
-import { compare, fastest, spread } from "./statistics.mjs";
-import { Worker } from "./worker.mjs";
+import { defaultLines, encodingLines, OURS, sweepLines, trainingLines } from "./lines.mjs";
+import { NETWORKS } from "./networks.mjs";
+import { Hosts, race } from "./race.mjs";
+import { compare, fastest } from "./statistics.mjs";
+import { measurePeak, showSweep, trainingOperations } from "./sweep.mjs";
+import { drawNetworks, SHAPES } from "./sweep_networks.mjs";
+import { digits, showTable } from "./table.mjs";
 
 const requirements = fileURLToPath(new URL("requirements.txt", import.meta.url));
 const PEERS = ["pytorch", "keras-tensorflow", "keras-torch", "onnxruntime"];
 const ENCODE_BATCH = 64;
-/** Rounds in which a line's environment is chosen. */
-const TUNING_ROUNDS = 3;
+
+/** Names in lines of an indented paragraph. */
+function lines(names) {
+  const rows = [""];
+  for (const name of names) {
+    if (rows.at(-1).length + name.length > 70) rows.push("");
+    rows.push(`${rows.pop()}${name}, `);
+  }
+  return rows.map((row) => `                       ${row.trimEnd()}`).join("\n");
+}
 
 const USAGE = `usage: npm run bench:peers -- [options]
 
   --networks a,b       of ${NETWORKS.map(({ name }) => name).join(", ")} (all)
-  --sweep              odd networks instead, training alone, against PyTorch eager channels_last
-                       alone, with one table at the end; then --networks are of
-                       ${SWEEP.slice(0, 7)
-                         .map(({ name }) => name)
-                         .join(", ")},
-                       ${SWEEP.slice(7)
-                         .map(({ name }) => name)
-                         .join(", ")}
+  --sweep              many shapes instead, training alone, against PyTorch eager in its faster
+                       layout; then --networks are of
+${lines(SHAPES.map(({ name }) => name))}
+                       and drawn1, drawn2, …
+  --drawn N            how many of a sweep's networks are drawn at random (12)
+  --seed N             what they follow from (another one each time, which is printed)
+  --clock a,b          of cpu (processor time, one thread), wall (all threads): of a sweep (both)
   --peers a,b          of ${PEERS.join(", ")} (all)
   --precision a,b      fp32, bf16 (fp32; bf16 too where the CPU computes it natively)
   --rounds N           rounds, in each of which every line has its turn (7)
@@ -70,6 +73,14 @@ function positive(text, flag) {
   return value;
 }
 
+function whole(text, flag) {
+  const value = Number(text);
+  if (!(Number.isInteger(value) && value >= 0)) {
+    throw new SetupError(`Expected an integer of at least 0 for ${flag}, not ${text}`);
+  }
+  return value;
+}
+
 function readOptions() {
   let values;
   try {
@@ -77,6 +88,9 @@ function readOptions() {
       options: {
         networks: { type: "string" },
         sweep: { type: "boolean", default: false },
+        drawn: { type: "string", default: "12" },
+        seed: { type: "string" },
+        clock: { type: "string", default: "cpu,wall" },
         peers: { type: "string" },
         precision: { type: "string" },
         rounds: { type: "string", default: "7" },
@@ -93,13 +107,18 @@ function readOptions() {
   } catch (error) {
     throw new SetupError(`${error.message}\n\n${USAGE}`);
   }
-  const known = values.sweep ? SWEEP : NETWORKS;
+  const drawn = values.sweep ? whole(values.drawn, "--drawn") : 0;
+  const known = values.sweep
+    ? [...SHAPES, ...Array.from({ length: drawn }, (_, i) => ({ name: `drawn${i + 1}` }))]
+    : NETWORKS;
   const names = known.map(({ name }) => name);
-  const networks = listOf(values.networks ?? names.join(","), names, "--networks");
   return {
     help: values.help,
     sweep: values.sweep,
-    networks: known.filter(({ name }) => networks.includes(name)),
+    networks: listOf(values.networks ?? names.join(","), names, "--networks"),
+    drawn,
+    clocks: listOf(values.clock, ["cpu", "wall"], "--clock"),
+    seed: values.seed ? whole(values.seed, "--seed") : Math.floor(Math.random() * 1e6),
     peers: listOf(values.peers ?? PEERS.join(","), PEERS, "--peers"),
     precisions: values.precision
       ? listOf(values.precision, ["fp32", "bf16"], "--precision")
@@ -118,134 +137,6 @@ function readOptions() {
 const say = (text = "") => process.stdout.write(`${text}\n`);
 const note = (text) => process.stderr.write(`${text}\n`);
 
-/** A process that is warm, and how many steps fill its turn. */
-class Line {
-  samples = [];
-  losses = [];
-
-  constructor(spec, environment) {
-    this.spec = spec;
-    this.name = spec.name;
-    this.environment = environment;
-  }
-
-  async start(job, interpreter, blockSeconds) {
-    const { command, args } = this.spec.start({ ...job, ...this.spec.job }, interpreter);
-    this.worker = new Worker({ command, args, env: ENVIRONMENTS[this.environment] });
-    this.facts = await this.worker.ready();
-    const { seconds } = await this.worker.run(2);
-    this.steps = Math.max(1, Math.round((blockSeconds * 2) / seconds));
-  }
-
-  /** One turn. Gives images a second. */
-  async turn(batchSize) {
-    const { seconds, loss } = await this.worker.run(this.steps);
-    if (loss !== undefined) this.losses.push(loss);
-    return (this.steps * batchSize) / seconds;
-  }
-
-  end() {
-    return this.worker.end();
-  }
-}
-
-/** The environment in which a line is faster, by turns. */
-async function tune(spec, job, context) {
-  const candidates = [];
-  try {
-    for (const environment of Object.keys(ENVIRONMENTS)) {
-      const line = new Line(spec, environment);
-      candidates.push(line);
-      await line.start(job, context.python, context.blockSeconds / 2);
-    }
-    for (let round = 0; round < TUNING_ROUNDS; round++) {
-      for (const line of candidates) line.samples.push(await line.turn(job.batchSize));
-    }
-  } finally {
-    await Promise.all(candidates.map((line) => line.worker?.end()));
-  }
-  const best = candidates.reduce((a, b) =>
-    spread(b.samples).median > spread(a.samples).median ? b : a,
-  );
-  return best.environment;
-}
-
-/** Every line in turn, several rounds; the order is another in each. */
-async function race(specs, job, context) {
-  const lines = [];
-  const lost = [];
-  const environments = context.environments ?? new Map();
-  try {
-    for (const spec of specs) {
-      const started = performance.now();
-      const precise = { ...job, precision: spec.precision };
-      const line = new Line(spec, "plain");
-      try {
-        if (spec.tunable) {
-          const group = `${spec.peer} ${spec.precision}`;
-          if (!environments.has(group)) {
-            environments.set(group, await tune(spec, precise, context));
-          }
-          line.environment = environments.get(group);
-        }
-        await line.start(precise, context.python, context.blockSeconds);
-      } catch (error) {
-        if (!(error instanceof SetupError)) throw error;
-        await line.worker?.end();
-        if (spec.peer === "ours") throw new SetupError(`${spec.name}: ${error.message}`);
-        note(`  ${spec.name} cannot run: ${error.message}`);
-        lost.push({ name: spec.name, error: error.message });
-        continue;
-      }
-      lines.push(line);
-      const { parameters } = line.facts;
-      const expected = lines[0].facts.parameters;
-      if (parameters !== expected) {
-        throw new SetupError(`${spec.name} has ${parameters} parameters, not ${expected}`);
-      }
-      note(`  ${spec.name}: warm after ${duration(performance.now() - started)}`);
-    }
-    for (let round = 0; round < context.rounds; round++) {
-      const order = lines.map((_, i) => lines[(i + round) % lines.length]);
-      if (round % 2 === 1) order.reverse();
-      for (const line of order) line.samples.push(await line.turn(job.batchSize));
-      note(`  round ${round + 1} of ${context.rounds}`);
-    }
-  } finally {
-    await Promise.all(lines.map((line) => line.end()));
-  }
-  return {
-    lost,
-    lines: lines.map(({ name, spec, samples, losses, steps, environment, facts }) => ({
-      name,
-      peer: spec.peer,
-      precision: spec.precision ?? null,
-      samples,
-      stepsPerTurn: steps,
-      environment,
-      version: facts.version ?? null,
-      kernels: facts.kernels ?? null,
-      lastLoss: losses.at(-1) ?? null,
-    })),
-  };
-}
-
-const digits = (value) => value.toFixed(value >= 1000 ? 0 : value >= 100 ? 1 : 2);
-
-/** Rows of texts, the first column to the left. */
-function showTable(title, rows) {
-  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
-  say(title);
-  for (const row of rows) {
-    say(
-      `  ${row
-        .map((text, i) => (i === 0 ? text.padEnd(widths[i]) : text.padStart(widths[i])))
-        .join("  ")
-        .trimEnd()}`,
-    );
-  }
-}
-
 function show(title, lines) {
   const rows = [["", "images/s", "(spread)", "ours is", "(spread)"]];
   for (const { name, imagesPerSecond: speed, ratio } of lines) {
@@ -260,38 +151,19 @@ function show(title, lines) {
   showTable(title, rows);
 }
 
-/** All networks of a sweep, a row each: both speeds and their ratio in each precision. */
-function showSweep(networks, precisions) {
-  const head = (precision) => [`ours ${precision}`, "PyTorch", "ours is", "(spread)"];
-  const rows = [["images/s", ...precisions.flatMap(head)]];
-  for (const { name, training } of networks) {
-    const cells = training.flatMap(({ lines: [ours, peer] }) => [
-      digits(ours.imagesPerSecond.median),
-      ...(peer === undefined
-        ? ["", "", ""]
-        : [
-            digits(peer.imagesPerSecond.median),
-            `${peer.ratio.median.toFixed(2)}×`,
-            `${peer.ratio.min.toFixed(2)}–${peer.ratio.max.toFixed(2)}`,
-          ]),
-    ]);
-    rows.push([name, ...cells]);
-  }
-  showTable("training, against PyTorch eager channels_last", rows);
-  say();
-}
-
-/** Trains for a moment, for the models that the peers are compared with. */
-async function exportModels(flexae, settings, images, folder) {
+/** Trains for a moment, for the models that the peers are compared with, and those that embed. */
+async function exportModels(flexae, settings, images, folder, embeds) {
   const { exportModel, train } = flexae;
   const result = await train(
     { ...settings, trainEpochs: 1, saveDir: path.join(folder, "run"), device: "cpu" },
     { images: { train: images, valid: images } },
   );
+  const autoencoder = path.join(result.runDir, "ae.pt");
+  if (!embeds) return { autoencoder };
   const out = path.join(folder, "exported");
   await exportModel(result.runDir, { to: ["onnx"], out });
   return {
-    autoencoder: path.join(result.runDir, "ae.pt"),
+    autoencoder,
     encoder: path.join(result.runDir, "en.pt"),
     onnx: path.join(out, "en.onnx"),
   };
@@ -317,28 +189,40 @@ async function compareNetwork(network, flexae, context) {
     const handle = await loadAddon().benchmark({
       network: JSON.stringify(job.options),
       training: toTrainingJson(
-        resolveConfig({ ...network.settings, ...drawn, batch_size: ENCODE_BATCH }),
+        resolveConfig({
+          ...network.settings,
+          ...drawn,
+          batch_size: Math.max(ENCODE_BATCH, batchSize),
+        }),
       ),
     });
     const images = await handle.images();
     handle.dispose();
     await writeFile(job.images, images);
-    Object.assign(job, await exportModels(flexae, network.settings, images, folder));
+    Object.assign(
+      job,
+      await exportModels(flexae, network.settings, images, folder, context.encoding),
+    );
 
     const result = { name: network.name, title: network.title, settings: network.settings };
     const wanted = ({ peer }) => peer === "ours" || context.peers.includes(peer);
+    const { encoder: _, onnx: __, ...training } = job;
+    if (context.sweep) {
+      result.operations = trainingOperations(flexae.summary(network.settings));
+      result.training = [];
+      await sweepNetwork(training, result, context);
+      return result;
+    }
     if (context.training) {
       result.training = [];
       for (const precision of context.precisions) {
         note(`${network.title}: training, ${precision}`);
-        const specs = (
-          context.sweep
-            ? sweepLines(precision)
-            : [...trainingLines([precision]), ...(precision === "bf16" ? defaultLines() : [])]
-        )
+        const specs = [
+          ...trainingLines([precision]),
+          ...(precision === "bf16" ? defaultLines() : []),
+        ]
           .filter(wanted)
           .filter(({ job: own }) => context.compile || own.compile !== true || own.backend);
-        const { encoder: _, onnx: __, ...training } = job;
         const { lines, lost } = await race(specs, training, context);
         const compared = compare(lines, `${OURS} ${precision}`);
         result.training.push({ precision, lines: compared, lost });
@@ -367,6 +251,25 @@ async function compareNetwork(network, flexae, context) {
     return result;
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Training of one network by a thread and by all of them, in each precision. */
+async function sweepNetwork(job, result, context) {
+  const specs = (precision, clock) => sweepLines(precision).filter((spec) => spec.clock === clock);
+  for (const precision of context.precisions) {
+    note(`${result.name}: ${result.title}: training, ${precision}`);
+    const wanted = context.clocks.flatMap((clock) => specs(precision, clock));
+    const { lines, lost } = await race(wanted, job, context);
+    const entry = { precision, lost };
+    for (const clock of context.clocks) {
+      const names = specs(precision, clock).map(({ name }) => name);
+      const own = lines.filter(({ name }) => names.includes(name));
+      entry[clock] = compare(own, names[0]);
+      const best = fastest(entry[clock]);
+      if (best) note(`  ${clock}: ours is ${best.ratio.median.toFixed(2)}× ${best.name}`);
+    }
+    result.training.push(entry);
   }
 }
 
@@ -411,6 +314,8 @@ async function main() {
     // What a peer's first network was faster with, for all of a sweep: there are many.
     environments: options.sweep ? new Map() : undefined,
   };
+  const hosts = new Hosts(python);
+  context.host = (spec, environment) => hosts.get(spec, environment);
   const result = {
     date: new Date().toISOString(),
     machine: machine({ cpu }),
@@ -430,12 +335,27 @@ async function main() {
     );
   }
   say();
-  for (const network of options.networks) {
-    result.networks.push(await compareNetwork(network, flexae, context));
-    // After each network: what was measured stays when a later one fails.
-    await writeFile(options.output, `${JSON.stringify(result, null, 2)}\n`);
+  let known = NETWORKS;
+  if (options.sweep) {
+    const { seededRandom } = await import("../../dist/random.js");
+    result.seed = options.seed;
+    result.peak = measurePeak();
+    const drawn = drawNetworks(options.drawn, seededRandom(options.seed), flexae.summary);
+    known = [...SHAPES, ...drawn];
+    if (drawn.length > 0) say(`${drawn.length} networks drawn by --seed ${options.seed}:`);
+    for (const { name, title } of drawn) say(`  ${name}: ${title}`);
+    say();
   }
-  if (options.sweep && options.training) showSweep(result.networks, precisions);
+  try {
+    for (const network of known.filter(({ name }) => options.networks.includes(name))) {
+      result.networks.push(await compareNetwork(network, flexae, context));
+      // After each network: what was measured stays when a later one fails.
+      await writeFile(options.output, `${JSON.stringify(result, null, 2)}\n`);
+    }
+  } finally {
+    await hosts.end();
+  }
+  if (options.sweep) showSweep(result.networks, context, result.peak);
   say(`Written to ${options.output}`);
 }
 

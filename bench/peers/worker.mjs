@@ -45,9 +45,19 @@ export class Worker {
     return this.#answer();
   }
 
-  /** The wall time of `steps` steps, in seconds, and what else it reports. */
+  /** The wall time of `steps` steps and their processor time, in seconds, and what else it reports. */
   run(steps) {
-    this.#child.stdin.write(`${JSON.stringify({ steps })}\n`);
+    return this.ask({ steps });
+  }
+
+  /** Sends a line that is not answered. */
+  tell(message) {
+    this.#child.stdin.write(`${JSON.stringify(message)}\n`);
+  }
+
+  /** Sends a line and waits for its answer. */
+  ask(message) {
+    this.tell(message);
     return this.#answer();
   }
 
@@ -59,5 +69,34 @@ export class Worker {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), 5000);
     await closed;
     clearTimeout(timer);
+  }
+}
+
+/** A process that holds several jobs: where starting one takes longer than measuring it. */
+export class Host {
+  #worker;
+  #opened = 0;
+
+  constructor(start) {
+    this.#worker = new Worker(start);
+  }
+
+  /** A job in it, with a worker's ways. */
+  open(job) {
+    const id = this.#opened++;
+    const worker = this.#worker;
+    return {
+      async ready() {
+        const answer = await worker.ask({ open: job, id });
+        if (answer.error !== undefined) throw new SetupError(answer.error);
+        return answer;
+      },
+      run: (steps) => worker.ask({ steps, id }),
+      end: async () => worker.tell({ close: id }),
+    };
+  }
+
+  end() {
+    return this.#worker.end();
   }
 }

@@ -79,9 +79,12 @@ class WinogradTiles {
   template <typename Body>
   void for_each_block(int64_t count, Body body) const {
     // Their combinations and sums stay in a second-level cache, with the weight; of large windows
-    // they do not, but fewer tiles than these would read the weight too often.
+    // they do not, but fewer tiles than these would read the weight too often. Nor does the weight
+    // of many channels, and then the more tiles read it at once the better.
     constexpr int64_t kValues = int64_t{640} << 10;
-    const int64_t tiles = std::clamp<int64_t>(kValues / combinations(), 24, 48);
+    constexpr int64_t kLargeWeight = int64_t{512} << 10;
+    const bool is_large = combinations() * geometry_.grid_channels > kLargeWeight;
+    const int64_t tiles = is_large ? 96 : std::clamp<int64_t>(kValues / combinations(), 24, 48);
     const int64_t step = std::max<int64_t>(tiles / across(), 1);
     const int64_t rows = count * down();
     for (int64_t begin = 0; begin < rows; begin += step) body(begin, std::min(begin + step, rows));
