@@ -8,6 +8,7 @@ and the processor time of all threads of the process.
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -47,7 +48,11 @@ def _timed(run: Callable[[int], dict[str, Any]], steps: int) -> None:
     cpu, start = time.process_time(), time.perf_counter()
     result = run(steps)
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
-    _answer({"seconds": seconds, "cpuSeconds": cpu_seconds, **result})
+    wrong = [name for name, value in result.items() if not math.isfinite(value)]
+    if wrong:
+        _answer({"error": f"not a finite number: {', '.join(wrong)}"})
+    else:
+        _answer({"seconds": seconds, "cpuSeconds": cpu_seconds, **result})
 
 
 def serve(run: Callable[[int], dict[str, Any]], facts: dict[str, Any], warm_up: int) -> None:

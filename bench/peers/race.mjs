@@ -18,6 +18,7 @@ const startOf = (spec, job, environment, { python }) => ({
 /** Processes that hold the jobs of `hosted` lines: one a peer and environment, started when needed. */
 export class Hosts {
   #hosts = new Map();
+  #ended = [];
 
   constructor(python) {
     this.python = python;
@@ -25,14 +26,18 @@ export class Hosts {
 
   get(spec, environment) {
     const key = `${spec.peer} ${environment}`;
-    if (!this.#hosts.has(key)) {
-      this.#hosts.set(key, new Host(startOf(spec, { serves: true }, environment, this)));
-    }
-    return this.#hosts.get(key);
+    const found = this.#hosts.get(key);
+    // A peer that fails on one network, as PyTorch may by corrupting its memory, is not to fail on
+    // the next one for that.
+    if (found !== undefined && !found.failed) return found;
+    const host = new Host(startOf(spec, { serves: true }, environment, this));
+    this.#hosts.set(key, host);
+    this.#ended.push(found?.end());
+    return host;
   }
 
   async end() {
-    await Promise.all([...this.#hosts.values()].map((host) => host.end()));
+    await Promise.all([...this.#ended, ...[...this.#hosts.values()].map((host) => host.end())]);
   }
 }
 
@@ -95,6 +100,13 @@ export async function race(specs, job, context) {
   const lines = [];
   const lost = [];
   const environments = context.environments ?? new Map();
+  /** A peer that failed is left out, and said; this program may not fail. */
+  const lose = ({ spec }, error) => {
+    if (!(error instanceof SetupError)) throw error;
+    if (spec.peer === "ours") throw new SetupError(`${spec.name}: ${error.message}`);
+    note(`  ${spec.name} cannot run: ${error.message}`);
+    lost.push({ name: spec.name, error: error.message });
+  };
   try {
     for (const spec of specs) {
       const started = performance.now();
@@ -110,11 +122,8 @@ export async function race(specs, job, context) {
         }
         await line.start(precise, context, context.blockSeconds);
       } catch (error) {
-        if (!(error instanceof SetupError)) throw error;
         await line.worker?.end();
-        if (spec.peer === "ours") throw new SetupError(`${spec.name}: ${error.message}`);
-        note(`  ${spec.name} cannot run: ${error.message}`);
-        lost.push({ name: spec.name, error: error.message });
+        lose(line, error);
         continue;
       }
       lines.push(line);
@@ -128,7 +137,14 @@ export async function race(specs, job, context) {
     for (let round = 0; round < context.rounds; round++) {
       const order = lines.map((_, i) => lines[(i + round) % lines.length]);
       if (round % 2 === 1) order.reverse();
-      for (const line of order) line.samples.push(await line.turn(job.batchSize));
+      for (const line of order) {
+        try {
+          line.samples.push(await line.turn(job.batchSize));
+        } catch (error) {
+          lose(line, error);
+          lines.splice(lines.indexOf(line), 1);
+        }
+      }
       note(`  round ${round + 1} of ${context.rounds}`);
     }
   } finally {

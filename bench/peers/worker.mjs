@@ -37,7 +37,9 @@ export class Worker {
       const last = this.#complaints.trim().split("\n").slice(-3).join("\n");
       throw new SetupError(last || "it ended without a word");
     }
-    return JSON.parse(value);
+    const answer = JSON.parse(value);
+    if (answer.error !== undefined) throw new SetupError(answer.error);
+    return answer;
   }
 
   /** What it says of itself once it is warm. */
@@ -76,23 +78,32 @@ export class Worker {
 export class Host {
   #worker;
   #opened = 0;
+  #failed = false;
 
   constructor(start) {
     this.#worker = new Worker(start);
   }
 
+  /** Whether a job has failed in it: who knows what it left behind. */
+  get failed() {
+    return this.#failed;
+  }
+
   /** A job in it, with a worker's ways. */
   open(job) {
     const id = this.#opened++;
-    const worker = this.#worker;
+    const ask = async (message) => {
+      try {
+        return await this.#worker.ask({ ...message, id });
+      } catch (error) {
+        this.#failed = true;
+        throw error;
+      }
+    };
     return {
-      async ready() {
-        const answer = await worker.ask({ open: job, id });
-        if (answer.error !== undefined) throw new SetupError(answer.error);
-        return answer;
-      },
-      run: (steps) => worker.ask({ steps, id }),
-      end: async () => worker.tell({ close: id }),
+      ready: () => ask({ open: job }),
+      run: (steps) => ask({ steps }),
+      end: async () => this.#worker.tell({ close: id }),
     };
   }
 
