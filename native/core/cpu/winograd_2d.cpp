@@ -17,17 +17,18 @@ constexpr int kAllSums = WinogradTiles::kAllSums;
 /// them, what is multiplied less is lost to the memory that they come from.
 constexpr int64_t kMostCombinations = int64_t{1} << 20;
 
-/// rows (count × line) · panels: count × channels. One row after the other, on both sides.
+/// rows (count × line, `step` apart) · panels: count × channels. One row after the other on both
+/// sides.
 template <typename T>
-void multiply(const T* rows, int64_t count, int64_t line, const PackedWeight<T>& panels, float* out,
-              int64_t channels) {
+void multiply(const T* rows, int64_t count, int64_t line, int64_t step,
+              const PackedWeight<T>& panels, float* out, int64_t channels) {
   constexpr int64_t kBlock = 96;
   std::array<const T*, kBlock> cells;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   std::array<float*, kBlock> results;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   for (int64_t begin = 0; begin < count; begin += kBlock) {
     const int64_t now = std::min(kBlock, count - begin);
     for (int64_t i = 0; i < now; ++i) {
-      cells[static_cast<size_t>(i)] = rows + (begin + i) * line;
+      cells[static_cast<size_t>(i)] = rows + (begin + i) * step;
       results[static_cast<size_t>(i)] = out + (begin + i) * channels;
     }
     kernels_of<T>().products.convolve_wide(cells.data(), results.data(), now, 1, line, 0,
@@ -40,8 +41,8 @@ void multiply(const T* rows, int64_t count, int64_t line, const PackedWeight<T>&
 template <typename T>
 bool Winograd<T>::supports(const ConvGeometry& geometry) {
   const int64_t lanes = kernels().lanes;
-  return kernels_of<T>().products.convolve != nullptr && geometry.channels % lanes == 0 &&
-         geometry.grid_channels % lanes == 0;
+  return kernels_of<T>().products.convolve != nullptr && geometry.channels >= lanes &&
+         geometry.grid_channels >= lanes;
 }
 
 template <typename T>
@@ -58,11 +59,12 @@ bool Winograd<T>::is_profitable(const ConvGeometry& geometry) {
   }
   const int64_t tiles = ceil_div(geometry.grid_h, 2) * across;
   // In registers: a combination takes about six instructions, and so does a sum.
-  const int64_t product = channels * grid_channels / (lanes * Factor<T>::kValues);
+  const int64_t registers = ceil_div(channels, lanes);
+  const int64_t grid_registers = ceil_div(grid_channels, lanes);
+  const int64_t product = ceil_div(channels * grid_registers, Factor<T>::kValues);
   const int64_t direct = geometry.cells() * geometry.kernel * geometry.kernel * product;
-  const int64_t minimal =
-      tiles *
-      (terms * terms * product + 6 * (terms * terms * channels + kAllSums * grid_channels) / lanes);
+  const int64_t minimal = tiles * (terms * terms * product +
+                                   6 * (terms * terms * registers + kAllSums * grid_registers));
   return minimal * 10 < direct * 7;
 }
 
@@ -137,11 +139,12 @@ void Winograd<T>::forward(const T* images, int64_t count, O* grid, int thread) {
   tiles_.for_each_block(count, [&](int64_t begin, int64_t end) {
     const int64_t tiles = (end - begin) * tiles_.across();
     const T* pixels = tiles_.combine_pixels(images, begin, end, s.tiles);
-    float* sums = s.sums.get(kAllSums * tiles * geometry().grid_channels);
+    const int64_t width = tiles_.cell_width();
+    float* sums = s.sums.get(kAllSums * tiles * width);
     for (int sum = 0; sum < kAllSums; ++sum) {
-      multiply(pixels + tiles_.offset(sum, tiles), tiles, tiles_.width(sum),
-               forward_weight_[static_cast<size_t>(sum)],
-               sums + sum * tiles * geometry().grid_channels, geometry().grid_channels);
+      const int64_t line = tiles_.width(sum);
+      multiply(pixels + tiles_.offset(sum, tiles), tiles, line, line,
+               forward_weight_[static_cast<size_t>(sum)], sums + sum * tiles * width, width);
     }
     tiles_.store_cells(sums, begin, end, grid);
   });
@@ -155,8 +158,9 @@ void Winograd<T>::backward_data(const T* grid, int64_t count, float* images, int
     const int64_t tiles = (end - begin) * tiles_.across();
     const T* cells = tiles_.combine_cells(grid, begin, end, s.tiles);
     float* pixels = s.sums.get(tiles * tiles_.combinations());
+    const int64_t width = tiles_.cell_width();
     for (int sum = 0; sum < kAllSums; ++sum) {
-      multiply(cells + sum * tiles * geometry().grid_channels, tiles, geometry().grid_channels,
+      multiply(cells + sum * tiles * width, tiles, geometry().grid_channels, width,
                backward_data_weight_[static_cast<size_t>(sum)], pixels + tiles_.offset(sum, tiles),
                tiles_.width(sum));
     }
@@ -166,7 +170,7 @@ void Winograd<T>::backward_data(const T* grid, int64_t count, float* images, int
 
 template <typename T>
 int64_t Winograd<T>::sums_size() const {
-  return tiles_.combinations() * geometry().grid_channels;
+  return tiles_.combinations() * tiles_.cell_width();
 }
 
 template <typename T>
@@ -185,7 +189,7 @@ void Winograd<T>::backward_weights(const T* grid, const T* images, int64_t count
                                    bool fresh, int thread) {
   constexpr int64_t kValues = Factor<T>::kValues;
   Scratch& s = scratch(thread);
-  const int64_t channels = geometry().grid_channels;
+  const int64_t channels = tiles_.cell_width();
   std::vector<const Item*> pixel_rows;
   std::vector<const Item*> cell_rows;
   tiles_.for_each_block(count, [&](int64_t begin, int64_t end) {
@@ -225,8 +229,8 @@ void Winograd<T>::store_weight_gradient(const float* sums, int64_t parts, int64_
   tiles_.for_each_combination([&](int sum, int64_t place, const WinogradTiles::Term& down,
                                   const WinogradTiles::Term& across) {
     kernels().sums.add_up(
-        sums + (tiles_.offset(sum, 1) + place * w.channels) * w.grid_channels + begin, parts,
-        sums_size(), w.channels, w.grid_channels, columns, combined.data());
+        sums + (tiles_.offset(sum, 1) + place * w.channels) * tiles_.cell_width() + begin, parts,
+        sums_size(), w.channels, tiles_.cell_width(), columns, combined.data());
     tiles_.for_each_tap(down, across, [&](int64_t tap, float factor) {
       kernels().sums.add_scaled(turned.data() + tap * count, combined.data(), factor, count);
     });

@@ -26,7 +26,7 @@ class Winograd {
   /// Gives the image the border that its last tiles touch. Only of what it supports().
   explicit Winograd(ConvGeometry& geometry) : tiles_(geometry) {}
 
-  /// Whether channels fill whole registers.
+  /// Whether channels fill a register, on both sides.
   [[nodiscard]] static bool supports(const ConvGeometry& geometry);
   /// Whether that is faster than multiplying directly: with many channels.
   [[nodiscard]] static bool is_profitable(const ConvGeometry& geometry);

@@ -104,7 +104,10 @@ const T* WinogradTiles::combine_pixels(const T* images, int64_t begin, int64_t e
   const ConvGeometry& w = geometry_;
   const int64_t channels = w.channels;
   const int64_t line = strip_line();
-  T* out = m.pixels.get((end - begin) * across() * combinations());
+  const int64_t size = (end - begin) * across() * combinations();
+  T* out = m.pixels.get(size + 1);
+  // Products of pairs read one value more, times zero.
+  out[size] = T{};
   float* lines = m.lines.get(static_cast<int64_t>(terms_.size()) * line);
   for (int64_t row = begin; row < end; ++row) {
     const T* image = images + strip(row);
@@ -160,15 +163,17 @@ const T* WinogradTiles::combine_cells(const T* grid, int64_t begin, int64_t end,
   const ConvGeometry& w = geometry_;
   const int64_t across = this->across();
   const int64_t channels = w.grid_channels;
-  const int64_t apart = (end - begin) * across * channels;
-  T* const out = m.cells.get(kAllSums * apart);
+  const int64_t width = cell_width();
+  const int64_t apart = (end - begin) * across * width;
+  // What is behind the channels is zero from the beginning, and nobody writes there.
+  T* const out = m.cells.zeros(kAllSums * apart);
   const T* zeros = m.zeros.zeros(channels);
   T* to = out;
   for (int64_t row = begin; row < end; ++row) {
     const int64_t y = row % down() * 2;
     const T* line = grid + row / down() * w.grid_numel() + w.grid_start() + y * w.grid_line();
     const bool below = y + 1 < w.grid_h;
-    for (int64_t x = 0; x < across; ++x, to += channels) {
+    for (int64_t x = 0; x < across; ++x, to += width) {
       const T* cell = line + 2 * x * channels;
       const bool beside = 2 * x + 1 < w.grid_w;
       const std::array cells{cell, beside ? cell + channels : zeros,
@@ -185,12 +190,13 @@ void WinogradTiles::store_cells(const float* sums, int64_t begin, int64_t end, O
   const ConvGeometry& w = geometry_;
   const int64_t across = this->across();
   const int64_t channels = w.grid_channels;
-  const int64_t apart = (end - begin) * across * channels;
+  const int64_t width = cell_width();
+  const int64_t apart = (end - begin) * across * width;
   for (int64_t row = begin; row < end; ++row) {
     const int64_t y = row % down() * 2;
     O* line = grid + (row / down() * w.cells() + y * w.grid_w) * channels;
     const bool below = y + 1 < w.grid_h;
-    for (int64_t x = 0; x < across; ++x, sums += channels) {
+    for (int64_t x = 0; x < across; ++x, sums += width) {
       O* cell = line + 2 * x * channels;
       const bool beside = 2 * x + 1 < w.grid_w;
       const std::array<O*, 4> cells{cell, beside ? cell + channels : nullptr,

@@ -44,6 +44,11 @@ class WinogradTiles {
   [[nodiscard]] int64_t across() const { return ceil_div(geometry_.grid_w, 2); }
   /// Combinations of a tile, in values.
   [[nodiscard]] int64_t combinations() const;
+  /// Values between cells, in combinations of cells and in sums: their channels in whole registers,
+  /// zero behind the last one.
+  [[nodiscard]] int64_t cell_width() const {
+    return round_up(geometry_.grid_channels, kernels().lanes);
+  }
   /// Values that one of the 16 sums takes from a tile, and where the combinations of `tiles` tiles
   /// for it begin.
   [[nodiscard]] int64_t width(int sum) const { return widths_[static_cast<size_t>(sum)]; }

@@ -36,6 +36,24 @@ void compare_winograd(double tolerance) {
       }
     }
   }
+  // Channels that leave registers in part empty, an odd number of them, too.
+  for (const auto& [grid_channels, channels] : {std::pair<int64_t, int64_t>{lanes, lanes + 1},
+                                                {lanes + 5, lanes},
+                                                {3 * lanes - 1, lanes + 3}}) {
+    for (const auto& [kernel, stride] :
+         {std::pair<int64_t, int64_t>{3, 1}, {5, 2}, {4, 1}, {2, 3}}) {
+      ConvGeometry geometry;
+      geometry.grid_h = 7;
+      geometry.grid_w = 12;
+      geometry.grid_channels = grid_channels;
+      geometry.channels = channels;
+      geometry.kernel = kernel;
+      geometry.stride = stride;
+      geometry.lead = 1;
+      ASSERT_TRUE(Winograd<T>::supports(geometry));
+      compare_products<T>(geometry, Convolution<T>::Algorithm::kWinograd, tolerance);
+    }
+  }
   // Large windows, in more than one block of few tiles.
   for (const auto& [kernel, stride] : {std::pair<int64_t, int64_t>{15, 1}, {15, 2}, {10, 1}}) {
     ConvGeometry geometry;
@@ -78,7 +96,7 @@ TEST(Winograd, IsTakenWhereItPays) {
   geometry.grid_channels = geometry.channels = 16;
   geometry.kernel = 2;
   EXPECT_FALSE(Winograd<float>::is_profitable(geometry));
-  // Not whole registers.
+  // Not one whole register.
   geometry.channels = 1;
   EXPECT_FALSE(Winograd<float>::supports(geometry));
 }

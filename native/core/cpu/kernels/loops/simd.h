@@ -122,6 +122,23 @@ inline void for_each_register(int64_t n, Body body) {
   for (; i < n; ++i) body(0.0F, i);
 }
 
+/// As for_each_register(), for a body that may compute values twice: what is left behind whole
+/// registers is in one that begins before their end.
+template <typename Body>
+inline void cover_by_registers(int64_t n, Body body) {
+  if (n < kLanes) return for_each_register(n, body);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) body(Lanes{}, i);
+  if (i < n) body(Lanes{}, n - kLanes);
+}
+
+/// The last `count` values of a register, 0 for the others.
+inline Lanes last_lanes(Lanes values, int64_t count) {
+  IntLanes places;
+  for (int i = 0; i < kLanes; ++i) places[i] = i;
+  return from_bits(to_bits(values) & (places >= static_cast<int32_t>(kLanes - count)));
+}
+
 /// Calls body(i, k) for whole registers of n values and what is left. k is begin(F{}, c), c being
 /// the channel of value i, and is given to end(c, k) afterwards: what belongs to a channel stays in
 /// registers while the rows go by. `period` is a multiple of two registers.

@@ -15,7 +15,7 @@ template <typename In, typename O>
 void combine(const In* a, const In* b, float sign, O* out, int64_t count, int64_t step,
              int64_t out_step, int64_t n) {
   for (int64_t t = 0; t < count; ++t, a += step, b += step, out += out_step) {
-    for_each_register(
+    cover_by_registers(
         n, [&]<typename F>(F, int64_t i) { put(out + i, get<F>(a + i) + sign * get<F>(b + i)); });
   }
 }
@@ -23,17 +23,24 @@ void combine(const In* a, const In* b, float sign, O* out, int64_t count, int64_
 void add_apart(const float* x, float* a, float* b, float sign, int64_t count, int64_t x_step,
                int64_t step, int64_t n) {
   for (int64_t t = 0; t < count; ++t, x += x_step, a += step, b += step) {
-    for_each_register(n, [&]<typename F>(F, int64_t i) {
-      const F value = get<F>(x + i);
+    const auto add = [&]<typename F>(int64_t i, F value) {
       put(a + i, get<F>(a + i) + value);
       if (sign != 0) put(b + i, get<F>(b + i) + sign * value);
-    });
+    };
+    const int64_t whole = n / kLanes * kLanes;
+    for (int64_t i = 0; i < whole; i += kLanes) add(i, get<Lanes>(x + i));
+    if (whole == n) continue;
+    if (whole > 0) {
+      add(n - kLanes, last_lanes(get<Lanes>(x + n - kLanes), n - whole));
+    } else {
+      for (int64_t i = 0; i < n; ++i) add(i, x[i]);
+    }
   }
 }
 
 template <typename T>
 void sums_to_cells(const float* sums, int64_t apart, T* const* cells, int64_t n) {
-  for_each_register(n, [&]<typename F>(F, int64_t i) {
+  cover_by_registers(n, [&]<typename F>(F, int64_t i) {
     F first[4];
     F second[4];
 #pragma GCC unroll 4
@@ -53,7 +60,7 @@ void sums_to_cells(const float* sums, int64_t apart, T* const* cells, int64_t n)
 
 template <typename T>
 void cells_to_sums(const T* const* cells, T* sums, int64_t apart, int64_t n) {
-  for_each_register(n, [&]<typename F>(F, int64_t i) {
+  cover_by_registers(n, [&]<typename F>(F, int64_t i) {
     const F y[2][2] = {{get<F>(cells[0] + i), get<F>(cells[1] + i)},
                        {get<F>(cells[2] + i), get<F>(cells[3] + i)}};
     F across[2][4];
