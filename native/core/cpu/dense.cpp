@@ -23,6 +23,12 @@ constexpr int64_t kColumns = 1024;
 /// Images for which a panel of a packed weight is read.
 constexpr int64_t kImages = 96;
 
+/// Images to a panel of a packed batch: of few, one register holds all.
+int64_t panel_of(int64_t images) {
+  const int64_t lanes = kernels().lanes;
+  return images > lanes ? 2 * lanes : lanes;
+}
+
 /// Rows of fp32 values, `columns` of each, as items: values, or pairs of values of neighbouring
 /// rows, where a missing last row is `zeros`.
 void to_items(const float* rows, int64_t stride, int64_t count, int64_t columns,
@@ -72,7 +78,7 @@ const T* DenseProducts<T>::rows_apart(const at::Tensor& vectors, int64_t stride)
 template <typename T>
 void DenseProducts<T>::pack_batch(const at::Tensor& vectors) {
   const int64_t images = vectors.size(0);
-  batch_.reset(1, vectors.size(1), round_up(images, 2 * kernels().lanes));
+  batch_.reset(1, vectors.size(1), round_up(images, panel_of(images)));
   batch_.set_all(factor(vectors), images);
 }
 
@@ -84,7 +90,7 @@ at::Tensor DenseProducts<T>::forward(const at::Tensor& x, const at::Tensor& weig
   at::Tensor out = at::empty({images, outputs}, at::kFloat);
   if (images == 0) return out;
   pack_batch(x);
-  const int64_t width = round_up(images, 2 * kernels().lanes);
+  const int64_t width = round_up(images, panel_of(images));
   auto* y = out.mutable_data_ptr<float>();
   const auto* w = weight.const_data_ptr<float>();
   at::parallel_for(0, ceil_div(outputs, kRows), 1, [&](int64_t begin, int64_t end) {
@@ -165,7 +171,7 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
   at::Tensor out = at::empty({images, inputs}, at::kFloat);
   if (images == 0) return out;
   pack_batch(dz);
-  const int64_t lanes = 2 * kernels().lanes;
+  const int64_t lanes = panel_of(images);
   const int64_t panels = ceil_div(images, lanes);
   // More rows: the sums go to memory and back for each block of them.
   constexpr int64_t kBlock = 4 * kRows;

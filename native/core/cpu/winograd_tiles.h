@@ -87,7 +87,7 @@ class WinogradTiles {
     // they do not, but fewer tiles than these would read the weight too often. Nor does the weight
     // of many channels, and then the more tiles read it at once the better.
     constexpr int64_t kValues = int64_t{640} << 10;
-    constexpr int64_t kLargeWeight = int64_t{512} << 10;
+    constexpr int64_t kLargeWeight = int64_t{1536} << 10;
     const bool is_large = combinations() * geometry_.grid_channels > kLargeWeight;
     const int64_t tiles = is_large ? 96 : std::clamp<int64_t>(kValues / combinations(), 24, 48);
     const int64_t step = std::max<int64_t>(tiles / across(), 1);

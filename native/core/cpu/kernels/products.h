@@ -37,11 +37,11 @@ struct ProductKernels {
                               int64_t line_stride, const Item* const* grid, int64_t channels,
                               float* sums, bool fresh);
 
-  /// The same two for factors that are rows of a large matrix in memory, with 2·lanes channels or a
-  /// multiple: lines is 1. While they multiply, they fetch into the second-level cache what comes
-  /// next, as many values of fp32 as the cells have, so that processor and memory do not wait for
-  /// each other: `next` is one row behind the other, or `next_step` values apart. Anything may be
-  /// there, or nothing.
+  /// The same two for factors that are rows of a large matrix in memory, with `lanes` channels, or
+  /// 2·lanes or a multiple: lines is 1. While they multiply, they fetch into the second-level cache
+  /// what comes next, as many values of fp32 as the cells have, so that processor and memory do not
+  /// wait for each other: `next` is one row behind the other, or `next_step` values apart. Anything
+  /// may be there, or nothing.
   void (*convolve_fetching)(const T* const* cells, float* const* out, int64_t count, int64_t line,
                             const Item* packed, int64_t channels, const float* next);
   void (*add_weight_gradient_fetching)(const Item* const* cells, int64_t count, int64_t line,

@@ -38,7 +38,7 @@ template <typename T>
 void compare_all(double tolerance) {
   at::manual_seed(8);
   // Odd sizes, less and more than a block of rows, of columns and of images.
-  for (const int64_t images : {1, 7, 32, 45, 130}) {
+  for (const int64_t images : {1, 7, 16, 17, 32, 45, 130}) {
     for (const auto& [inputs, outputs] :
          {std::pair<int64_t, int64_t>{1, 1}, {5, 3}, {33, 100}, {1501, 64}, {2080, 49}}) {
       compare<T>(images, inputs, outputs, tolerance);

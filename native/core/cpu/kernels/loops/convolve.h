@@ -21,9 +21,11 @@ inline void convolve_tile(const T* const* cells, int64_t rows, int64_t lines, in
   using M = Multiplies<T>;
   constexpr int64_t kValues = Factor<T>::kValues;
   const int64_t steps = (line + kValues - 1) / kValues;
-  // With one vector, two steps at a time: as many sums, so that none waits for the last one. All
-  // loops over r, v and u unroll, so that these arrays are registers.
-  constexpr int kTogether = 2 / kVectors;
+  // With one vector, two steps at a time: as many sums, so that none waits for the last one. Not
+  // where sums must be those of two vectors, to the last digit. All loops over r, v and u unroll,
+  // so that these arrays are registers.
+  constexpr int kTogether = kFetching ? 1 : 2 / kVectors;
+  constexpr int kLoads = kVectors * kTogether;
   Lanes sums[kCells][2];
   const T* at[kCells];
 #pragma GCC unroll 12
@@ -34,18 +36,18 @@ inline void convolve_tile(const T* const* cells, int64_t rows, int64_t lines, in
   for (int64_t y = 0; y < lines; ++y) {
     int64_t t = 0;
     for (; t + kTogether <= steps; t += kTogether) {
-      typename M::Vector weights[2];
+      typename M::Vector weights[kLoads];
 #pragma GCC unroll 2
-      for (int v = 0; v < 2; ++v) weights[v] = M::load(packed + v * kLanes);
+      for (int v = 0; v < kLoads; ++v) weights[v] = M::load(packed + v * kLanes);
 #pragma GCC unroll 12
       for (int r = 0; r < kCells; ++r) {
 #pragma GCC unroll 2
-        for (int v = 0; v < 2; ++v) {
+        for (int v = 0; v < kLoads; ++v) {
           const auto value = M::broadcast(at[r] + (t + v / kVectors) * kValues);
           sums[r][v] = M::add(sums[r][v], value, weights[v]);
         }
       }
-      packed += 2 * kLanes;
+      packed += kLoads * kLanes;
       if constexpr (kFetching) {
         constexpr int64_t kBytes = kTogether * kCells * kValues * int64_t{sizeof(float)};
 #pragma GCC unroll 2
@@ -64,7 +66,7 @@ inline void convolve_tile(const T* const* cells, int64_t rows, int64_t lines, in
 #pragma GCC unroll 12
     for (int r = 0; r < kCells; ++r) at[r] += line_stride;
   }
-  if (kVectors == 1) {
+  if (kVectors == 1 && kTogether == 2) {
 #pragma GCC unroll 12
     for (int r = 0; r < kCells; ++r) sums[r][0] += sums[r][1];
   }
@@ -81,7 +83,7 @@ inline void convolve_tile(const T* const* cells, int64_t rows, int64_t lines, in
   }
 }
 
-/// kFetching: what follows `next` is fetched, in the first panel, which is then of two vectors.
+/// kFetching: what follows `next` is fetched, in the first panel.
 template <typename T, typename O, bool kFetching>
 inline void convolve_panels(const T* const* cells, O* const* out, int64_t count, int64_t lines,
                             int64_t line, int64_t line_stride,
@@ -92,10 +94,13 @@ inline void convolve_panels(const T* const* cells, O* const* out, int64_t count,
       packed, size, channels, [&](const auto* panel, int64_t vectors, int64_t c, int64_t width) {
         for (int64_t i = 0; i < count; i += kCells) {
           const int64_t rows = count - i < kCells ? count - i : kCells;
+          const auto fetching = [&]<int kVectors>() {
+            convolve_tile<T, O, kVectors, kFetching>(
+                cells + i, rows, lines, line, line_stride, panel, width, out + i, c,
+                reinterpret_cast<const char*>(next + i * line));
+          };
           if (kFetching && c == 0) {
-            convolve_tile<T, O, 2, kFetching>(cells + i, rows, lines, line, line_stride, panel,
-                                              width, out + i, c,
-                                              reinterpret_cast<const char*>(next + i * line));
+            vectors == 2 ? fetching.template operator()<2>() : fetching.template operator()<1>();
           } else if (vectors == 2) {
             convolve_tile<T, O, 2>(cells + i, rows, lines, line, line_stride, panel, width, out + i,
                                    c);

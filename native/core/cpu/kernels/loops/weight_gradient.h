@@ -63,8 +63,7 @@ inline void weight_gradient_tile(const typename Factor<T>::Item* const* cells, i
   }
 }
 
-/// kFetching: `lines` is 1, and what follows `next` is fetched with the first channels, which then
-/// fill two vectors.
+/// kFetching: `lines` is 1, and what follows `next` is fetched with the first channels.
 template <typename T, bool kFetching>
 inline void add_window_values(const typename Factor<T>::Item* const* cells, int64_t count,
                               int64_t lines, int64_t line, int64_t line_stride,
@@ -85,10 +84,13 @@ inline void add_window_values(const typename Factor<T>::Item* const* cells, int6
     float* to = sums + first * channels;
     int64_t c = 0;
     if constexpr (kFetching) {
-      weight_gradient_tile<T, 2, true>(cells, count, offsets, grid, c, values, to, channels, fresh,
-                                       reinterpret_cast<const char*>(next + first),
-                                       next_step * int64_t{sizeof(float)});
-      c = 2 * kLanes;
+      const auto fetching = [&]<int kVectors>() {
+        weight_gradient_tile<T, kVectors, true>(
+            cells, count, offsets, grid, c, values, to, channels, fresh,
+            reinterpret_cast<const char*>(next + first), next_step * int64_t{sizeof(float)});
+        c = kVectors * kLanes;
+      };
+      channels > kLanes ? fetching.template operator()<2>() : fetching.template operator()<1>();
     }
     for (; c + 2 * kLanes <= channels; c += 2 * kLanes) {
       weight_gradient_tile<T, 2>(cells, count, offsets, grid, c, values, to + c, channels, fresh);
