@@ -100,6 +100,23 @@ const ROUNDINGS = 16;
 /** The next but one fp32 number. */
 const MOVED = 1 + 2 ** -22;
 
+/** Half the distance from 1 to the next fp32 number. */
+const HALF_STEP = 2 ** -24;
+
+/**
+ * What the order of a sum is worth: of K products, rounded one after another, the square root of K
+ * roundings (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 4.2). Of the
+ * layer that sums most.
+ */
+async function roundingOfSums({ configJson }: ModelHandle): Promise<number> {
+  const manifest = readManifest(configJson);
+  if (manifest === null) return 0;
+  const network = JSON.stringify(manifest.model);
+  const { layers } = await awaitAddon(async (addon) => addon.summarize(network, 1, "sgd", "cpu"));
+  const sums = layers.map(({ macs, outputShape }) => macs / outputShape.reduce((a, b) => a * b, 1));
+  return Math.sqrt(Math.max(...sums)) * HALF_STEP;
+}
+
 /**
  * How far what computes the same may be away. Layers that are exponential, or subtract what is large,
  * make much of the last bits: as much as of those of the images, which are moved to see it.
@@ -117,8 +134,9 @@ async function toleranceOf(
     embedding: first(outputs.embedding),
     reconstruction: outputs.reconstruction && first(outputs.reconstruction),
   });
+  const ofSums = await roundingOfSums(model);
   const bounded = (difference: number) =>
-    Math.min(MOST_TOLERANCE, Math.max(TOLERANCE, ROUNDINGS * difference));
+    Math.min(MOST_TOLERANCE, Math.max(TOLERANCE, ofSums, ROUNDINGS * difference));
   return { embedding: bounded(embedding), reconstruction: bounded(reconstruction) };
 }
 

@@ -6,8 +6,9 @@ import { verifyFiles } from "./verify_files.js";
  * Writes a trained model in formats of other programs, with a model card and checksums. Before the
  * folder takes its name, each file is read back and compared with the model, and run on synthetic
  * images: what it computes must be what the native fp32 pass does, within 1e-5 of the largest
- * number of an embedding and 1e-5 of a pixel, which is from 0 to 1; of a network that makes more of
- * the last bits of its input, within 16 times as much as it makes of them, at most 1e-3.
+ * number of an embedding and 1e-5 of a pixel, which is from 0 to 1; of a network that adds up K
+ * products, within √K · 2⁻²⁴; of one that makes more of the last bits of its input, within 16 times
+ * as much as it makes of them; at most 1e-3.
  *
  * @param run - A run's folder, `last` for the newest in `logs/`, or an `ae.pt`.
  * @throws FlexaeError `FLEXAE_CONFIG` for an unknown format, an option that cannot be, or a folder
