@@ -19,6 +19,7 @@ const USAGE = `usage: npm run bench:sets -- [options]
   --small N    PNG files of 28×28 pixels, 0 for none (30000)
   --large N    JPEG files of 256×256 pixels, used at 64×64, 0 for none (3000)
   --rounds N   turns (5)
+  --forms LIST of these alone (folder,shards,tar,zip,deflated,Parquet,npy,IDX.gz), without Python
   --out FILE   where the JSON goes (sets.json)
 `;
 const REQUIREMENTS = path.join(import.meta.dirname, "requirements.txt");
@@ -35,6 +36,7 @@ function readOptions() {
         small: { type: "string", default: "30000" },
         large: { type: "string", default: "3000" },
         rounds: { type: "string", default: "5" },
+        forms: { type: "string" },
         out: { type: "string", default: "sets.json" },
         help: { type: "boolean", short: "h", default: false },
       },
@@ -52,6 +54,7 @@ function readOptions() {
     small: integer("small"),
     large: integer("large"),
     rounds: Math.max(1, integer("rounds")),
+    forms: values.forms?.split(","),
     out: path.resolve(process.env.INIT_CWD ?? ".", values.out),
   };
 }
@@ -101,7 +104,7 @@ class Loader {
   }
 }
 
-async function measure({ count, side, target, isJpeg, rounds }, scratch) {
+async function measure({ count, side, target, isJpeg, rounds, forms: wanted }, scratch) {
   const { load, pack, train } = await import("flexible-autoencoder");
   const folder = path.join(scratch, `images_${side}`);
   await (isJpeg ? writeJpegs(folder, count, side) : writeImages(folder, count, side));
@@ -127,16 +130,19 @@ async function measure({ count, side, target, isJpeg, rounds }, scratch) {
     saveDir: path.join(scratch, `run_${side}`),
   });
   const model = await load(path.join(runDir, "ae.pt"), { batchSize: BATCH });
-  const ours = {
+  const all = {
     folder,
     shards,
     tar: path.join(forms, "images.tar"),
     zip: path.join(forms, "stored.zip"),
-    "zip, deflated": path.join(forms, "deflated.zip"),
+    deflated: path.join(forms, "deflated.zip"),
     Parquet: path.join(forms, "images.parquet"),
     npy: path.join(forms, "images.npy"),
     "IDX.gz": path.join(forms, "train-images-idx3-ubyte.gz"),
   };
+  const ours = Object.fromEntries(
+    Object.entries(all).filter(([name]) => name === "folder" || (wanted?.includes(name) ?? true)),
+  );
   const job = {
     side: target,
     batch: BATCH,
@@ -145,11 +151,12 @@ async function measure({ count, side, target, isJpeg, rounds }, scratch) {
     chunks: path.join(scratch, `chunks_${side}`),
   };
   const loaders = {};
-  for (const [kind, set] of [
+  const peers = [
     ["files", folder],
     ["webdataset", shards],
     ["litdata", ""],
-  ]) {
+  ];
+  for (const [kind, set] of wanted === undefined ? peers : []) {
     loaders[kind] = await Loader.start({ ...job, kind, set });
   }
   const rates = {};
@@ -207,14 +214,14 @@ async function main() {
   ]);
   const scratch = await mkdtemp(path.join(tmpdir(), "flexae-bench-"));
   try {
-    const { rounds } = options;
+    const { rounds, forms } = options;
     const results = [];
     if (options.small > 0) {
-      const small = { count: options.small, side: 28, target: 28, isJpeg: false, rounds };
+      const small = { count: options.small, side: 28, target: 28, isJpeg: false, rounds, forms };
       results.push(await measure(small, scratch));
     }
     if (options.large > 0) {
-      const large = { count: options.large, side: 256, target: 64, isJpeg: true, rounds };
+      const large = { count: options.large, side: 256, target: 64, isJpeg: true, rounds, forms };
       results.push(await measure(large, scratch));
     }
     for (const result of results) show(result);
