@@ -60,7 +60,10 @@ function readOptions() {
 }
 
 async function writeJpegs(folder, count, side) {
+  const { loadAddon } = await import("../../dist/addon/loader.js");
   const { loadOpenCV } = await import("../../dist/imaging/opencv.js");
+  // Before OpenCV, whose OpenMP would otherwise be everybody's, with threads that never sleep.
+  loadAddon();
   const cv = loadOpenCV();
   const encode = (pixels, width, height) =>
     cv.imencode(".jpg", new cv.Mat(Buffer.from(pixels), height, width, CV_8UC1));

@@ -18,6 +18,7 @@ import { locateOpenCV } from "./opencv.mjs";
 import { root } from "./paths.mjs";
 import { jobs, runLogged } from "./run.mjs";
 import { done, SetupError } from "./steps.mjs";
+import { wishesHere } from "./system.mjs";
 
 const require = createRequire(path.join(root, "package.json"));
 
@@ -78,6 +79,7 @@ export function addonKey(libtorch, opencv, env = process.env) {
   return digest(
     ...contents(root, SOURCES, READ),
     JSON.stringify([version, headers, opencv, realpathSync(libtorch), inspectLibtorch(libtorch)]),
+    JSON.stringify(wishesHere("build")),
     compilerIdentity(env),
   );
 }

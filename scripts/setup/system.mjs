@@ -96,8 +96,18 @@ const wishes = {
       present: () => anyExists("/usr/include/gloo/context.h", "/usr/local/include/gloo/context.h"),
       without: "several processes cannot train together",
     },
+    // Debian's libtiff-dev brings it along.
+    {
+      package: "libdeflate-dev",
+      present: () => anyExists("/usr/include/libdeflate.h", "/usr/local/include/libdeflate.h"),
+      without: "images that a zip file has deflated are read more slowly",
+    },
   ],
 };
+
+/** Those packages that set-up can do without and that are here: what is compiled follows from them. */
+export const wishesHere = (purpose) =>
+  wishes[purpose].filter((wish) => wish.present()).map((wish) => wish.package);
 
 /** The packages still missing for the given purposes ("build", "test", "lint"…). */
 export function missingPackages(...purposes) {

@@ -1,7 +1,5 @@
 #include "data/containers/container.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -15,26 +13,13 @@
 #include <unordered_map>
 #include <utility>
 
+#include "data/containers/inflate.h"
 #include "data/files/file_handle.h"
 #include "data/files/file_io.h"
 #include "data/formats/image_header.h"
 
 namespace flexae {
 namespace {
-
-/// Raw DEFLATE to exactly `out`; false if it is not that, to the byte.
-bool inflate_raw(std::span<const uint8_t> in, std::span<uint8_t> out) {
-  z_stream stream = {};
-  if (::inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
-  stream.next_in = const_cast<Bytef*>(in.data());  // NOLINT: zlib only reads it
-  stream.avail_in = static_cast<uInt>(in.size());
-  stream.next_out = out.data();
-  stream.avail_out = static_cast<uInt>(out.size());
-  const int result = ::inflate(&stream, Z_FINISH);
-  const bool is_whole = result == Z_STREAM_END && stream.avail_out == 0;
-  ::inflateEnd(&stream);
-  return is_whole;
-}
 
 std::string netpbm_header(const PixelShape& shape) {
   if (shape.channels == 0) return "";
@@ -121,7 +106,7 @@ std::optional<std::string> Container::read(size_t member, ByteBuffer& buffer,
   } else if (!read_at(file, image, entry.length, offset)) {
     return "truncated";
   }
-  if (entry.crc != 0 && ::crc32_z(0, image, entry.length) != entry.crc) {
+  if (entry.crc != 0 && zip_crc({image, entry.length}) != entry.crc) {
     return "corrupt in its container: its checksum differs";
   }
   bytes = {memory, before + entry.length};

@@ -10,6 +10,7 @@
 
 #include "data/containers/container.h"
 #include "data/containers/container_file.h"
+#include "test/data/containers/deflating.h"
 #include "test/data/support.h"
 
 namespace flexae::test {
@@ -58,20 +59,6 @@ class Members {
 
   void append(const std::vector<uint8_t>& bytes) {
     file_.insert(file_.end(), bytes.begin(), bytes.end());
-  }
-
-  static std::vector<uint8_t> deflated(const std::vector<uint8_t>& bytes) {
-    z_stream stream = {};
-    EXPECT_EQ(deflateInit2(&stream, 9, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
-    std::vector<uint8_t> packed(deflateBound(&stream, bytes.size()));
-    stream.next_in = const_cast<Bytef*>(bytes.data());  // NOLINT: zlib only reads it
-    stream.avail_in = static_cast<uInt>(bytes.size());
-    stream.next_out = packed.data();
-    stream.avail_out = static_cast<uInt>(packed.size());
-    EXPECT_EQ(::deflate(&stream, Z_FINISH), Z_STREAM_END);
-    packed.resize(stream.total_out);
-    ::deflateEnd(&stream);
-    return packed;
   }
 
   std::vector<uint8_t> file_;
