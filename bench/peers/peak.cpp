@@ -7,20 +7,10 @@
 #include <cstdio>
 #include <ctime>
 
-#ifdef __AVX2__
-#include <immintrin.h>
-#endif
+#include "core/cpu/kernels/loops/simd.h"
 
+namespace flexae {
 namespace {
-
-#if defined(__AVX512F__)
-constexpr int kLanes = 16;
-#elif defined(__AVX2__)
-constexpr int kLanes = 8;
-#else
-constexpr int kLanes = 4;
-#endif
-using Lanes [[gnu::vector_size(kLanes * sizeof(float))]] = float;
 
 /// More sums than a processor's multipliers have steps, so that none waits for the last one.
 constexpr int kSums = 12;
@@ -47,8 +37,12 @@ double best_of(double operations, Add add) {
 }
 
 }  // namespace
+}  // namespace flexae
 
 int main(int argc, char** /*argv*/) {
+  using flexae::best_of;
+  using flexae::kLanes;
+  using flexae::Lanes;
   Lanes a{};
   Lanes b{};
   for (int i = 0; i < kLanes; ++i) {

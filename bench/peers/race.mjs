@@ -156,6 +156,7 @@ export async function race(specs, job, context) {
       name,
       peer: spec.peer,
       precision: spec.precision ?? null,
+      clock: spec.clock ?? "wall",
       samples,
       stepsPerTurn: steps,
       environment,

@@ -209,8 +209,7 @@ async function compareNetwork(network, flexae, context) {
     const { encoder: _, onnx: __, ...training } = job;
     if (context.sweep) {
       result.operations = trainingOperations(flexae.summary(network.settings));
-      result.training = [];
-      await sweepNetwork(training, result, context);
+      result.training = await sweepNetwork(training, network, context);
       return result;
     }
     if (context.training) {
@@ -255,22 +254,22 @@ async function compareNetwork(network, flexae, context) {
 }
 
 /** Training of one network by a thread and by all of them, in each precision. */
-async function sweepNetwork(job, result, context) {
-  const specs = (precision, clock) => sweepLines(precision).filter((spec) => spec.clock === clock);
+async function sweepNetwork(job, { name, title }, context) {
+  const entries = [];
   for (const precision of context.precisions) {
-    note(`${result.name}: ${result.title}: training, ${precision}`);
-    const wanted = context.clocks.flatMap((clock) => specs(precision, clock));
-    const { lines, lost } = await race(wanted, job, context);
+    note(`${name}: ${title}: training, ${precision}`);
+    const specs = sweepLines(precision).filter(({ clock }) => context.clocks.includes(clock));
+    const { lines, lost } = await race(specs, job, context);
     const entry = { precision, lost };
     for (const clock of context.clocks) {
-      const names = specs(precision, clock).map(({ name }) => name);
-      const own = lines.filter(({ name }) => names.includes(name));
-      entry[clock] = compare(own, names[0]);
+      const own = lines.filter((line) => line.clock === clock);
+      entry[clock] = compare(own, `${OURS} ${precision} ${clock}`);
       const best = fastest(entry[clock]);
       if (best) note(`  ${clock}: ours is ${best.ratio.median.toFixed(2)}× ${best.name}`);
     }
-    result.training.push(entry);
+    entries.push(entry);
   }
+  return entries;
 }
 
 /** Memory that a benchmark's threads or another program left free, the load, and who measures. */

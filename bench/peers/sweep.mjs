@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { root } from "../../scripts/setup/paths.mjs";
 import { SetupError } from "../../scripts/setup/steps.mjs";
 import { fastest, quantile } from "./statistics.mjs";
 import { digits, showTable } from "./table.mjs";
@@ -22,6 +23,7 @@ export function measurePeak() {
     const program = path.join(folder, "peak");
     const source = fileURLToPath(new URL("peak.cpp", import.meta.url));
     const flags = ["-O3", "-march=native", "-ffp-contract=fast", "-std=c++20"];
+    flags.push("-I", path.join(root, "native"));
     const run = (command, args) => {
       const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: "utf8" });
       if (status !== 0) throw new SetupError(error?.message ?? stderr);
@@ -44,12 +46,7 @@ export function trainingOperations({ macs, layers }) {
   return 2 * (3 * macs - first);
 }
 
-/**
- * One row: this program and PyTorch's faster layout, by processor time on one thread and by the
- * clock on all.
- *
- * @param {object[]} lines compared lines of one clock, ours among them
- */
+/** This program and PyTorch's faster layout, of the compared lines of one clock. */
 function against(lines) {
   const ours = lines.find(({ ratio }) => ratio === null);
   return { ours, peer: fastest(lines) };
