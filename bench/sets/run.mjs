@@ -14,12 +14,14 @@ import { venvPython, venvStep } from "../../scripts/setup/venv.mjs";
 import { writeImages } from "../images.mjs";
 import { spread } from "../peers/statistics.mjs";
 
+const FORMS = ["folder", "shards", "tar", "zip", "deflated", "Parquet", "npy", "IDX.gz"];
+
 const USAGE = `usage: npm run bench:sets -- [options]
 
   --small N    PNG files of 28×28 pixels, 0 for none (30000)
   --large N    JPEG files of 256×256 pixels, used at 64×64, 0 for none (3000)
   --rounds N   turns (5)
-  --forms LIST of these alone (folder,shards,tar,zip,deflated,Parquet,npy,IDX.gz), without Python
+  --forms LIST of these alone (${FORMS.join(",")}), without Python
   --out FILE   where the JSON goes (sets.json)
 `;
 const REQUIREMENTS = path.join(import.meta.dirname, "requirements.txt");
@@ -54,9 +56,16 @@ function readOptions() {
     small: integer("small"),
     large: integer("large"),
     rounds: Math.max(1, integer("rounds")),
-    forms: values.forms?.split(","),
+    forms: values.forms === undefined ? undefined : formsOf(values.forms),
     out: path.resolve(process.env.INIT_CWD ?? ".", values.out),
   };
+}
+
+function formsOf(text) {
+  const names = text.split(",");
+  const stranger = names.find((name) => !FORMS.includes(name));
+  if (stranger === undefined) return names;
+  throw new SetupError(`Expected ${FORMS.join(", ")} for --forms but received ${stranger}`);
 }
 
 async function writeJpegs(folder, count, side) {
