@@ -15,6 +15,10 @@
         "<(cc)/native-node-utils",
         "node_modules/nan",
       ],
+      # The guard of the header that has opencv4nodejs's allocator tell V8 of every matrix. It does
+      # so within garbage collections, too, and the one at the end of a process, where no isolate
+      # is current any more, then takes a segmentation fault.
+      "defines": ["__FF_CUSTOMATMALLOCATOR_H__"],
       # The slowest first, so that no core waits for one of them at the end.
       "sources": [
         "<(cc)/core/Mat.cc",

@@ -74,6 +74,11 @@ export function flexae(args: readonly string[], options: StartOptions = {}): Pro
   return start([main, ...args], options).ended;
 }
 
+/** Says by which signal a process ended that did not end by itself. */
+function expectSuccess({ code, signal, stderr }: Ended): void {
+  expect(signal ?? code, stderr).toBe(0);
+}
+
 /** A new folder that is gone after the test. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "flexae-test-"));
@@ -115,8 +120,7 @@ export function trainedRun(...more: string[]): () => string {
   const run = () => join(folder, "run");
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "flexae-run-"));
-    const { code, stderr } = await flexae(smallRun(`--save-dir=${run()}`, ...more));
-    expect(code, stderr).toBe(0);
+    expectSuccess(await flexae(smallRun(`--save-dir=${run()}`, ...more)));
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return run;
@@ -144,9 +148,9 @@ export function commandIn(
 } {
   const start = (...args: string[]) => flexae([name, ...args], { cwd: cwd() });
   const lines = async (...args: string[]) => {
-    const { code, stdout, stderr } = await start(...args, "--json");
-    expect(code, stderr).toBe(0);
-    return jsonLines(stdout);
+    const ended = await start(...args, "--json");
+    expectSuccess(ended);
+    return jsonLines(ended.stdout);
   };
   const end = async (...args: string[]) => {
     const all = await lines(...args);
