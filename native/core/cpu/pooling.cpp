@@ -35,7 +35,7 @@ void RowPooling::average(const float* lines, int64_t row, float* out) const {
   const int64_t line = in_.w * c;
   const int64_t h = rows_under(row);
   const int64_t full = h == 2 ? in_.w / 2 : 0;
-  kernels().sums.average_rows(lines, lines + line, out, full, c, 0.25F);
+  kernels().pooling.average_rows(lines, lines + line, out, full, c, 0.25F);
   for (int64_t x = full; x < out_.w; ++x) {
     const int64_t w = columns_under(x);
     for (int64_t i = 0; i < c; ++i) {
@@ -51,7 +51,9 @@ void RowPooling::average(const float* lines, int64_t row, float* out) const {
 void RowPooling::maximum(const float* lines, int64_t row, float* out, uint8_t* argmax) const {
   const int64_t c = in_.c;
   const int64_t line = in_.w * c;
-  for (int64_t x = 0; x < out_.w; ++x) {
+  const int64_t full = rows_under(row) == 2 ? in_.w / 2 : 0;
+  kernels().pooling.maximum_rows(lines, lines + line, out, argmax, full, c);
+  for (int64_t x = full; x < out_.w; ++x) {
     for (int64_t i = 0; i < c; ++i) {
       float best = -std::numeric_limits<float>::infinity();
       uint8_t which = 0;
@@ -76,9 +78,9 @@ void RowPooling::backward(const T* grad, int64_t row, T* lines, const uint8_t* a
   const int64_t c = in_.c;
   const int64_t line = in_.w * c;
   const int64_t h = rows_under(row);
+  const int64_t full = h == 2 ? in_.w / 2 : 0;
   if (kind_ == Pooling::kAvg) {
-    const int64_t full = h == 2 ? in_.w / 2 : 0;
-    kernels_of<T>().elementwise.spread_rows(grad, lines, lines + line, full, c);
+    kernels_of<T>().unpooling.spread_rows(grad, lines, lines + line, full, c);
     std::vector<float> part(static_cast<size_t>(full < out_.w ? c : 0));
     for (int64_t x = full; x < out_.w; ++x) {
       const int64_t w = columns_under(x);
@@ -93,8 +95,11 @@ void RowPooling::backward(const T* grad, int64_t row, T* lines, const uint8_t* a
     }
     return;
   }
-  std::fill_n(lines, h * line, T{});
-  for (int64_t x = 0; x < out_.w; ++x) {
+  kernels_of<T>().unpooling.scatter_rows(grad, argmax, lines, lines + line, full, c);
+  for (int64_t dy = 0; dy < h; ++dy) {
+    std::fill_n(lines + dy * line + 2 * full * c, line - 2 * full * c, T{});
+  }
+  for (int64_t x = full; x < out_.w; ++x) {
     for (int64_t i = 0; i < c; ++i) {
       const int64_t which = argmax[x * c + i];
       lines[(which / 2) * line + (2 * x + which % 2) * c + i] = grad[x * c + i];

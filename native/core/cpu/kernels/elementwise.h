@@ -6,7 +6,7 @@
 
 namespace flexae {
 
-/// Values that are stored as T: narrowed, added, spread.
+/// Values that are stored as T: narrowed, added.
 template <typename T>
 struct ElementwiseKernels {
   /// y = x
@@ -15,9 +15,6 @@ struct ElementwiseKernels {
   /// out[i] = a[i] + a[i + shift] + b[i] + b[i + shift]. out overlaps neither.
   void (*add_four)(const T* a, const T* b, T* out, int64_t n, int64_t shift);
   void (*add_four_of_wide)(const float* a, const float* b, T* out, int64_t n, int64_t shift);
-
-  /// The gradient of a mean over 2×2 pixels, `width` of them, spread over the rows a and b.
-  void (*spread_rows)(const T* grad, T* a, T* b, int64_t width, int64_t channels);
 };
 
 /// Sums of fp32.
@@ -31,11 +28,6 @@ struct SumKernels {
   /// to[i·n + j] = Σ_p from[p·part_step + i·stride + j], for p < parts, i < rows and j < n.
   void (*add_up)(const float* from, int64_t parts, int64_t part_step, int64_t rows, int64_t stride,
                  int64_t n, float* to);
-
-  /// out = (a0 + a1 + b0 + b1)·weight, for `width` output pixels of `channels`: a and b are two
-  /// rows of 2·width pixels.
-  void (*average_rows)(const float* a, const float* b, float* out, int64_t width, int64_t channels,
-                       float weight);
 };
 
 /// Pairs of bf16, as products take them.

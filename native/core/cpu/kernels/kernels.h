@@ -8,6 +8,7 @@
 #include "core/cpu/kernels/loss.h"
 #include "core/cpu/kernels/norm.h"
 #include "core/cpu/kernels/optimizers.h"
+#include "core/cpu/kernels/pooling.h"
 #include "core/cpu/kernels/products.h"
 #include "core/cpu/kernels/winograd.h"
 
@@ -22,6 +23,7 @@ struct ValueKernels {
   NormKernels<T> norm;
   Winograd2dKernels<T> winograd_2d;
   ElementwiseKernels<T> elementwise;
+  UnpoolingKernels<T> unpooling;
 };
 
 /// The inner loops of training on a CPU, a table a family, compiled once for each instruction set.
@@ -36,6 +38,7 @@ struct Kernels {
   ValueKernels<Bf16> bf16;
   Winograd1dKernels winograd_1d;
   SumKernels sums;
+  PoolingKernels pooling;
   PairKernels pairs;
   ImageKernels images;
   LossKernels loss;

@@ -10,6 +10,7 @@
 #include "core/cpu/kernels/loops/loss.h"
 #include "core/cpu/kernels/loops/norm.h"
 #include "core/cpu/kernels/loops/optimizers.h"
+#include "core/cpu/kernels/loops/pooling.h"
 #include "core/cpu/kernels/loops/simd.h"
 #include "core/cpu/kernels/loops/weight_gradient.h"
 #include "core/cpu/kernels/loops/winograd.h"
@@ -40,6 +41,7 @@ constexpr ValueKernels<T> make_value_kernels() {
       .norm = make_norm_kernels<T>(),
       .winograd_2d = make_winograd_2d_kernels<T>(),
       .elementwise = make_elementwise_kernels<T>(),
+      .unpooling = make_unpooling_kernels<T>(),
   };
 }
 
@@ -51,6 +53,7 @@ constexpr Kernels make_kernels(const char* name) {
       .bf16 = make_value_kernels<Bf16>(),
       .winograd_1d = make_winograd_1d_kernels(),
       .sums = make_sum_kernels(),
+      .pooling = make_pooling_kernels(),
       .pairs = make_pair_kernels(),
       .images = make_image_kernels(),
       .loss = make_loss_kernels(),

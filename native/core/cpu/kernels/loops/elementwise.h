@@ -22,34 +22,8 @@ void add_four(const In* a, const In* b, T* out, int64_t n, int64_t shift) {
 }
 
 template <typename T>
-void spread_rows(const T* grad, T* a, T* b, int64_t width, int64_t channels) {
-  for (int64_t x = 0; x < width; ++x, grad += channels, a += 2 * channels, b += 2 * channels) {
-    for_each_register(channels, [&]<typename F>(F, int64_t c) {
-      const F part = 0.25F * get<F>(grad + c);
-      put(a + c, part);
-      put(a + channels + c, part);
-      put(b + c, part);
-      put(b + channels + c, part);
-    });
-  }
-}
-
-template <typename T>
 void store(const float* x, T* y, int64_t n) {
   for_each_register(n, [&]<typename F>(F, int64_t i) { put(y + i, get<F>(x + i)); });
-}
-
-void average_rows(const float* a, const float* b, float* out, int64_t width, int64_t channels,
-                  float weight) {
-  for (int64_t x = 0; x < width; ++x) {
-    const float* pa = a + 2 * x * channels;
-    const float* pb = b + 2 * x * channels;
-    float* po = out + x * channels;
-#pragma GCC ivdep
-    for (int64_t c = 0; c < channels; ++c) {
-      po[c] = (pa[c] + pa[c + channels] + pb[c] + pb[c + channels]) * weight;
-    }
-  }
 }
 
 void add(float* y, const float* x, int64_t n) {
@@ -119,7 +93,6 @@ constexpr ElementwiseKernels<T> make_elementwise_kernels() {
       .store = store<T>,
       .add_four = add_four<T, T>,
       .add_four_of_wide = add_four<T, float>,
-      .spread_rows = spread_rows<T>,
   };
 }
 
@@ -128,7 +101,6 @@ constexpr SumKernels make_sum_kernels() {
       .add = add,
       .add_scaled = add_scaled,
       .add_up = add_up,
-      .average_rows = average_rows,
   };
 }
 

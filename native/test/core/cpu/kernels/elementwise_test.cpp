@@ -27,23 +27,6 @@ TEST_P(ElementwiseKernelsTest, StoringAsBf16RoundsAsPyTorch) {
   EXPECT_TRUE(y.isnan().all().item<bool>());
 }
 
-TEST_P(ElementwiseKernelsTest, SpreadRowsDividesByFour) {
-  constexpr int64_t width = 3;
-  for (const int64_t channels : {1, 16, 37}) {
-    const at::Tensor grad = at::randn({width, channels}).to(at::kBFloat16);
-    const at::Tensor wide = grad.to(at::kFloat);
-    at::Tensor rows = at::empty({2, 2 * width, channels});
-    at::Tensor narrow = at::empty({2, 2 * width, channels}, at::kBFloat16);
-    k().fp32.elementwise.spread_rows(values<float>(wide), mutable_values<float>(rows),
-                                     mutable_values<float>(rows[1]), width, channels);
-    k().bf16.elementwise.spread_rows(values<Bf16>(grad), mutable_values<Bf16>(narrow),
-                                     mutable_values<Bf16>(narrow[1]), width, channels);
-    const at::Tensor expected = (wide / 4).repeat_interleave(2, 0).expand({2, -1, -1});
-    EXPECT_TRUE(rows.equal(expected));
-    EXPECT_TRUE(narrow.equal(expected.to(at::kBFloat16)));
-  }
-}
-
 TEST_P(ElementwiseKernelsTest, InterleaveMakesPixelsOfPlanes) {
   for (const int64_t pixels : {1, 15, 16, 53}) {
     const at::Tensor wider = at::randn({3, pixels + 5});

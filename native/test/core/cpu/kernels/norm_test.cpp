@@ -185,8 +185,8 @@ TEST_P(NormKernelsTest, MeansAreWhatActivatingAndPoolingGive) {
     k().fp32.norm.affine_activate(values<float>(x), mutable_values<float>(lines), 2 * row, scale,
                                   shift, period, activation);
     at::Tensor pooled = at::empty({width, channels});
-    k().sums.average_rows(values<float>(lines), values<float>(lines[1]),
-                          mutable_values<float>(pooled), width, channels, 0.25F);
+    k().pooling.average_rows(values<float>(lines), values<float>(lines[1]),
+                             mutable_values<float>(pooled), width, channels, 0.25F);
     at::Tensor got = at::empty_like(pooled);
     k().fp32.norm.average_activated(values<float>(x), values<float>(x[1]),
                                     mutable_values<float>(got), width, channels, scale, shift,
@@ -194,8 +194,8 @@ TEST_P(NormKernelsTest, MeansAreWhatActivatingAndPoolingGive) {
     EXPECT_LT(error(got, as_double(pooled)), 1e-6);
 
     at::Tensor spread = at::empty_like(x);
-    k().fp32.elementwise.spread_rows(values<float>(grad), mutable_values<float>(spread),
-                                     mutable_values<float>(spread[1]), width, channels);
+    k().fp32.unpooling.spread_rows(values<float>(grad), mutable_values<float>(spread),
+                                   mutable_values<float>(spread[1]), width, channels);
     at::Tensor sums = at::ones({2, period});
     at::Tensor expected_sums = at::ones({2, period});
     k().fp32.norm.backward_sums(values<float>(x), values<float>(spread), 2 * row, scale, shift,
