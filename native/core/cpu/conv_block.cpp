@@ -132,7 +132,8 @@ class ConvStage : public Layer, private RowwiseGradient {
  private:
   // What the optimizer takes of the weight's gradient: whole cache lines of the sums.
   [[nodiscard]] int64_t rows_at_once() const override { return 16; }
-  void take_rows(int64_t begin, int64_t end, float* out) const override {
+  void take_rows(int64_t begin, int64_t end, float* out,
+                 std::span<const float* const> /*read*/) const override {
     const int64_t step = rows_at_once();
     for (int64_t first = begin; first < end; first += step, out += step * geometry().size()) {
       convolution_.store_weight_gradient(weight_sums_.data(), weight_parts_, first,

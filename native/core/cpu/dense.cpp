@@ -20,6 +20,14 @@ namespace {
 constexpr int64_t kRows = 12;
 constexpr int64_t kColumns = 1024;
 
+/// What rows of a buffer are further apart than they are long, so that values below each other do
+/// not all fall to one set of the first-level cache.
+template <typename Item>
+constexpr int64_t kApart = 64 / sizeof(Item);
+
+/// Bytes that most second-level caches hold.
+constexpr int64_t kNear = 768 << 10;
+
 /// Images for which a panel of a packed weight is read.
 constexpr int64_t kImages = 96;
 
@@ -30,15 +38,17 @@ int64_t panel_of(int64_t images) {
 }
 
 /// Rows of fp32 values, `columns` of each, as items: values, or pairs of values of neighbouring
-/// rows, where a missing last row is `zeros`.
+/// rows, where a missing last row is `zeros`. Items' rows are `items_stride` apart.
 void to_items(const float* rows, int64_t stride, int64_t count, int64_t columns,
-              const float* /*zeros*/, float* items) {
-  for (int64_t i = 0; i < count; ++i) std::copy_n(rows + i * stride, columns, items + i * columns);
+              const float* /*zeros*/, float* items, int64_t items_stride) {
+  for (int64_t i = 0; i < count; ++i) {
+    std::copy_n(rows + i * stride, columns, items + i * items_stride);
+  }
 }
 
 void to_items(const float* rows, int64_t stride, int64_t count, int64_t columns, const float* zeros,
-              Bf16Pair* items) {
-  for (int64_t i = 0; i < count; i += 2, items += columns) {
+              Bf16Pair* items, int64_t items_stride) {
+  for (int64_t i = 0; i < count; i += 2, items += items_stride) {
     const float* first = rows + i * stride;
     kernels().pairs.pair_up_wide(first, i + 1 < count ? first + stride : zeros, items, columns);
   }
@@ -178,10 +188,14 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
   constexpr int64_t kValues = Factor<T>::kValues;
   auto* dx = out.mutable_data_ptr<float>();
   const auto* w = weight.const_data_ptr<float>();
+  // Values of fp32 are items already. Where rows are whole pages apart, though, they all fall to a
+  // few sets of the caches, and are copied from there.
+  const bool in_place = std::is_same_v<T, float> && inputs % 1024 != 0;
   const int64_t width = std::min(kColumns, round_up(ceil_div(inputs, at::get_num_threads()), 16));
   at::parallel_for(0, (inputs + width - 1) / width, 1, [&](int64_t begin, int64_t end) {
     std::vector<float> sums(static_cast<size_t>(panels * width * lanes));
-    std::vector<Item> items(static_cast<size_t>(kBlock / kValues * width));
+    const int64_t stride = width + kApart<Item>;
+    std::vector<Item> items(in_place ? 0 : static_cast<size_t>(kBlock / kValues * stride));
     const std::vector<float> zeros(static_cast<size_t>(width), 0.0F);
     std::array<const Item*, kBlock> rows{};
     std::array<const Item*, kBlock> gradients{};
@@ -193,10 +207,15 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
         const int64_t steps = (count + kValues - 1) / kValues;
         const float* next =
             w + (first + kBlock < outputs ? first + kBlock : first) * inputs + column;
-        to_items(w + first * inputs + column, inputs, count, columns, zeros.data(), items.data());
+        const float* block = w + first * inputs + column;
+        if (!in_place) {
+          to_items(block, inputs, count, columns, zeros.data(), items.data(), stride);
+        }
         for (int64_t panel = 0; panel < panels; ++panel) {
           for (int64_t i = 0; i < steps; ++i) {
-            rows[static_cast<size_t>(i)] = items.data() + i * columns;
+            rows[static_cast<size_t>(i)] = in_place
+                                               ? reinterpret_cast<const Item*>(block + i * inputs)
+                                               : items.data() + i * stride;
             gradients[static_cast<size_t>(i)] = batch_.step(panel * lanes, first / kValues + i);
           }
           kernels_of<T>().products.add_weight_gradient_fetching(
@@ -217,16 +236,28 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
 template <typename T>
 const RowwiseGradient& DenseProducts<T>::weight_gradient(const at::Tensor& dz,
                                                          const at::Tensor& x) {
-  const int64_t images = x.size(0);
+  images_ = x.size(0);
   const int64_t inputs = x.size(1);
-  differences_ = dz;
+  const int64_t outputs = dz.size(1);
   const T* vectors = factor(x);
-  inputs_.reset(1, images, inputs);
+  inputs_.reset(1, images_, inputs);
   at::parallel_for(0, ceil_div(inputs, kColumns), 1, [&](int64_t begin, int64_t end) {
     const int64_t column = begin * kColumns;
     const int64_t columns = std::min(end * kColumns, inputs) - column;
-    for (int64_t n = 0; n < images; ++n) {
+    for (int64_t n = 0; n < images_; ++n) {
       inputs_.set(0, n, column, vectors + n * inputs + column, columns);
+    }
+  });
+  const int64_t stride = round_up(images_, Factor<T>::kValues);
+  T* rows = differences_.get(outputs * stride);
+  const auto* differences = dz.const_data_ptr<float>();
+  at::parallel_for(0, ceil_div(outputs, kRows), 1, [&](int64_t begin, int64_t end) {
+    // Zero behind the images.
+    std::vector<float> turned(static_cast<size_t>(kRows * stride));
+    for (int64_t first = begin * kRows; first < std::min(end * kRows, outputs); first += kRows) {
+      const int64_t count = std::min(kRows, outputs - first);
+      transpose(differences + first, outputs, images_, count, turned.data(), stride);
+      kernels_of<T>().elementwise.store(turned.data(), rows + first * stride, count * stride);
     }
   });
   return *this;
@@ -238,26 +269,28 @@ int64_t DenseProducts<T>::rows_at_once() const {
 }
 
 template <typename T>
-void DenseProducts<T>::take_rows(int64_t begin, int64_t end, float* out) const {
-  const int64_t images = differences_.size(0);
-  const int64_t outputs = differences_.size(1);
+void DenseProducts<T>::take_rows(int64_t begin, int64_t end, float* out,
+                                 std::span<const float* const> read) const {
   const int64_t inputs = inputs_.channels();
-  const auto* differences = differences_.const_data_ptr<float>();
-  const int64_t stride = round_up(images, Factor<T>::kValues);
+  const int64_t stride = round_up(images_, Factor<T>::kValues);
+  // With what the product itself goes through.
+  const int64_t a_column =
+      (1 + std::ssize(read)) * kRows * int64_t{sizeof(float)} + stride * int64_t{sizeof(T)};
+  if (inputs * a_column > kNear) read = {};
   std::array<const T*, kRows> rows{};
   std::array<float*, kRows> results{};
-  std::vector<float> turned(static_cast<size_t>(kRows * stride));
-  std::vector<T> cells(turned.size());
-  for (int64_t first = begin; first < end; first += kRows, out += kRows * inputs) {
+  std::vector<const float*> next;
+  for (int64_t first = begin; first < end; first += kRows) {
     const int64_t count = std::min(kRows, end - first);
-    transpose(differences + first, outputs, images, count, turned.data(), stride);
-    kernels_of<T>().elementwise.store(turned.data(), cells.data(), count * stride);
+    next.clear();
     for (int64_t i = 0; i < count; ++i) {
-      rows[static_cast<size_t>(i)] = cells.data() + i * stride;
-      results[static_cast<size_t>(i)] = out + i * inputs;
+      const int64_t at = (first - begin + i) * inputs;
+      rows[static_cast<size_t>(i)] = differences_.data() + (first + i) * stride;
+      results[static_cast<size_t>(i)] = out + at;
+      for (const float* matrix : read) next.push_back(matrix + at);
     }
-    kernels_of<T>().products.convolve_wide(rows.data(), results.data(), count, 1, images, 0,
-                                           inputs_.data(), inputs);
+    kernels_of<T>().products.convolve_before(rows.data(), results.data(), count, images_,
+                                             inputs_.data(), inputs, next.data(), std::ssize(next));
   }
 }
 

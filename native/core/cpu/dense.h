@@ -42,12 +42,15 @@ class DenseProducts : private RowwiseGradient {
 
   // Of the weight's gradient.
   [[nodiscard]] int64_t rows_at_once() const override;
-  void take_rows(int64_t begin, int64_t end, float* out) const override;
+  void take_rows(int64_t begin, int64_t end, float* out,
+                 std::span<const float* const> read) const override;
 
   PackedWeight<T> batch_;
   PackedWeight<T> weight_;  ///< of infer()
   PackedWeight<T> inputs_;  ///< of the weight's gradient
-  at::Tensor differences_;  ///< the other factor: dz
+  /// The other factor, dz: a row an output, in it a value an image.
+  ScratchBuffer<T> differences_;
+  int64_t images_ = 0;
   ScratchBuffer<T> factor_;
   ScratchBuffer<T> rows_;  ///< apart, of infer()
 };

@@ -195,7 +195,12 @@ bool Optimizer::apply_by_kernels(const std::vector<Gradient>& gradients, const f
       if (gradient.rows != nullptr) {
         const int64_t columns = parameters_[piece.parameter].stride(0);
         taken.resize(std::max(taken.size(), static_cast<size_t>(n)));
-        gradient.rows->take_rows(piece.begin / columns, (piece.begin + n) / columns, taken.data());
+        std::vector<const float*> read{p};
+        for (const auto& slot : slots_) {
+          read.push_back(slot[piece.parameter].const_data_ptr<float>() + piece.begin);
+        }
+        gradient.rows->take_rows(piece.begin / columns, (piece.begin + n) / columns, taken.data(),
+                                 read);
         g = taken.data();
       } else {
         g = gradient.tensor.const_data_ptr<float>() + piece.begin;

@@ -17,7 +17,7 @@ at::Tensor RowwiseGradient::all_rows(const at::Tensor& parameter) const {
   const int64_t block = rows_at_once();
   at::parallel_for(0, ceil_div(count, block), 1, [&](int64_t begin, int64_t end) {
     for (int64_t first = begin * block; first < std::min(end * block, count); first += block) {
-      take_rows(first, std::min(first + block, count), values + first * columns);
+      take_rows(first, std::min(first + block, count), values + first * columns, {});
     }
   });
   return out;

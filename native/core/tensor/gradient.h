@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 
 namespace flexae {
 
@@ -18,8 +19,11 @@ class RowwiseGradient {
 
   /// How many rows are best taken at a time.
   [[nodiscard]] virtual int64_t rows_at_once() const = 0;
-  /// Writes rows [begin, end), one behind the other. On any thread.
-  virtual void take_rows(int64_t begin, int64_t end, float* out) const = 0;
+  /// Writes rows [begin, end), one behind the other. Meanwhile it may fetch the same rows of `read`
+  /// into the cache: matrices like the parameter, given from row `begin` on, that the caller is
+  /// about to read. On any thread.
+  virtual void take_rows(int64_t begin, int64_t end, float* out,
+                         std::span<const float* const> read) const = 0;
   /// All rows, as a tensor like `parameter`.
   [[nodiscard]] at::Tensor all_rows(const at::Tensor& parameter) const;
 };

@@ -55,7 +55,7 @@ void GradientReducer::gather_rows(const Gradient& gradient, const at::Tensor& pa
     at::parallel_for(0, ceil_div(last - first, block), 1, [&](int64_t begin, int64_t end) {
       for (int64_t row = first + begin * block; row < std::min(first + end * block, last);
            row += block) {
-        gradient.rows->take_rows(row, std::min(row + block, last), values + row * columns);
+        gradient.rows->take_rows(row, std::min(row + block, last), values + row * columns, {});
       }
     });
     advance((last - first) * columns);

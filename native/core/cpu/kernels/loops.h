@@ -28,6 +28,7 @@ constexpr ProductKernels<T> make_product_kernels() {
         .add_weight_gradient = add_weight_gradient<T>,
         .convolve_fetching = convolve_fetching<T>,
         .add_weight_gradient_fetching = add_weight_gradient_fetching<T>,
+        .convolve_before = convolve_before<T>,
     };
   } else {
     return {};

@@ -47,6 +47,12 @@ struct ProductKernels {
   void (*add_weight_gradient_fetching)(const Item* const* cells, int64_t count, int64_t line,
                                        const Item* const* grid, int64_t channels, float* sums,
                                        bool fresh, const float* next, int64_t next_step);
+
+  /// convolve_wide of one line, before the same channels of `rows` other rows are read, from
+  /// next[·] on: they are fetched likewise.
+  void (*convolve_before)(const T* const* cells, float* const* out, int64_t count, int64_t line,
+                          const Item* packed, int64_t channels, const float* const* next,
+                          int64_t rows);
 };
 
 }  // namespace flexae

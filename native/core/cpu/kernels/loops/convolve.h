@@ -11,20 +11,54 @@
 namespace flexae {
 namespace {
 
+/// What a tile fetches with each step: nothing.
+struct FetchNothing {
+  static constexpr bool kStepByStep = false;
+  void operator()() {}
+};
+
+/// As many bytes as fp32 values of kCells cells take, of what is one behind the other.
+template <typename T>
+struct FetchCells {
+  static constexpr bool kStepByStep = true;
+  const char* next;
+  void operator()() {
+    constexpr int64_t kBytes = kCells * Factor<T>::kValues * int64_t{sizeof(float)};
+#pragma GCC unroll 2
+    for (int64_t byte = 0; byte < kBytes; byte += 64) fetch(next + byte);
+    next += kBytes;
+  }
+};
+
+/// Of some rows, two registers from `first` on.
+struct FetchRows {
+  static constexpr bool kStepByStep = false;
+  const float* const* next;
+  int64_t rows;
+  int64_t rows_a_step;
+  int64_t first;
+  void operator()() {
+    for (int64_t i = 0; i < rows_a_step && rows > 0; ++i, ++next, --rows) {
+      const char* line = reinterpret_cast<const char*>(*next + first);
+      fetch(line);
+      fetch(line + kLanes * int64_t{sizeof(float)});
+    }
+  }
+};
+
 /// kCells cells by kVectors·kLanes channels; the first `rows` cells and `channels` channels of the
-/// result are stored, from out[·][first] on. kFetching: see ProductKernels::convolve_fetching.
-template <typename T, typename O, int kVectors, bool kFetching = false>
+/// result are stored, from out[·][first] on.
+template <typename T, typename O, int kVectors, typename Fetch = FetchNothing>
 inline void convolve_tile(const T* const* cells, int64_t rows, int64_t lines, int64_t line,
                           int64_t line_stride, const typename Factor<T>::Item* packed,
-                          int64_t channels, O* const* out, int64_t first,
-                          const char* next = nullptr) {
+                          int64_t channels, O* const* out, int64_t first, Fetch fetch_next = {}) {
   using M = Multiplies<T>;
   constexpr int64_t kValues = Factor<T>::kValues;
   const int64_t steps = (line + kValues - 1) / kValues;
   // With one vector, two steps at a time: as many sums, so that none waits for the last one. Not
   // where sums must be those of two vectors, to the last digit. All loops over r, v and u unroll,
   // so that these arrays are registers.
-  constexpr int kTogether = kFetching ? 1 : 2 / kVectors;
+  constexpr int kTogether = Fetch::kStepByStep ? 1 : 2 / kVectors;
   constexpr int kLoads = kVectors * kTogether;
   Lanes sums[kCells][2];
   const T* at[kCells];
@@ -48,12 +82,7 @@ inline void convolve_tile(const T* const* cells, int64_t rows, int64_t lines, in
         }
       }
       packed += kLoads * kLanes;
-      if constexpr (kFetching) {
-        constexpr int64_t kBytes = kTogether * kCells * kValues * int64_t{sizeof(float)};
-#pragma GCC unroll 2
-        for (int64_t byte = 0; byte < kBytes; byte += 64) fetch(next + byte);
-        next += kBytes;
-      }
+      fetch_next();
     }
     if (t < steps) {
       const auto weights = M::load(packed);
@@ -95,9 +124,9 @@ inline void convolve_panels(const T* const* cells, O* const* out, int64_t count,
         for (int64_t i = 0; i < count; i += kCells) {
           const int64_t rows = count - i < kCells ? count - i : kCells;
           const auto fetching = [&]<int kVectors>() {
-            convolve_tile<T, O, kVectors, kFetching>(
+            convolve_tile<T, O, kVectors, FetchCells<T>>(
                 cells + i, rows, lines, line, line_stride, panel, width, out + i, c,
-                reinterpret_cast<const char*>(next + i * line));
+                {reinterpret_cast<const char*>(next + i * line)});
           };
           if (kFetching && c == 0) {
             vectors == 2 ? fetching.template operator()<2>() : fetching.template operator()<1>();
@@ -124,6 +153,28 @@ void convolve_fetching(const T* const* cells, float* const* out, int64_t count, 
                        const typename Factor<T>::Item* packed, int64_t channels,
                        const float* next) {
   convolve_panels<T, float, true>(cells, out, count, 1, line, 0, packed, channels, next);
+}
+
+template <typename T>
+void convolve_before(const T* const* cells, float* const* out, int64_t count, int64_t line,
+                     const typename Factor<T>::Item* packed, int64_t channels,
+                     const float* const* next, int64_t rows) {
+  if (rows == 0) return convolve<T, float>(cells, out, count, 1, line, 0, packed, channels);
+  const int64_t steps = (line + Factor<T>::kValues - 1) / Factor<T>::kValues;
+  const int64_t rows_a_step = (rows + steps - 1) / steps;
+  for_each_panel(
+      packed, steps, channels, [&](const auto* panel, int64_t vectors, int64_t c, int64_t width) {
+        for (int64_t i = 0; i < count; i += kCells) {
+          const int64_t left = count - i < kCells ? count - i : kCells;
+          if (vectors == 2) {
+            convolve_tile<T, float, 2, FetchRows>(cells + i, left, 1, line, 0, panel, width,
+                                                  out + i, c,
+                                                  {next, i == 0 ? rows : 0, rows_a_step, c});
+          } else {
+            convolve_tile<T, float, 1>(cells + i, left, 1, line, 0, panel, width, out + i, c);
+          }
+        }
+      });
 }
 
 /// (a₀ + a₁, a₂ + a₃, …, b₀ + b₁, b₂ + b₃, …)

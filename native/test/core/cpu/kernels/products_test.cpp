@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
+#include "core/base/math.h"
 #include "core/tensor/scratch_buffer.h"
 #include "test/core/cpu/kernels/kernels_support.h"
 
@@ -75,6 +77,46 @@ TEST_P(ProductKernelsTest, DotsAreTheSumsOverTheWindow) {
       };
       expect_dots(0.0F, k().fp32, 1e-5);
       expect_dots(Bf16{}, k().bf16, 1e-5);
+    }
+  }
+}
+
+TEST_P(ProductKernelsTest, FetchingWhatComesNextChangesNothing) {
+  constexpr int64_t count = 7;
+  const at::Tensor image = at::randn({count, 64});
+  const at::Tensor others = at::randn({9, 200});
+  for (const int64_t line : {1, 5, 33}) {
+    for (const int64_t channels : {1, 16, 40, 64, 100}) {
+      const auto expect_same = [&]<typename T>(T, const ValueKernels<T>& loops) {
+        if (loops.products.convolve_before == nullptr) return;
+        const at::Tensor x = image.to(kScalarType<T>);
+        const int64_t steps = ceil_div(line, Factor<T>::kValues);
+        const int64_t items = round_up(channels, k().lanes) * steps * Factor<T>::kValues;
+        const at::Tensor packed = at::randn({items}).to(kScalarType<T>);
+        const at::Tensor expected = at::zeros({count, channels});
+        std::vector<const T*> cells;
+        std::vector<float*> results;
+        for (int64_t i = 0; i < count; ++i) {
+          cells.push_back(values<T>(x) + i * 64);
+          results.push_back(expected.mutable_data_ptr<float>() + i * channels);
+        }
+        const auto* weight = reinterpret_cast<const typename Factor<T>::Item*>(values<T>(packed));
+        loops.products.convolve_wide(cells.data(), results.data(), count, 1, line, 0, weight,
+                                     channels);
+        for (const int64_t rows : {0, 1, 9}) {
+          std::vector<const float*> next;
+          for (int64_t i = 0; i < rows; ++i) next.push_back(values<float>(others) + i * 200);
+          const at::Tensor got = at::zeros({count, channels});
+          for (int64_t i = 0; i < count; ++i) {
+            results[static_cast<size_t>(i)] = got.mutable_data_ptr<float>() + i * channels;
+          }
+          loops.products.convolve_before(cells.data(), results.data(), count, line, weight,
+                                         channels, next.data(), rows);
+          EXPECT_TRUE(got.equal(expected)) << line << ", " << channels << ", " << rows;
+        }
+      };
+      expect_same(0.0F, k().fp32);
+      expect_same(Bf16{}, k().bf16);
     }
   }
 }
