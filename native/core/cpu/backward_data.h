@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/aligned_vector.h"
 #include "core/cpu/conv_geometry.h"
 #include "core/cpu/packed_weight.h"
 
@@ -39,7 +40,7 @@ class BackwardData {
     int64_t cells = 0;   ///< in each
     int64_t before = 0;  ///< of them, those in front of the block
     PackedWeight<T> packed;
-    std::vector<T> filters;  ///< of a plan of dots
+    AlignedVector<T> filters;  ///< of a plan of dots
   };
   struct Plan {
     int64_t width = 1;  ///< of a block, in strides

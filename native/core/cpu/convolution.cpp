@@ -4,6 +4,7 @@
 #include <array>
 #include <type_traits>
 
+#include "core/base/aligned_vector.h"
 #include "core/base/cpu_info.h"
 #include "core/base/math.h"
 #include "core/cpu/gemm.h"
@@ -355,7 +356,7 @@ void Convolution<T>::store_weight_gradient(const float* sums, int64_t parts, int
   }
   const int64_t size = geometry_.size();
   const int64_t count = end - begin;
-  std::vector<float> turned(static_cast<size_t>(size * count));
+  AlignedVector<float> turned(static_cast<size_t>(size * count));
   kernels().sums.add_up(sums + begin, parts, sums_size(), size, rounded_channels(), count,
                         turned.data());
   transpose(turned.data(), count, size, count, gradient, size);

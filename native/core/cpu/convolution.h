@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/aligned_vector.h"
 #include "core/cpu/backward_data.h"
 #include "core/cpu/conv_geometry.h"
 #include "core/cpu/packed_weight.h"
@@ -122,7 +123,7 @@ class Convolution {
   LineWinograd lines_;
   const float* wide_weight_ = nullptr;
   const T* weight_ = nullptr;
-  std::vector<T> narrow_weight_;
+  AlignedVector<T> narrow_weight_;
   PackedWeight<T> forward_weight_;
   std::vector<Scratch> scratch_;
 };

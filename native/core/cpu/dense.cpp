@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/base/aligned_vector.h"
 #include "core/base/math.h"
 #include "core/cpu/convolution.h"
 #include "core/cpu/kernels/kernels.h"
@@ -107,9 +108,9 @@ at::Tensor DenseProducts<T>::forward(const at::Tensor& x, const at::Tensor& weig
     std::array<const T*, kRows> rows{};
     std::array<float*, kRows> results{};
     // Weights with images for channels: what comes out is the other way round.
-    std::vector<float> sums(static_cast<size_t>(kRows * width));
+    AlignedVector<float> sums(static_cast<size_t>(kRows * width));
     const int64_t stride = round_up(inputs, Factor<T>::kValues);
-    std::vector<T> narrow(std::is_same_v<T, float> ? 0 : static_cast<size_t>(kRows * stride));
+    AlignedVector<T> narrow(std::is_same_v<T, float> ? 0 : static_cast<size_t>(kRows * stride));
     for (int64_t block = begin; block < end; ++block) {
       const int64_t first = block * kRows;
       const int64_t count = std::min(kRows, outputs - first);
@@ -193,10 +194,10 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
   const bool in_place = std::is_same_v<T, float> && inputs % 1024 != 0;
   const int64_t width = std::min(kColumns, round_up(ceil_div(inputs, at::get_num_threads()), 16));
   at::parallel_for(0, (inputs + width - 1) / width, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> sums(static_cast<size_t>(panels * width * lanes));
+    AlignedVector<float> sums(static_cast<size_t>(panels * width * lanes));
     const int64_t stride = width + kApart<Item>;
-    std::vector<Item> items(in_place ? 0 : static_cast<size_t>(kBlock / kValues * stride));
-    const std::vector<float> zeros(static_cast<size_t>(width), 0.0F);
+    AlignedVector<Item> items(in_place ? 0 : static_cast<size_t>(kBlock / kValues * stride));
+    const AlignedVector<float> zeros(static_cast<size_t>(width), 0.0F);
     std::array<const Item*, kBlock> rows{};
     std::array<const Item*, kBlock> gradients{};
     for (int64_t chunk = begin; chunk < end; ++chunk) {
@@ -253,7 +254,7 @@ const RowwiseGradient& DenseProducts<T>::weight_gradient(const at::Tensor& dz,
   const auto* differences = dz.const_data_ptr<float>();
   at::parallel_for(0, ceil_div(outputs, kRows), 1, [&](int64_t begin, int64_t end) {
     // Zero behind the images.
-    std::vector<float> turned(static_cast<size_t>(kRows * stride));
+    AlignedVector<float> turned(static_cast<size_t>(kRows * stride));
     for (int64_t first = begin * kRows; first < std::min(end * kRows, outputs); first += kRows) {
       const int64_t count = std::min(kRows, outputs - first);
       transpose(differences + first, outputs, images_, count, turned.data(), stride);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/aligned_vector.h"
 #include "core/base/math.h"
 #include "core/cpu/kernels/kernels.h"
 
@@ -100,7 +101,7 @@ class PackedWeight {
   int64_t steps_ = 0;  ///< of a line
   int64_t rows_ = 0;
   int64_t channels_ = 0;
-  std::vector<Item> items_;
+  AlignedVector<Item> items_;
 };
 
 }  // namespace flexae

@@ -76,10 +76,10 @@ void Winograd<T>::prepare(int threads) {
 // --- weights --------------------------------------------------------------------------------
 
 template <typename T>
-std::vector<float> Winograd<T>::combine_weight(const float* weight, int sum) const {
+AlignedVector<float> Winograd<T>::combine_weight(const float* weight, int sum) const {
   const ConvGeometry& w = geometry();
   const int64_t row = tiles_.width(sum);
-  std::vector<float> combined(static_cast<size_t>(w.grid_channels * row), 0.0F);
+  AlignedVector<float> combined(static_cast<size_t>(w.grid_channels * row), 0.0F);
   tiles_.for_each_combination([&](int of, int64_t place, const WinogradTiles::Term& down,
                                   const WinogradTiles::Term& across) {
     if (of != sum) return;
@@ -98,10 +98,10 @@ template <typename T>
 template <typename Body>
 void Winograd<T>::for_each_weight(const float* weight, Body body) const {
   at::parallel_for(0, kAllSums, 1, [&](int64_t begin, int64_t end) {
-    std::vector<T> narrow;
+    AlignedVector<T> narrow;
     for (int64_t i = begin; i < end; ++i) {
       const int sum = static_cast<int>(i);
-      const std::vector<float> combined = combine_weight(weight, sum);
+      const AlignedVector<float> combined = combine_weight(weight, sum);
       narrow.resize(combined.size());
       kernels_of<T>().elementwise.store(combined.data(), narrow.data(),
                                         static_cast<int64_t>(combined.size()));
@@ -224,8 +224,8 @@ void Winograd<T>::store_weight_gradient(const float* sums, int64_t parts, int64_
   const int64_t columns = end - begin;
   const int64_t count = w.channels * columns;
   // By taps and channels of the image, as the sums are.
-  std::vector<float> turned(static_cast<size_t>(w.size() * columns), 0.0F);
-  std::vector<float> combined(static_cast<size_t>(count));
+  AlignedVector<float> turned(static_cast<size_t>(w.size() * columns), 0.0F);
+  AlignedVector<float> combined(static_cast<size_t>(count));
   tiles_.for_each_combination([&](int sum, int64_t place, const WinogradTiles::Term& down,
                                   const WinogradTiles::Term& across) {
     kernels().sums.add_up(

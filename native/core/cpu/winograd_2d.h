@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/base/aligned_vector.h"
 #include "core/cpu/conv_geometry.h"
 #include "core/cpu/packed_weight.h"
 #include "core/cpu/winograd_tiles.h"
@@ -60,7 +61,7 @@ class Winograd {
   [[nodiscard]] const ConvGeometry& geometry() const { return tiles_.geometry(); }
   Scratch& scratch(int thread) { return scratch_[static_cast<size_t>(thread)]; }
   /// The combined weight for sum `sum`: grid_channels × width(sum).
-  std::vector<float> combine_weight(const float* weight, int sum) const;
+  AlignedVector<float> combine_weight(const float* weight, int sum) const;
   /// Calls body(sum, combined weight as T) for all sums, on several threads.
   template <typename Body>
   void for_each_weight(const float* weight, Body body) const;

@@ -9,6 +9,7 @@
 #include <limits>
 #include <vector>
 
+#include "core/base/aligned_vector.h"
 #include "core/base/error.h"
 #include "core/base/profile_scope.h"
 #include "core/cpu/kernels/kernels.h"
@@ -185,7 +186,7 @@ bool Optimizer::apply_by_kernels(const std::vector<Gradient>& gradients, const f
   std::atomic<bool> finite{true};
   // Divided by values: pieces differ.
   at::parallel_for(0, values, kPiece, [&](int64_t first, int64_t last) {
-    std::vector<float> taken;
+    AlignedVector<float> taken;
     for (const Piece& piece : pieces) {
       if (piece.before < first || piece.before >= last) continue;
       const int64_t n = piece.count;
