@@ -189,9 +189,9 @@ at::Tensor DenseProducts<T>::input_gradient(const at::Tensor& dz, const at::Tens
   constexpr int64_t kValues = Factor<T>::kValues;
   auto* dx = out.mutable_data_ptr<float>();
   const auto* w = weight.const_data_ptr<float>();
-  // Values of fp32 are items already. Where rows are whole pages apart, though, they all fall to a
-  // few sets of the caches, and are copied from there.
-  const bool in_place = std::is_same_v<T, float> && inputs % 1024 != 0;
+  // Values of fp32 are items already. Where rows lie a multiple of 64 KiB apart, though, all fall
+  // to the same lines of a second-level cache, and are copied from there.
+  const bool in_place = std::is_same_v<T, float> && inputs % (1 << 14) != 0;
   const int64_t width = std::min(kColumns, round_up(ceil_div(inputs, at::get_num_threads()), 16));
   at::parallel_for(0, (inputs + width - 1) / width, 1, [&](int64_t begin, int64_t end) {
     AlignedVector<float> sums(static_cast<size_t>(panels * width * lanes));
