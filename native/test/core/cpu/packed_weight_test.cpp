@@ -44,7 +44,8 @@ void expect_places(Fill fill) {
     const int64_t steps = (line + values - 1) / values;
     int64_t first = 0;
     const typename PackedWeight<T>::Item* item = packed.data();
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(item) % 64, 0) << "a register lies across two cache lines";
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(item) % 64, 0)
+        << "a register lies across two cache lines";
     while (first < channels) {
       const int64_t width = channels - first > lanes ? 2 * lanes : lanes;
       for (int64_t y = 0; y < lines; ++y) {

@@ -64,6 +64,7 @@ void maximum_rows_of(const float* a, const float* b, float* out, uint8_t* which,
       F greatest = get<F>(a + c);
       const auto meet = [&](F value, int32_t place) {
         // NaN goes through, as in PyTorch: the last one's place.
+        // NOLINTNEXTLINE(misc-redundant-expression): of registers, too
         const auto better = value > greatest || value != value;
         greatest = better ? value : greatest;
         if constexpr (kWhich) {
