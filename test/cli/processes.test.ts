@@ -184,6 +184,28 @@ describe("flexae run --processes", () => {
 });
 
 describe("processes that a launcher started", () => {
+  it("end once more when they are started again after the end", async () => {
+    const cwd = temporaryFolder();
+    const args = () => smallRun("--train-epochs=3", "--no-report", "--json", "--save-dir=run");
+    const ranks = async (restarts: number) =>
+      await runRanks(2, args, {
+        cwd,
+        env: {
+          TORCHELASTIC_MAX_RESTARTS: "3",
+          TORCHELASTIC_RESTART_COUNT: String(restarts),
+        },
+      });
+    const endOf = (ended: Ended[]) => {
+      for (const { code, stderr } of ended) expect(code, stderr).toBe(0);
+      return jsonLines((ended[0] as Ended).stdout).at(-1);
+    };
+    const { trainLoss, validLoss, bestEpoch } = endOf(await ranks(0)) as Record<string, unknown>;
+    const metrics = readFileSync(join(cwd, "run/metrics.csv"), "utf8");
+    expect(endOf(await ranks(1))).toMatchObject({ event: "end", validLoss, trainLoss, bestEpoch });
+    expect(readFileSync(join(cwd, "run/metrics.csv"), "utf8")).toBe(metrics);
+    expect(parse(readFileSync(join(cwd, "run/setting.yaml"), "utf8")).state).toBe("finished");
+  });
+
   it("refuse another setting on one of them, naming it", async () => {
     const cwd = temporaryFolder();
     const all = await runRanks(

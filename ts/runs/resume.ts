@@ -209,12 +209,14 @@ async function sweep(folder: string): Promise<void> {
  * Finds the run that `name` means (a folder, or `last` for the newest in `logs/`), holds it, and
  * says where and with which settings it goes on: at its newest whole checkpoint.
  *
+ * @param evenFinished - Whether a run that has nothing left to train only ends once more.
  * @throws FlexaeError `FLEXAE_CONFIG` if there is no such run, it is in use or finished, or what was
  *   given would change what cannot be changed; `FLEXAE_IO`.
  */
 export async function resumeRun(
   name: string,
   given: readonly GivenSettings[],
+  evenFinished = false,
 ): Promise<ResumePoint> {
   const folder = await findRun(name, SETTING_FILE);
   const lock = callAddon((addon) => addon.lockFolder(folder));
@@ -229,7 +231,7 @@ export async function resumeRun(
     }
     const found = await newestCheckpoint(folder, warnings);
     const settings = withChanges(startedSettings(folder, setting, found), given, folder, warnings);
-    await requireUnfinished(folder, setting, settings, found?.info);
+    if (!evenFinished) await requireUnfinished(folder, setting, settings, found?.info);
     if (found === undefined) warnings.push(`${basename(folder)} had no checkpoint: it starts anew`);
     return {
       folder,

@@ -239,7 +239,8 @@ export class Training implements AsyncIterable<TrainingEvent> {
     if (processes === undefined) return await this.#run();
     try {
       const restarted = await this.#restarted(processes);
-      if (restarted !== null) return await this.#resume(restarted);
+      // One of them may have been lost when the others had finished.
+      if (restarted !== null) return await this.#resume(restarted, true);
       return await this.#run();
     } catch (error) {
       processes.fail(error);
@@ -328,7 +329,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
     return processes === undefined ? await find() : await processes.fromFirst(find);
   }
 
-  async #resume(name: string): Promise<TrainingResult> {
+  async #resume(name: string, evenFinished = false): Promise<TrainingResult> {
     if (this.#options.weights !== undefined) {
       throw configError("weights mean nothing to a run that goes on with its own: leave them out");
     }
@@ -337,7 +338,7 @@ export class Training implements AsyncIterable<TrainingEvent> {
     }
     let found: ResumePoint | undefined;
     const shared = await this.#shared(async () => {
-      found = await resumeRun(name, this.#given);
+      found = await resumeRun(name, this.#given, evenFinished);
       const { settings, file, weights } = found;
       return { settings: plainSettings(settings), file, weights };
     });
