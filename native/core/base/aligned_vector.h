@@ -15,8 +15,7 @@ struct CacheLineAllocator {
 
   CacheLineAllocator() = default;
   template <typename U>
-  CacheLineAllocator(const CacheLineAllocator<U>& /*other*/) {
-  }  // NOLINT(google-explicit-constructor)
+  CacheLineAllocator(const CacheLineAllocator<U>& /*other*/) {}
 
   T* allocate(size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), kLine)); }
   void deallocate(T* memory, size_t /*count*/) { ::operator delete(memory, kLine); }

@@ -17,6 +17,10 @@ int64_t RowPooling::columns_under(int64_t x) const {
   return std::min<int64_t>(2, in_.w - 2 * x);
 }
 
+int64_t RowPooling::whole_pixels(int64_t row) const {
+  return rows_under(row) == 2 ? in_.w / 2 : 0;
+}
+
 bool RowPooling::averages_whole(int64_t row) const {
   return kind_ == Pooling::kAvg && rows_under(row) == 2 && in_.w % 2 == 0 &&
          in_.c % kernels().lanes == 0;
@@ -34,7 +38,7 @@ void RowPooling::average(const float* lines, int64_t row, float* out) const {
   const int64_t c = in_.c;
   const int64_t line = in_.w * c;
   const int64_t h = rows_under(row);
-  const int64_t full = h == 2 ? in_.w / 2 : 0;
+  const int64_t full = whole_pixels(row);
   kernels().pooling.average_rows(lines, lines + line, out, full, c, 0.25F);
   for (int64_t x = full; x < out_.w; ++x) {
     const int64_t w = columns_under(x);
@@ -51,7 +55,7 @@ void RowPooling::average(const float* lines, int64_t row, float* out) const {
 void RowPooling::maximum(const float* lines, int64_t row, float* out, uint8_t* argmax) const {
   const int64_t c = in_.c;
   const int64_t line = in_.w * c;
-  const int64_t full = rows_under(row) == 2 ? in_.w / 2 : 0;
+  const int64_t full = whole_pixels(row);
   kernels().pooling.maximum_rows(lines, lines + line, out, argmax, full, c);
   for (int64_t x = full; x < out_.w; ++x) {
     for (int64_t i = 0; i < c; ++i) {
@@ -78,7 +82,7 @@ void RowPooling::backward(const T* grad, int64_t row, T* lines, const uint8_t* a
   const int64_t c = in_.c;
   const int64_t line = in_.w * c;
   const int64_t h = rows_under(row);
-  const int64_t full = h == 2 ? in_.w / 2 : 0;
+  const int64_t full = whole_pixels(row);
   if (kind_ == Pooling::kAvg) {
     kernels_of<T>().unpooling.spread_rows(grad, lines, lines + line, full, c);
     std::vector<float> part(static_cast<size_t>(full < out_.w ? c : 0));

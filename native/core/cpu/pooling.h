@@ -34,6 +34,8 @@ class RowPooling {
 
  private:
   [[nodiscard]] int64_t columns_under(int64_t x) const;
+  /// How many pixels of pooled row `row`, the first ones, have four under them.
+  [[nodiscard]] int64_t whole_pixels(int64_t row) const;
   void average(const float* lines, int64_t row, float* out) const;
   void maximum(const float* lines, int64_t row, float* out, uint8_t* argmax) const;
 
