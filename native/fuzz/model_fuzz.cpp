@@ -30,10 +30,12 @@ bool seal(std::string& file) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string file(reinterpret_cast<const char*>(data), size);
-  if (seal(file) && !flexae::is_sealed(file, "fuzz")) std::abort();
+  const bool sealed = seal(file);
+  const flexae::MemoryBytes bytes_of_file(file);
+  if (sealed && !flexae::is_sealed(bytes_of_file, "fuzz")) std::abort();
   try {
     size_t bytes = 0;
-    for (const auto& [name, weight] : flexae::parse_model_file(file, "fuzz").weights) {
+    for (const auto& [name, weight] : flexae::parse_model_file(bytes_of_file, "fuzz").weights) {
       bytes += weight.nbytes();
     }
     // The same record may not be had twice, so all fit into the file.

@@ -136,16 +136,19 @@ at::Tensor DenseProducts<T>::forward(const at::Tensor& x, const at::Tensor& weig
 }
 
 template <typename T>
-at::Tensor DenseProducts<T>::infer(const at::Tensor& x, const at::Tensor& weight) {
+void DenseProducts<T>::keep(const at::Tensor& weight) {
+  weight_.reset(1, weight.size(1), weight.size(0));
+  weight_.set_all(factor(weight), weight.size(0));
+  factor_ = {};
+}
+
+template <typename T>
+at::Tensor DenseProducts<T>::infer(const at::Tensor& x) {
   const int64_t images = x.size(0);
-  const int64_t inputs = weight.size(1);
-  const int64_t outputs = weight.size(0);
+  const int64_t inputs = x.size(1);
+  const int64_t outputs = weight_.channels();
   at::Tensor out = at::empty({images, outputs}, at::kFloat);
   if (images == 0) return out;
-  if (weight_.empty()) {
-    weight_.reset(1, inputs, outputs);
-    weight_.set_all(factor(weight), outputs);
-  }
   const int64_t stride = round_up(inputs, Factor<T>::kValues);
   const T* vectors = rows_apart(x, stride);
   auto* y = out.mutable_data_ptr<float>();

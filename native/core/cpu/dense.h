@@ -22,8 +22,11 @@ class DenseProducts : private RowwiseGradient {
 
   /// x · weightᵀ: N×O, of N×I and O×I.
   at::Tensor forward(const at::Tensor& x, const at::Tensor& weight);
-  /// The same, of a weight that never changes: it is packed once, and the batch never.
-  at::Tensor infer(const at::Tensor& x, const at::Tensor& weight);
+  /// Packs a weight that never changes for infer(), which has no further use for it.
+  void keep(const at::Tensor& weight);
+  [[nodiscard]] bool kept() const { return !weight_.empty(); }
+  /// x · weightᵀ of what was kept: the batch is not packed.
+  at::Tensor infer(const at::Tensor& x);
   /// dz · weight: N×I, of N×O and O×I.
   at::Tensor input_gradient(const at::Tensor& dz, const at::Tensor& weight);
   /// dzᵀ · x: O×I, of N×O and N×I. Valid until the next call.

@@ -12,14 +12,25 @@ class DenseLayer : public Dense {
  public:
   using Dense::Dense;
 
+  void freeze() override {
+    Dense::freeze();
+    by_kernels(
+        weight(),
+        [&](auto& products) {
+          products.keep(weight());
+          // It would be in memory twice.
+          parameter("weight").value.reset();
+          return true;
+        },
+        [] { return false; });
+  }
+
  protected:
   at::Tensor product(const at::Tensor& x) override {
+    if (fp32_products_.kept()) return fp32_products_.infer(x.contiguous());
+    if (bf16_products_.kept()) return bf16_products_.infer(x.contiguous());
     return by_kernels(
-        x,
-        [&](auto& products) {
-          const at::Tensor vectors = x.contiguous();
-          return frozen_ ? products.infer(vectors, weight()) : products.forward(vectors, weight());
-        },
+        x, [&](auto& products) { return products.forward(x.contiguous(), weight()); },
         [&] { return Dense::product(x); });
   }
 

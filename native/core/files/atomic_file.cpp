@@ -12,6 +12,8 @@
 #include <filesystem>
 
 #include "core/base/error.h"
+#include "core/files/bytes.h"
+#include "core/files/descriptor.h"
 
 namespace flexae {
 namespace {
@@ -23,25 +25,6 @@ namespace {
   throw Error(ErrorCode::kIo,
               std::string(what) + " " + path + ": " + std::strerror(error) + remedy);
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() { close(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  [[nodiscard]] int get() const { return fd_; }
-  /// Returns errno, 0 if all is well: some file systems report a failed write only here.
-  int close() {
-    if (fd_ < 0) return 0;
-    const int error = ::close(fd_) == 0 ? 0 : errno;
-    fd_ = -1;
-    return error;
-  }
-
- private:
-  int fd_;
-};
 
 int write_all(int fd, const std::vector<std::span<const std::byte>>& pieces) {
   // Linux writes at most about 2 GiB a call.
@@ -131,21 +114,9 @@ void write_file_atomic(const std::string& path,
 }
 
 std::string read_file(const std::string& path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) fail("Cannot read", path, errno);
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0) fail("Cannot read", path, errno);
-  if (S_ISDIR(status.st_mode)) fail("Cannot read", path, EISDIR);
-  std::string data(static_cast<size_t>(status.st_size), '\0');
-  size_t have = 0;
-  while (have < data.size()) {
-    const ssize_t count = ::read(file.get(), data.data() + have, data.size() - have);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail("Cannot read", path, errno);
-    if (count == 0) break;
-    have += static_cast<size_t>(count);
-  }
-  data.resize(have);
+  const FileBytes file(path);
+  std::string data(file.size(), '\0');
+  data.resize(file.read(0, data.data(), data.size()));
   return data;
 }
 

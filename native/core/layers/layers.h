@@ -79,8 +79,9 @@ class Layer {
   /// threads at a time, each for images of its own.
   [[nodiscard]] virtual bool infers() const { return false; }
   virtual void prepare_inference(int /*threads*/) {}
-  /// The weights stay as they are from now on, and what prepare_inference() makes of them, too.
-  void freeze() { frozen_ = true; }
+  /// The weights stay as they are from now on, and what prepare_inference() makes of them, too. A
+  /// layer may keep no more of them than that.
+  virtual void freeze() { frozen_ = true; }
   /// Outputs of `count` images, both fp32 and H×W×C, in evaluation mode. `thread`: below what
   /// prepare_inference() was told.
   virtual void infer(const float* /*images*/, int64_t /*count*/, float* /*out*/, int /*thread*/) {}

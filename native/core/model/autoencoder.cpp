@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "core/base/error.h"
@@ -26,17 +27,52 @@ std::vector<LayerSpec> trained_layers(const ModelConfig& config) {
   return specs;
 }
 
+/// Whose weights have no first values: others replace them.
+ModelConfig unset(ModelConfig config) {
+  for (Initializer* first : {&config.kernel_initializer, &config.bias_initializer,
+                             &config.cnn_kernel_initializer, &config.cnn_bias_initializer}) {
+    *first = Initializer::kUndefined;
+  }
+  return config;
+}
+
+/// Throws Error(kModel) if there is none by this name, or of another shape than the target.
+const at::Tensor& find_fitting(const std::map<std::string, at::Tensor>& values,
+                               const std::string& name, const at::Tensor& target) {
+  const auto found = values.find(name);
+  if (found == values.end()) {
+    throw Error(ErrorCode::kModel, "the weight '" + name + "' is missing");
+  }
+  if (found->second.sizes() != target.sizes()) {
+    throw Error(ErrorCode::kModel, "the weight '" + name + "' has another shape than the model's");
+  }
+  return found->second;
+}
+
 }  // namespace
 
 Autoencoder::Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
                          Precision precision, bool stages)
     : Autoencoder(config, trained_layers(config), seed, device, precision, stages) {}
 
-Autoencoder Autoencoder::encoder_only(const ModelConfig& config, at::Device device,
-                                      Precision precision) {
-  std::vector<LayerSpec> specs = make_layers(config);
-  std::erase_if(specs, [](const LayerSpec& spec) { return spec.part != Part::kEncoder; });
-  return {config, specs, /*seed=*/0, device, precision, /*stages=*/true};
+Autoencoder Autoencoder::of(const ModelConfig& config, NamedTensors weights, at::Device device,
+                            Precision precision, bool whole) {
+  std::vector<LayerSpec> specs = whole ? trained_layers(config) : make_layers(config);
+  if (!whole) std::erase_if(specs, [](const auto& spec) { return spec.part != Part::kEncoder; });
+  Autoencoder model(unset(config), specs, /*seed=*/0, device, precision, /*stages=*/true);
+  model.config_ = config;
+  std::map<std::string, at::Tensor> given(std::make_move_iterator(weights.begin()),
+                                          std::make_move_iterator(weights.end()));
+  const auto take = [&](const std::string& name, at::Tensor& target) {
+    const at::Tensor& found = find_fitting(given, name, target);
+    target = found.to(device).contiguous(target.suggest_memory_format());
+    given.erase(name);
+  };
+  for (const auto& layer : model.layers_) {
+    for (Parameter& p : layer->parameters()) take(p.name, p.value);
+    for (Buffer& b : layer->buffers()) take(b.name, b.value);
+  }
+  return model;
 }
 
 Autoencoder::Autoencoder(const ModelConfig& config, const std::vector<LayerSpec>& specs,
@@ -235,8 +271,8 @@ std::vector<std::string> Autoencoder::parameter_names() const {
   return names;
 }
 
-std::vector<std::pair<std::string, at::Tensor>> Autoencoder::state() const {
-  std::vector<std::pair<std::string, at::Tensor>> state;
+NamedTensors Autoencoder::state() const {
+  NamedTensors state;
   for (const auto& layer : layers_) {
     for (const Parameter& p : layer->parameters()) state.emplace_back(p.name, p.value);
     for (const Buffer& b : layer->buffers()) state.emplace_back(b.name, b.value);
@@ -244,17 +280,10 @@ std::vector<std::pair<std::string, at::Tensor>> Autoencoder::state() const {
   return state;
 }
 
-void Autoencoder::load_state(const std::vector<std::pair<std::string, at::Tensor>>& state) {
-  std::map<std::string, at::Tensor> values(state.begin(), state.end());
+void Autoencoder::load_state(const NamedTensors& state) {
+  const std::map<std::string, at::Tensor> values(state.begin(), state.end());
   for (auto& [name, target] : this->state()) {
-    const auto found = values.find(name);
-    if (found == values.end())
-      throw Error(ErrorCode::kModel, "the weight '" + name + "' is missing");
-    if (found->second.sizes() != target.sizes()) {
-      throw Error(ErrorCode::kModel,
-                  "the weight '" + name + "' has another shape than the model's");
-    }
-    at::Tensor(target).copy_(found->second);
+    at::Tensor(target).copy_(find_fitting(values, name, target));
   }
 }
 

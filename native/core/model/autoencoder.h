@@ -13,6 +13,7 @@
 #include "core/layers/layers.h"
 #include "core/spec/layer_spec.h"
 #include "core/spec/model_config.h"
+#include "core/tensor/named_tensors.h"
 
 namespace flexae {
 
@@ -27,9 +28,11 @@ class Autoencoder {
   Autoencoder(const ModelConfig& config, uint64_t seed, at::Device device,
               Precision precision = Precision::kFp32, bool stages = true);
 
-  /// Without the decoder, which decode() and training need: for embeddings alone.
-  static Autoencoder encoder_only(const ModelConfig& config, at::Device device,
-                                  Precision precision = Precision::kFp32);
+  /// Of weights that are there already, which it takes over: they are in memory once. `whole`: else
+  /// without the decoder, which decode() and training need. Throws Error(kModel) if one is missing
+  /// or has another shape.
+  static Autoencoder of(const ModelConfig& config, NamedTensors weights, at::Device device,
+                        Precision precision, bool whole);
 
   [[nodiscard]] const ModelConfig& config() const { return config_; }
   [[nodiscard]] at::Device device() const { return device_; }
@@ -77,11 +80,11 @@ class Autoencoder {
   [[nodiscard]] std::vector<std::string> parameter_names() const;
 
   /// Everything an exported model holds, by name: parameters and buffers (shared storage).
-  [[nodiscard]] std::vector<std::pair<std::string, at::Tensor>> state() const;
+  [[nodiscard]] NamedTensors state() const;
   /// What of it is not trained: moving statistics.
   [[nodiscard]] std::vector<at::Tensor> buffers() const;
   /// Copies values in, by name. Throws Error(kModel) naming a tensor that is missing or misshapen.
-  void load_state(const std::vector<std::pair<std::string, at::Tensor>>& state);
+  void load_state(const NamedTensors& state);
   /// The weights stay as they are from now on, for evaluation only: what a pass makes of them first
   /// is kept.
   void freeze();

@@ -13,6 +13,7 @@
 #include "core/base/error.h"
 #include "core/cpu/kernels/kernels.h"
 #include "core/files/atomic_file.h"
+#include "core/files/bytes.h"
 #include "core/layers/activation.h"
 #include "core/layers/layer_list.h"
 #include "core/model/model_file.h"
@@ -40,12 +41,9 @@ struct LoadedModel::Impl {
     const c10::NoGradGuard no_grad;
     config_json = std::move(file.config_json);
     autoencoder = file.autoencoder;
-    native.emplace(autoencoder ? Autoencoder(file.config, 0, device, precision)
-                               : Autoencoder::encoder_only(file.config, device, precision));
     try {
-      native->load_state(file.weights);
-      // What follows needs as much room.
-      file.weights.clear();
+      native.emplace(
+          Autoencoder::of(file.config, std::move(file.weights), device, precision, autoencoder));
       native->freeze();
     } catch (const Error& error) {
       throw Error(ErrorCode::kModel, path + " cannot be used: " + error.what());
@@ -103,13 +101,10 @@ LoadedModel::LoadedModel(const std::string& path, at::Device device, bool trust,
   (void)kernels();
   impl_->brief = brief;
   if (device.is_cpu() && !brief) keep_freed_memory();
-  std::string data = read_file(path);
-  if (is_sealed(data, path) && (native || !trust)) {
+  const FileBytes file(path);
+  if (is_sealed(file, path) && (native || !trust)) {
     try {
-      ModelFile file = parse_model_file(data, path);
-      // Nobody runs its script: as much room is free again, as the weights take once more.
-      if (!trust) std::string().swap(data);
-      impl_->take(std::move(file), path);
+      impl_->take(parse_model_file(file, path), path);
       return;
     } catch (const Error&) {
       if (!trust) throw;
@@ -122,7 +117,7 @@ LoadedModel::LoadedModel(const std::string& path, at::Device device, bool trust,
                     "If you know where it comes from, --trust runs its TorchScript, which can do " +
                     "anything on this machine.");
   }
-  impl_->run_script(data, path);
+  impl_->run_script(read_file(path), path);
 }
 
 LoadedModel::~LoadedModel() {

@@ -35,20 +35,17 @@ std::string hex8(uint32_t value) {
   return buffer;
 }
 
-/// Bytes in memory, never read beyond.
-class Bytes : public caffe2::serialize::ReadAdapterInterface {
+/// What libtorch reads from: never beyond the end.
+class Adapter : public caffe2::serialize::ReadAdapterInterface {
  public:
-  explicit Bytes(std::string_view data) : data_(data) {}
-  [[nodiscard]] size_t size() const override { return data_.size(); }
+  explicit Adapter(const Bytes& bytes) : bytes_(bytes) {}
+  [[nodiscard]] size_t size() const override { return bytes_.size(); }
   size_t read(uint64_t pos, void* buffer, size_t n, const char* /*what*/) const override {
-    if (pos >= data_.size()) return 0;
-    n = std::min<size_t>(n, data_.size() - pos);
-    std::memcpy(buffer, data_.data() + pos, n);
-    return n;
+    return bytes_.read(pos, buffer, n);
   }
 
  private:
-  std::string_view data_;
+  const Bytes& bytes_;
 };
 
 std::string record_name(size_t index) {
@@ -87,8 +84,8 @@ at::Tensor read_weight(PyTorchStreamReader& reader, const std::string& record, c
   return weight;
 }
 
-ModelFile read_archive(std::string_view data) {
-  PyTorchStreamReader reader(std::make_shared<Bytes>(data));
+ModelFile read_archive(const Bytes& data) {
+  PyTorchStreamReader reader(std::make_shared<Adapter>(data));
   ModelFile file;
   file.config_json = read_text(reader, kConfigEntry, data.size());
   const Json index = Json::parse(read_text(reader, kWeightsEntry, data.size()));
@@ -106,9 +103,26 @@ ModelFile read_archive(std::string_view data) {
   return file;
 }
 
-uint32_t sealed_crc(std::string_view data) {
-  const uint32_t crc = crc32c(data.substr(0, data.size() - kNoChecksum.size()));
+/// Of a file of at least kSealSize bytes, whose checksum counts as kNoChecksum.
+uint32_t sealed_crc(const Bytes& file) {
+  constexpr size_t kChunk = size_t{1} << 18;
+  const size_t end = file.size() - kNoChecksum.size();
+  std::string chunk(std::min(kChunk, end), '\0');
+  uint32_t crc = 0;
+  for (size_t at = 0; at < end;) {
+    const size_t count = file.read(at, chunk.data(), std::min(chunk.size(), end - at));
+    if (count == 0) break;
+    crc = crc32c(std::string_view(chunk).substr(0, count), crc);
+    at += count;
+  }
   return crc32c(kNoChecksum, crc);
+}
+
+/// The last `count` bytes, of which there are so many.
+std::string tail(const Bytes& file, size_t count) {
+  std::string text(count, '\0');
+  text.resize(file.read(file.size() - count, text.data(), count));
+  return text;
 }
 
 }  // namespace
@@ -128,7 +142,8 @@ std::string describe_weights(const NamedTensors& weights, bool autoencoder) {
 
 void seal_model_file(std::string& archive, const NamedTensors& weights) {
   {
-    PyTorchStreamReader reader(std::make_shared<Bytes>(archive));
+    const MemoryBytes bytes(archive);
+    PyTorchStreamReader reader(std::make_shared<Adapter>(bytes));
     for (size_t i = 0; i < weights.size(); ++i) {
       const auto [data, size] = reader.getRecord(record_name(i));
       const at::Tensor& weight = weights[i].second;
@@ -147,24 +162,23 @@ void seal_model_file(std::string& archive, const NamedTensors& weights) {
   archive += kMark;
   archive += kNoChecksum;
   archive.replace(archive.size() - kNoChecksum.size(), kNoChecksum.size(),
-                  hex8(sealed_crc(archive)));
+                  hex8(sealed_crc(MemoryBytes(archive))));
 }
 
-bool is_sealed(std::string_view data, const std::string& name) {
-  if (data.size() < kEndSize + kSealSize ||
-      data.substr(data.size() - kSealSize, kMark.size()) != kMark) {
-    return false;
-  }
-  if (hex8(sealed_crc(data)) == data.substr(data.size() - kNoChecksum.size())) return true;
+bool is_sealed(const Bytes& file, const std::string& name) {
+  if (file.size() < kEndSize + kSealSize) return false;
+  const std::string seal = tail(file, kSealSize);
+  if (!seal.starts_with(kMark)) return false;
+  if (hex8(sealed_crc(file)) == seal.substr(kMark.size())) return true;
   throw Error(ErrorCode::kModel,
               name + " is damaged: its checksum does not match its contents.\n" +
                   "Take it from a copy, or delete it and make it again: flexae run --resume with " +
                   "its run folder.");
 }
 
-ModelFile parse_model_file(std::string_view data, const std::string& name) {
+ModelFile parse_model_file(const Bytes& file, const std::string& name) {
   try {
-    return read_archive(data);
+    return read_archive(file);
   } catch (const Error& error) {
     throw Error(ErrorCode::kModel, name + " cannot be used: " + error.what());
   } catch (const std::exception&) {

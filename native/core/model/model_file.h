@@ -3,9 +3,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "core/files/bytes.h"
 #include "core/spec/model_config.h"
 #include "core/tensor/named_tensors.h"
 
@@ -32,12 +32,12 @@ std::string describe_weights(const NamedTensors& weights, bool autoencoder);
 /// Throws Error(kInternal).
 void seal_model_file(std::string& archive, const NamedTensors& weights);
 
-/// Whether the file `data` is sealed as ours are. Throws Error(kModel) if it is, but a byte is not
+/// Whether a file is sealed as ours are. Throws Error(kModel) if it is, but a byte is not
 /// as it was written; `name` is for messages.
-bool is_sealed(std::string_view data, const std::string& name);
+bool is_sealed(const Bytes& file, const std::string& name);
 
 /// Reads a sealed file. Nothing in it is executed and every size is checked, so it may come from
 /// anyone. Throws Error(kModel).
-ModelFile parse_model_file(std::string_view data, const std::string& name);
+ModelFile parse_model_file(const Bytes& file, const std::string& name);
 
 }  // namespace flexae

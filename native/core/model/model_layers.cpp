@@ -5,29 +5,26 @@
 #include <map>
 #include <utility>
 
-#include "core/base/allocator.h"
 #include "core/base/error.h"
-#include "core/files/atomic_file.h"
+#include "core/files/bytes.h"
 #include "core/layers/layer_list.h"
 
 namespace flexae {
 namespace {
 
 ModelFile read_model_file(const std::string& path) {
-  // Only here, so that its memory is free once the weights have been taken out.
-  const std::string data = read_file(path);
-  if (!is_sealed(data, path)) {
+  const FileBytes file(path);
+  if (!is_sealed(file, path)) {
     throw Error(ErrorCode::kModel, path + " is damaged, or was not written by this program.\n" +
                                        "Give the ae.pt of a run that has ended.");
   }
-  return parse_model_file(data, path);
+  return parse_model_file(file, path);
 }
 
 }  // namespace
 
 ModelLayers read_model_layers(const std::string& path) {
   ModelLayers model{read_model_file(path), {}};
-  return_freed_memory();
   std::map<std::string, at::Tensor> given(model.file.weights.begin(), model.file.weights.end());
   NamedTensors ordered;
   for (LayerSpec& layer : make_layers(model.file.config)) {

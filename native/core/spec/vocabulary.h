@@ -36,6 +36,7 @@ enum class Initializer {
   kLecunNormal,
   kOrthogonal,
   kIdentity,
+  kUndefined,  ///< No setting: whatever is in the memory, of a model whose weights are given.
 };
 
 enum class Pooling { kNone, kAvg, kMax };

@@ -5,7 +5,7 @@
 #include <sstream>
 
 #include "core/base/error.h"
-#include "core/files/atomic_file.h"
+#include "core/files/bytes.h"
 #include "core/model/model_file.h"
 #include "core/tensor/named_tensors.h"
 
@@ -64,12 +64,12 @@ std::string differences_text(const std::vector<Difference>& differences) {
 
 std::vector<std::string> load_initial_weights(Autoencoder& model, const std::string& path,
                                               bool partial) {
-  const std::string data = read_file(path);
-  if (!is_sealed(data, path)) {
+  const FileBytes source(path);
+  if (!is_sealed(source, path)) {
     throw Error(ErrorCode::kModel,
                 path + " was not written by this program: give an ae.pt or en.pt of a run");
   }
-  const ModelFile file = parse_model_file(data, path);
+  const ModelFile file = parse_model_file(source, path);
   std::map<std::string, at::Tensor> given(file.weights.begin(), file.weights.end());
   NamedTensors state = model.state();
   const std::vector<Difference> differences = find_differences(state, given);

@@ -263,7 +263,7 @@ TEST(ModelFile, FindsEveryFlippedByteAndRunsNothing) {
   config.epochs = 1;
   train_until(config);
   const std::string whole = read_file(folder.path("en.pt"));
-  EXPECT_TRUE(is_sealed(whole, "it"));
+  EXPECT_TRUE(is_sealed(MemoryBytes(whole), "it"));
   for (size_t i = 0; i<whole.size(); i += i + 512> whole.size() ? 1 : 61) {
     std::string damaged = whole;
     damaged[i] = static_cast<char>(damaged[i] ^ 0x10);
