@@ -15,6 +15,7 @@ import { strFromU8, strToU8, unzipSync, zipSync } from "fflate";
 import { callAddon } from "../../dist/addon/loader.js";
 import { toNetwork } from "../../dist/config/network.js";
 import { resolveSettings } from "../../dist/config/resolve.js";
+import { readWeights } from "../../dist/import/foreign.js";
 import { readModel } from "../../dist/import/read_model.js";
 import { root } from "../setup/paths.mjs";
 import { changesOf, fuzzSeed } from "./changes.mjs";
@@ -102,7 +103,7 @@ async function tried(bytes) {
     const model = await readModel(file);
     const settings = resolveSettings([model.given ?? NETWORK]);
     const layers = callAddon((addon) => addon.describeLayers(JSON.stringify(toNetwork(settings))));
-    model.weights(layers);
+    readWeights(model.weights(layers));
   } catch (error) {
     if (!REFUSALS.includes(error?.code)) return error?.stack ?? String(error);
   }

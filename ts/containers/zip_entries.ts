@@ -1,44 +1,12 @@
 /** The entries of zip files, by yauzl. */
-import { promisify } from "node:util";
 import { inflateRawSync } from "node:zlib";
-import { type Entry, fromRandomAccessReader, RandomAccessReader, type ZipFile } from "yauzl";
+import type { Entry, ZipFile } from "yauzl";
 import { dataError, isAddonError } from "../addon/errors.js";
 import { pathFromBytes, shownPath } from "../files/paths.js";
 import type { ListedFile } from "./format.js";
 import { isImageMember, type MemberSink } from "./members.js";
-import type { RandomAccess } from "./random_access.js";
 import { isSidecar, LONGEST_SIDECAR, Sidecars } from "./sidecars.js";
-
-/** PKWARE APPNOTE 4.4.5. */
-const STORED = 0;
-const DEFLATED = 8;
-
-/** What yauzl reads from: bytes that are at hand. */
-class Reader extends RandomAccessReader {
-  #bytes: RandomAccess;
-
-  constructor(bytes: RandomAccess) {
-    super();
-    this.#bytes = bytes;
-  }
-
-  override read(
-    target: Buffer,
-    offset: number,
-    length: number,
-    position: number,
-    callback: (error: Error | null) => void,
-  ): void {
-    let failure: Error | null = null;
-    try {
-      this.#bytes.read(position, length).copy(target, offset);
-    } catch (error) {
-      failure = error as Error;
-    }
-    // Later, since it reads on from within: a call within a call for each entry.
-    queueMicrotask(() => callback(failure));
-  }
-}
+import { DEFLATED, dataStart, forEachEntry, STORED } from "./zip_reader.js";
 
 /** Names that are said to be UTF-8 and are not are kept apart by their bytes. */
 function nameOf({ fileName, fileNameRaw }: Entry): string {
@@ -83,13 +51,7 @@ async function addEntry(
   }
   const form = checkedForm(entry, name, shown);
   const { compressedSize: stored, uncompressedSize: length, crc32: crc } = entry;
-  const { fileDataStart: offset } = await new Promise<{ fileDataStart: number }>(
-    (resolve, reject) => {
-      zip.readLocalFileHeader(entry, { minimal: true }, (error, found) =>
-        error ? reject(error) : resolve(found),
-      );
-    },
-  );
+  const offset = await dataStart(zip, entry);
   if (offset + stored > bytes.size) {
     throw dataError(`${shown} is truncated: its ${shownPath(name.slice(0, 80))} is not whole`);
   }
@@ -103,33 +65,15 @@ async function addEntry(
 /** What `list` of a format does. */
 export async function listEntries(file: ListedFile, sink: MemberSink): Promise<void> {
   const { bytes, shown } = file;
-  const open = promisify((done: (error: Error | null, zip: ZipFile) => void) =>
-    fromRandomAccessReader(
-      new Reader(bytes),
-      bytes.size,
-      // Sizes are checked with what else an entry says, so that it is named.
-      { lazyEntries: true, autoClose: false, validateEntrySizes: false },
-      done,
-    ),
-  );
   const sidecars = new Sidecars();
   // Members share no bytes: many that do are a bomb.
   let packed = 0;
   try {
-    const zip = await open();
-    await new Promise<void>((resolve, reject) => {
-      zip.on("error", reject);
-      zip.on("end", resolve);
-      zip.on("entry", (entry: Entry) => {
-        packed += entry.compressedSize;
-        if (packed > bytes.size) {
-          reject(dataError(`${shown} is damaged: its members overlap`));
-          return;
-        }
-        if (entry.fileName.endsWith("/")) zip.readEntry();
-        else addEntry(file, zip, entry, sink, sidecars).then(() => zip.readEntry(), reject);
-      });
-      zip.readEntry();
+    // Sizes are checked with what else an entry says, so that it is named.
+    await forEachEntry(bytes, async (zip, entry) => {
+      packed += entry.compressedSize;
+      if (packed > bytes.size) throw dataError(`${shown} is damaged: its members overlap`);
+      await addEntry(file, zip, entry, sink, sidecars);
     });
   } catch (error) {
     if (isAddonError(error)) throw error;

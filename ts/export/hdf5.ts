@@ -20,6 +20,15 @@ export interface OpenHdf5 {
   path: string;
 }
 
+/** Such a file, until it is closed. */
+interface DiskFile extends OpenHdf5 {
+  /**
+   * @returns the length of the HDF5 file
+   * @throws what the system said of a write that failed
+   */
+  close(): number;
+}
+
 /** An HDF5 file, or one that lies within another file. */
 export interface Place {
   /** For errors. */
@@ -40,8 +49,8 @@ interface LibraryNode {
   };
 }
 
-/** The file's name in the library's file system. */
-const NAME = "/file.h5";
+/** Names in the library's file system are numbered. */
+let opened = 0;
 
 /** Numbers of weights, as the library describes them. */
 const FLOAT = { size: 4, littleEndian: true, signed: false, vlen: false };
@@ -55,20 +64,18 @@ const BLOCK = 1 << 18;
  * The library's other half, for Node.js, does so as well; but of a full disk it says no more than
  * pages of its own source, and keeps the file open. Here a failed write is kept for later, and the
  * library hears of none.
- *
- * @returns the length of the HDF5 file
  */
-async function onDisk(
+async function openOnDisk(
   { path, handle: { fd }, offset }: Place,
   length: number,
   mode: "r" | "w",
-  use: (open: OpenHdf5) => void,
-): Promise<number> {
+): Promise<DiskFile> {
   const { default: h5wasm } = await import("h5wasm");
   const library = await h5wasm.ready;
   const { FS } = library;
-  FS.writeFile(NAME, new Uint8Array(0));
-  const node = FS.lookupPath(NAME, {}).node as unknown as LibraryNode;
+  const name = `/${opened++}.h5`;
+  FS.writeFile(name, new Uint8Array(0));
+  const node = FS.lookupPath(name, {}).node as unknown as LibraryNode;
   const failures: unknown[] = [];
   const attempt = (work: () => void) => {
     if (failures.length > 0) return;
@@ -106,21 +113,50 @@ async function onDisk(
       return size;
     },
   };
+  let file: File;
   try {
-    const file = new h5wasm.File(NAME, mode);
-    try {
-      use({ file, library, h5wasm, path });
-    } finally {
-      file.close();
-    }
+    file = new h5wasm.File(name, mode);
   } catch (error) {
-    // What the library makes of a failed write is of no use to anyone.
-    failures.push(error);
-  } finally {
-    FS.unlink(NAME);
+    FS.unlink(name);
+    throw failures[0] ?? error;
   }
-  if (failures.length > 0) throw failures[0];
-  return node.usedBytes;
+  return {
+    file,
+    library,
+    h5wasm,
+    path,
+    close() {
+      try {
+        file.close();
+      } catch (error) {
+        // What the library makes of a failed write is of no use to anyone.
+        failures.push(error);
+      } finally {
+        FS.unlink(name);
+      }
+      if (failures.length > 0) throw failures[0];
+      return node.usedBytes;
+    },
+  };
+}
+
+/** The same for as long as `use` takes. What a failed write leads to is not told, but that. */
+async function onDisk(
+  place: Place,
+  length: number,
+  mode: "r" | "w",
+  use: (open: OpenHdf5) => void,
+): Promise<number> {
+  const disk = await openOnDisk(place, length, mode);
+  let failure: { error: unknown } | undefined;
+  try {
+    use(disk);
+  } catch (error) {
+    failure = { error };
+  }
+  const size = disk.close();
+  if (failure !== undefined) throw failure.error;
+  return size;
 }
 
 /**
@@ -140,6 +176,11 @@ export async function readHdf5(
   check: (open: OpenHdf5) => void,
 ): Promise<void> {
   await onDisk(place, length, "r", check);
+}
+
+/** Opens an HDF5 file of that length to be read where it lies, until it is closed. */
+export function openHdf5(place: Place, length: number): Promise<DiskFile> {
+  return openOnDisk(place, length, "r");
 }
 
 /** Makes a group in another one. */

@@ -46,3 +46,24 @@ export function turnWeight(
     }
   }
 }
+
+/** The inverse of {@link turnWeight}: a weight of that shape here, of its values in Keras's layout. */
+export function turnWeightBack(shape: readonly number[], values: Float32Array): Float32Array {
+  if (shape.length < 2) return values;
+  const [first, second, ...window] = shape as [number, number, ...number[]];
+  const taps = window.reduce((a, b) => a * b, 1);
+  const run = second * taps;
+  const turned = new Float32Array(values.length);
+  for (let tile = 0; tile < first; tile += TILE) {
+    const end = Math.min(tile + TILE, first);
+    for (let b = 0; b < second; b++) {
+      for (let tap = 0; tap < taps; tap++) {
+        const source = (tap * second + b) * first;
+        for (let a = tile, at = tile * run + b * taps + tap; a < end; a++, at += run) {
+          turned[at] = values[source + a] as number;
+        }
+      }
+    }
+  }
+  return turned;
+}

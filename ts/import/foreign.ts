@@ -1,17 +1,38 @@
 /** Models of other programs, as far as this one has to know them. */
 import { FlexaeError } from "../addon/errors.js";
+import type { TensorEntry } from "../addon/types.js";
 import { shownPath } from "../files/paths.js";
 
 /** What a weight is to its layer, by Keras's names. */
 export type Role = "kernel" | "bias" | "gamma" | "beta" | "moving_mean" | "moving_variance";
 
-/** A weight, where it lies. */
-export interface ForeignWeight {
-  readonly role: Role;
-  /** In Keras's layout. */
+/** A tensor, where it lies. */
+export interface StoredTensor {
   readonly shape: readonly number[];
-  /** Its numbers, row-major. */
+  /**
+   * As fp32, row-major.
+   *
+   * @throws FlexaeError `FLEXAE_MODEL` if these are no numbers, or some are missing.
+   */
   read(): Float32Array;
+}
+
+/** Tensors by the names that this program has for them. */
+export type StoredWeights = Record<string, StoredTensor>;
+
+/** All of them, read. */
+export function readWeights(weights: Readonly<StoredWeights>): Record<string, TensorEntry> {
+  return Object.fromEntries(
+    Object.entries(weights).map(([name, { shape, read }]) => [
+      name,
+      { shape: [...shape], values: read() },
+    ]),
+  );
+}
+
+/** A weight of Keras, in its layout. */
+export interface ForeignWeight extends StoredTensor {
+  readonly role: Role;
 }
 
 /** A layer as Keras describes it. */

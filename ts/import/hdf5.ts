@@ -1,17 +1,37 @@
 /** HDF5 files, which Keras keeps weights in. */
 import { Worker } from "node:worker_threads";
-import { modelError } from "./foreign.js";
+import { modelError, type StoredTensor } from "./foreign.js";
 import { attributeKey, type Hdf5Tree } from "./hdf5_tree.js";
 
 /** How long reading may take: what the library takes for a GB, and more than enough for little. */
 const MOST_MS = 30_000;
 
-/** A dataset, where it lies. */
-export interface Numbers {
-  readonly shape: readonly number[];
-  /** As fp32. */
-  read(): Float32Array;
+/** What is in an HDF5 file, by paths such as `model_weights/conv2d_1/kernel:0`; the root's is empty. */
+export interface Hdf5Contents {
+  /** Names in a group; empty if there is none. */
+  names(group: string): readonly string[];
+  /** A text, or texts, that a group has beside its entries. */
+  attribute(group: string, name: string): string | readonly string[] | undefined;
+  /** Numbers of a dataset; undefined if there is none. */
+  numbers(name: string): StoredTensor | undefined;
 }
+
+/** Where an HDF5 file is. */
+export interface Hdf5Source {
+  /** Of the file that it is, or lies in. */
+  path: string;
+  /** Where in that file; undefined if it is packed there. */
+  place: { offset: number; length: number } | undefined;
+  /** All of it. */
+  read(): Promise<Uint8Array>;
+}
+
+/**
+ * Opens an HDF5 file.
+ *
+ * @throws FlexaeError `FLEXAE_MODEL` if it is none; what reading it throws.
+ */
+export type OpenHdf5 = (source: Hdf5Source) => Promise<Hdf5Contents>;
 
 /** Compiled; tests run the sources as they are, of which a thread can make nothing. */
 function workerFile(): URL {
@@ -49,47 +69,45 @@ async function readTree(bytes: Uint8Array): Promise<Hdf5Tree | null> {
   }
 }
 
-/** What a file holds. */
-export class Hdf5File {
+/** A file that a thread has read. */
+class ReadHdf5 implements Hdf5Contents {
   #tree: Hdf5Tree;
   #path: string;
 
-  private constructor(tree: Hdf5Tree, path: string) {
+  constructor(tree: Hdf5Tree, path: string) {
     this.#tree = tree;
     this.#path = path;
   }
 
-  /**
-   * @param bytes - Of the file; they may be gone afterwards.
-   * @throws FlexaeError `FLEXAE_MODEL` if these are not the bytes of such a file.
-   */
-  static async read(path: string, bytes: Uint8Array): Promise<Hdf5File> {
-    const tree = await readTree(bytes);
-    if (tree === null) throw modelError(path, "is damaged: HDF5 cannot read it");
-    return new Hdf5File(tree, path);
-  }
-
-  /** Names in a group; empty if there is none. */
   names(group: string): readonly string[] {
     return this.#tree.groups.get(group) ?? [];
   }
 
-  /** A text, or texts, that a group has beside its entries. */
   attribute(group: string, name: string): string | readonly string[] | undefined {
     return this.#tree.attributes.get(attributeKey(group, name));
   }
 
-  /** Numbers of a dataset; undefined if there is none. */
-  numbers(name: string): Numbers | undefined {
+  numbers(name: string): StoredTensor | undefined {
     const found = this.#tree.datasets.get(name);
     if (found === undefined) return undefined;
     const { shape, values } = found;
     return {
       shape,
       read: () => {
-        if (values !== null) return values;
-        throw modelError(this.#path, `holds no floats in ${name}, or is too small for them`);
+        if (values === null) throw noFloats(this.#path, name);
+        return values;
       },
     };
   }
 }
+
+/** The error of a dataset that cannot be a weight. */
+export const noFloats = (path: string, name: string) =>
+  modelError(path, `holds no floats in ${name}, or is too small for them`);
+
+/** Reads an HDF5 file of a stranger, on a thread that is ended if the library comes to no end. */
+export const openForeignHdf5: OpenHdf5 = async ({ path, read }) => {
+  const tree = await readTree(await read());
+  if (tree === null) throw modelError(path, "is damaged: HDF5 cannot read it");
+  return new ReadHdf5(tree, path);
+};

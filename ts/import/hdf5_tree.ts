@@ -17,3 +17,10 @@ export interface Hdf5Tree {
 }
 
 export const attributeKey = (group: string, name: string) => `${group}\n${name}`;
+
+/** An attribute as the library gives it, if it is a text or several. */
+export function textOf(value: unknown): string | string[] | undefined {
+  if (typeof value === "string") return value;
+  if (value instanceof Uint8Array) return new TextDecoder().decode(value);
+  return Array.isArray(value) ? value.map(String) : undefined;
+}

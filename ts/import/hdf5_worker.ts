@@ -5,7 +5,7 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import type { Attribute, Dataset, Group } from "h5wasm";
-import { attributeKey, type Hdf5Tree, type TreeDataset } from "./hdf5_tree.js";
+import { attributeKey, type Hdf5Tree, type TreeDataset, textOf } from "./hdf5_tree.js";
 import { mostUnpacked } from "./limits.js";
 
 /** Keras's own, of trained models: moments of each weight, which nobody asks for. */
@@ -48,13 +48,8 @@ class Reader {
   }
 
   #attribute(path: string, name: string, attribute: Attribute): void {
-    const { value } = attribute;
-    const key = attributeKey(path, name);
-    if (typeof value === "string") this.tree.attributes.set(key, value);
-    if (value instanceof Uint8Array) {
-      this.tree.attributes.set(key, new TextDecoder().decode(value));
-    }
-    if (Array.isArray(value)) this.tree.attributes.set(key, value.map(String));
+    const text = textOf(attribute.value);
+    if (text !== undefined) this.tree.attributes.set(attributeKey(path, name), text);
   }
 
   group(group: Group, path: string, depth: number): void {

@@ -12,7 +12,7 @@ import { StagedFolder } from "../files/staged_folder.js";
 import { holdsFiles, newRunPath, SETTING_FILE } from "../runs/folder.js";
 import { summarize } from "../runs/plan.js";
 import { importedText, modelManifest } from "../runs/setting.js";
-import { modelError } from "./foreign.js";
+import { modelError, readWeights } from "./foreign.js";
 import { type FoundModel, readModel } from "./read_model.js";
 import { settingsOf } from "./settings.js";
 
@@ -51,7 +51,7 @@ async function write(
   const network = toNetwork(settings);
   const summary = summarize(settings);
   const layers = callAddon((addon) => addon.describeLayers(JSON.stringify(network)));
-  const weights = model.weights(layers);
+  const weights = readWeights(model.weights(layers));
   signal?.throwIfAborted();
   const staged = await StagedFolder.create(out);
   try {
@@ -103,7 +103,7 @@ export async function importModel(
     throw configError(`${shownPath(out)} already holds files: choose another folder`);
   }
   try {
-    const model = await readModel(file, signal);
+    const model = await readModel(file, { signal });
     signal?.throwIfAborted();
     const folder = out === undefined ? await newFolder() : resolve(out);
     const made = await write(file, folder, model, given, signal);

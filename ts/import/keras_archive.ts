@@ -1,8 +1,8 @@
 /** `.keras` files: a zip file of a description in JSON and weights in HDF5. */
 import { isMapping } from "../config/values.js";
-import { unpack } from "./archive.js";
+import type { Archive } from "./archive.js";
 import { type ForeignModel, modelError } from "./foreign.js";
-import { Hdf5File } from "./hdf5.js";
+import type { OpenHdf5 } from "./hdf5.js";
 import { type Chain, chainOf, KerasConfigError } from "./keras_config.js";
 import { numberedWeights } from "./weights.js";
 
@@ -33,15 +33,20 @@ export function chainIn(path: string, config: unknown): Chain {
 }
 
 /** Reads a `.keras` file. */
-export async function readKerasArchive(path: string, bytes: Uint8Array): Promise<ForeignModel> {
-  const wanted = [CONFIG, METADATA, WEIGHTS];
-  const entries = unpack(path, bytes, (name) => wanted.includes(name));
-  const chain = chainIn(path, parsed(path, CONFIG, entries.get(CONFIG)));
-  const metadata = parsed(path, METADATA, entries.get(METADATA));
+export async function readKerasArchive(
+  path: string,
+  archive: Archive,
+  openHdf5: OpenHdf5,
+): Promise<ForeignModel> {
+  const chain = chainIn(path, parsed(path, CONFIG, await archive.read(CONFIG)));
+  const metadata = parsed(path, METADATA, await archive.read(METADATA));
   const version = isMapping(metadata) ? String(metadata.keras_version) : "";
-  const weights = entries.get(WEIGHTS);
-  if (weights === undefined) throw modelError(path, `holds no ${WEIGHTS}`);
-  const file = await Hdf5File.read(path, weights);
+  if (!archive.names.includes(WEIGHTS)) throw modelError(path, `holds no ${WEIGHTS}`);
+  const file = await openHdf5({
+    path,
+    place: archive.place(WEIGHTS),
+    read: async () => (await archive.read(WEIGHTS)) as Uint8Array,
+  });
   const root = LAYER_ROOTS.find((name) => file.names(name).length > 0) ?? LAYER_ROOTS[0];
   const groups = new Map(
     chain.layers.map((layer) => [

@@ -8,18 +8,18 @@ import {
   type Role,
   shown,
 } from "./foreign.js";
-import type { Hdf5File } from "./hdf5.js";
+import type { Hdf5Contents } from "./hdf5.js";
 import { chainIn, LAYER_ROOTS } from "./keras_archive.js";
 import { numberedWeights, roleOf, weightsAt } from "./weights.js";
 
 /** A text attribute, whichever way it is kept. */
-function textAttribute(file: Hdf5File, group: string, name: string): string | undefined {
+function textAttribute(file: Hdf5Contents, group: string, name: string): string | undefined {
   const value = file.attribute(group, name);
   return typeof value === "string" ? value : value?.[0];
 }
 
 /** A list of names; one that is too long for an attribute is cut into `name0`, `name1` and so on. */
-function namesAttribute(file: Hdf5File, group: string, name: string): string[] {
+function namesAttribute(file: Hdf5Contents, group: string, name: string): string[] {
   const whole = file.attribute(group, name);
   if (whole !== undefined) return [whole].flat();
   const names: string[] = [];
@@ -34,7 +34,7 @@ function namesAttribute(file: Hdf5File, group: string, name: string): string[] {
 type Group = Map<string, [Role, string][]>;
 
 /** What a group of the file holds, layer by layer; of a model within the model, several. */
-function readGroup(path: string, file: Hdf5File, group: string): Group {
+function readGroup(path: string, file: Hdf5Contents, group: string): Group {
   const layers: Group = new Map();
   for (const name of namesAttribute(file, group, "weight_names")) {
     const role = roleOf(name);
@@ -57,7 +57,7 @@ function inGroup(layers: Group, name: string): [Role, string][] {
 }
 
 /** A whole model; null if the file describes none. */
-export function readKerasModel(path: string, file: Hdf5File): ForeignModel | null {
+export function readKerasModel(path: string, file: Hdf5Contents): ForeignModel | null {
   const text = textAttribute(file, "", "model_config");
   if (text === undefined) return null;
   let config: unknown;
@@ -106,7 +106,7 @@ function byNumber(names: readonly string[]): { name: string; kind: string }[] {
 }
 
 /** Groups of a `.weights.h5` of Keras 3 by kind: `conv2d`, `conv2d_1` and so on, by number. */
-function numberedQueue(path: string, file: Hdf5File, root: string): WeightQueue {
+function numberedQueue(path: string, file: Hdf5Contents, root: string): WeightQueue {
   const queues = new Map<string, string[]>();
   const collect = (group: string): void => {
     const models: { kind: string; place: string }[] = [];
@@ -140,7 +140,7 @@ function numberedQueue(path: string, file: Hdf5File, root: string): WeightQueue 
 /** Layers of a weights file of Keras 2, in the order in which it lists them. */
 function listedQueue(
   path: string,
-  file: Hdf5File,
+  file: Hdf5Contents,
   root: string,
   names: readonly string[],
 ): WeightQueue {
@@ -161,7 +161,7 @@ function listedQueue(
 }
 
 /** @throws FlexaeError `FLEXAE_MODEL` if the file holds no weights of Keras. */
-export function weightQueue(path: string, file: Hdf5File): WeightQueue {
+export function weightQueue(path: string, file: Hdf5Contents): WeightQueue {
   for (const root of ["", "model_weights"]) {
     const names = namesAttribute(file, root, "layer_names");
     if (names.length > 0) return listedQueue(path, file, root, names);

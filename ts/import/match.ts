@@ -1,8 +1,14 @@
 /** A stranger's layers beside ours: whether they compute the same, and which weights are whose. */
-import type { ModelLayer, PlannedLayer, TensorEntry } from "../addon/types.js";
+import type { ModelLayer, PlannedLayer } from "../addon/types.js";
 import { kerasLayers } from "../export/keras_layers.js";
-import { kerasShape } from "../export/keras_weights.js";
-import { type ForeignLayer, type ForeignWeight, type Role, shown } from "./foreign.js";
+import { kerasShape, turnWeightBack } from "../export/keras_weights.js";
+import {
+  type ForeignLayer,
+  type ForeignWeight,
+  type Role,
+  type StoredWeights,
+  shown,
+} from "./foreign.js";
 import { type Step, stepsOf } from "./steps.js";
 import { rolesOf } from "./weights.js";
 
@@ -118,28 +124,11 @@ function roleIn({ kind }: Step, name: string): Role {
   return part === "weight" ? "kernel" : "bias";
 }
 
-/** A kernel of Keras in our layout: the inverse of `turnWeight`. */
-function fromKeras(shape: readonly number[], values: Float32Array): Float32Array {
-  if (shape.length < 2) return values;
-  const [first, second, ...window] = shape as [number, number, ...number[]];
-  const taps = window.reduce((a, b) => a * b, 1);
-  const turned = new Float32Array(values.length);
-  let from = 0;
-  for (let tap = 0; tap < taps; tap++) {
-    for (let b = 0; b < second; b++) {
-      for (let a = 0; a < first; a++) {
-        turned[(a * second + b) * taps + tap] = values[from++] as number;
-      }
-    }
-  }
-  return turned;
-}
-
 /** What a weight that Keras was told to leave out stands for. */
 const LEFT_OUT: Partial<Record<Role, number>> = { bias: 0, beta: 0, gamma: 1 };
 
 /**
- * The values of a layer's weights.
+ * A layer's weights, which are read where they lie.
  *
  * @param layer - The stranger's, which may say that it was told to leave weights out.
  * @param problems - Takes what is missing or has another shape.
@@ -149,8 +138,8 @@ export function takeWeights(
   layer: ForeignLayer | { name: string },
   given: readonly ForeignWeight[],
   problems: string[],
-): Record<string, TensorEntry> {
-  const taken: Record<string, TensorEntry> = {};
+): StoredWeights {
+  const taken: StoredWeights = {};
   for (const { name, shape } of planned.weights) {
     const role = roleIn(planned, name);
     const found = given.find((weight) => weight.role === role);
@@ -159,9 +148,9 @@ export function takeWeights(
       const isMeant = !("kind" in layer) || rolesOf(layer).includes(role);
       const fill = isMeant ? undefined : LEFT_OUT[role];
       if (fill === undefined) problems.push(`${shown(layer.name)}: its ${role} is not in the file`);
-      else taken[name] = { shape, values: new Float32Array(wanted[0] as number).fill(fill) };
+      else taken[name] = { shape, read: () => new Float32Array(wanted[0] as number).fill(fill) };
     } else if (found.shape.join() === wanted.join()) {
-      taken[name] = { shape, values: fromKeras(shape, found.read()) };
+      taken[name] = { shape, read: () => turnWeightBack(shape, found.read()) };
     } else {
       problems.push(
         `${shown(layer.name)}: its ${role} is ${found.shape.join("×")}, and ${wanted.join("×")} is needed`,

@@ -3,15 +3,15 @@ import { open, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ioError, isAddonError, systemReason, translateError } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
-import type { PlannedLayer, TensorEntry } from "../addon/types.js";
+import type { PlannedLayer } from "../addon/types.js";
 import { fromNetwork } from "../config/network.js";
 import type { GivenSettings } from "../config/resolve.js";
 import { isMapping } from "../config/values.js";
 import { shownPath } from "../files/paths.js";
 import { type ModelManifest, readManifest } from "../runs/setting.js";
-import { entryNames } from "./archive.js";
-import { type ForeignModel, modelError } from "./foreign.js";
-import { Hdf5File } from "./hdf5.js";
+import { Archive } from "./archive.js";
+import { type ForeignModel, modelError, type StoredWeights } from "./foreign.js";
+import { type OpenHdf5, openForeignHdf5 } from "./hdf5.js";
 import { readKerasArchive } from "./keras_archive.js";
 import { readKerasModel, type WeightQueue, weightQueue } from "./keras_h5.js";
 import { differences, plannedSteps, takeWeights, withoutDetour } from "./match.js";
@@ -28,11 +28,11 @@ export interface FoundModel {
   /** What was left out of it. */
   notes: string[];
   /**
-   * The weights of the network, by the names of its layers.
+   * The weights of the network, by the names of its layers; they are read where they lie.
    *
    * @throws FlexaeError `FLEXAE_MODEL` naming, layer by layer, what does not fit.
    */
-  weights(layers: readonly PlannedLayer[]): Record<string, TensorEntry>;
+  weights(layers: readonly PlannedLayer[]): StoredWeights;
 }
 
 /** Problems that a message has; more of them are counted. */
@@ -74,7 +74,7 @@ function weightsOfSteps(
   model: ForeignModel,
   steps: readonly Step[],
   layers: readonly PlannedLayer[],
-): Record<string, TensorEntry> {
+): StoredWeights {
   const planned = withoutDetour(plannedSteps(layers), steps);
   const differing = differences(steps, planned);
   if (differing.length > 0) refuse(path, differing);
@@ -181,24 +181,38 @@ async function ownModel(path: string): Promise<FoundModel> {
 /** What is made of a Keras model: {@link kerasModel}, or {@link kerasPart}. */
 type TakeKeras = typeof kerasModel;
 
-async function readZip(path: string, bytes: Uint8Array, take: TakeKeras): Promise<FoundModel> {
-  const names = entryNames(path, bytes);
-  const has = (end: string) => names.some((name) => name.endsWith(end));
-  if (has("/extra/weights.json")) return await ownModel(path);
-  if (names.includes("config.json")) return take(path, await readKerasArchive(path, bytes));
-  if (names.some((name) => /^[^/]+\/code\//.test(name))) {
-    throw modelError(
-      path,
-      "is TorchScript of another program: code, which is never run. Give its weights instead",
-    );
-  }
-  return await stateModel(path, readTorchState(path, bytes));
+/** How a file is taken. */
+interface Taking {
+  keras: TakeKeras;
+  openHdf5: OpenHdf5;
 }
 
-async function readHdf5(path: string, bytes: Uint8Array, take: TakeKeras): Promise<FoundModel> {
-  const file = await Hdf5File.read(path, bytes);
-  const whole = readKerasModel(path, file);
-  if (whole !== null) return take(path, whole);
+function readZip(path: string, { keras, openHdf5 }: Taking): Promise<FoundModel> {
+  return Archive.with(path, async (archive) => {
+    const { names } = archive;
+    if (names.some((name) => name.endsWith("/extra/weights.json"))) return await ownModel(path);
+    if (names.includes("config.json")) {
+      return keras(path, await readKerasArchive(path, archive, openHdf5));
+    }
+    if (names.some((name) => /^[^/]+\/code\//.test(name))) {
+      throw modelError(
+        path,
+        "is TorchScript of another program: code, which is never run. Give its weights instead",
+      );
+    }
+    return await stateModel(path, await readTorchState(path, archive));
+  });
+}
+
+async function readHdf5(
+  path: string,
+  { keras, openHdf5 }: Taking,
+  whole: () => Promise<Uint8Array>,
+): Promise<FoundModel> {
+  const { size } = await stat(path);
+  const file = await openHdf5({ path, place: { offset: 0, length: size }, read: whole });
+  const model = readKerasModel(path, file);
+  if (model !== null) return keras(path, model);
   return kerasWeights(path, weightQueue(path, file));
 }
 
@@ -216,14 +230,21 @@ async function firstBytes(path: string): Promise<Buffer> {
   }
 }
 
+/** What reading a file may be told. */
+export interface ReadOptions {
+  signal?: AbortSignal | undefined;
+  /** What opens HDF5: as a stranger's file unless told. */
+  openHdf5?: OpenHdf5 | undefined;
+}
+
 /**
  * Reads a file of whichever kind its bytes say that it is.
  *
  * @throws FlexaeError `FLEXAE_IO` if it cannot be read, `FLEXAE_MODEL` if it holds no model, is
  *   damaged, or holds what cannot be expressed.
  */
-export async function readModel(path: string, signal?: AbortSignal): Promise<FoundModel> {
-  return await readAs(kerasModel, path, signal);
+export async function readModel(path: string, options: ReadOptions = {}): Promise<FoundModel> {
+  return await readAs(kerasModel, path, options);
 }
 
 /**
@@ -232,17 +253,17 @@ export async function readModel(path: string, signal?: AbortSignal): Promise<Fou
  *
  * @throws FlexaeError as {@link readModel} does.
  */
-export async function readPart(path: string, signal?: AbortSignal): Promise<FoundModel> {
-  return await readAs(kerasPart, path, signal);
+export async function readPart(path: string, options: ReadOptions = {}): Promise<FoundModel> {
+  return await readAs(kerasPart, path, options);
 }
 
 async function readAs(
-  take: TakeKeras,
+  keras: TakeKeras,
   path: string,
-  signal: AbortSignal | undefined,
+  { signal, openHdf5 = openForeignHdf5 }: ReadOptions,
 ): Promise<FoundModel> {
   try {
-    return await readKnown(path, signal, take);
+    return await readKnown(path, signal, { keras, openHdf5 });
   } catch (error) {
     if (signal?.aborted === true) throw error;
     if (isAddonError(error)) throw translateError(error);
@@ -254,7 +275,7 @@ async function readAs(
 async function readKnown(
   path: string,
   signal: AbortSignal | undefined,
-  take: TakeKeras,
+  taking: Taking,
 ): Promise<FoundModel> {
   const read = async <T>(reading: Promise<T>): Promise<T> => {
     try {
@@ -269,8 +290,8 @@ async function readKnown(
   if (!kind.isFile() && !kind.isDirectory()) throw modelError(path, "is no file");
   const magic = await read(firstBytes(path));
   const whole = () => read(readFile(path, { signal }));
-  if (magic.indexOf(HDF5) === 0) return await readHdf5(path, await whole(), take);
-  if (magic.indexOf(ZIP) === 0) return await readZip(path, await whole(), take);
+  if (magic.indexOf(HDF5) === 0) return await readHdf5(path, taking, whole);
+  if (magic.indexOf(ZIP) === 0) return await readZip(path, taking);
   // The length of a header in JSON, and the header.
   if (magic.length === 9 && magic[8] === 0x7b) {
     return await stateModel(path, await readSafetensors(path));

@@ -1,22 +1,15 @@
 /** Tensors by name, as safetensors files and `torch.save` have them. */
 import { awaitAddon } from "../addon/loader.js";
-import type { PlannedLayer, TensorEntry } from "../addon/types.js";
+import type { PlannedLayer } from "../addon/types.js";
 import { fromHalf } from "../export/half.js";
-import { unpack } from "./archive.js";
-import { modelError, shown } from "./foreign.js";
+import type { Archive } from "./archive.js";
+import { modelError, type StoredTensor, type StoredWeights, shown } from "./foreign.js";
 import { type PickledTensor, PickleError, readStateDict } from "./pickle.js";
-
-/** A tensor of a file, where it lies. */
-export interface StateTensor {
-  readonly shape: readonly number[];
-  /** As fp32, row-major. */
-  read(): Float32Array;
-}
 
 /** Tensors by name. */
 export interface StateDict {
   readonly format: string;
-  readonly tensors: ReadonlyMap<string, StateTensor>;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Whether their order is that of the layers. */
   readonly isOrdered: boolean;
 }
@@ -91,10 +84,12 @@ function readTensor(path: string, tensor: PickledTensor, bytes: Uint8Array): Flo
 }
 
 /** Reads what `torch.save(model.state_dict(), path)` writes. Nothing in it is executed. */
-export function readTorchState(path: string, bytes: Uint8Array): StateDict {
-  const entries = unpack(path, bytes, (name) =>
-    /^[^/]+\/(data\.pkl|byteorder|data\/\d+)$/.test(name),
-  );
+export async function readTorchState(path: string, archive: Archive): Promise<StateDict> {
+  const entries = new Map<string, Uint8Array>();
+  for (const name of archive.names) {
+    if (!/^[^/]+\/(data\.pkl|byteorder|data\/\d+)$/.test(name)) continue;
+    entries.set(name, (await archive.read(name)) as Uint8Array);
+  }
   const [pickleName, pickle] = [...entries].find(([name]) => name.endsWith("/data.pkl")) ?? [];
   if (pickle === undefined || pickleName === undefined) {
     throw modelError(path, "is a zip file, but no .keras file, state dict or ae.pt");
@@ -146,19 +141,19 @@ export function matchState(
   path: string,
   { tensors, isOrdered }: StateDict,
   layers: readonly PlannedLayer[],
-): Record<string, TensorEntry> {
+): StoredWeights {
   const planned = layers.flatMap(({ weights }) => weights);
   const names = [...tensors.keys()].filter((name) => !isCounter(name));
   const wanted = planned.map(({ name }) => name);
   const prefix = commonPrefix(names, wanted);
   const byOrder = prefix === undefined && isOrdered && names.length === planned.length;
   const problems: string[] = [];
-  const taken: Record<string, TensorEntry> = {};
+  const taken: StoredWeights = {};
   for (const [i, { name, shape }] of planned.entries()) {
     const theirs = byOrder ? (names[i] as string) : `${prefix ?? ""}${name}`;
     const found = tensors.get(theirs);
     if (found === undefined) problems.push(`${name} is not in the file`);
-    else if (found.shape.join() === shape.join()) taken[name] = { shape, values: found.read() };
+    else if (found.shape.join() === shape.join()) taken[name] = { shape, read: found.read };
     else {
       problems.push(
         `${shown(theirs)} is ${found.shape.join("×")}, and ${shape.join("×")} is needed`,

@@ -1,6 +1,6 @@
 /** Weights of Keras layers as HDF5 files have them. */
 import type { ForeignLayer, ForeignWeight, Role } from "./foreign.js";
-import type { Hdf5File } from "./hdf5.js";
+import type { Hdf5Contents } from "./hdf5.js";
 
 const MOVING: readonly Role[] = ["moving_mean", "moving_variance"];
 const ROLES: readonly Role[] = ["kernel", "bias", "gamma", "beta", ...MOVING];
@@ -31,7 +31,7 @@ export function roleOf(name: string): Role | undefined {
 
 /** Datasets by their roles; what is not there is left out. */
 export function weightsAt(
-  file: Hdf5File,
+  file: Hdf5Contents,
   named: readonly (readonly [Role, string])[],
 ): ForeignWeight[] {
   return named.flatMap(([role, name]) => {
@@ -42,7 +42,7 @@ export function weightsAt(
 
 /** Weights of a group of a `.keras` file, which numbers them. */
 export function numberedWeights(
-  file: Hdf5File,
+  file: Hdf5Contents,
   group: string,
   layer: ForeignLayer,
 ): ForeignWeight[] {

@@ -11,7 +11,6 @@
 #include "addon/convert/errors.h"
 #include "addon/convert/tensors.h"
 #include "addon/convert/values.h"
-#include "core/base/allocator.h"
 #include "core/export/given_weights.h"
 #include "core/layers/layer_list.h"
 #include "core/model/model_layers.h"
@@ -37,18 +36,13 @@ Napi::Array weights_to_js(Napi::Env env, const LayerSpec& layer) {
   return list;
 }
 
-/// Bytes that are worth being given back at once.
-constexpr size_t kLarge = size_t{1} << 20;
-
 /// Takes the values of the layer's tensors from `weights`, beginning at `next`, and lets go of
-/// each: of a large model, both would be a burden.
+/// each.
 void take_values(const Napi::Array& list, NamedTensors& weights, size_t& next) {
   for (uint32_t i = 0; i < list.Length(); ++i) {
     at::Tensor& tensor = weights[next++].second;
     list.Get(i).As<Napi::Object>().Set("values", to_typed_array(list.Env(), tensor));
-    const bool large = tensor.nbytes() >= kLarge;
     tensor.reset();
-    if (large) return_freed_memory();
   }
 }
 

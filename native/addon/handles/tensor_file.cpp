@@ -53,11 +53,12 @@ Napi::Value read_tensors(const Napi::CallbackInfo& info) {
         },
         [](Napi::Env env, TensorFile& file) -> Napi::Value {
           Napi::Object tensors = Napi::Object::New(env);
-          for (const auto& [name, tensor] : file.tensors) {
+          for (auto& [name, tensor] : file.tensors) {
             Napi::Object entry = Napi::Object::New(env);
             entry.Set("values", to_typed_array(env, tensor));
             entry.Set("shape", to_js(env, tensor.sizes().vec()));
             tensors.Set(name, entry);
+            tensor.reset();
           }
           Napi::Object metadata = Napi::Object::New(env);
           for (const auto& [name, text] : file.metadata) metadata.Set(name, text);

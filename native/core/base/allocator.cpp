@@ -3,14 +3,27 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <cstdlib>
 
 namespace flexae {
 
+namespace {
+
+std::atomic<bool> keeps_freed_memory = false;
+
+}  // namespace
+
 void keep_freed_memory() {
+  keeps_freed_memory = true;
   constexpr int kThreshold = 256 << 20;
   mallopt(M_MMAP_THRESHOLD, kThreshold);
   mallopt(M_TRIM_THRESHOLD, kThreshold);
+}
+
+void return_large_memory() {
+  // Unless it is told, glibc takes to keeping what is as large as what was freed before.
+  if (!keeps_freed_memory) mallopt(M_MMAP_THRESHOLD, 1 << 20);
 }
 
 void return_freed_memory() {

@@ -8,6 +8,10 @@ namespace flexae {
 /// more than most of the work done on them. Holds for the whole process; may be called again.
 void keep_freed_memory();
 
+/// Lets pieces of a megabyte and more go back to the system as soon as they are freed: for what has
+/// large ones for a moment. Does nothing after keep_freed_memory(), whose trainings go first.
+void return_large_memory();
+
 /// Gives memory that is free back to the system, which mallocs of small pieces would keep.
 void return_freed_memory();
 

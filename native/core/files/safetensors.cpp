@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "core/files/atomic_file.h"
+#include "core/files/bytes.h"
 #include "core/files/crc32c.h"
 
 namespace flexae {
@@ -53,10 +54,10 @@ std::string_view view_of(const at::Tensor& tensor) {
 
 class Reader {
  public:
-  Reader(std::string_view data, const std::string& name) : data_(data), name_(name) {}
+  Reader(const Bytes& bytes, const std::string& name) : bytes_(bytes), name_(name) {}
 
   TensorFile read(bool require_checksum) {
-    const std::string_view header = take_header();
+    const std::string header = take_header();
     Json::Object entries;
     try {
       entries = Json::parse(header).object();
@@ -75,16 +76,25 @@ class Reader {
     throw Error(ErrorCode::kModel, name_ + " is damaged or no tensor file: " + why);
   }
 
-  std::string_view take_header() {
+  std::string take_header() {
     uint64_t size = 0;
-    if (data_.size() < sizeof size) fail("it is too short");
-    std::memcpy(&size, data_.data(), sizeof size);
-    if (size > kMaxHeader || size > data_.size() - sizeof size) fail("its header is cut off");
-    body_ = data_.substr(sizeof size + size);
-    return data_.substr(sizeof size, size);
+    if (bytes_.size() < sizeof size) fail("it is too short");
+    copy(0, &size, sizeof size);
+    if (size > kMaxHeader || size > bytes_.size() - sizeof size) fail("its header is cut off");
+    std::string header(size, '\0');
+    copy(sizeof size, header.data(), size);
+    body_ = sizeof size + size;
+    return header;
   }
 
-  TensorFile assemble(const Json::Object& entries, std::string_view header, bool require_checksum) {
+  void copy(uint64_t position, void* to, size_t count) const {
+    if (bytes_.read(position, to, count) < count) fail("it is cut off");
+  }
+
+  [[nodiscard]] size_t body_size() const { return bytes_.size() - body_; }
+
+  TensorFile assemble(const Json::Object& entries, const std::string& header,
+                      bool require_checksum) {
     TensorFile file;
     size_t covered = 0;
     for (const auto& [name, entry] : entries) {
@@ -96,7 +106,7 @@ class Reader {
         file.tensors.emplace_back(name, tensor);
       }
     }
-    if (covered != body_.size())
+    if (covered != body_size())
       throw Error(ErrorCode::kModel, "its length is not what its header says");
     const auto checksum = file.metadata.find("checksum");
     if (checksum == file.metadata.end()) {
@@ -117,7 +127,7 @@ class Reader {
     std::vector<int64_t> shape;
     for (const Json& item : entry.at("shape").array()) {
       const int64_t size = item.integer();
-      if (size < 0 || (size > 0 && bytes > body_.size() / static_cast<uint64_t>(size))) {
+      if (size < 0 || (size > 0 && bytes > body_size() / static_cast<uint64_t>(size))) {
         throw Error(ErrorCode::kModel, "a shape beyond the file's size");
       }
       bytes *= static_cast<uint64_t>(size);
@@ -127,32 +137,32 @@ class Reader {
     if (offsets.size() != 2) throw Error(ErrorCode::kModel, "a tensor without two offsets");
     const int64_t begin = offsets[0].integer();
     const int64_t end = offsets[1].integer();
-    if (begin < 0 || end < begin || static_cast<uint64_t>(end) > body_.size() ||
+    if (begin < 0 || end < begin || static_cast<uint64_t>(end) > body_size() ||
         static_cast<uint64_t>(end - begin) != bytes) {
       throw Error(ErrorCode::kModel, "an offset that does not fit");
     }
     at::Tensor tensor = at::empty(shape, known->type);
-    if (bytes > 0) std::memcpy(tensor.mutable_data_ptr(), body_.data() + begin, bytes);
+    if (bytes > 0) copy(body_ + static_cast<uint64_t>(begin), tensor.mutable_data_ptr(), bytes);
     return tensor;
   }
 
-  void verify(std::string_view header, const std::string& stored) const {
+  void verify(const std::string& header, const std::string& stored) const {
     const size_t at = header.find("\"checksum\":\"" + stored + "\"");
     constexpr size_t kPrefix = std::string_view("\"checksum\":\"").size();
     if (stored.size() != kNoChecksum.size() || at == std::string_view::npos) {
       throw Error(ErrorCode::kModel, "its checksum is malformed");
     }
     const size_t digits = sizeof(uint64_t) + at + kPrefix;
-    uint32_t crc = crc32c(data_.substr(0, digits));
+    uint32_t crc = crc32c(bytes_, 0, digits);
     crc = crc32c(kNoChecksum, crc);
-    crc = crc32c(data_.substr(digits + kNoChecksum.size()), crc);
+    crc = crc32c(bytes_, digits + kNoChecksum.size(), bytes_.size(), crc);
     if (hex8(crc) != stored)
       throw Error(ErrorCode::kModel, "its checksum does not match its contents");
   }
 
-  std::string_view data_;
+  const Bytes& bytes_;
   std::string name_;
-  std::string_view body_;
+  uint64_t body_ = 0;  ///< where tensors begin
 };
 
 }  // namespace
@@ -197,11 +207,11 @@ void write_tensor_file(const std::string& path, const TensorFile& file,
 
 TensorFile parse_tensor_file(std::string_view data, const std::string& name,
                              bool require_checksum) {
-  return Reader(data, name).read(require_checksum);
+  return Reader(MemoryBytes(data), name).read(require_checksum);
 }
 
 TensorFile read_tensor_file(const std::string& path, bool require_checksum) {
-  return parse_tensor_file(read_file(path), path, require_checksum);
+  return Reader(FileBytes(path), path).read(require_checksum);
 }
 
 }  // namespace flexae

@@ -100,7 +100,11 @@ LoadedModel::LoadedModel(const std::string& path, at::Device device, bool trust,
   impl_->precision = precision;
   (void)kernels();
   impl_->brief = brief;
-  if (device.is_cpu() && !brief) keep_freed_memory();
+  if (brief) {
+    return_large_memory();
+  } else if (device.is_cpu()) {
+    keep_freed_memory();
+  }
   const FileBytes file(path);
   if (is_sealed(file, path) && (native || !trust)) {
     try {

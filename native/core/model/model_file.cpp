@@ -105,17 +105,7 @@ ModelFile read_archive(const Bytes& data) {
 
 /// Of a file of at least kSealSize bytes, whose checksum counts as kNoChecksum.
 uint32_t sealed_crc(const Bytes& file) {
-  constexpr size_t kChunk = size_t{1} << 18;
-  const size_t end = file.size() - kNoChecksum.size();
-  std::string chunk(std::min(kChunk, end), '\0');
-  uint32_t crc = 0;
-  for (size_t at = 0; at < end;) {
-    const size_t count = file.read(at, chunk.data(), std::min(chunk.size(), end - at));
-    if (count == 0) break;
-    crc = crc32c(std::string_view(chunk).substr(0, count), crc);
-    at += count;
-  }
-  return crc32c(kNoChecksum, crc);
+  return crc32c(kNoChecksum, crc32c(file, 0, file.size() - kNoChecksum.size()));
 }
 
 /// The last `count` bytes, of which there are so many.

@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "core/base/allocator.h"
 #include "core/base/error.h"
 #include "core/files/bytes.h"
 #include "core/layers/layer_list.h"
@@ -24,6 +25,7 @@ ModelFile read_model_file(const std::string& path) {
 }  // namespace
 
 ModelLayers read_model_layers(const std::string& path) {
+  return_large_memory();
   ModelLayers model{read_model_file(path), {}};
   std::map<std::string, at::Tensor> given(model.file.weights.begin(), model.file.weights.end());
   NamedTensors ordered;

@@ -29,7 +29,8 @@ void compare(int64_t images, int64_t inputs, int64_t outputs, double tolerance) 
   const at::Tensor dz64 = dz.to(at::kDouble);
   const at::Tensor weight64 = weight.to(at::kDouble);
   expect_close(products.forward(x, weight), x64.mm(weight64.t()));
-  expect_close(products.infer(x, weight), x64.mm(weight64.t()));
+  products.keep(weight);
+  expect_close(products.infer(x), x64.mm(weight64.t()));
   expect_close(products.input_gradient(dz, weight), dz64.mm(weight64));
   expect_close(products.weight_gradient(dz, x).all_rows(weight), dz64.t().mm(x64));
 }
@@ -62,19 +63,19 @@ TEST(DenseProducts, DoNotDependOnTheOtherImagesOrTheThreads) {
   const at::Tensor weight = at::randn({83, 301});
   const at::Tensor dz = at::randn({70, 83});
   const at::Tensor all = products.forward(x, weight);
-  const at::Tensor inferred = products.infer(x, weight);
+  products.keep(weight);
+  const at::Tensor inferred = products.infer(x);
   const at::Tensor gradient = products.input_gradient(dz, weight);
   for (const int64_t count : {1, 9, 33}) {
     EXPECT_TRUE(products.forward(x.narrow(0, 20, count), weight).equal(all.narrow(0, 20, count)));
-    EXPECT_TRUE(
-        products.infer(x.narrow(0, 20, count), weight).equal(inferred.narrow(0, 20, count)));
+    EXPECT_TRUE(products.infer(x.narrow(0, 20, count)).equal(inferred.narrow(0, 20, count)));
     EXPECT_TRUE(products.input_gradient(dz.narrow(0, 20, count), weight)
                     .equal(gradient.narrow(0, 20, count)));
   }
   const int threads = at::get_num_threads();
   at::set_num_threads(1);
   EXPECT_TRUE(products.forward(x, weight).equal(all));
-  EXPECT_TRUE(products.infer(x, weight).equal(inferred));
+  EXPECT_TRUE(products.infer(x).equal(inferred));
   EXPECT_TRUE(products.input_gradient(dz, weight).equal(gradient));
   at::set_num_threads(threads);
 }
@@ -85,17 +86,20 @@ TEST(DenseProducts, OfAnImageWithNanLeaveTheOthersAlone) {
   DenseProducts<Bf16> products;
   const at::Tensor x = at::randn({5, 33});
   const at::Tensor weight = at::randn({7, 33});
-  const at::Tensor alone = products.infer(x, weight);
+  products.keep(weight);
+  const at::Tensor alone = products.infer(x);
   x[3].fill_(std::numeric_limits<float>::quiet_NaN());
-  const at::Tensor beside = products.infer(x, weight);
+  const at::Tensor beside = products.infer(x);
   EXPECT_TRUE(beside[3].isnan().all().item<bool>());
   for (const int64_t i : {0, 1, 2, 4}) EXPECT_TRUE(beside[i].equal(alone[i])) << i;
 }
 
 TEST(DenseProducts, OfNoImagesAreEmpty) {
   DenseProducts<float> products;
-  EXPECT_EQ(products.forward(at::empty({0, 7}), at::randn({3, 7})).sizes(),
-            at::IntArrayRef({0, 3}));
+  const at::Tensor weight = at::randn({3, 7});
+  EXPECT_EQ(products.forward(at::empty({0, 7}), weight).sizes(), at::IntArrayRef({0, 3}));
+  products.keep(weight);
+  EXPECT_EQ(products.infer(at::empty({0, 7})).sizes(), at::IntArrayRef({0, 3}));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "core/base/error.h"
 #include "core/model/autoencoder.h"
 
 namespace flexae {
@@ -38,6 +39,28 @@ TEST(Inference, AnImagesEmbeddingIsTheSameAmongWhateverOthers) {
     EXPECT_TRUE(at::equal(at::cat(parts), all)) << count;
   }
   EXPECT_EQ(model.encode(images.narrow(0, 0, 0)).size(0), 0);
+}
+
+TEST(Inference, OfWeightsThatAreTakenOverIsThatOfWeightsThatAreCopied) {
+  const c10::NoGradGuard no_grad;
+  const ModelConfig config = convolutions(1);
+  Autoencoder model(config, 9, at::kCPU);
+  const at::Tensor images = at::rand({5, 1, 40, 28});
+  NamedTensors weights;
+  for (const auto& [name, value] : model.state()) weights.emplace_back(name, value.clone());
+  for (const bool whole : {true, false}) {
+    Autoencoder taken = Autoencoder::of(config, weights, at::kCPU, Precision::kFp32, whole);
+    taken.freeze();
+    EXPECT_TRUE(at::allclose(taken.encode(images), model.encode(images), 1e-5, 1e-6));
+    // Once more: a frozen layer keeps its weights in another form.
+    EXPECT_TRUE(at::equal(taken.encode(images), taken.encode(images)));
+    EXPECT_EQ(taken.encode(images.narrow(0, 0, 0)).size(0), 0);
+    if (!whole) continue;
+    const at::Tensor embeddings = model.encode(images);
+    EXPECT_TRUE(at::allclose(taken.decode(embeddings), model.decode(embeddings), 1e-4, 1e-5));
+  }
+  weights.pop_back();
+  EXPECT_THROW(Autoencoder::of(config, weights, at::kCPU, Precision::kFp32, true), Error);
 }
 
 TEST(Inference, PlanesAndInterleavedPixelsAreTheSameImage) {

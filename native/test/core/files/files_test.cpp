@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "core/files/atomic_file.h"
+#include "core/files/bytes.h"
 #include "core/files/safetensors.h"
 #include "test/core/temporary_folder.h"
 
@@ -51,6 +52,38 @@ TEST(WriteFileAtomic, NamesThePathAndTheReason) {
     EXPECT_EQ(error.code(), ErrorCode::kIo);
     EXPECT_NE(std::string(error.what()).find("/nonexistent/folder/file: No such file"),
               std::string::npos);
+  }
+}
+
+TEST(FileBytes, AreReadFromAnyPlaceAndNoFurtherThanTheEnd) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path("file");
+  write_file_atomic(path, {std::as_bytes(std::span("0123456789", 10))});
+  const FileBytes file(path);
+  const MemoryBytes memory("0123456789");
+  for (const Bytes* bytes :
+       {static_cast<const Bytes*>(&file), static_cast<const Bytes*>(&memory)}) {
+    std::string text(4, '-');
+    EXPECT_EQ(bytes->size(), 10);
+    EXPECT_EQ(bytes->read(3, text.data(), 4), 4);
+    EXPECT_EQ(text, "3456");
+    EXPECT_EQ(bytes->read(8, text.data(), 4), 2);
+    EXPECT_EQ(text, "8956");
+    EXPECT_EQ(bytes->read(10, text.data(), 4), 0);
+    EXPECT_EQ(bytes->read(uint64_t{1} << 40, text.data(), 4), 0);
+  }
+}
+
+TEST(FileBytes, SayWhatCannotBeRead) {
+  const TemporaryFolder folder;
+  for (const std::string& path : {folder.path("missing"), folder.path("")}) {
+    try {
+      const FileBytes file(path);
+      FAIL() << path;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kIo);
+      EXPECT_NE(std::string(error.what()).find(path), std::string::npos);
+    }
   }
 }
 
