@@ -33,7 +33,7 @@ async function trainer() {
   };
 }
 
-/** The library's own way: floats in memory in, floats out. */
+/** The library's own way: floats in memory in, floats out, and nothing else meanwhile, as with the peers. */
 async function encoder() {
   const model = await load(job.encoder, {
     device: "cpu",
@@ -50,7 +50,7 @@ async function encoder() {
   return {
     facts: { parameters: summary(job.settings).encoder.parameters },
     run: async (steps) => {
-      for (let k = 0; k < steps; k++) await model.encode(batches[position++ % batches.length]);
+      for (let k = 0; k < steps; k++) model.encodeSync(batches[position++ % batches.length]);
       return {};
     },
   };

@@ -58,8 +58,14 @@ class Line {
       ? context.host(this.spec, this.environment).open(own)
       : new Worker(startOf(this.spec, own, this.environment, context));
     this.facts = await this.worker.ready();
-    const { seconds } = await this.worker.run(2);
-    this.steps = Math.max(1, Math.round((blockSeconds * 2) / seconds));
+    // The first steps take longer than the others, and of short ones a turn has thousands.
+    let [steps, seconds] = [2, 0];
+    for (;;) {
+      ({ seconds } = await this.worker.run(steps));
+      if (seconds >= blockSeconds / 4) break;
+      steps *= 2;
+    }
+    this.steps = Math.max(1, Math.round((blockSeconds * steps) / seconds));
   }
 
   /** One turn. Gives images a second, of the clock or of processor time. */

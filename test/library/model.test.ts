@@ -108,6 +108,41 @@ describe("load", () => {
     }
   });
 
+  it("computes on the calling thread what it computes on its own", async () => {
+    const floats = Float32Array.from({ length: 5 * 784 }, (_, i) => ((i * 31) % 256) / 255);
+    expect(encoder.encodeSync(floats)).toEqual(await encoder.encode(floats));
+    expect(model.reconstructSync(floats)).toEqual(await model.reconstruct(floats));
+    expect(encoder.encodeSync(new Float32Array())).toEqual({
+      data: new Float32Array(),
+      shape: [0, 16],
+    });
+    expect(() => encoder.encodeSync(floats.subarray(1))).toThrow(/Expected N×1×28×28 floats/);
+    expect(() => encoder.encodeSync([] as unknown as Float32Array)).toThrow(/a Float32Array/);
+    expect(() => encoder.reconstructSync(floats)).toThrow(/is an encoder and cannot reconstruct/);
+  });
+
+  it("computes on the calling thread only when its own is done", async () => {
+    const one = new Float32Array(300 * 784).fill(0.25);
+    const other = new Float32Array(300 * 784).fill(0.75);
+    const handle = await loadAddon().loadModel(join(runDir, "en.pt"), "cpu", {
+      trust: false,
+      precision: "fp32",
+    });
+    const both = [await handle.encode(one), await handle.encode(other)];
+    expect(both[0]).not.toEqual(both[1]);
+    for (let round = 0; round < 20; round++) {
+      const under = Array.from({ length: 4 }, () => handle.encode(one));
+      expect(handle.encodeSync(other)).toEqual(both[1]);
+      for (const result of await Promise.all(under)) expect(result).toEqual(both[0]);
+    }
+    const last = handle.encode(one);
+    handle.dispose();
+    expect(() => handle.encodeSync(other)).toThrow(
+      expect.objectContaining({ code: "FLEXAE_DISPOSED" }),
+    );
+    expect(await last).toEqual(both[0]);
+  });
+
   it("encodes in bf16 where it is asked to, with fewer digits", async () => {
     const narrow = await load(join(runDir, "en.pt"), { precision: "bf16" });
     expect([encoder.precision, narrow.precision]).toEqual(["fp32", "bf16"]);

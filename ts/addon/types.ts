@@ -461,6 +461,10 @@ export interface ModelHandle {
   encode(images: Float32Array | Uint8Array): Promise<Float32Array>;
   /** Reconstructions, N×C×H×W floats in [0, 1]. Only for an autoencoder. */
   reconstruct(images: Float32Array | Uint8Array): Promise<Float32Array>;
+  /** {@link encode} on this thread: it waits for calls that are under way. */
+  encodeSync(images: Float32Array | Uint8Array): Float32Array;
+  /** {@link reconstruct} on this thread. */
+  reconstructSync(images: Float32Array | Uint8Array): Float32Array;
   /**
    * Loss and metrics over a source, in batches; `bad` images are left out. Only for an autoencoder.
    * Rejects with FLEXAE_DATA if all are.

@@ -2,14 +2,17 @@
 
 #include <napi.h>
 
+#include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
 
 #include "addon/async/task.h"
 #include "addon/async/threaded.h"
+#include "addon/async/worker.h"
 #include "core/base/error.h"
 
 namespace flexae::addon {
@@ -68,6 +71,7 @@ class Hosted final : public Settler, public std::enable_shared_from_this<Hosted<
   template <typename R>
   Napi::Promise call(std::function<R(T&)> use, std::function<Napi::Value(Napi::Env, R&)> convert,
                      std::shared_ptr<void> kept = nullptr) {
+    leave_team();
     auto owned = std::make_unique<CallFor<R>>(env_, std::move(convert), std::move(kept));
     Answer<R>& answer = owned->answer;
     Call* call = owned.get();
@@ -88,6 +92,23 @@ class Hosted final : public Settler, public std::enable_shared_from_this<Hosted<
     }
     pending_.emplace(call, std::move(owned));
     return answer.promise();
+  }
+
+  /// Runs `use` at once, on the JavaScript thread. Throws what it throws, and Error(kDisposed).
+  template <typename R>
+  R call_here(const std::function<R(T&)>& use) {
+    std::optional<R> result;
+    std::exception_ptr failure;
+    const bool ran = object_->run([&](T& object) {
+      try {
+        result = use(object);
+      } catch (...) {
+        failure = std::current_exception();
+      }
+    });
+    if (!ran) throw Error(ErrorCode::kDisposed, object_->gone());
+    if (failure) std::rethrow_exception(failure);
+    return std::move(*result);
   }
 
   /// Does not wait for what was called before, which still finds the object.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "addon/async/worker.h"
 #include "addon/convert/errors.h"
 #include "core/base/thread_team.h"
 
@@ -56,6 +57,7 @@ class Task : public Napi::AsyncWorker {
  public:
   static Napi::Promise run(Napi::Env env, std::function<T()> work,
                            std::function<Napi::Value(Napi::Env, T&)> convert) {
+    leave_team();
     auto* task = new Task(env, std::move(work), std::move(convert));
     const Napi::Promise promise = task->answer_.promise();
     task->Queue();

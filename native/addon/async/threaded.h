@@ -34,6 +34,12 @@ class Threaded {
     return worker_.post([this, use = std::move(use)] { use(*object_); });
   }
 
+  /// Runs `use` on the calling thread, once what was called before is done. `use` must not throw.
+  /// False after dispose().
+  bool run(const std::function<void(T&)>& use) {
+    return worker_.run([&] { use(*object_); });
+  }
+
   /// Does not wait for what was called before, which still finds the object.
   void dispose() {
     worker_.close([this] { object_.reset(); });

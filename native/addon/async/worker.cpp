@@ -24,7 +24,16 @@ void wait_awake(const std::atomic<uint64_t>& counter, uint64_t seen) {
   }
 }
 
+/// Whether run() was called since the last leave_team().
+thread_local bool has_team = false;
+
 }  // namespace
+
+void leave_team() {
+  if (!has_team) return;
+  has_team = false;
+  end_team();
+}
 
 bool Worker::post(std::function<void()> job) {
   {
@@ -34,6 +43,23 @@ bool Worker::post(std::function<void()> job) {
     posted_.fetch_add(1, std::memory_order_relaxed);
   }
   changed_.notify_one();
+  return true;
+}
+
+bool Worker::run(const std::function<void()>& job) {
+  {
+    std::unique_lock lock(mutex_);
+    free_.wait(lock, [this] { return jobs_.empty() && !busy_; });
+    if (closed_) return false;
+    busy_ = true;
+  }
+  has_team = true;
+  job();
+  const std::lock_guard lock(mutex_);
+  busy_ = false;
+  free_.notify_one();
+  // The thread is not woken up for nothing.
+  if (closed_ || !jobs_.empty()) changed_.notify_one();
   return true;
 }
 
@@ -66,7 +92,7 @@ void Worker::loop() {
       wait_awake(posted_, seen);
       lock.lock();
     }
-    const auto wanted = [this] { return closed_ || !jobs_.empty(); };
+    const auto wanted = [this] { return !busy_ && (closed_ || !jobs_.empty()); };
     if (!changed_.wait_for(lock, kKeepTeam, wanted)) {
       lock.unlock();
       end_team();
@@ -76,9 +102,12 @@ void Worker::loop() {
     if (jobs_.empty()) return;
     const std::function<void()> job = std::move(jobs_.front());
     jobs_.pop_front();
+    busy_ = true;
     lock.unlock();
     job();
     lock.lock();
+    busy_ = false;
+    free_.notify_one();
   }
 }
 

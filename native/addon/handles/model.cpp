@@ -98,20 +98,31 @@ Napi::Object make_handle(Napi::Env env, const Loaded& loaded, at::Device device)
   handle.Set("precision", precision_name(loaded.precision));
 
   using Method = at::Tensor (LoadedModel::*)(const at::Tensor&);
-  const auto add = [&](const char* name, Method method, bool decodes) {
+  const auto add = [&](const std::string& name, Method method, bool decodes) {
+    const auto compute = [=](LoadedModel& m, const at::Tensor& batch) {
+      const c10::NoGradGuard no_grad;
+      return (m.*method)(batch.to(device)).to(at::kFloat).cpu().contiguous();
+    };
+    const auto batch_of = [=](const Napi::CallbackInfo& info) {
+      if (decodes) require_autoencoder(autoencoder, name.c_str());
+      return view_batch(info[0], shape);
+    };
     handle.Set(name, Napi::Function::New(env, [=](const Napi::CallbackInfo& info) -> Napi::Value {
                  return guarded(info.Env(), [&]() -> Napi::Value {
-                   if (decodes) require_autoencoder(autoencoder, name);
-                   const at::Tensor batch = view_batch(info[0], shape);
                    return model->call<at::Tensor>(
-                       [=](LoadedModel& m) {
-                         const c10::NoGradGuard no_grad;
-                         return (m.*method)(batch.to(device)).to(at::kFloat).cpu().contiguous();
-                       },
+                       [=, batch = batch_of(info)](LoadedModel& m) { return compute(m, batch); },
                        [](Napi::Env env, at::Tensor& out) { return to_typed_array(env, out); },
                        keep(info[0]));
                  });
                }));
+    handle.Set(
+        name + "Sync", Napi::Function::New(env, [=](const Napi::CallbackInfo& info) -> Napi::Value {
+          return guarded(info.Env(), [&]() -> Napi::Value {
+            const at::Tensor batch = batch_of(info);
+            return to_typed_array(info.Env(), model->call_here<at::Tensor>(
+                                                  [&](auto& m) { return compute(m, batch); }));
+          });
+        }));
   };
   add("encode", &LoadedModel::encode, false);
   add("reconstruct", &LoadedModel::reconstruct, true);
