@@ -12,6 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { quantile } from "./peers/statistics.mjs";
+import { positiveOptions } from "./positive_options.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -20,14 +21,7 @@ const { values } = parseArgs({
     clients: { type: "string", default: "20" },
   },
 });
-const [epochs, rounds, clients] = ["epochs", "rounds", "clients"].map((name) => {
-  const value = Number(values[name]);
-  if (!Number.isInteger(value) || value < 1) {
-    process.stderr.write(`Expected an integer of at least 1 for --${name}\n`);
-    process.exit(2);
-  }
-  return value;
-});
+const [epochs, rounds, clients] = positiveOptions(values, ["epochs", "rounds", "clients"]);
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const scratch = mkdtempSync(path.join(tmpdir(), "flexae-bench-"));

@@ -9,6 +9,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { encodeGrayPng } from "../scripts/setup/png.mjs";
 import { quantile } from "./peers/statistics.mjs";
+import { positiveOptions } from "./positive_options.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -20,14 +21,12 @@ const { values } = parseArgs({
     caches: { type: "string", default: "ram,disk,none" },
   },
 });
-const [images, side, epochs, rounds] = ["images", "side", "epochs", "rounds"].map((name) => {
-  const value = Number(values[name]);
-  if (!Number.isInteger(value) || value < 1) {
-    process.stderr.write(`Expected an integer of at least 1 for --${name}\n`);
-    process.exit(2);
-  }
-  return value;
-});
+const [images, side, epochs, rounds] = positiveOptions(values, [
+  "images",
+  "side",
+  "epochs",
+  "rounds",
+]);
 
 /** The values of a list given as text, all among those known. */
 function listed(name, known) {

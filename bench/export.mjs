@@ -13,18 +13,12 @@ import { parseArgs } from "node:util";
 import { FORMATS } from "../dist/export/formats.js";
 import { summary, train } from "../dist/index.js";
 import { quantile } from "./peers/statistics.mjs";
+import { positiveOptions } from "./positive_options.mjs";
 
 const { values } = parseArgs({
   options: { rounds: { type: "string", default: "5" }, dims: { type: "string", default: "1000" } },
 });
-const [rounds, dims] = ["rounds", "dims"].map((name) => {
-  const value = Number(values[name]);
-  if (!Number.isInteger(value) || value < 1) {
-    process.stderr.write(`Expected an integer of at least 1 for --${name}\n`);
-    process.exit(2);
-  }
-  return value;
-});
+const [rounds, dims] = positiveOptions(values, ["rounds", "dims"]);
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const scratch = mkdtempSync(path.join(tmpdir(), "flexae-bench-"));

@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { parse } from "csv-parse/sync";
 import { openSet, SETS } from "./clustering/sets.mjs";
 import { quantile } from "./peers/statistics.mjs";
+import { positiveOptions } from "./positive_options.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -24,14 +25,7 @@ const { values } = parseArgs({
     keep: { type: "boolean", default: false },
   },
 });
-const [images, epochs, orders] = ["images", "epochs", "orders"].map((name) => {
-  const value = Number(values[name]);
-  if (!Number.isInteger(value) || value < 1) {
-    process.stderr.write(`Expected an integer of at least 1 for --${name}\n`);
-    process.exit(2);
-  }
-  return value;
-});
+const [images, epochs, orders] = positiveOptions(values, ["images", "epochs", "orders"]);
 /** One in so many images is a validation image. */
 const VALIDATION = 6;
 
