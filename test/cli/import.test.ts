@@ -437,6 +437,18 @@ describe("flexae import refuses, by name,", () => {
     }
   });
 
+  it("an archive with a bit that is not what was packed", async () => {
+    const name = WHOLE.find((known) => known.endsWith(".keras")) as string;
+    const bytes = readFileSync(fixture(name));
+    const weights = bytes.indexOf("\x89HDF", 0, "latin1");
+    const end = bytes.indexOf("PK\x01\x02", weights, "latin1");
+    expect(weights).toBeGreaterThan(0);
+    const at60 = weights + Math.floor(0.6 * (end - weights));
+    bytes[at60] = (bytes[at60] as number) ^ 1;
+    writeFileSync(at("bit.keras"), bytes);
+    expect(await refused("bit.keras")).toMatch(/bit\.keras is damaged/);
+  });
+
   it("what once did harm", async () => {
     const folder = join(root, "native/fuzz/seeds/import");
     for (const name of readdirSync(folder)) {

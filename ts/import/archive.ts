@@ -92,12 +92,17 @@ async function listMembers(bytes: RandomAccess): Promise<Map<string, Member>> {
   return members;
 }
 
+/** Bytes that the next read leaves alone: small ones lie where it puts what it finds. */
+const ownBytes = (bytes: Uint8Array) =>
+  bytes.length === bytes.buffer.byteLength ? bytes : Uint8Array.from(bytes);
+
 function unpacked(bytes: RandomAccess, { offset, stored, length, method, crc }: Member) {
   if (method !== STORED && method !== DEFLATED) throw new Error("packed in an unknown way");
-  // It may lie where the next read puts what it finds.
-  const packed = Uint8Array.from(bytes.read(offset, stored));
+  const packed = bytes.read(offset, stored);
   const whole =
-    method === STORED ? packed : inflateRawSync(packed, { maxOutputLength: Math.max(length, 1) });
+    method === STORED
+      ? ownBytes(packed)
+      : inflateRawSync(packed, { maxOutputLength: Math.max(length, 1) });
   if (whole.length !== length || crc32(whole) !== crc) throw new Error("not what was packed");
   return whole;
 }
