@@ -124,9 +124,9 @@ export class Model {
   }
 
   /**
-   * {@link encode} of a batch that is decoded, on this thread: nothing else happens in the program until the embeddings
-   * are there. For small models and batches, where waking another thread up takes longer than they do: of one 28×28
-   * image, a tenth of the time.
+   * {@link encode} of a batch that is decoded, on this thread: nothing else happens in the program
+   * until the embeddings are there. For small models and batches, where waking another thread up
+   * takes longer than they do: one 28×28 image takes a quarter of the time.
    *
    * @param images - N×C×H×W floats in [0, 1].
    * @throws FlexaeError `FLEXAE_CONFIG` for another number of floats, `FLEXAE_DISPOSED`.

@@ -33,7 +33,7 @@ async function trainer() {
   };
 }
 
-/** The library's own way: floats in memory in, floats out, and nothing else meanwhile, as with the peers. */
+/** The library's own way: floats in memory in, floats out; it is waited for, as are the peers. */
 async function encoder() {
   const model = await load(job.encoder, {
     device: "cpu",

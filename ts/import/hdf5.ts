@@ -6,7 +6,7 @@ import { attributeKey, type Hdf5Tree } from "./hdf5_tree.js";
 /** How long reading may take: what the library takes for a GB, and more than enough for little. */
 const MOST_MS = 30_000;
 
-/** What is in an HDF5 file, by paths such as `model_weights/conv2d_1/kernel:0`; the root's is empty. */
+/** What is in an HDF5 file, by paths such as `model_weights/conv2d_1`; the root's is empty. */
 export interface Hdf5Contents {
   /** Names in a group; empty if there is none. */
   names(group: string): readonly string[];
