@@ -86,9 +86,4 @@ std::vector<std::vector<int32_t>> groups_in_order(int64_t count, int64_t size);
 std::vector<std::vector<int32_t>> groups_of_near(const float* centres, int64_t count, int64_t width,
                                                  int64_t size);
 
-/// The nearest centre of each point, the first if there are several, and the squared distance to
-/// it. What is found for a point does not depend on the other points.
-void find_nearest(const PointSet& points, const float* centres, int64_t count, int32_t* labels,
-                  float* squared_distances);
-
 }  // namespace flexae

@@ -1,6 +1,9 @@
 #include "analysis/centre_sums.h"
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
 
 #include "core/base/parallel.h"
 
@@ -18,6 +21,11 @@ CentreSums::CentreSums(int64_t centres, int64_t width)
     : width_(width),
       counts_(static_cast<size_t>(centres)),
       sums_(static_cast<size_t>(centres * width)) {}
+
+CentreSums::CentreSums(std::vector<int64_t> counts, std::vector<double> sums)
+    : width_(static_cast<int64_t>(sums.size() / counts.size())),
+      counts_(std::move(counts)),
+      sums_(std::move(sums)) {}
 
 void CentreSums::apply(const PointSet& points, const std::vector<CentreChange>& changes) {
   const auto centres = static_cast<int64_t>(counts_.size());
@@ -45,6 +53,32 @@ void CentreSums::apply(const PointSet& points, const std::vector<CentreChange>& 
   for (size_t c = 0; c < counts_.size(); ++c) {
     if (counts_[c] == 0) std::fill_n(sums_.begin() + static_cast<int64_t>(c) * width_, width_, 0.0);
   }
+}
+
+std::vector<float> CentreSums::means(const std::vector<float>& old, bool unit) const {
+  const auto width = static_cast<size_t>(width_);
+  const size_t k = counts_.size();
+  size_t largest = 0;
+  for (size_t c = 1; c < k; ++c) {
+    if (count(c) > count(largest)) largest = c;
+  }
+  std::vector<float> centres(old.size());
+  for (size_t c = 0; c < k; ++c) {
+    // One that has no point, even so, goes where most are.
+    const size_t from = count(c) > 0 ? c : largest;
+    const double* total = sum(from);
+    double scale = 1 / static_cast<double>(count(from));
+    if (unit) {
+      const double length = std::sqrt(std::inner_product(total, total + width, total, 0.0));
+      scale = length > 0 ? 1 / length : 0;
+    }
+    for (size_t d = 0; d < width; ++d) {
+      // Of vectors that cancel out there is no direction.
+      centres[c * width + d] =
+          scale > 0 ? static_cast<float>(total[d] * scale) : old[from * width + d];
+    }
+  }
+  return centres;
 }
 
 void CentreSums::add(const PointSet& points, const CentreChange* changes, int64_t count,

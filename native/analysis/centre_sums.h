@@ -19,6 +19,8 @@ struct CentreChange {
 class CentreSums {
  public:
   CentreSums(int64_t centres, int64_t width);
+  /// Sums that were added up elsewhere: `sums` k×D, in rows.
+  CentreSums(std::vector<int64_t> counts, std::vector<double> sums);
 
   /// `changes` in ascending order of points.
   void apply(const PointSet& points, const std::vector<CentreChange>& changes);
@@ -27,6 +29,10 @@ class CentreSums {
   [[nodiscard]] const double* sum(size_t centre) const {
     return sums_.data() + centre * static_cast<size_t>(width_);
   }
+
+  /// The means of the centres' points, k×D, of unit length if `unit`. A centre without points goes
+  /// where the one with most is; one whose points cancel out stays where it was in `old`.
+  [[nodiscard]] std::vector<float> means(const std::vector<float>& old, bool unit) const;
 
  private:
   void add(const PointSet& points, const CentreChange* changes, int64_t count, double* sums) const;

@@ -8,10 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include "analysis/centre_groups.h"
+#include "analysis/device/device_kmeans.h"
 #include "analysis/kmeans_seeding.h"
 #include "analysis/lloyd.h"
 #include "analysis/mini_batch.h"
+#include "analysis/nearest_centres.h"
 #include "analysis/point_set.h"
 #include "core/base/error.h"
 #include "core/base/random.h"
@@ -85,11 +86,20 @@ double inertia_of(const at::Tensor& squared_distances) {
   return sum;
 }
 
-Assignment assign_points(const PointSet& points, const float* centres, int64_t count) {
-  Assignment result{at::empty({points.count}, at::kInt), at::empty({points.count}, at::kFloat)};
-  find_nearest(points, centres, count, result.labels.mutable_data_ptr<int32_t>(),
-               result.squared_distances.mutable_data_ptr<float>());
+/// What `find` gives to N points, whose labels and squared distances it writes.
+template <typename Find>
+Assignment assigned(int64_t count, const Find& find) {
+  Assignment result{at::empty({count}, at::kInt), at::empty({count}, at::kFloat)};
+  find(result.labels.mutable_data_ptr<int32_t>(),
+       result.squared_distances.mutable_data_ptr<float>());
   return result;
+}
+
+Assignment assign_points(const PointSet& points, const float* centres, int64_t count,
+                         std::optional<at::Device> device) {
+  return assigned(points.count, [&](int32_t* labels, float* squared) {
+    find_nearest(points, centres, count, labels, squared, device);
+  });
 }
 
 /// One computation.
@@ -97,6 +107,8 @@ class Kmeans {
  public:
   Kmeans(const PointSet& points, const KmeansOptions& options, const KmeansCallback& callback)
       : points_(points), options_(options), callback_(callback) {
+    // Batches are sent one by one.
+    if (options.device && options.batch_size == 0) device_.emplace(points, *options.device);
     if (!options.initial_centres.defined()) return;
     given_ = checked_centres(options.initial_centres, points.width);
     if (given_.size(0) != options.clusters) {
@@ -121,9 +133,10 @@ class Kmeans {
   [[nodiscard]] std::optional<std::vector<float>> begin(const PointSet& points,
                                                         int64_t restart) const {
     if (given_.defined()) return as_vector(given_);
-    const auto chosen =
-        seed_centres(points, options_.clusters, bits_for(options_, kCentres, restart),
-                     [&] { return goes_on(restart, 0, 0); });
+    const uint64_t bits = bits_for(options_, kCentres, restart);
+    const auto more = [&] { return goes_on(restart, 0, 0); };
+    const auto chosen = device_ ? device_->seed(options_.clusters, bits, more)
+                                : seed_centres(points, options_.clusters, bits, more);
     if (!chosen) return std::nullopt;
     std::vector<float> centres;
     for (const int64_t i : *chosen) {
@@ -137,9 +150,15 @@ class Kmeans {
     KmeansResult result;
     result.centres = at::empty({options_.clusters, points_.width}, at::kFloat);
     std::copy(centres.begin(), centres.end(), result.centres.mutable_data_ptr<float>());
-    Assignment assigned = assign_points(points_, centres.data(), options_.clusters);
-    result.labels = std::move(assigned.labels);
-    result.squared_distances = std::move(assigned.squared_distances);
+    Assignment found = assigned(points_.count, [&](int32_t* labels, float* squared) {
+      if (device_) {
+        device_->points().find_nearest(centres.data(), options_.clusters, labels, squared);
+      } else {
+        find_nearest(points_, centres.data(), options_.clusters, labels, squared, options_.device);
+      }
+    });
+    result.labels = std::move(found.labels);
+    result.squared_distances = std::move(found.squared_distances);
     result.inertia = inertia_of(result.squared_distances);
     result.iterations = iterations;
     result.converged = converged;
@@ -158,9 +177,11 @@ class Kmeans {
       const Lloyd::Settings settings{.max_iterations = options_.max_iterations,
                                      .tolerance = options_.tolerance * points_.variance,
                                      .unit = options_.spherical};
-      auto outcome = lloyd.run(std::move(*centres), settings, [&](int64_t iteration, double shift) {
+      const auto more = [&](int64_t iteration, double shift) {
         return goes_on(restart, iteration, shift);
-      });
+      };
+      auto outcome = device_ ? device_->run(std::move(*centres), settings, more)
+                             : lloyd.run(std::move(*centres), settings, more);
       if (!outcome) return std::nullopt;
       KmeansResult result = finish(outcome->centres, outcome->iterations, outcome->converged);
       if (!best || result.inertia < best->inertia) best = std::move(result);
@@ -185,7 +206,8 @@ class Kmeans {
               : begin(points_, restart);
       if (!centres) return std::nullopt;
       const double inertia =
-          inertia_of(assign_points(judges, centres->data(), options_.clusters).squared_distances);
+          inertia_of(assign_points(judges, centres->data(), options_.clusters, options_.device)
+                         .squared_distances);
       if (best.empty() || inertia < least) {
         least = inertia;
         best = std::move(*centres);
@@ -195,7 +217,8 @@ class Kmeans {
     const MiniBatch::Settings settings{.batch_size = batch,
                                        .max_passes = options_.max_iterations,
                                        .unit = options_.spherical,
-                                       .seed = bits_for(options_, kBatches, 0)};
+                                       .seed = bits_for(options_, kBatches, 0),
+                                       .device = options_.device};
     const int64_t last = restarts() - 1;
     auto outcome = batches.run(std::move(best), settings, [&](int64_t iteration, double shift) {
       return goes_on(last, iteration, shift);
@@ -208,6 +231,7 @@ class Kmeans {
   const KmeansOptions& options_;
   const KmeansCallback& callback_;
   at::Tensor given_;
+  std::optional<DeviceKmeans> device_;  ///< of all points, where a device computes with them
 };
 
 }  // namespace
@@ -219,10 +243,11 @@ std::optional<KmeansResult> kmeans(const at::Tensor& embeddings, const KmeansOpt
   return Kmeans(points, options, callback).run();
 }
 
-Assignment assign(const at::Tensor& embeddings, const at::Tensor& centres, bool spherical) {
+Assignment assign(const at::Tensor& embeddings, const at::Tensor& centres, bool spherical,
+                  std::optional<at::Device> device) {
   const PointSet points = read_points(embeddings, spherical);
   const at::Tensor checked = checked_centres(centres, points.width);
-  return assign_points(points, checked.const_data_ptr<float>(), checked.size(0));
+  return assign_points(points, checked.const_data_ptr<float>(), checked.size(0), device);
 }
 
 }  // namespace flexae

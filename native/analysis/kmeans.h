@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <cstdint>
 #include <functional>
@@ -24,6 +25,8 @@ struct KmeansOptions {
   uint64_t seed = 0;
   /// k×D of fp32 to begin with, in place of k-means++. There is one start then.
   at::Tensor initial_centres;
+  /// Where libtorch's operations compute it. Unless given, kernels of our own do, on the CPU.
+  std::optional<at::Device> device;
 };
 
 /// Where k-means is.
@@ -50,9 +53,10 @@ struct KmeansResult {
 /// Clusters N×D embeddings of fp32 by k-means: starts by greedy k-means++, Lloyd's algorithm with
 /// bounds, and centres without points moved as in scikit-learn. A zero vector has no direction and
 /// goes, if spherical, to some cluster. The result follows from embeddings and options alone, bit
-/// for bit, on a processor of one kind: not from the number of threads. Throws Error(kConfig) for
-/// numbers out of range and more clusters than embeddings, Error(kData) for embeddings that are of
-/// another shape or type, NaN or infinite. \return nothing where `callback` returned false.
+/// for bit, on a processor or device of one kind: not from the number of threads. Throws
+/// Error(kConfig) for numbers out of range and more clusters than embeddings, Error(kData) for
+/// embeddings that are of another shape or type, NaN or infinite. \return nothing where `callback`
+/// returned false.
 std::optional<KmeansResult> kmeans(const at::Tensor& embeddings, const KmeansOptions& options,
                                    const KmeansCallback& callback = {});
 
@@ -63,7 +67,9 @@ struct Assignment {
 };
 
 /// Assigns N×D embeddings of fp32 to k×D centres; what kmeans() returns for the same embeddings.
-/// With `spherical`, embeddings are divided by their lengths. Throws Error(kData).
-Assignment assign(const at::Tensor& embeddings, const at::Tensor& centres, bool spherical = false);
+/// With `spherical`, embeddings are divided by their lengths. `device` as KmeansOptions has it.
+/// Throws Error(kData).
+Assignment assign(const at::Tensor& embeddings, const at::Tensor& centres, bool spherical = false,
+                  std::optional<at::Device> device = {});
 
 }  // namespace flexae

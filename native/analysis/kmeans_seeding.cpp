@@ -250,12 +250,16 @@ std::optional<std::vector<int64_t>> seed_centres(const PointSet& points, int64_t
                                                  const std::function<bool()>& goes_on) {
   Seeding seeding(points, seed);
   seeding.begin();
-  const int64_t candidates = 2 + static_cast<int64_t>(std::log(static_cast<double>(k)));
+  const int64_t candidates = seeding_candidates(k);
   for (int64_t c = 1; c < k; ++c) {
     if (!goes_on()) return std::nullopt;
     seeding.add(candidates);
   }
   return seeding.chosen();
+}
+
+int64_t seeding_candidates(int64_t k) {
+  return 2 + static_cast<int64_t>(std::log(static_cast<double>(k)));
 }
 
 }  // namespace flexae

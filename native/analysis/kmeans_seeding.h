@@ -18,4 +18,7 @@ namespace flexae {
 std::optional<std::vector<int64_t>> seed_centres(const PointSet& points, int64_t k, uint64_t seed,
                                                  const std::function<bool()>& goes_on);
 
+/// 2 + ⌊ln k⌋: points of which greedy k-means++ takes the best.
+int64_t seeding_candidates(int64_t k);
+
 }  // namespace flexae

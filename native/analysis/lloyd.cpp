@@ -88,7 +88,7 @@ std::optional<Lloyd::Outcome> Lloyd::run(
     if (changes.empty()) return Outcome{std::move(centres), iteration, true};
     sums_->apply(points_, changes);
     fill_empty(centres);
-    std::vector<float> moved = means(centres, settings.unit);
+    std::vector<float> moved = sums_->means(centres, settings.unit);
     const double shift = note_moves(centres, moved);
     centres = std::move(moved);
     if (!goes_on(iteration, shift)) return std::nullopt;
@@ -305,32 +305,6 @@ void Lloyd::fill_empty(const std::vector<float>& centres) {
   std::sort(changes.begin(), changes.end(),
             [](const CentreChange& a, const CentreChange& b) { return a.point < b.point; });
   sums_->apply(points_, changes);
-}
-
-std::vector<float> Lloyd::means(const std::vector<float>& old, bool unit) const {
-  const auto width = static_cast<size_t>(points_.width);
-  const auto k = static_cast<size_t>(k_);
-  size_t largest = 0;
-  for (size_t c = 1; c < k; ++c) {
-    if (sums_->count(c) > sums_->count(largest)) largest = c;
-  }
-  std::vector<float> centres(old.size());
-  for (size_t c = 0; c < k; ++c) {
-    // One that has no point, even so, goes where most are.
-    const size_t from = sums_->count(c) > 0 ? c : largest;
-    const double* sum = sums_->sum(from);
-    double scale = 1 / static_cast<double>(sums_->count(from));
-    if (unit) {
-      const double length = std::sqrt(std::inner_product(sum, sum + width, sum, 0.0));
-      scale = length > 0 ? 1 / length : 0;
-    }
-    for (size_t d = 0; d < width; ++d) {
-      // Of vectors that cancel out there is no direction.
-      centres[c * width + d] =
-          scale > 0 ? static_cast<float>(sum[d] * scale) : old[from * width + d];
-    }
-  }
-  return centres;
 }
 
 double Lloyd::note_moves(const std::vector<float>& from, const std::vector<float>& to) {

@@ -57,8 +57,6 @@ class Lloyd {
                                   const std::vector<float>& centres) const;
   /// Gives centres without points the points that are farthest from theirs.
   void fill_empty(const std::vector<float>& centres);
-  /// The means of the centres' points.
-  std::vector<float> means(const std::vector<float>& old, bool unit) const;
   /// Notes how far centres move. \return the sum of squares
   double note_moves(const std::vector<float>& from, const std::vector<float>& to);
 

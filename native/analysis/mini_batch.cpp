@@ -49,7 +49,7 @@ std::optional<MiniBatch::Outcome> MiniBatch::run(
     const std::function<bool(int64_t iteration, double shift)>& goes_on) {
   const auto k = static_cast<int64_t>(centres.size()) / points_.width;
   const int64_t size = settings.batch_size;
-  RunningCentres running(std::move(centres), points_.width, settings.unit);
+  RunningCentres running(std::move(centres), points_.width, settings.unit, {}, settings.device);
   // As many batches as go into all passes, without their product, which may be too large.
   const int64_t batches = std::max<int64_t>(
       static_cast<int64_t>(static_cast<double>(settings.max_passes) *

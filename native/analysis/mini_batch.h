@@ -1,5 +1,7 @@
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -21,6 +23,7 @@ class MiniBatch {
     int64_t max_passes;  ///< over as many points as there are
     bool unit;           ///< whether centres are unit vectors
     uint64_t seed;
+    std::optional<at::Device> device;  ///< as find_nearest() has it
   };
   /// What it ends with.
   struct Outcome {

@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "analysis/centre_sums.h"
+#include "analysis/device/device_mixture.h"
 #include "analysis/kmeans.h"
 #include "analysis/mixture_density.h"
+#include "analysis/mixture_sums.h"
 #include "analysis/parallel_products.h"
 #include "analysis/point_set.h"
 #include "core/base/error.h"
@@ -27,32 +29,37 @@ namespace {
 constexpr int64_t kStripes = 64;
 constexpr int64_t kStripeNumbers = 1 << 25;
 
-/// What a step needs to know of the points, by components: Σ r, Σ r·δ and Σ r·δ·δᵀ, δ being a
-/// point's difference to the component's mean so far, and r its responsibility.
-struct MixtureSums {
-  std::vector<double> counts;
-  std::vector<double> first;
-  at::Tensor second;  ///< k×D×D for full, k×D for diagonal; undefined for tied
-  double log_likelihood = 0;
-
-  MixtureSums(int64_t k, int64_t width, Covariance kind)
-      : counts(static_cast<size_t>(k)), first(static_cast<size_t>(k * width)) {
-    if (kind == Covariance::kFull) second = at::zeros({k, width, width}, at::kDouble);
-    if (kind == Covariance::kDiagonal) second = at::zeros({k, width}, at::kDouble);
-  }
-
-  void add(const MixtureSums& other) {
-    for (size_t c = 0; c < counts.size(); ++c) counts[c] += other.counts[c];
-    for (size_t i = 0; i < first.size(); ++i) first[i] += other.first[i];
-    if (second.defined()) second.add_(other.second);
-    log_likelihood += other.log_likelihood;
-  }
-};
+MixturePrediction predict_points(const PointSet& points, const Mixture& mixture) {
+  MixturePrediction result{at::empty({points.count}, at::kInt),
+                           at::empty({points.count}, at::kFloat),
+                           at::empty({points.count}, at::kDouble)};
+  auto* labels = result.labels.mutable_data_ptr<int32_t>();
+  auto* confidences = result.confidences.mutable_data_ptr<float>();
+  auto* log_likelihoods = result.log_likelihoods.mutable_data_ptr<double>();
+  const MixtureDensity density(mixture);
+  const int64_t k = density.components();
+  std::vector<MixtureDensity::Scratch> scratch(static_cast<size_t>(at::get_num_threads()));
+  parallel_products(ceil_div(points.count, kMixtureRows), [&](int64_t block, int thread) {
+    MixtureDensity::Scratch& s = scratch[static_cast<size_t>(thread)];
+    const int64_t first = block * kMixtureRows;
+    const int64_t count = std::min(kMixtureRows, points.count - first);
+    density.log_densities(points, first, count, s);
+    for (int64_t j = 0; j < count; ++j) {
+      const double* logs = s.logs.data() + j * k;
+      const double* best = std::max_element(logs, logs + k);
+      log_likelihoods[first + j] = log_of_sum(logs, k);
+      labels[first + j] = static_cast<int32_t>(best - logs);
+      confidences[first + j] = static_cast<float>(std::exp(*best - log_likelihoods[first + j]));
+    }
+  });
+  return result;
+}
 
 class Fit {
  public:
   Fit(const PointSet& points, const MixtureOptions& options)
       : points_(points), options_(options), k_(options.components), width_(points.width) {
+    if (options.device) device_.emplace(points, *options.device);
     if (options.covariance == Covariance::kTied) measure_scatter();
   }
 
@@ -77,12 +84,19 @@ class Fit {
   /// One iteration. \return the mean log-likelihood before it
   double step() {
     const MixtureDensity density(mixture_);
-    const MixtureSums sums = expect(&density, nullptr);
+    const MixtureSums sums =
+        device_ ? device_->expect(mixture_, density) : expect(&density, nullptr);
     maximize(sums);
     return sums.log_likelihood / static_cast<double>(points_.count);
   }
 
   [[nodiscard]] const Mixture& mixture() const { return mixture_; }
+
+  /// What the mixture says of the points.
+  [[nodiscard]] MixturePrediction predict(const Mixture& mixture) const {
+    return device_ ? device_->predict(mixture, MixtureDensity(mixture))
+                   : predict_points(points_, mixture);
+  }
 
  private:
   /// What a thread needs.
@@ -267,8 +281,9 @@ class Fit {
   int64_t k_;
   int64_t width_;
   Mixture mixture_;
-  at::Tensor scatter_;          ///< tied: D×D
-  std::vector<double> centre_;  ///< tied: the mean of all points
+  std::optional<DeviceMixture> device_;  ///< where one computes with the points
+  at::Tensor scatter_;                   ///< tied: D×D
+  std::vector<double> centre_;           ///< tied: the mean of all points
 };
 
 void check_mixture(const MixtureOptions& options, const PointSet& points) {
@@ -297,32 +312,6 @@ void check_mixture(const MixtureOptions& options, const PointSet& points) {
   }
 }
 
-MixturePrediction predict_points(const PointSet& points, const Mixture& mixture) {
-  MixturePrediction result{at::empty({points.count}, at::kInt),
-                           at::empty({points.count}, at::kFloat),
-                           at::empty({points.count}, at::kDouble)};
-  auto* labels = result.labels.mutable_data_ptr<int32_t>();
-  auto* confidences = result.confidences.mutable_data_ptr<float>();
-  auto* log_likelihoods = result.log_likelihoods.mutable_data_ptr<double>();
-  const MixtureDensity density(mixture);
-  const int64_t k = density.components();
-  std::vector<MixtureDensity::Scratch> scratch(static_cast<size_t>(at::get_num_threads()));
-  parallel_products(ceil_div(points.count, kMixtureRows), [&](int64_t block, int thread) {
-    MixtureDensity::Scratch& s = scratch[static_cast<size_t>(thread)];
-    const int64_t first = block * kMixtureRows;
-    const int64_t count = std::min(kMixtureRows, points.count - first);
-    density.log_densities(points, first, count, s);
-    for (int64_t j = 0; j < count; ++j) {
-      const double* logs = s.logs.data() + j * k;
-      const double* best = std::max_element(logs, logs + k);
-      log_likelihoods[first + j] = log_of_sum(logs, k);
-      labels[first + j] = static_cast<int32_t>(best - logs);
-      confidences[first + j] = static_cast<float>(std::exp(*best - log_likelihoods[first + j]));
-    }
-  });
-  return result;
-}
-
 }  // namespace
 
 std::optional<MixtureResult> fit_mixture(const at::Tensor& embeddings,
@@ -343,7 +332,8 @@ std::optional<MixtureResult> fit_mixture(const at::Tensor& embeddings,
       const KmeansOptions clusters{
           .clusters = options.components,
           .seed = random_bits(options.seed, RandomPurpose::kSample, static_cast<uint64_t>(restart)),
-          .initial_centres = {}};
+          .initial_centres = {},
+          .device = options.device};
       auto found = kmeans(points.tensor, clusters,
                           [&](const KmeansProgress&) { return goes_on(restart, 0, kNothing); });
       if (!found) return std::nullopt;
@@ -366,11 +356,12 @@ std::optional<MixtureResult> fit_mixture(const at::Tensor& embeddings,
     result.mixture = fit.mixture();
     best = std::move(result);
   }
-  best->prediction = predict_points(points, best->mixture);
+  best->prediction = fit.predict(best->mixture);
   return best;
 }
 
-MixturePrediction predict(const at::Tensor& embeddings, const Mixture& mixture) {
+MixturePrediction predict(const at::Tensor& embeddings, const Mixture& mixture,
+                          std::optional<at::Device> device) {
   const PointSet points = read_points(embeddings, /*unit=*/false);
   if (!mixture.means.defined() || mixture.means.dim() != 2 ||
       mixture.means.size(1) != points.width) {
@@ -378,6 +369,7 @@ MixturePrediction predict(const at::Tensor& embeddings, const Mixture& mixture) 
                                       " numbers long, and the mixture's means are not: take "
                                       "embeddings of the same model");
   }
+  if (device) return DeviceMixture(points, *device).predict(mixture, MixtureDensity(mixture));
   return predict_points(points, mixture);
 }
 

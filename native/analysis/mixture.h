@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <cstdint>
 #include <functional>
@@ -25,6 +26,7 @@ struct MixtureOptions {
   double reg_covar = 1e-6;    ///< is added to variances, so that none becomes zero
   uint64_t seed = 0;          ///< of k-means, which finds the components to begin with
   at::Tensor initial_labels;  ///< N of int32 below `components`, in place of k-means; one start
+  std::optional<at::Device> device;  ///< as KmeansOptions has it
 };
 
 /// A mixture of Gaussians. All tensors are fp64; k components, D columns.
@@ -69,15 +71,17 @@ using MixtureCallback = std::function<bool(const MixtureProgress&)>;
 
 /// Fits a mixture of Gaussians to N×D embeddings of fp32 by expectation maximization, in fp64, from
 /// the clusters of k-means. The result follows from embeddings and options alone, bit for bit, on a
-/// processor of one kind: not from the number of threads. Throws Error(kConfig) for numbers out of
-/// range and more components than embeddings; Error(kData) for embeddings as kmeans() does, and
-/// where a covariance is not positive definite. \return nothing where `callback` returned false.
+/// processor or device of one kind: not from the number of threads. Throws Error(kConfig) for
+/// numbers out of range and more components than embeddings; Error(kData) for embeddings as
+/// kmeans() does, and where a covariance is not positive definite. \return nothing where `callback`
+/// returned false.
 std::optional<MixtureResult> fit_mixture(const at::Tensor& embeddings,
                                          const MixtureOptions& options,
                                          const MixtureCallback& callback = {});
 
 /// What the mixture says of N×D embeddings of fp32. Throws Error(kData) where the embeddings cannot
 /// be used or are not as long as the mixture's means.
-MixturePrediction predict(const at::Tensor& embeddings, const Mixture& mixture);
+MixturePrediction predict(const at::Tensor& embeddings, const Mixture& mixture,
+                          std::optional<at::Device> device = {});
 
 }  // namespace flexae

@@ -28,6 +28,8 @@ class MixtureDensity {
   void log_densities(const PointSet& points, int64_t first, int64_t count, Scratch& s) const;
 
   [[nodiscard]] int64_t components() const { return k_; }
+  /// Of each component: what of the logarithm does not depend on the point.
+  [[nodiscard]] const std::vector<double>& constants() const { return constants_; }
 
  private:
   void by_matrices(const PointSet& points, int64_t first, int64_t count, Scratch& s) const;
@@ -37,8 +39,8 @@ class MixtureDensity {
   Mixture mixture_;
   int64_t k_;
   int64_t width_;
-  std::vector<double> constants_;  ///< of a component: what does not depend on the point
-  std::vector<double> turned_;     ///< tied: (mean − first mean)·U, k×D
+  std::vector<double> constants_;
+  std::vector<double> turned_;  ///< tied: (mean − first mean)·U, k×D
 };
 
 /// Differences of rows [first, first + count) of the points and a mean, into `to`.

@@ -18,11 +18,12 @@ bool is_exact_soon(const at::Tensor& points) {
 }  // namespace
 
 Neighbours find_neighbours(const at::Tensor& points, int64_t k, NeighbourMetric metric,
-                           NeighbourSearch search, uint64_t seed, const Progress& progress) {
+                           NeighbourSearch search, uint64_t seed, const Progress& progress,
+                           std::optional<at::Device> device) {
   const at::Tensor rows = contiguous_rows(points, "the points");
   const bool exact = search == NeighbourSearch::kExact ||
                      (search == NeighbourSearch::kAuto && is_exact_soon(rows));
-  if (exact) return nearest_neighbours(rows, k, metric, /*exclude_self=*/true, progress);
+  if (exact) return nearest_neighbours(rows, k, metric, /*exclude_self=*/true, progress, device);
   return approximate_neighbours(rows, k, metric, seed, progress);
 }
 

@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "analysis/device/device_neighbours.h"
 #include "analysis/distance_factors.h"
 #include "analysis/kept_nearest.h"
 #include "analysis/point_checks.h"
@@ -85,8 +87,10 @@ class ExactSearch {
         kept_(queries.count(), candidates_),
         orders_(static_cast<size_t>(at::get_num_threads())) {}
 
-  Neighbours run(const Progress& progress) {
-    if (&queries_ == &points_) {
+  Neighbours run(const Progress& progress, std::optional<at::Device> device) {
+    if (device) {
+      keep_nearest_on(*device, factors_, exclude_self_, candidates_, kept_, progress);
+    } else if (&queries_ == &points_) {
       multiply_among_themselves(progress);
     } else {
       multiply(progress);
@@ -225,22 +229,24 @@ class ExactSearch {
 }  // namespace
 
 Neighbours nearest_neighbours(const at::Tensor& points, int64_t k, NeighbourMetric metric,
-                              bool exclude_self, const Progress& progress) {
+                              bool exclude_self, const Progress& progress,
+                              std::optional<at::Device> device) {
   const at::Tensor rows = checked_points(points, "the points");
   check_neighbour_count(k, rows.size(0) - (exclude_self ? 1 : 0));
   const MeasuredPoints measured(rows, metric);
-  return ExactSearch(measured, measured, k, exclude_self).run(progress);
+  return ExactSearch(measured, measured, k, exclude_self).run(progress, device);
 }
 
 Neighbours nearest_neighbours_of(const at::Tensor& queries, const at::Tensor& points, int64_t k,
-                                 NeighbourMetric metric, const Progress& progress) {
+                                 NeighbourMetric metric, const Progress& progress,
+                                 std::optional<at::Device> device) {
   const at::Tensor rows = checked_points(points, "the points");
   const at::Tensor asked = checked_points(queries, "the queries");
   check_same_width(rows, asked, "the queries");
   check_neighbour_count(k, rows.size(0));
   const MeasuredPoints measured(rows, metric);
   const MeasuredPoints measured_queries(asked, metric);
-  return ExactSearch(measured_queries, measured, k, /*exclude_self=*/false).run(progress);
+  return ExactSearch(measured_queries, measured, k, /*exclude_self=*/false).run(progress, device);
 }
 
 }  // namespace flexae

@@ -3,10 +3,12 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "analysis/device/device_pca.h"
 #include "analysis/one_thread.h"
 #include "analysis/point_checks.h"
 #include "core/base/error.h"
@@ -51,24 +53,25 @@ at::Tensor mean_of(const at::Tensor& points) {
   return sum.div_(points.size(0));
 }
 
-/// Σ (x − mean)(x − mean)ᵀ
-at::Tensor scatter_of(const at::Tensor& points, const at::Tensor& mean) {
-  return sum_of_parts(points.size(0), [&](int64_t begin, int64_t end) {
-    at::Tensor part = at::zeros({points.size(1), points.size(1)}, at::kDouble);
-    for (int64_t first = begin; first < end; first += kRows) {
-      const int64_t rows = std::min(kRows, end - first);
-      const at::Tensor centred = points.narrow(0, first, rows).to(at::kDouble).sub_(mean);
-      part.addmm_(centred.t(), centred);
-    }
-    return part;
-  });
+Scatter scatter_of(const at::Tensor& points) {
+  const at::Tensor mean = mean_of(points);
+  return {mean, sum_of_parts(points.size(0), [&](int64_t begin, int64_t end) {
+            at::Tensor part = at::zeros({points.size(1), points.size(1)}, at::kDouble);
+            for (int64_t first = begin; first < end; first += kRows) {
+              const int64_t rows = std::min(kRows, end - first);
+              const at::Tensor centred = points.narrow(0, first, rows).to(at::kDouble).sub_(mean);
+              part.addmm_(centred.t(), centred);
+            }
+            return part;
+          })};
 }
 
 }  // namespace
 
-at::Tensor Pca::transform(const at::Tensor& points) const {
+at::Tensor Pca::transform(const at::Tensor& points, std::optional<at::Device> device) const {
   const at::Tensor rows = checked_points(points, "the points");
   check_same_width(components, rows, "the points");
+  if (device) return coordinates_on(*device, rows, mean, components);
   at::Tensor coordinates = at::empty({rows.size(0), components.size(0)}, at::kFloat);
   // Two blocks at least: see on_one_thread().
   const int64_t blocks = std::max<int64_t>(2, ceil_div(rows.size(0), kRows));
@@ -82,7 +85,7 @@ at::Tensor Pca::transform(const at::Tensor& points) const {
   return coordinates;
 }
 
-Pca fit_pca(const at::Tensor& points, int64_t components) {
+Pca fit_pca(const at::Tensor& points, int64_t components, std::optional<at::Device> device) {
   const at::Tensor rows = checked_points(points, "the points");
   const int64_t count = rows.size(0);
   if (count < 2) {
@@ -96,8 +99,9 @@ Pca fit_pca(const at::Tensor& points, int64_t components) {
                                         std::to_string(components));
   }
   Pca pca;
-  pca.mean = mean_of(rows);
-  const at::Tensor covariance = scatter_of(rows, pca.mean).div_(count - 1);
+  const Scatter found = device ? scatter_on(*device, rows) : scatter_of(rows);
+  pca.mean = found.mean;
+  const at::Tensor covariance = found.scatter / (count - 1);
   at::Tensor values;
   at::Tensor vectors;
   on_one_thread([&] { std::tie(values, vectors) = at::linalg_eigh(covariance); });

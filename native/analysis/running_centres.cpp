@@ -7,7 +7,7 @@
 #include <numeric>
 #include <utility>
 
-#include "analysis/centre_groups.h"
+#include "analysis/nearest_centres.h"
 #include "core/base/random.h"
 
 namespace flexae {
@@ -22,11 +22,12 @@ constexpr uint64_t kReassigned = uint64_t{1} << 62;
 }  // namespace
 
 RunningCentres::RunningCentres(std::vector<float> centres, int64_t width, bool unit,
-                               std::vector<double> counts)
+                               std::vector<double> counts, std::optional<at::Device> device)
     : centres_(std::move(centres)),
       counts_(std::move(counts)),
       width_(width),
       unit_(unit),
+      device_(device),
       sums_(static_cast<int64_t>(centres_.size()) / width, width) {
   counts_.resize(centres_.size() / static_cast<size_t>(width));
 }
@@ -35,7 +36,8 @@ RunningCentres::Nearest RunningCentres::add(const PointSet& points) {
   Nearest nearest{at::empty({points.count}, at::kInt), at::empty({points.count}, at::kFloat), 0};
   auto* labels = nearest.labels.mutable_data_ptr<int32_t>();
   auto* squared = nearest.squared_distances.mutable_data_ptr<float>();
-  find_nearest(points, centres_.data(), static_cast<int64_t>(counts_.size()), labels, squared);
+  find_nearest(points, centres_.data(), static_cast<int64_t>(counts_.size()), labels, squared,
+               device_);
   std::vector<CentreChange> changes;
   changes.reserve(static_cast<size_t>(points.count));
   for (int64_t j = 0; j < points.count; ++j) changes.push_back({j, -1, labels[j]});

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "analysis/centre_sums.h"
@@ -24,9 +26,9 @@ class RunningCentres {
   };
 
   /// `centres`, k×D, and how many points each is taken to have got already: k, or none for all 0.
-  /// With `unit` they are unit vectors, and stay such.
+  /// With `unit` they are unit vectors, and stay such. `device` as find_nearest() has it.
   RunningCentres(std::vector<float> centres, int64_t width, bool unit,
-                 std::vector<double> counts = {});
+                 std::vector<double> counts = {}, std::optional<at::Device> device = {});
 
   /// Finds the points' centres, and notes the points for the next move.
   Nearest add(const PointSet& points);
@@ -49,6 +51,7 @@ class RunningCentres {
   std::vector<double> counts_;
   int64_t width_;
   bool unit_;
+  std::optional<at::Device> device_;
   CentreSums sums_;  ///< of the batch's points
 };
 

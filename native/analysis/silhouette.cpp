@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "analysis/device/device_silhouette.h"
 #include "analysis/kernels/point_kernels.h"
 #include "analysis/labels.h"
 #include "analysis/parallel_products.h"
@@ -29,6 +30,20 @@ constexpr int64_t kThere = 512;
 
 /// Blocks of points after which it is asked whether to go on.
 constexpr int64_t kBlocksAtOnce = 32;
+
+/// The silhouette of a point of cluster `own` with these sums of distances to the points of each.
+double silhouette_of(int32_t own, const double* sums, const std::vector<int64_t>& counts) {
+  const int64_t others = counts[static_cast<size_t>(own)] - 1;
+  if (others == 0) return 0;
+  const double a = sums[own] / static_cast<double>(others);
+  double b = std::numeric_limits<double>::infinity();
+  for (size_t c = 0; c < counts.size(); ++c) {
+    if (static_cast<int32_t>(c) == own) continue;
+    b = std::min(b, sums[c] / static_cast<double>(counts[c]));
+  }
+  const double greater = std::max(a, b);
+  return greater > 0 ? (b - a) / greater : 0;
+}
 
 class Silhouettes {
  public:
@@ -108,8 +123,8 @@ class Silhouettes {
     }
     for (int64_t j = 0; j < rows; ++j) {
       const auto at = static_cast<size_t>(first + j);
-      values[order_[at]] =
-          value(labels_[at], s.sums.data() + static_cast<size_t>(j) * counts_.size());
+      const double* sums = s.sums.data() + static_cast<size_t>(j) * counts_.size();
+      values[order_[at]] = silhouette_of(labels_[at], sums, counts_);
     }
   }
 
@@ -135,20 +150,6 @@ class Silhouettes {
     }
   }
 
-  /// Of a point with these sums of distances.
-  [[nodiscard]] double value(int32_t own, const double* sums) const {
-    const int64_t others = counts_[static_cast<size_t>(own)] - 1;
-    if (others == 0) return 0;
-    const double a = sums[own] / static_cast<double>(others);
-    double b = std::numeric_limits<double>::infinity();
-    for (size_t c = 0; c < counts_.size(); ++c) {
-      if (static_cast<int32_t>(c) == own) continue;
-      b = std::min(b, sums[c] / static_cast<double>(counts_[c]));
-    }
-    const double greater = std::max(a, b);
-    return greater > 0 ? (b - a) / greater : 0;
-  }
-
   const PointSet& points_;
   const std::vector<int64_t>& counts_;
   std::vector<int64_t> order_;   ///< points by clusters
@@ -159,11 +160,45 @@ class Silhouettes {
   std::vector<Scratch> scratch_;
 };
 
+/// The silhouette of each point. `goes_on` is asked now and then with the share that is done.
+/// \return false where it was
+bool silhouettes_here(const PointSet& points, const DenseLabels& labels, double* values,
+                      const std::function<bool(double share)>& goes_on) {
+  Silhouettes silhouettes(points, labels);
+  const int64_t blocks = silhouettes.blocks();
+  for (int64_t first = 0; first < blocks; first += kBlocksAtOnce) {
+    const int64_t last = std::min(first + kBlocksAtOnce, blocks);
+    silhouettes.compute(first, last, values);
+    if (!goes_on(static_cast<double>(last) / static_cast<double>(blocks))) return false;
+  }
+  return true;
+}
+
+/// The same by a device.
+bool silhouettes_on(at::Device device, const PointSet& points, const DenseLabels& labels,
+                    double* values, const std::function<bool(double share)>& goes_on) {
+  const DeviceDistanceSums distances(points, labels, device);
+  const auto clusters = static_cast<int64_t>(labels.counts.size());
+  for (int64_t first = 0; first < points.count; first += distances.rows_at_once()) {
+    const int64_t rows = std::min(distances.rows_at_once(), points.count - first);
+    const at::Tensor sums = distances.sums(first, rows);
+    const auto* of = sums.const_data_ptr<double>();
+    for (int64_t j = 0; j < rows; ++j) {
+      const int32_t own = labels.labels[static_cast<size_t>(first + j)];
+      values[first + j] = silhouette_of(own, of + j * clusters, labels.counts);
+    }
+    const double share = static_cast<double>(first + rows) / static_cast<double>(points.count);
+    if (!goes_on(share)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::optional<Silhouette> silhouette(const at::Tensor& embeddings, const at::Tensor& labels,
                                      int64_t samples, uint64_t seed,
-                                     const std::function<bool(double share)>& callback) {
+                                     const std::function<bool(double share)>& callback,
+                                     std::optional<at::Device> device) {
   PointSet points = read_points(embeddings, /*unit=*/false);
   if (samples < 0) {
     throw Error(ErrorCode::kConfig, "expected the samples of a silhouette to be at least 0");
@@ -190,14 +225,10 @@ std::optional<Silhouette> silhouette(const at::Tensor& embeddings, const at::Ten
   }
   result.values = at::empty({points.count}, at::kDouble);
   auto* values = result.values.mutable_data_ptr<double>();
-  Silhouettes silhouettes(points, dense);
-  const int64_t blocks = silhouettes.blocks();
-  for (int64_t first = 0; first < blocks; first += kBlocksAtOnce) {
-    const int64_t last = std::min(first + kBlocksAtOnce, blocks);
-    silhouettes.compute(first, last, values);
-    const double share = static_cast<double>(last) / static_cast<double>(blocks);
-    if (callback && !callback(share)) return std::nullopt;
-  }
+  const auto goes_on = [&](double share) { return !callback || callback(share); };
+  const bool whole = device ? silhouettes_on(*device, points, dense, values, goes_on)
+                            : silhouettes_here(points, dense, values, goes_on);
+  if (!whole) return std::nullopt;
   // In order: at::mean's sum depends on the number of threads.
   result.mean =
       std::accumulate(values, values + points.count, 0.0) / static_cast<double>(points.count);

@@ -106,7 +106,7 @@ Umap Umap::fit(const at::Tensor& points, const UmapOptions& options, const Progr
   // n_neighbors counts the point itself.
   FuzzyGraph graph =
       fuzzy_graph(find_neighbours(rows, options.n_neighbors - 1, options.metric, options.search,
-                                  options.seed, part_of(progress, 0, 0.4)),
+                                  options.seed, part_of(progress, 0, 0.4), options.device),
                   options.set_op_mix_ratio);
   drop_weak(graph, epochs > 10 ? epochs : usual);
   const at::Tensor map = umap_start(rows, graph, options, part_of(progress, 0.4, 0.5));
@@ -118,8 +118,9 @@ Umap Umap::fit(const at::Tensor& points, const UmapOptions& options, const Progr
 at::Tensor Umap::transform(const at::Tensor& points, const Progress& progress) const {
   const at::Tensor rows = checked_points(points, "the new points");
   check_same_width(points_, rows, "the new points");
-  FuzzyGraph graph = fuzzy_graph_of_new(nearest_neighbours_of(
-      rows, points_, options_.n_neighbors, options_.metric, part_of(progress, 0, 0.5)));
+  FuzzyGraph graph =
+      fuzzy_graph_of_new(nearest_neighbours_of(rows, points_, options_.n_neighbors, options_.metric,
+                                               part_of(progress, 0, 0.5), options_.device));
   const at::Tensor map = start_of_new(graph, map_);
   int64_t epochs = rows.size(0) <= kSmallSet ? 100 : 30;
   if (options_.n_epochs > 0) epochs = std::max<int64_t>(1, options_.n_epochs / 3);

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "analysis/neighbour_search.h"
 #include "analysis/point_distance.h"
@@ -33,6 +35,8 @@ struct UmapOptions {
   int64_t negative_sample_rate = 5;  ///< Points drawn to repel for each that attracts, at least 0.
   double set_op_mix_ratio = 1;       ///< 1: union of both directions' neighbours; 0: intersection.
   uint64_t seed = 0;
+  /// Where neighbours are found, if exactly; all else is computed on the CPU. The map is the same.
+  std::optional<at::Device> device;
 };
 
 /// Uniform manifold approximation and projection (McInnes, Healy, Melville, 2018), as umap-learn
