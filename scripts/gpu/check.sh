@@ -9,7 +9,7 @@ usage() {
   cat <<'TEXT'
 usage: scripts/gpu/check.sh [options]
 
-  --only STEP[,STEP]   of build, tests, speed, profile, program (all, in this order)
+  --only STEP[,STEP]   of build, tests, speed, profile, clusters, program (all, in this order)
   --device NAME        cuda, cuda:N, or cpu as a rehearsal (cuda)
   --python PROGRAM     the Python that has torch (python3)
   --out FOLDER         where results go (build-gpu/results)
@@ -24,7 +24,7 @@ TEXT
 }
 
 cd "$(dirname "$0")/../.." || exit 1
-steps=build,tests,speed,profile,program device=cuda python=python3 out=build-gpu/results gtest=""
+steps=build,tests,speed,profile,clusters,program device=cuda python=python3 out=build-gpu/results gtest=""
 cases="" ours="" limit=240 bundle=.gpu/bundle.tar.xz asked=""
 while (($#)); do
   case $1 in
@@ -42,8 +42,8 @@ while (($#)); do
   esac
 done
 for step in ${steps//,/ }; do
-  case $step in build | tests | speed | profile | program) ;; *)
-    echo "Unknown step $step: build, tests, speed, profile or program" >&2; exit 2 ;;
+  case $step in build | tests | speed | profile | clusters | program) ;; *)
+    echo "Unknown step $step: build, tests, speed, profile, clusters or program" >&2; exit 2 ;;
   esac
 done
 # Without a bundle the rest is tried all the same, unless the program was asked for.
@@ -85,7 +85,8 @@ build_all() {
   cmake -S . -B $build "${generator[@]}" -DFLEXAE_OPENCV=OFF -DFLEXAE_TESTS=ON -DFLEXAE_BENCH=ON \
     "-DFLEXAE_LIBTORCH=$torch" -DCMAKE_POLICY_VERSION_MINIMUM=3.5 "${arguments[@]}" \
     >"$out/configure.log" 2>&1 || { tail -n 20 "$out/configure.log"; return 1; }
-  cmake --build $build "-j$(nproc)" --target flexae_device_tests flexae_train_bench
+  cmake --build $build "-j$(nproc)" --target flexae_device_tests flexae_train_bench \
+    flexae_kmeans_bench
 }
 
 run_tests() { FLEXAE_TEST_DEVICE=$device $programs/flexae_device_tests; }
@@ -112,6 +113,20 @@ run_profile() {
     gzip -f "$out/trace-graph.json"
 }
 
+# Points, numbers of each, clusters: by kernels on the CPU's cores, and by libtorch on the device.
+run_clusters() {
+  local cases=("70000 10 10" "1000000 64 100" "200000 256 1000") points width clusters
+  [[ $device == cpu ]] && cases=("70000 10 10" "20000 64 100")
+  for case in "${cases[@]}"; do
+    read -r points width clusters <<<"$case"
+    for on in "" "--device $device" "" "--device $device"; do
+      # shellcheck disable=SC2086 # two words, or none
+      $programs/flexae_kmeans_bench --points "$points" --width "$width" --clusters "$clusters" $on ||
+        return 1
+    done
+  done
+}
+
 run_program() {
   local arguments=()
   [[ $device == cpu ]] && arguments=(--images 200 --side 64 --batch-size 32)
@@ -122,13 +137,14 @@ precision=bf16
 [[ $device == cpu ]] && precision=auto
 export build out gtest torch device programs python cases limit ours precision
 export bundle
-export -f build_all run_tests run_speed run_profile run_program
+export -f build_all run_tests run_speed run_profile run_clusters run_program
 
 step build 240 bash -c build_all || { printf '\n%s\n' "${summary[@]}"; exit 1; }
 failed=0
 step tests 120 bash -c run_tests || failed=1
 step speed $((limit + 30)) bash -c run_speed || failed=1
 step profile 90 bash -c run_profile || failed=1
+step clusters 60 bash -c run_clusters || failed=1
 if [[ -f $bundle ]]; then
   step program 300 bash -c run_program || failed=1
 elif [[ ,$steps, == *,program,* ]]; then

@@ -144,6 +144,37 @@ def events(text: str) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def compare_clusters(flexae: Program, device: str) -> dict[str, float]:
+    """Seconds of clusters and of a map of the run's embeddings on the device and on the CPU."""
+    flexae("embed", "embed", "run", "train", "-o", "table.parquet", f"--device={device}")
+    found, seconds = {}, {}
+    for place in ("cpu", device):
+        for method in ("kmeans", "gmm"):
+            name = f"{method}-{place.replace(':', '')}"
+            wish = ["cluster", "table.parquet", "-k", "16", "--restarts=2", f"--method={method}"]
+            text = flexae(
+                name, *wish, f"--device={place}", "--no-sheets", "--json", "-o", f"{name}.csv"
+            )
+            found[method, place] = json.loads(text.splitlines()[-1])
+            seconds[name] = found[method, place]["seconds"]
+        name = f"map-{place.replace(':', '')}"
+        mapped = flexae(
+            name, "map", "table.parquet", f"--device={place}", "--json", "-o", f"{name}.npy"
+        )
+        seconds[name] = json.loads(mapped.splitlines()[-1])["seconds"]
+    for method in ("kmeans", "gmm"):
+        here, there = (found[method, place]["inertia"] for place in ("cpu", device))
+        # From other first centres: each draws its own where chances round otherwise.
+        if abs(here - there) > 0.05 * here:
+            sys.exit(f"{method} on {device} has an inertia of {there}, on the CPU of {here}")
+    places = [
+        (flexae.work / f"map-{place.replace(':', '')}.npy").read_bytes() for place in ("cpu", device)
+    ]
+    if places[0] != places[1]:
+        sys.exit(f"the map made on {device} is not that of the CPU")
+    return seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", type=Path, required=True)
@@ -202,7 +233,11 @@ def main() -> None:
             )
     for problem in problems:
         print(f"warning: {problem.get('message', problem)}")
-    result = {"bench": bench, "run": epochs, "resumed": again, "warnings": problems}
+    seconds = compare_clusters(flexae, options.device)
+    print("\nseconds, from a table of embeddings:")
+    for name, value in seconds.items():
+        print(f"{value:10.1f}  {name}")
+    result = {"clusters": seconds, "bench": bench, "run": epochs, "resumed": again, "warnings": problems}
     (out / "program.json").write_text(json.dumps(result, indent=2))
 
 

@@ -119,6 +119,27 @@ describe("wrong usage", () => {
     expect(readdirSync(cwd)).toEqual([]);
   });
 
+  it.each([
+    ["cluster", ["-k", "2"]],
+    ["map", ["--n-neighbors=2"]],
+    ["duplicates", []],
+  ])("refuses a device for %s that is not there", async (command, more) => {
+    const cwd = temporaryFolder();
+    writeFileSync(join(cwd, "t.csv"), "filename,embedding_0\na.png,1\nb.png,2\nc.png,4\n");
+    for (const device of ["cuda:999", "gpu"]) {
+      const { code, stderr } = await flexae([command, "t.csv", ...more, `--device=${device}`], {
+        cwd,
+      });
+      expect(stderr).toMatch(
+        device === "gpu"
+          ? /Expected auto, cpu, cuda or cuda:N for device but received gpu/
+          : /device cuda:999 /,
+      );
+      expect(code).toBe(2);
+    }
+    expect(readdirSync(cwd)).toEqual(["t.csv"]);
+  });
+
   it("refuses a run folder that holds files", async () => {
     const cwd = temporaryFolder();
     mkdirSync(join(cwd, "old"));

@@ -533,6 +533,8 @@ export interface NeighbourRequest {
   metric: Metric;
   search: NeighbourSearch;
   seed: number;
+  /** Where it is computed: `cpu`, `cuda`, `cuda:N` or `auto`; `cpu` unless given. */
+  device?: string | undefined;
 }
 
 /** Of each of N queries its k nearest, the nearest first. */
@@ -660,6 +662,8 @@ export interface KmeansRequest {
   /** Points of a batch; 0 takes all in each iteration. */
   batchSize: number;
   seed: number;
+  /** Where it is computed: `cpu`, `cuda`, `cuda:N` or `auto`; `cpu` unless given. */
+  device?: string | undefined;
 }
 
 export interface KmeansAnswer {
@@ -699,6 +703,8 @@ export interface MixtureRequest {
   restarts: number;
   maxIterations: number;
   seed: number;
+  /** Where it is computed: `cpu`, `cuda`, `cuda:N` or `auto`; `cpu` unless given. */
+  device?: string | undefined;
 }
 
 /** A mixture of k Gaussians in D dimensions, row-major. */
@@ -877,6 +883,7 @@ export interface Addon {
     dims: number,
     centres: Float32Array,
     spherical: boolean,
+    device?: string,
   ): Promise<Pick<KmeansAnswer, "labels" | "squaredDistances">>;
   /** `counts`: k, the points that each centre is taken to have had. */
   runningCentres(
@@ -884,19 +891,21 @@ export interface Addon {
     dims: number,
     spherical: boolean,
     counts: Float64Array,
+    device?: string,
   ): RunningCentresHandle;
   fitMixture(embeddings: Float32Array, dims: number, options: MixtureRequest): Job<MixtureAnswer>;
   predictMixture(
     embeddings: Float32Array,
     dims: number,
     mixture: MixtureModel,
+    device?: string,
   ): Promise<MixturePrediction>;
   /** Of at most `samples` points, drawn at random; 0 takes all, N² distances. */
   silhouette(
     embeddings: Float32Array,
     dims: number,
     labels: Int32Array,
-    options: { samples: number; seed: number },
+    options: { samples: number; seed: number; device?: string | undefined },
   ): Job<SilhouetteAnswer>;
   /** With `counts`, entry i stands for that many points. */
   clusteringScores(
@@ -916,11 +925,16 @@ export interface Addon {
     queries: Float32Array,
     embeddings: Float32Array,
     dims: number,
-    options: Pick<NeighbourRequest, "k" | "metric">,
+    options: Pick<NeighbourRequest, "k" | "metric" | "device">,
   ): Job<NeighbourAnswer>;
 
   /** A map of N × `dims` embeddings: N × `options.dims`. */
-  fitUmap(embeddings: Float32Array, dims: number, options: UmapRequest): Job<Float32Array>;
+  fitUmap(
+    embeddings: Float32Array,
+    dims: number,
+    options: UmapRequest,
+    device?: string,
+  ): Job<Float32Array>;
   /** Places embeddings in the `map` of `points`, which was made with the same options. */
   transformUmap(
     embeddings: Float32Array,
@@ -928,9 +942,20 @@ export interface Addon {
     points: Float32Array,
     map: Float32Array,
     options: UmapRequest,
+    device?: string,
   ): Job<Float32Array>;
-  fitPca(embeddings: Float32Array, dims: number, mapDims: number): Promise<PcaAnswer>;
-  transformPca(embeddings: Float32Array, dims: number, pca: PcaModel): Promise<Float32Array>;
+  fitPca(
+    embeddings: Float32Array,
+    dims: number,
+    mapDims: number,
+    device?: string,
+  ): Promise<PcaAnswer>;
+  transformPca(
+    embeddings: Float32Array,
+    dims: number,
+    pca: PcaModel,
+    device?: string,
+  ): Promise<Float32Array>;
   /** How far neighbours in a map are neighbours among the embeddings, 0 to 1. */
   trustworthiness(
     embeddings: Float32Array,

@@ -62,7 +62,7 @@ async function inMemory(wish: Wish, signal: AbortSignal, report: Report): Promis
   const found =
     predict === undefined
       ? await cluster(table, { ...how, signal, onProgress: report })
-      : { ...(await files.predictClusters(predict, table)), silhouette: null, curve: [] };
+      : { ...(await files.predictClusters(predict, table, how)), silhouette: null, curve: [] };
   signal.throwIfAborted();
   await files.writeAssignments(out, table, found);
   if ("centroids" in found) {
@@ -91,8 +91,8 @@ async function streamed(
       : null;
   const clusters =
     found === null
-      ? await files.readClusters(predict as string, table)
-      : files.nearestClusters(found.centroids, table.dims, spherical);
+      ? await files.readClusters(predict as string, table, how.device)
+      : files.nearestClusters(found.centroids, table.dims, spherical, how.device);
   const { shown, ...assigned } = await assignStream(out, table, clusters, {
     silhouettes: found?.silhouettes,
     images: sheets.drawn ? (sheets.images ?? SHEET_IMAGES) : 0,

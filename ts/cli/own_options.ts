@@ -40,6 +40,19 @@ export function optionChoice<T extends string>(
   throw configError(`Expected ${known.join(", ")} for ${shownOption(name)} but received ${text}`);
 }
 
+/** `--device` of a command that computes on embeddings. */
+export const COMPUTE_DEVICE: [string, string] = [
+  "--device <name>",
+  "computes on the embeddings: cpu, cuda, cuda:N, or auto for a GPU if there is one (cpu)",
+];
+
+/** What it names; undefined if it was not given. */
+export function computeDevice(invocation: Invocation): string | undefined {
+  const name = optionText(invocation, "device");
+  if (name === undefined || /^(auto|cpu|cuda(:\d+)?)$/.test(name)) return name;
+  throw configError(`Expected auto, cpu, cuda or cuda:N for device but received ${name}`);
+}
+
 const UNITS: Readonly<Record<string, number>> = { "": 0, K: 10, M: 20, G: 30, T: 40 };
 
 /** Bytes, as 4G or 512M (units of 1024); undefined if it was not given. */

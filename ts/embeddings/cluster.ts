@@ -8,6 +8,7 @@ import type {
   MixtureAnswer,
   MixtureModel,
 } from "../addon/types.js";
+import { checkDevice } from "../runs/plan.js";
 import { finishJob } from "./job.js";
 import { normalizeRows } from "./normalize.js";
 import type { EmbeddingTable } from "./table.js";
@@ -31,6 +32,11 @@ export interface ClusterOptions {
   covariance?: Covariance | undefined;
   /** 0 unless given. */
   seed?: number | undefined;
+  /**
+   * Where it is computed: `cpu`, `cuda`, `cuda:N`, or `auto` for a GPU if there is one; `cpu` unless given. Results of
+   * a GPU differ by rounding.
+   */
+  device?: string | undefined;
   /** Ends it soon; it then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Called now and then with what is done at the moment, and the share of it, from 0 to 1. */
@@ -236,7 +242,7 @@ async function fitClusters(
   options: ClusterOptions,
   onShare: (share: number) => void,
 ): Promise<Found> {
-  const { method = "kmeans", seed = 0, signal, spherical = false } = options;
+  const { method = "kmeans", seed = 0, device, signal, spherical = false } = options;
   const { embeddings, dims } = table;
   if (method === "gmm") {
     const answer: MixtureAnswer = await finishJob(
@@ -247,6 +253,7 @@ async function fitClusters(
           restarts: options.restarts ?? 4,
           maxIterations: 100,
           seed,
+          device,
         }),
       ),
       signal,
@@ -266,6 +273,7 @@ async function fitClusters(
         spherical,
         batchSize: options.batchSize ?? (large ? 4096 : 0),
         seed,
+        device,
       }),
     ),
     signal,
@@ -286,7 +294,8 @@ async function fitClusters(
  *   Rejects with the reason of an aborted signal.
  */
 export async function cluster(table: EmbeddingTable, options: ClusterOptions): Promise<Clustering> {
-  const { method = "kmeans", seed = 0, signal, onProgress } = options;
+  const { method = "kmeans", seed = 0, device, signal, onProgress } = options;
+  if (device !== undefined) checkDevice(device);
   const numbers = typeof options.clusters === "number" ? [options.clusters] : options.clusters;
   const { embeddings, dims, classes } = table;
   const rows = embeddings.length / dims;
@@ -306,7 +315,7 @@ export async function cluster(table: EmbeddingTable, options: ClusterOptions): P
     if (used < 2 || used >= rows) return null;
     const samples = rows > SILHOUETTE_ROWS ? SILHOUETTE_ROWS : 0;
     return await finishJob(
-      callAddon((addon) => addon.silhouette(compared, dims, labels, { samples, seed })),
+      callAddon((addon) => addon.silhouette(compared, dims, labels, { samples, seed, device })),
       signal,
       (share) => onProgress?.("silhouettes", share),
     );

@@ -6,9 +6,16 @@ import { awaitAddon } from "../addon/loader.js";
 import type { ClusteringScores, MixtureModel } from "../addon/types.js";
 import { writeFileAtomic } from "../files/atomic.js";
 import { beside } from "../files/paths.js";
+import { checkDevice } from "../runs/plan.js";
 import { VERSION } from "../version.js";
 import { AssignmentsFile } from "./assignments_file.js";
-import { type Clustering, countLabels, distancesTo, scoreLabels } from "./cluster.js";
+import {
+  type Clustering,
+  type ClusterOptions,
+  countLabels,
+  distancesTo,
+  scoreLabels,
+} from "./cluster.js";
 import { npyBytes } from "./npy.js";
 import type { EmbeddingTable } from "./table.js";
 import { isSameSpace, type MapOrigin } from "./table.js";
@@ -143,13 +150,14 @@ export function nearestClusters(
   centroids: Float32Array,
   dims: number,
   spherical: boolean,
+  device?: string,
 ): SavedClusters {
   return {
     k: centroids.length / dims,
     method: "kmeans",
     async assign(embeddings) {
       const { labels, squaredDistances } = await awaitAddon((addon) =>
-        addon.assign(embeddings, dims, centroids, spherical),
+        addon.assign(embeddings, dims, centroids, spherical, device),
       );
       return {
         labels,
@@ -164,12 +172,15 @@ export function nearestClusters(
  * Reads clusters that were found earlier, for a table's rows.
  *
  * @param file - A `….clusters.json`.
+ * @param device - Where rows are assigned; `cpu` unless given.
  * @throws FlexaeError `FLEXAE_DATA` if it is none, or of another model's embeddings.
  */
 export async function readClusters(
   file: string,
   table: Pick<EmbeddingTable, "path" | "dims" | "origin">,
+  device?: string,
 ): Promise<SavedClusters> {
+  if (device !== undefined) checkDevice(device);
   let clusters: ClustersFile;
   try {
     clusters = JSON.parse(await readFile(file, "utf8")) as ClustersFile;
@@ -190,7 +201,7 @@ export async function readClusters(
     );
   }
   const centroids = Float32Array.from(clusters.centroids.flat());
-  if (method !== "gmm") return nearestClusters(centroids, dims, spherical);
+  if (method !== "gmm") return nearestClusters(centroids, dims, spherical, device);
   const stored = clusters.mixture as Record<string, unknown>;
   const mixture = {
     covariance: stored.covariance,
@@ -203,7 +214,7 @@ export async function readClusters(
     method,
     assign: async (embeddings) => {
       const { labels } = await awaitAddon((addon) =>
-        addon.predictMixture(embeddings, dims, mixture),
+        addon.predictMixture(embeddings, dims, mixture, device),
       );
       return { labels, ...distancesTo(embeddings, centroids, labels, dims) };
     },
@@ -214,10 +225,15 @@ export async function readClusters(
  * Assigns a table's rows to clusters found earlier.
  *
  * @param file - A `….clusters.json`.
+ * @param device - Where rows are assigned, as in {@link ClusterOptions}.
  * @throws FlexaeError `FLEXAE_DATA` if it is none, or of another model's embeddings.
  */
-export async function predictClusters(file: string, table: EmbeddingTable): Promise<Prediction> {
-  const { k, method, assign } = await readClusters(file, table);
+export async function predictClusters(
+  file: string,
+  table: EmbeddingTable,
+  { device }: Pick<ClusterOptions, "device"> = {},
+): Promise<Prediction> {
+  const { k, method, assign } = await readClusters(file, table, device);
   const { labels, distances, inertia } = await assign(table.embeddings).catch((error) => {
     throw translateError(error);
   });

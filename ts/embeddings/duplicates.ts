@@ -4,6 +4,7 @@ import { configError } from "../addon/errors.js";
 import { callAddon, loadAddon } from "../addon/loader.js";
 import type { Metric } from "../addon/types.js";
 import { mountContainers } from "../containers/mount.js";
+import { checkDevice } from "../runs/plan.js";
 import { distanceBetween } from "./distance.js";
 import { finishJob } from "./job.js";
 import { imageOf } from "./row_image.js";
@@ -22,6 +23,11 @@ export interface DuplicateOptions {
   leaks?: boolean | undefined;
   /** Of an approximate search for neighbours, which large tables take; 0 unless given. */
   seed?: number | undefined;
+  /**
+   * Where exact neighbours are found: `cpu`, `cuda`, `cuda:N`, or `auto` for a GPU if there is one; `cpu` unless given.
+   * They are the same.
+   */
+  device?: string | undefined;
   /** Ends it soon; it then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Called now and then with what is done at the moment, and the share of it, from 0 to 1. */
@@ -151,7 +157,9 @@ export async function duplicates(
   table: EmbeddingTable,
   options: DuplicateOptions = {},
 ): Promise<Duplicates> {
-  const { threshold = 0.1, metric = "euclidean", leaks = false, seed = 0, signal } = options;
+  const { threshold = 0.1, metric = "euclidean", leaks = false, seed = 0 } = options;
+  const { device, signal } = options;
+  if (device !== undefined) checkDevice(device);
   if (!(threshold >= 0 && threshold <= 1)) {
     throw configError(`Expected 0 to 1 for threshold but received ${threshold}`);
   }
@@ -174,7 +182,7 @@ export async function duplicates(
   const k = Math.min(NEIGHBOURS, rows - 1);
   const found = await finishJob(
     callAddon((addon) =>
-      addon.nearestNeighbours(embeddings, dims, { k, metric, search: "auto", seed }),
+      addon.nearestNeighbours(embeddings, dims, { k, metric, search: "auto", seed, device }),
     ),
     signal,
     (share) => options.onProgress?.("looking for neighbours", share),

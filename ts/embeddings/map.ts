@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { configError, dataError, translateError } from "../addon/errors.js";
 import { awaitAddon, callAddon } from "../addon/loader.js";
 import type { Metric, NeighbourSearch, PcaModel, UmapRequest } from "../addon/types.js";
+import { checkDevice } from "../runs/plan.js";
 import { VERSION } from "../version.js";
 import { finishJob } from "./job.js";
 import type { EmbeddingTable } from "./table.js";
@@ -26,6 +27,11 @@ export interface MapOptions {
   epochs?: number | undefined;
   /** 0 unless given. The map is the same for a seed, whatever the number of threads. */
   seed?: number | undefined;
+  /**
+   * Where neighbours, if exactly, and components are computed: `cpu`, `cuda`, `cuda:N`, or `auto` for a GPU if there is
+   * one; `cpu` unless given. UMAP gives the same map.
+   */
+  device?: string | undefined;
   /** Ends it soon; it then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Called now and then with the share that is done, from 0 to 1. */
@@ -143,7 +149,7 @@ async function mapByUmap(table: EmbeddingTable, given: MapOptions): Promise<Embe
     throw configError(`Expected 0 to 1 for minDist but received ${options.minDist}`);
   }
   const places = await finishJob(
-    callAddon((addon) => addon.fitUmap(embeddings, dims, options)),
+    callAddon((addon) => addon.fitUmap(embeddings, dims, options, given.device)),
     given.signal,
     given.onProgress,
   );
@@ -160,10 +166,14 @@ async function mapByUmap(table: EmbeddingTable, given: MapOptions): Promise<Embe
   return { table: mappedTable(table, fitted, places), fitted, explainedVarianceRatio: null };
 }
 
-async function mapByPca(table: EmbeddingTable, mapDims: number): Promise<EmbeddingMap> {
+async function mapByPca(
+  table: EmbeddingTable,
+  mapDims: number,
+  device: string | undefined,
+): Promise<EmbeddingMap> {
   const { dims, embeddings, origin } = table;
   try {
-    const answer = await awaitAddon((addon) => addon.fitPca(embeddings, dims, mapDims));
+    const answer = await awaitAddon((addon) => addon.fitPca(embeddings, dims, mapDims, device));
     const { mean, components, map, explainedVarianceRatio } = answer;
     const fitted: FittedMap = {
       method: "pca",
@@ -199,8 +209,9 @@ async function mapByPca(table: EmbeddingTable, mapDims: number): Promise<Embeddi
 export async function map(table: EmbeddingTable, options: MapOptions = {}): Promise<EmbeddingMap> {
   const { method = "umap", dims = 2 } = options;
   checkInteger(dims, 1, "dims");
+  if (options.device !== undefined) checkDevice(options.device);
   options.signal?.throwIfAborted();
-  if (method === "pca") return await mapByPca(table, dims);
+  if (method === "pca") return await mapByPca(table, dims, options.device);
   if (method === "umap") return await mapByUmap(table, options);
   throw configError(`Expected umap, pca for method but received ${String(method)}`);
 }
@@ -214,8 +225,9 @@ export async function map(table: EmbeddingTable, options: MapOptions = {}): Prom
 export async function placeInMap(
   fitted: FittedMap,
   table: EmbeddingTable,
-  { signal, onProgress }: Pick<MapOptions, "signal" | "onProgress"> = {},
+  { device, signal, onProgress }: Pick<MapOptions, "device" | "signal" | "onProgress"> = {},
 ): Promise<EmbeddingTable> {
+  if (device !== undefined) checkDevice(device);
   const { embeddings, dims } = table;
   if (dims !== fitted.dims || !isSameSpace(fitted.origin, table.origin)) {
     throw dataError(
@@ -225,7 +237,7 @@ export async function placeInMap(
   if (fitted.method === "pca") {
     const { pca } = fitted;
     try {
-      const places = await awaitAddon((addon) => addon.transformPca(embeddings, dims, pca));
+      const places = await awaitAddon((addon) => addon.transformPca(embeddings, dims, pca, device));
       return mappedTable(table, fitted, places);
     } catch (error) {
       throw translateError(error);
@@ -233,7 +245,7 @@ export async function placeInMap(
   }
   const { points, places: known, options } = fitted;
   const places = await finishJob(
-    callAddon((addon) => addon.transformUmap(embeddings, dims, points, known, options)),
+    callAddon((addon) => addon.transformUmap(embeddings, dims, points, known, options, device)),
     signal,
     onProgress,
   );

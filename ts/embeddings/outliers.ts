@@ -67,6 +67,9 @@ const THRESHOLD = 3.5;
 
 const EUCLIDEAN = { metric: "euclidean" } as const;
 
+/** Where neighbours are found: on a GPU that was asked for by name, which gives the same ones. */
+const neighbourDevice = (device = "auto") => (device === "auto" ? undefined : device);
+
 /** An image's file, by which it is known again whatever its set is called. */
 async function filesOf({ paths, sets }: EmbeddingTable): Promise<string[]> {
   const folders = new Map<string | null, string>();
@@ -130,7 +133,7 @@ async function neighboursIn(
   table: EmbeddingTable,
   known: Neighbours,
   k: number,
-  { signal, onProgress }: OutlierOptions,
+  { device, signal, onProgress }: OutlierOptions,
 ): Promise<Neighbours> {
   const { dims } = table;
   const places = new Map((await filesOf(training)).map((file, row) => [file, row]));
@@ -149,7 +152,11 @@ async function neighboursIn(
   }
   const answer = await finishJob(
     callAddon((addon) =>
-      addon.nearestNeighboursOf(queries, training.embeddings, dims, { k: k + 1, ...EUCLIDEAN }),
+      addon.nearestNeighboursOf(queries, training.embeddings, dims, {
+        k: k + 1,
+        device: neighbourDevice(device),
+        ...EUCLIDEAN,
+      }),
     ),
     signal,
     (share) => onProgress?.("finding neighbours", share),
@@ -203,7 +210,13 @@ export async function outliers(model: string, options: OutlierOptions): Promise<
   }
   const answer = await finishJob(
     callAddon((addon) =>
-      addon.nearestNeighbours(embeddings, dims, { k, search: "auto", seed: 0, ...EUCLIDEAN }),
+      addon.nearestNeighbours(embeddings, dims, {
+        k,
+        search: "auto",
+        seed: 0,
+        device: neighbourDevice(how.device),
+        ...EUCLIDEAN,
+      }),
     ),
     signal,
     (share) => onProgress?.("finding the training images' neighbours", share),

@@ -32,7 +32,7 @@ const PASSES = 6;
 export interface StreamOptions
   extends Pick<
     ClusterOptions,
-    "clusters" | "restarts" | "spherical" | "seed" | "signal" | "onProgress"
+    "clusters" | "restarts" | "spherical" | "seed" | "device" | "signal" | "onProgress"
   > {
   /** Rows that are clustered in memory first; 262,144 unless given, fewer of long embeddings. */
   sampleRows?: number | undefined;
@@ -116,7 +116,10 @@ class Clusterer {
 
   #running(centroids: Float32Array, counts: Float64Array) {
     const { dims } = this.#table;
-    return callAddon((addon) => addon.runningCentres(centroids, dims, this.#spherical, counts));
+    const { device } = this.#options;
+    return callAddon((addon) =>
+      addon.runningCentres(centroids, dims, this.#spherical, counts, device),
+    );
   }
 
   /** Moves centroids after every share of the row groups, in a drawn order. */
@@ -154,7 +157,7 @@ class Clusterer {
   /** The silhouettes of some rows of a sample. */
   async silhouettes(sample: Sample, centroids: Float32Array) {
     const { dims } = this.#table;
-    const { signal, onProgress } = this.#options;
+    const { device, signal, onProgress } = this.#options;
     const count = Math.min(sample.rows.length, SILHOUETTE_ROWS);
     const rows: number[] = [];
     const embeddings = new Float32Array(count * dims);
@@ -170,7 +173,7 @@ class Clusterer {
     if (this.#spherical) normalizeRows(embeddings, dims);
     const judged = await finishJob(
       callAddon((addon) =>
-        addon.silhouette(embeddings, dims, labels, { samples: 0, seed: this.#seed }),
+        addon.silhouette(embeddings, dims, labels, { samples: 0, seed: this.#seed, device }),
       ),
       signal,
       (share) => onProgress?.("silhouettes", share),
@@ -210,6 +213,7 @@ export async function streamClusters(
       batchSize: 0,
       spherical,
       seed,
+      device: options.device,
       signal,
       onProgress: (step, share) => onProgress?.(`${step} of a sample`, share),
     });

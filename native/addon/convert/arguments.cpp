@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "core/base/thread_team.h"
+#include "core/device/device.h"
 #include "core/spec/model_config_json.h"
 #include "data/files/cache_folder.h"
 #include "data/files/path_text.h"
@@ -99,6 +100,12 @@ Napi::Object to_object(const Napi::Value& value, const char* name) {
 std::string to_text(const Napi::Value& value, const char* name) {
   if (!value.IsString()) wrong("a string", name, value);
   return value.As<Napi::String>().Utf8Value();
+}
+
+std::optional<at::Device> to_compute_device(const Napi::Value& value) {
+  if (value.IsUndefined()) return std::nullopt;
+  const at::Device device = resolve_device(to_text(value, "device"));
+  return device.is_cpu() ? std::nullopt : std::optional(device);
 }
 
 std::vector<std::string> to_strings(const Napi::Value& value, const char* name) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
 #include <napi.h>
 
 #include <memory>
@@ -35,6 +36,9 @@ std::vector<std::string> to_paths(const Napi::Value& value, const char* name);
 PathList to_path_list(const Napi::Value& value, const char* name);
 Napi::Object to_object(const Napi::Value& value, const char* name);
 std::string to_text(const Napi::Value& value, const char* name);
+/// Where libtorch's operations compute on embeddings: auto, cuda or cuda:N. Nothing where kernels
+/// of our own do: cpu, undefined, and auto where there is no CUDA.
+std::optional<at::Device> to_compute_device(const Napi::Value& value);
 
 /// The network from a JSON text.
 ModelConfig to_network(const Napi::Value& value);

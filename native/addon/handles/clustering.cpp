@@ -129,6 +129,7 @@ Napi::Value kmeans(const Napi::CallbackInfo& info) {
     options.spherical = get_boolean(given, "spherical");
     options.batch_size = get_integer(given, "batchSize");
     options.seed = get_seed(given);
+    options.device = to_compute_device(given.Get("device"));
     return run_job<KmeansResult>(
         info.Env(),
         [tensor = points.tensor, options](JobState& state) {
@@ -158,8 +159,8 @@ Napi::Value assign(const Napi::CallbackInfo& info) {
     const bool spherical = info[3].ToBoolean();
     return Task<Assignment>::run(
         info.Env(),
-        [tensor = points.tensor, centres, spherical] {
-          return flexae::assign(tensor, centres, spherical);
+        [tensor = points.tensor, centres, spherical, device = to_compute_device(info[4])] {
+          return flexae::assign(tensor, centres, spherical, device);
         },
         [kept = points.kept](Napi::Env env, Assignment& result) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);
@@ -180,7 +181,7 @@ Napi::Value running_centres(const Napi::CallbackInfo& info) {
     }
     const auto shared = std::make_shared<SharedCentres>(
         RunningCentres(to_vector<float>(centres), centres.size(1), info[2].ToBoolean(),
-                       to_vector<double>(counts)));
+                       to_vector<double>(counts), to_compute_device(info[4])));
     Napi::Object handle = Napi::Object::New(env);
     handle.Set("add", Napi::Function::New(env, [shared](const Napi::CallbackInfo& given) {
                  return add_points(shared, given);
@@ -202,6 +203,7 @@ Napi::Value fit_mixture(const Napi::CallbackInfo& info) {
     options.restarts = get_integer(given, "restarts");
     options.max_iterations = get_integer(given, "maxIterations");
     options.seed = get_seed(given);
+    options.device = to_compute_device(given.Get("device"));
     return run_job<MixtureResult>(
         info.Env(),
         [tensor = points.tensor, options](JobState& state) {
@@ -234,7 +236,10 @@ Napi::Value predict_mixture(const Napi::CallbackInfo& info) {
     const Viewed points = view_floats(info[0], info[1], "embeddings");
     const Mixture mixture = to_mixture(to_object(info[2], "mixture"), points.tensor.size(1));
     return Task<MixturePrediction>::run(
-        info.Env(), [tensor = points.tensor, mixture] { return flexae::predict(tensor, mixture); },
+        info.Env(),
+        [tensor = points.tensor, mixture, device = to_compute_device(info[3])] {
+          return flexae::predict(tensor, mixture, device);
+        },
         [kept = points.kept](Napi::Env env, MixturePrediction& result) -> Napi::Value {
           return prediction_to_js(env, result);
         });
@@ -250,8 +255,9 @@ Napi::Value silhouette(const Napi::CallbackInfo& info) {
     const uint64_t seed = get_seed(given);
     return run_job<Silhouette>(
         info.Env(),
-        [tensor = points.tensor, of = labels.tensor, samples, seed](JobState& state) {
-          return flexae::silhouette(tensor, of, samples, seed, state.progress());
+        [tensor = points.tensor, of = labels.tensor, samples, seed,
+         device = to_compute_device(given.Get("device"))](JobState& state) {
+          return flexae::silhouette(tensor, of, samples, seed, state.progress(), device);
         },
         [kept = points.kept, also = labels.kept](Napi::Env env, Silhouette& result) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);

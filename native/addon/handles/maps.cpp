@@ -58,7 +58,8 @@ struct FittedPca {
 Napi::Value fit_umap(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Viewed points = view_floats(info[0], info[1], "embeddings");
-    const UmapOptions options = to_umap_options(to_object(info[2], "options"));
+    UmapOptions options = to_umap_options(to_object(info[2], "options"));
+    options.device = to_compute_device(info[3]);
     return run_job<at::Tensor>(
         info.Env(),
         [tensor = points.tensor, options](JobState& state) -> std::optional<at::Tensor> {
@@ -70,7 +71,8 @@ Napi::Value fit_umap(const Napi::CallbackInfo& info) {
 
 Napi::Value transform_umap(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const UmapOptions options = to_umap_options(to_object(info[4], "options"));
+    UmapOptions options = to_umap_options(to_object(info[4], "options"));
+    options.device = to_compute_device(info[5]);
     const Viewed fresh = view_floats(info[0], info[1], "embeddings");
     const Viewed points = view_floats(info[2], info[1], "points");
     const Viewed map =
@@ -92,9 +94,10 @@ Napi::Value fit_pca(const Napi::CallbackInfo& info) {
     const Viewed points = view_floats(info[0], info[1], "embeddings");
     return Task<FittedPca>::run(
         info.Env(),
-        [tensor = points.tensor, count = to_integer(info[2], "dims")] {
-          Pca pca = flexae::fit_pca(tensor, count);
-          at::Tensor map = pca.transform(tensor);
+        [tensor = points.tensor, count = to_integer(info[2], "dims"),
+         device = to_compute_device(info[3])] {
+          Pca pca = flexae::fit_pca(tensor, count, device);
+          at::Tensor map = pca.transform(tensor, device);
           return FittedPca{std::move(pca), std::move(map)};
         },
         [kept = points.kept](Napi::Env env, FittedPca& fitted) -> Napi::Value {
@@ -114,9 +117,8 @@ Napi::Value transform_pca(const Napi::CallbackInfo& info) {
     const Viewed points = view_floats(info[0], info[1], "embeddings");
     return Task<at::Tensor>::run(
         info.Env(),
-        [tensor = points.tensor, pca = to_pca(to_object(info[2], "pca"))] {
-          return pca.transform(tensor);
-        },
+        [tensor = points.tensor, pca = to_pca(to_object(info[2], "pca")),
+         device = to_compute_device(info[3])] { return pca.transform(tensor, device); },
         [kept = points.kept](Napi::Env env, at::Tensor& map) { return map_to_js(env, map); });
   });
 }

@@ -46,9 +46,10 @@ Napi::Value nearest_neighbours(const Napi::CallbackInfo& info) {
     return run_job<Neighbours>(
         info.Env(),
         [tensor = points.tensor, k = get_integer(given, "k"), metric = get_metric(given),
-         search = get_search(given),
-         seed = get_seed(given)](JobState& state) -> std::optional<Neighbours> {
-          return find_neighbours(tensor, k, metric, search, seed, state.progress());
+         search = get_search(given), seed = get_seed(given),
+         device =
+             to_compute_device(given.Get("device"))](JobState& state) -> std::optional<Neighbours> {
+          return find_neighbours(tensor, k, metric, search, seed, state.progress(), device);
         },
         [kept = points.kept](Napi::Env env, Neighbours& found) {
           return neighbours_to_js(env, found);
@@ -64,8 +65,9 @@ Napi::Value nearest_neighbours_of(const Napi::CallbackInfo& info) {
     return run_job<Neighbours>(
         info.Env(),
         [asked = queries.tensor, tensor = points.tensor, k = get_integer(given, "k"),
-         metric = get_metric(given)](JobState& state) -> std::optional<Neighbours> {
-          return flexae::nearest_neighbours_of(asked, tensor, k, metric, state.progress());
+         metric = get_metric(given), device = to_compute_device(given.Get("device"))](
+            JobState& state) -> std::optional<Neighbours> {
+          return flexae::nearest_neighbours_of(asked, tensor, k, metric, state.progress(), device);
         },
         [kept = points.kept, also = queries.kept](Napi::Env env, Neighbours& found) {
           return neighbours_to_js(env, found);

@@ -17,6 +17,7 @@
 
 #include "analysis/kmeans.h"
 #include "core/base/json.h"
+#include "core/device/device.h"
 
 namespace flexae::bench {
 namespace {
@@ -24,11 +25,12 @@ namespace {
 constexpr const char* kHelp =
     "Usage: flexae_kmeans_bench [--points N] [--width D] [--clusters K] [--iterations N]\n"
     "                           [--tolerance X] [--batch N] [--spread X] [--seed N] [--threads N]\n"
-    "                           [--data FILE] [--centres FILE] [--write FILE]\n"
+    "                           [--data FILE] [--centres FILE] [--write FILE] [--device NAME]\n"
     "Clusters N points of D numbers and prints seconds, iterations and inertia as JSON. Points "
     "lie\n"
     "about K places (--spread: how far) or come from a file of N×D raw fp32; --write makes such a\n"
-    "file of them. It begins with k-means++, or with K×D raw fp32 of --centres.\n";
+    "file of them. It begins with k-means++, or with K×D raw fp32 of --centres. With --device,\n"
+    "libtorch's operations compute it there: cuda, cuda:N, or cpu as a rehearsal.\n";
 
 double seconds(const std::function<void()>& body) {
   const auto begin = std::chrono::steady_clock::now();
@@ -70,6 +72,7 @@ void run(std::map<std::string, std::string>& options) {
   kmeans_options.tolerance = std::stod(text("tolerance", "1e-4"));
   kmeans_options.batch_size = integer("batch", "0");
   kmeans_options.seed = static_cast<uint64_t>(integer("seed", "0"));
+  if (options.contains("device")) kmeans_options.device = resolve_device(text("device", ""));
   if (options.contains("threads")) at::set_num_threads(static_cast<int>(integer("threads", "1")));
   const at::Tensor points = options.contains("data")
                                 ? read_floats(text("data", ""), rows, width)
@@ -87,6 +90,7 @@ void run(std::map<std::string, std::string>& options) {
   // Threads begin, and whatever is found out about the processor.
   KmeansOptions warm_up;
   warm_up.clusters = 2;
+  warm_up.device = kmeans_options.device;
   (void)kmeans(points.narrow(0, 0, std::min<int64_t>(rows, 4096)), warm_up);
   std::optional<KmeansResult> result;
   double first = 0;
@@ -101,6 +105,7 @@ void run(std::map<std::string, std::string>& options) {
   std::cout << Json(Json::Object{{"points", rows},
                                  {"width", width},
                                  {"clusters", kmeans_options.clusters},
+                                 {"device", text("device", "")},
                                  {"threads", static_cast<int64_t>(at::get_num_threads())},
                                  {"seconds", whole},
                                  {"secondsOfSeeding", first},

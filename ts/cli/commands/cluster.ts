@@ -9,7 +9,13 @@ import { table as columns, duration, grouped } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
 import { nameFromHere, print, printJson, warn } from "../output.js";
-import { optionBytes, optionChoice, optionCount } from "../own_options.js";
+import {
+  COMPUTE_DEVICE,
+  computeDevice,
+  optionBytes,
+  optionChoice,
+  optionCount,
+} from "../own_options.js";
 import { invokedSettings } from "../settings.js";
 import { stepLine } from "../step_line.js";
 
@@ -56,6 +62,7 @@ async function find(invocation: Invocation): Promise<number> {
     restarts: optionCount(invocation, "restarts"),
     spherical: options.spherical === true,
     seed: settings.seed,
+    device: computeDevice(invocation),
     clusters: k === undefined ? [] : readNumbers(k, configError),
   };
   if (how.spherical && how.method === "gmm") {
@@ -152,6 +159,7 @@ export const cluster: CommandDescription = {
       "--memory <bytes>",
       "Parquet files that would take more are read several times, a piece at a time: 4G (half of what there is)",
     ],
+    COMPUTE_DEVICE,
     ...sheetOptions("images shown of each cluster in ….sheets, nearest first (100)"),
   ],
   takes: ["seed"],

@@ -8,7 +8,7 @@ import { duration, grouped } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
 import { nameFromHere, print, printJson, warn } from "../output.js";
-import { optionChoice, optionNumber } from "../own_options.js";
+import { COMPUTE_DEVICE, computeDevice, optionChoice, optionNumber } from "../own_options.js";
 import { invokedSettings } from "../settings.js";
 import { stepLine } from "../step_line.js";
 
@@ -48,6 +48,7 @@ async function look(invocation: Invocation): Promise<number> {
     threshold: optionNumber(invocation, "threshold", { most: 1 }),
     metric: optionChoice(invocation, "metric", ["euclidean", "cosine"]),
     seed: (await invokedSettings(invocation)).seed,
+    device: computeDevice(invocation),
     leaks,
   };
   const line = stepLine(json);
@@ -135,6 +136,7 @@ export const duplicates: CommandDescription = {
       "--threshold <n>",
       "how near nearly the same is, 0 to 1, as a share of the usual distance of two images (0.1)",
     ],
+    COMPUTE_DEVICE,
     ["--metric <name>", "how embeddings are compared: euclidean or cosine (euclidean)"],
     [
       "--leaks",

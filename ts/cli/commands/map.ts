@@ -7,7 +7,14 @@ import { duration, grouped } from "../format.js";
 import { interruptible } from "../interrupt.js";
 import { type Invocation, optionText } from "../invocation.js";
 import { nameFromHere, print, printJson, warn } from "../output.js";
-import { optionChoice, optionCount, optionNumber, shownOption } from "../own_options.js";
+import {
+  COMPUTE_DEVICE,
+  computeDevice,
+  optionChoice,
+  optionCount,
+  optionNumber,
+  shownOption,
+} from "../own_options.js";
 import { invokedSettings } from "../settings.js";
 import { stepLine } from "../step_line.js";
 
@@ -56,6 +63,7 @@ async function make(invocation: Invocation): Promise<number> {
     search: optionChoice(invocation, "search", ["auto", "exact", "approximate"]),
     epochs: optionCount(invocation, "epochs"),
     seed: (await invokedSettings(invocation)).seed,
+    device: computeDevice(invocation),
   };
   const line = stepLine(json);
   const began = performance.now();
@@ -83,7 +91,11 @@ async function make(invocation: Invocation): Promise<number> {
       made = { places, fitted, trust, variance: explainedVarianceRatio };
     } else {
       const fitted = await loadMap(transform);
-      const places = await placeInMap(fitted, table, { signal, onProgress });
+      const places = await placeInMap(fitted, table, {
+        device: options.device,
+        signal,
+        onProgress,
+      });
       made = { places, fitted, trust: null, variance: null };
     }
     signal.throwIfAborted();
@@ -139,6 +151,7 @@ export const map: CommandDescription = {
     ["--min-dist <n>", "how close points may lie, 0 to 1; to cluster them, take 0 (0.1)"],
     ["--metric <name>", "how embeddings are compared: euclidean or cosine (euclidean)"],
     ["--search <name>", "of neighbours: auto, exact or approximate (auto)"],
+    COMPUTE_DEVICE,
     ["--epochs <n>", "passes over the points (500 for up to 10,000, else 200)"],
     ["--fit <file>", "keep what places further images in this map"],
     ["--transform <file>", "place the images in a map that --fit kept"],
