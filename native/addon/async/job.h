@@ -1,5 +1,6 @@
 #pragma once
 
+#include <c10/util/Exception.h>
 #include <napi.h>
 
 #include <atomic>
@@ -10,6 +11,7 @@
 
 #include "addon/async/task.h"
 #include "analysis/progress.h"
+#include "core/base/error.h"
 
 namespace flexae::addon {
 
@@ -27,6 +29,17 @@ struct JobState {
   }
 };
 
+/// What `work` returns. \throws Error (kMemory) that says what to do where the memory of a GPU is
+/// too small for it.
+template <typename Work>
+auto in_device_memory(const Work& work) {
+  try {
+    return work();
+  } catch (const c10::OutOfMemoryError&) {
+    throw Error(ErrorCode::kMemory, "The GPU's memory ran out.\nUse --device cpu, or fewer rows.");
+  }
+}
+
 /// Runs `work` on a thread of the pool. Gives {result, cancel(), progress()}, Job of
 /// ts/addon/types.ts: the promise has what `convert` makes of what it gave, or null where it gave
 /// nothing or threw Cancelled.
@@ -39,7 +52,7 @@ Napi::Object run_job(Napi::Env env, std::function<std::optional<T>(JobState&)> w
                         env,
                         [work = std::move(work), state]() -> std::optional<T> {
                           try {
-                            return work(*state);
+                            return in_device_memory([&] { return work(*state); });
                           } catch (const Cancelled&) {
                             return std::nullopt;
                           }

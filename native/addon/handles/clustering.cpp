@@ -77,7 +77,7 @@ Napi::Value add_points(const std::shared_ptr<SharedCentres>& shared,
         [shared, tensor = points.tensor] {
           const PointSet read = read_points(tensor, shared->running.unit());
           const std::lock_guard lock(shared->mutex);
-          return shared->running.add(read);
+          return in_device_memory([&] { return shared->running.add(read); });
         },
         [kept = points.kept](Napi::Env env, RunningCentres::Nearest& nearest) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);
@@ -160,7 +160,8 @@ Napi::Value assign(const Napi::CallbackInfo& info) {
     return Task<Assignment>::run(
         info.Env(),
         [tensor = points.tensor, centres, spherical, device = to_compute_device(info[4])] {
-          return flexae::assign(tensor, centres, spherical, device);
+          return in_device_memory(
+              [&] { return flexae::assign(tensor, centres, spherical, device); });
         },
         [kept = points.kept](Napi::Env env, Assignment& result) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);
@@ -238,7 +239,7 @@ Napi::Value predict_mixture(const Napi::CallbackInfo& info) {
     return Task<MixturePrediction>::run(
         info.Env(),
         [tensor = points.tensor, mixture, device = to_compute_device(info[3])] {
-          return flexae::predict(tensor, mixture, device);
+          return in_device_memory([&] { return flexae::predict(tensor, mixture, device); });
         },
         [kept = points.kept](Napi::Env env, MixturePrediction& result) -> Napi::Value {
           return prediction_to_js(env, result);

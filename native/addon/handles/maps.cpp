@@ -96,9 +96,11 @@ Napi::Value fit_pca(const Napi::CallbackInfo& info) {
         info.Env(),
         [tensor = points.tensor, count = to_integer(info[2], "dims"),
          device = to_compute_device(info[3])] {
-          Pca pca = flexae::fit_pca(tensor, count, device);
-          at::Tensor map = pca.transform(tensor, device);
-          return FittedPca{std::move(pca), std::move(map)};
+          return in_device_memory([&] {
+            Pca pca = flexae::fit_pca(tensor, count, device);
+            at::Tensor map = pca.transform(tensor, device);
+            return FittedPca{std::move(pca), std::move(map)};
+          });
         },
         [kept = points.kept](Napi::Env env, FittedPca& fitted) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);
@@ -118,7 +120,9 @@ Napi::Value transform_pca(const Napi::CallbackInfo& info) {
     return Task<at::Tensor>::run(
         info.Env(),
         [tensor = points.tensor, pca = to_pca(to_object(info[2], "pca")),
-         device = to_compute_device(info[3])] { return pca.transform(tensor, device); },
+         device = to_compute_device(info[3])] {
+          return in_device_memory([&] { return pca.transform(tensor, device); });
+        },
         [kept = points.kept](Napi::Env env, at::Tensor& map) { return map_to_js(env, map); });
   });
 }
