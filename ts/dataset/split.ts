@@ -1,7 +1,7 @@
 /** A set of images in two: one to train on, and one that validates. */
 import { createHash } from "node:crypto";
-import { relative, sep } from "node:path";
 import { configError } from "../addon/errors.js";
+import { pathWithin } from "../files/paths.js";
 import type { FileSource, ImageSet, SetPart } from "./image_set.js";
 
 /** Both parts of a set. */
@@ -53,7 +53,7 @@ export function splitSet(set: ImageSet, share: number, seed: number): SplitSet {
   const { files } = set.source as FileSource;
   const groups = new Map<number, { position: number; rank: Buffer }[]>();
   for (const [position, file] of files.entries()) {
-    const name = relative(set.root, file).split(sep).join("/");
+    const name = pathWithin(set.root, file);
     const rank = createHash("sha256").update(`${seed}\0${name}`).digest();
     const label = set.labels[position] ?? 0;
     const group = groups.get(label);

@@ -1,7 +1,7 @@
 /** Sets of images through a model, into a table. */
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
-import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { configError, dataError, translateError } from "../addon/errors.js";
 import { awaitAddon, callAddon } from "../addon/loader.js";
 import type { EmbeddingHandle, EmbeddingStretch, Interpolation } from "../addon/types.js";
@@ -10,7 +10,7 @@ import { MAX_PIXELS } from "../config/parameters.js";
 import { openSet } from "../dataset/open_set.js";
 import { checksum } from "../files/checksum.js";
 import { makeFolders } from "../files/folders.js";
-import { shownPath, unicodePath } from "../files/paths.js";
+import { pathWithin, shownPath, unicodePath } from "../files/paths.js";
 import { modelFile } from "../runs/folder.js";
 import { checkDevice } from "../runs/plan.js";
 import { readManifest } from "../runs/setting.js";
@@ -131,7 +131,7 @@ async function findImages(sets: readonly string[], warnings: string[]): Promise<
     const from = place === root ? set : relative(process.cwd(), root) || ".";
     const files = (source as { files: string[] }).files;
     for (const [i, file] of files.entries()) {
-      const path = unicodePath(relative(root, file)).split(sep).join("/");
+      const path = unicodePath(pathWithin(root, file));
       images.push({ file, path, set: from, class: classes[labels[i] as number] ?? null });
     }
     if (loose > 0) {

@@ -2,11 +2,23 @@
  * Paths for people and for files. The addon gives a path's bytes that are no UTF-8 as lone surrogates, U+DC80…U+DCFF, and
  * takes them back; nothing else does.
  */
-import { basename, dirname, extname, join } from "node:path";
+import { basename, dirname, extname, join, relative, sep } from "node:path";
 
 /** What lies beside a file, under its name with another ending: `a/b.png` beside `a/b.csv`. */
 export function beside(path: string, ending: string): string {
   return join(dirname(path), basename(path, extname(path)) + ending);
+}
+
+/**
+ * A file's path relative to a folder, with `/` between folders.
+ *
+ * @param folder - Absolute and normal, as `file` is.
+ */
+export function pathWithin(folder: string, file: string): string {
+  const inside = folder.endsWith(sep) ? folder : folder + sep;
+  // `relative` resolves both anew: of a million files that takes seconds.
+  const path = file.startsWith(inside) ? file.slice(inside.length) : relative(folder, file);
+  return sep === "/" ? path : path.split(sep).join("/");
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
