@@ -8,7 +8,8 @@
 #include <climits>
 #include <new>
 
-#include "data/files/file_handle.h"
+#include "core/files/descriptor.h"
+#include "data/files/readable_file.h"
 #include "data/formats/image_header.h"
 
 namespace flexae {
@@ -35,7 +36,7 @@ std::optional<std::string> read_image_file(const std::string& path, ByteBuffer& 
   if (const auto found = find_member(path)) {
     return found->container->read(found->member, buffer, bytes);
   }
-  const FileHandle file = open_for_reading(path);
+  const Descriptor file = open_for_reading(path);
   if (!file) return unreadable(path, errno);
   struct stat info = {};
   if (::fstat(file.get(), &info) != 0) return unreadable(path, errno);

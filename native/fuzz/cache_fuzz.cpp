@@ -91,7 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const std::string path = flexae::cache_path(kFolder.path(), kKey);
   {
-    const flexae::FileHandle file(
+    const flexae::Descriptor file(
         ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!file) std::abort();
     if (data[0] == 0) {

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -38,16 +37,10 @@ FileBytes::FileBytes(const std::string& path)
 size_t FileBytes::read(uint64_t position, void* to, size_t count) const {
   if (position >= size_) return 0;
   count = std::min<size_t>(count, size_ - position);
-  size_t have = 0;
-  while (have < count) {
-    const ssize_t got = ::pread(file_.get(), static_cast<char*>(to) + have, count - have,
-                                static_cast<off_t>(position + have));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) refuse_reading(path_, errno);
-    if (got == 0) break;
-    have += static_cast<size_t>(got);
-  }
-  return have;
+  const int64_t have =
+      read_up_to(file_.get(), to, static_cast<int64_t>(count), static_cast<int64_t>(position));
+  if (have < 0) refuse_reading(path_, static_cast<int>(-have));
+  return static_cast<size_t>(have);
 }
 
 }  // namespace flexae

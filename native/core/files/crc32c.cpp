@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdio>
 #include <cstring>
 #include <string>
 
@@ -87,6 +88,12 @@ uint32_t crc32c(const Bytes& bytes, uint64_t begin, uint64_t end, uint32_t crc) 
     begin += count;
   }
   return crc;
+}
+
+std::string crc32c_text(uint32_t crc) {
+  char buffer[9];
+  std::snprintf(buffer, sizeof buffer, "%08x", crc);
+  return buffer;
 }
 
 }  // namespace flexae

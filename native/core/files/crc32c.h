@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "core/files/bytes.h"
@@ -15,5 +16,8 @@ uint32_t crc32c_by_tables(std::string_view data, uint32_t crc = 0);
 
 /// The same of bytes [begin, end), which are read in pieces.
 uint32_t crc32c(const Bytes& bytes, uint64_t begin, uint64_t end, uint32_t crc = 0);
+
+/// A checksum as files hold it: eight hexadecimal digits.
+std::string crc32c_text(uint32_t crc);
 
 }  // namespace flexae

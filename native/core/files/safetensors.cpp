@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <cstring>
 #include <limits>
 
@@ -36,12 +35,6 @@ std::string_view type_name(at::ScalarType type) {
     if (known.type == type) return known.name;
   }
   throw Error(ErrorCode::kInternal, "a tensor's dtype has no place in the file");
-}
-
-std::string hex8(uint32_t value) {
-  char buffer[9];
-  std::snprintf(buffer, sizeof buffer, "%08x", value);
-  return buffer;
 }
 
 std::span<const std::byte> bytes_of(const void* data, size_t size) {
@@ -156,7 +149,7 @@ class Reader {
     uint32_t crc = crc32c(bytes_, 0, digits);
     crc = crc32c(kNoChecksum, crc);
     crc = crc32c(bytes_, digits + kNoChecksum.size(), bytes_.size(), crc);
-    if (hex8(crc) != stored)
+    if (crc32c_text(crc) != stored)
       throw Error(ErrorCode::kModel, "its checksum does not match its contents");
   }
 
@@ -195,7 +188,7 @@ void write_tensor_file(const std::string& path, const TensorFile& file,
   for (const at::Tensor& tensor : data) crc = crc32c(view_of(tensor), crc);
   const std::string mark = "\"checksum\":\"";
   text.replace(text.find(mark + std::string(kNoChecksum)) + mark.size(), kNoChecksum.size(),
-               hex8(crc));
+               crc32c_text(crc));
 
   std::vector<std::span<const std::byte>> pieces{bytes_of(&size, sizeof size),
                                                  bytes_of(text.data(), text.size())};

@@ -5,7 +5,6 @@
 #include <caffe2/serialize/read_adapter_interface.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -28,12 +27,6 @@ constexpr size_t kEndSize = 22;
 constexpr std::string_view kMark = "flexible-autoencoder crc32c ";
 constexpr std::string_view kNoChecksum = "00000000";
 constexpr size_t kSealSize = kMark.size() + kNoChecksum.size();
-
-std::string hex8(uint32_t value) {
-  char buffer[9];
-  std::snprintf(buffer, sizeof buffer, "%08x", value);
-  return buffer;
-}
 
 /// What libtorch reads from: never beyond the end.
 class Adapter : public caffe2::serialize::ReadAdapterInterface {
@@ -152,14 +145,14 @@ void seal_model_file(std::string& archive, const NamedTensors& weights) {
   archive += kMark;
   archive += kNoChecksum;
   archive.replace(archive.size() - kNoChecksum.size(), kNoChecksum.size(),
-                  hex8(sealed_crc(MemoryBytes(archive))));
+                  crc32c_text(sealed_crc(MemoryBytes(archive))));
 }
 
 bool is_sealed(const Bytes& file, const std::string& name) {
   if (file.size() < kEndSize + kSealSize) return false;
   const std::string seal = tail(file, kSealSize);
   if (!seal.starts_with(kMark)) return false;
-  if (hex8(sealed_crc(file)) == seal.substr(kMark.size())) return true;
+  if (crc32c_text(sealed_crc(file)) == seal.substr(kMark.size())) return true;
   throw Error(ErrorCode::kModel,
               name + " is damaged: its checksum does not match its contents.\n" +
                   "Take it from a copy, or delete it and make it again: flexae run --resume with " +

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "core/files/descriptor.h"
 #include "data/decode.h"
-#include "data/files/file_io.h"
 #include "data/files/file_stamp.h"
 
 namespace flexae {

@@ -43,7 +43,7 @@ DiskStore::DiskStore(std::unique_ptr<ImageStore> source, std::string folder, Not
   key_ = key.text();
   if (folder_.empty()) return;
   path_ = cache_path(folder_, key_);
-  if (!open()) file_ = FileHandle();
+  if (!open()) file_ = Descriptor();
 }
 
 DiskStore::~DiskStore() {
@@ -53,9 +53,9 @@ DiskStore::~DiskStore() {
 
 bool DiskStore::open() {
   constexpr int kFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-  file_ = FileHandle(::open(path_.c_str(), O_RDWR | kFlags));
+  file_ = Descriptor(::open(path_.c_str(), O_RDWR | kFlags));
   // Someone else's file, or a read-only disk's, serves as well but for repairs.
-  if (!file_) file_ = FileHandle(::open(path_.c_str(), O_RDONLY | kFlags));
+  if (!file_) file_ = Descriptor(::open(path_.c_str(), O_RDONLY | kFlags));
   if (!file_) return false;
   // Says that it is in use, now and (by its time) lately.
   ::flock(file_.get(), LOCK_SH | LOCK_NB);
@@ -225,7 +225,7 @@ void DiskStore::seal() {
   }
   sealed_ = true;
   ::flock(file_.get(), LOCK_SH | LOCK_NB);
-  const FileHandle folder(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const Descriptor folder(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder) ::fsync(folder.get());
   trim_cache_folder(folder_, 0, path_);
 }

@@ -77,7 +77,7 @@ class DiskStore : public ImageStore {
   std::string temporary_;  // of the one being written
 
   // Set before the first load.
-  FileHandle file_;
+  Descriptor file_;
   bool building_ = false;
   std::unique_ptr<std::atomic<uint8_t>[]> states_;
   // An image's is written before its state says that it is there.

@@ -13,9 +13,9 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/files/descriptor.h"
 #include "data/containers/inflate.h"
-#include "data/files/file_handle.h"
-#include "data/files/file_io.h"
+#include "data/files/readable_file.h"
 #include "data/formats/image_header.h"
 
 namespace flexae {
@@ -54,7 +54,7 @@ std::string absolute_path(const std::string& path) {
 }  // namespace
 
 Container::Container(std::string place, std::unique_ptr<const ContainerIndex> index,
-                     FileHandle data)
+                     Descriptor data)
     : place_(std::move(place)),
       index_(std::move(index)),
       data_(std::move(data)),
@@ -65,7 +65,7 @@ std::optional<std::string> Container::read(size_t member, ByteBuffer& buffer,
                                            std::span<const uint8_t>& bytes) const {
   const MemberEntry& entry = index_->members()[member];
   if (entry.length == 0) return "empty file";
-  FileHandle opened;
+  Descriptor opened;
   if (!data_) {
     opened = open_for_reading(place_);
     if (!opened) return unreadable(place_, errno);

@@ -6,8 +6,8 @@
 #include <span>
 #include <string>
 
+#include "core/files/descriptor.h"
 #include "data/containers/index_file.h"
-#include "data/files/file_handle.h"
 #include "data/files/file_stamp.h"
 
 namespace flexae {
@@ -40,7 +40,7 @@ class Container {
  public:
   /// `data` is the file that holds the images: `place`, or the index's own, where it holds them.
   /// It is opened for each image if it is not handed over open.
-  Container(std::string place, std::unique_ptr<const ContainerIndex> index, FileHandle data);
+  Container(std::string place, std::unique_ptr<const ContainerIndex> index, Descriptor data);
 
   [[nodiscard]] const std::string& place() const { return place_; }
   [[nodiscard]] const ContainerIndex& index() const { return *index_; }
@@ -55,7 +55,7 @@ class Container {
  private:
   const std::string place_;
   const std::unique_ptr<const ContainerIndex> index_;
-  const FileHandle data_;
+  const Descriptor data_;
   const FileStamp stamp_;
   /// What stands before pixels.
   const std::string pixels_header_;

@@ -13,8 +13,8 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/files/descriptor.h"
 #include "data/files/cache_folder.h"
-#include "data/files/file_io.h"
 #include "data/files/path_text.h"
 
 namespace flexae {
@@ -25,13 +25,13 @@ std::string message_of(int error) {
 }
 
 std::shared_ptr<const Container> container_of(const std::string& place, const std::string& key,
-                                              FileHandle file) {
+                                              Descriptor file) {
   auto index = ContainerIndex::map(file.get(), key);
   if (!index) return nullptr;
   const bool holds_data = index->holds_data();
   // An index is mapped and needs its file no more.
   return std::make_shared<const Container>(place, std::move(index),
-                                           holds_data ? std::move(file) : FileHandle());
+                                           holds_data ? std::move(file) : Descriptor());
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ std::shared_ptr<const Container> open_container(const std::string& place, const 
                                                 const std::string& key) {
   if (folder.empty()) return nullptr;
   const std::string path = cache_path(folder, key);
-  FileHandle file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file) return nullptr;
   // Says that it is in use, now and (by its time) lately.
   ::flock(file.get(), LOCK_SH | LOCK_NB);
@@ -74,7 +74,7 @@ ContainerFile::~ContainerFile() {
 void ContainerFile::use_memory() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
   temporary_.clear();
-  file_ = FileHandle(::memfd_create("flexae-index", MFD_CLOEXEC));
+  file_ = Descriptor(::memfd_create("flexae-index", MFD_CLOEXEC));
   if (!file_) fail(message_of(errno));
 }
 

@@ -5,8 +5,8 @@
 #include <span>
 #include <string>
 
+#include "core/files/descriptor.h"
 #include "data/containers/container.h"
-#include "data/files/file_handle.h"
 
 namespace flexae {
 
@@ -49,7 +49,7 @@ class ContainerFile {
   const std::string key_;
   const bool holds_data_;
   std::string temporary_;  ///< "" of a file in memory, and once it has its name
-  FileHandle file_;
+  Descriptor file_;
   int64_t data_bytes_ = 0;
 };
 

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "data/files/file_io.h"
+#include "core/files/descriptor.h"
 #include "data/files/hash.h"
 
 namespace flexae {

@@ -47,7 +47,7 @@ bool is_temporary(std::string_view name) {
 
 // Deletes a file unless a living process has a lock on it.
 bool remove_unused(const std::string& path) {
-  const FileHandle file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file || ::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return false;
   return ::unlink(path.c_str()) == 0;
 }
@@ -110,14 +110,14 @@ int64_t free_disk_bytes(const std::string& folder) {
   return 0;
 }
 
-FileHandle create_temporary(const std::string& folder, const std::string& key, std::string& path) {
+Descriptor create_temporary(const std::string& folder, const std::string& key, std::string& path) {
   static std::atomic<unsigned> counter{0};
   constexpr int kTries = 100;
   for (int i = 0; i < kTries; ++i) {
     const std::string name = "." + key + "." + std::to_string(::getpid()) + "-" +
                              std::to_string(counter++) + std::string(kTemporarySuffix);
     path = (fs::path(folder) / name).string();
-    FileHandle file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) {
       // Left over from an earlier process of the same number.
       if (errno == EEXIST) continue;
@@ -133,7 +133,7 @@ FileHandle create_temporary(const std::string& folder, const std::string& key, s
   }
   path.clear();
   errno = EEXIST;
-  return FileHandle();
+  return Descriptor();
 }
 
 void trim_cache_folder(const std::string& folder, int64_t coming, const std::string& keep,

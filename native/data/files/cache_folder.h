@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "data/files/file_handle.h"
+#include "core/files/descriptor.h"
 
 namespace flexae {
 
@@ -32,7 +32,7 @@ inline constexpr const char* kContainersFolder = "containers";
 
 /// A file being written, named by `path`; it holds an exclusive lock, which tells others that it
 /// is not left over. On failure the handle and the path are empty and errno is set.
-[[nodiscard]] FileHandle create_temporary(const std::string& folder, const std::string& key,
+[[nodiscard]] Descriptor create_temporary(const std::string& folder, const std::string& key,
                                           std::string& path);
 
 /// Deletes caches, the longest unused first, until those left and `coming` bytes are within

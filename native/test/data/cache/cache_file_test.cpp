@@ -106,7 +106,7 @@ TEST_F(CacheTest, AStrangersFileCannotAskForMemoryNorForTheTerminal) {
     index.entries.resize(kImages);
     index.entries[0] = {0, CacheEntry::kBad, length};
     index.reasons = reasons;
-    const FileHandle file(::open(path.c_str(), O_RDWR));
+    const Descriptor file(::open(path.c_str(), O_RDWR));
     EXPECT_EQ(write_cache_index(file.get(), key, spec, index), 0);
     return read_cache_index(file.get(), key, spec, kImages).has_value();
   };

@@ -1,8 +1,7 @@
-#include "data/files/file_handle.h"
+#include "data/files/readable_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <system_error>
@@ -11,25 +10,13 @@
 
 namespace flexae {
 
-FileHandle::~FileHandle() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-FileHandle& FileHandle::operator=(FileHandle&& other) noexcept {
-  if (this != &other) {
-    if (descriptor_ >= 0) ::close(descriptor_);
-    descriptor_ = other.release();
-  }
-  return *this;
-}
-
-FileHandle open_for_reading(const std::string& path) {
+Descriptor open_for_reading(const std::string& path) {
   int descriptor = -1;
   do {
     // O_NONBLOCK, so that a pipe of that name does not hold the thread for ever.
     descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   } while (descriptor < 0 && errno == EINTR);
-  return FileHandle(descriptor);
+  return Descriptor(descriptor);
 }
 
 std::string unreadable(const std::string& path, int error) {
