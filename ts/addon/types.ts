@@ -512,6 +512,12 @@ export interface BenchmarkHandle {
   dispose(): void;
 }
 
+/** A folder that is being listed; its share is not known. */
+export interface FolderScanJob extends Omit<Job<FolderScan>, "progress"> {
+  /** Those found so far. */
+  images(): number;
+}
+
 /** Something that takes a while, and may be ended. */
 export interface Job<T> {
   /** Null where it was ended before it was done. */
@@ -810,9 +816,10 @@ export interface Addon {
   summarize(network: string, batchSize: number, optimizer: string, device: string): Summary;
   /**
    * Image files below `dir`: of its sub-folders (one a class, any depth), or its own when it has none with images.
-   * Chosen by extension; hidden files are passed over. Rejects with FLEXAE_DATA if `dir` is no readable folder.
+   * Chosen by extension; hidden files are passed over. Its result rejects with FLEXAE_DATA if `dir` is no readable
+   * folder.
    */
-  scanFolder(dir: string): Promise<FolderScan>;
+  scanFolder(dir: string): FolderScanJob;
   /**
    * Makes the images of a container readable by their paths in this process, from the list that was
    * kept under `key`, 32 hexadecimal digits for one state of one file. Null if there is none.

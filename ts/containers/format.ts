@@ -1,4 +1,5 @@
 /** What a format of containers is to the rest. */
+import type { ListingMonitor } from "./listing.js";
 import type { MemberSink } from "./members.js";
 import type { RandomAccess } from "./random_access.js";
 
@@ -14,6 +15,8 @@ export interface ListedFile {
    * lie; returns where they are.
    */
   append(bytes: Uint8Array): number;
+  /** Is told now and then how far it is, whatever the format. */
+  monitor: ListingMonitor;
 }
 
 /** A format, each in a file of its own. */
@@ -28,7 +31,7 @@ export interface ContainerFormat {
   /**
    * Lists its images.
    *
-   * @throws FlexaeError `FLEXAE_DATA` naming what is wrong with the file.
+   * @throws FlexaeError `FLEXAE_DATA` naming what is wrong with the file; what the monitor throws.
    */
   list(file: ListedFile, sink: MemberSink): void | Promise<void>;
 }

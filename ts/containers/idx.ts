@@ -46,7 +46,8 @@ function readLabels(path: string, images: number): string[] | undefined {
   return Array.from(bytes.subarray(8), String);
 }
 
-function list({ bytes, path, shown }: ListedFile, sink: MemberSink): void {
+async function list(file: ListedFile, sink: MemberSink): Promise<void> {
+  const { bytes, path, shown, monitor } = file;
   const [, , , dims = 0] = bytes.read(0, 4);
   if (dims === 1) {
     throw dataError(`${shown} has labels, no images: name the file of images beside it`);
@@ -54,7 +55,7 @@ function list({ bytes, path, shown }: ListedFile, sink: MemberSink): void {
   const offset = 4 + 4 * dims;
   const shape = shapeOf(bytes.read(0, offset));
   const labels = readLabels(path, shape[0] as number);
-  addPixels(sink, { shown, size: bytes.size, shape, offset, labels });
+  await addPixels(sink, { shown, size: bytes.size, shape, offset, labels, monitor });
 }
 
 export const idx: ContainerFormat = {

@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { shownPath } from "../files/paths.js";
+import { ListingMonitor } from "./listing.js";
 import { openContainer } from "./open_container.js";
 
 /** Folders of the disk, which are no containers. */
@@ -26,18 +27,24 @@ async function fileAbove(folder: string): Promise<{ place: string; state: string
  * Makes images readable that lie in containers: of `/data/shard.tar/1.jpg`, the file `/data/shard.tar`
  * is opened, again if it is another one by now. Other paths are left alone.
  *
- * @throws FlexaeError `FLEXAE_DATA` if such a container cannot be read.
+ * @param monitor - Is told how far it is.
+ * @throws FlexaeError `FLEXAE_DATA` if such a container cannot be read. Rejects with the reason of
+ *   the monitor's signal.
  */
-export async function mountContainers(files: readonly string[]): Promise<void> {
+export async function mountContainers(
+  files: readonly string[],
+  monitor = new ListingMonitor(),
+): Promise<void> {
   const places = new Map<string, string>();
   for (const folder of new Set(files.map((file) => dirname(resolve(file))))) {
     if (folders.has(folder)) continue;
     const above = await fileAbove(folder);
     if (above !== null) places.set(above.place, above.state);
   }
-  for (const [place, state] of places) {
-    if (opened.get(place) === state) continue;
-    await openContainer(place, shownPath(place));
+  const anew = [...places].filter(([place, state]) => opened.get(place) !== state);
+  monitor.expect(anew.length);
+  for (const [place, state] of anew) {
+    await openContainer(place, shownPath(place), monitor);
     opened.set(place, state);
   }
 }

@@ -8,7 +8,7 @@ import { addPixels } from "./pixels.js";
 const MAGIC = Buffer.from("\x93NUMPY", "latin1");
 const LONGEST = 1 << 16;
 
-function list({ bytes, shown }: ListedFile, sink: MemberSink): void {
+async function list({ bytes, shown, monitor }: ListedFile, sink: MemberSink): Promise<void> {
   const [major = 0] = bytes.read(MAGIC.length, 2);
   const wide = major >= 2;
   const begin = wide ? 12 : 10;
@@ -32,7 +32,7 @@ function list({ bytes, shown }: ListedFile, sink: MemberSink): void {
   }
   // Whatever is no number of digits has its shape refused.
   const shape = dims.split(",").flatMap((dim) => (dim.trim() === "" ? [] : [Number(dim)]));
-  addPixels(sink, { shown, size: bytes.size, shape, offset: begin + length });
+  await addPixels(sink, { shown, size: bytes.size, shape, offset: begin + length, monitor });
 }
 
 export const npy: ContainerFormat = {

@@ -7,6 +7,7 @@ import type { ContainerFile, ContainerListing } from "../addon/types.js";
 import type { ContainerFormat } from "./format.js";
 import { type Beginning, FORMATS, formatIn, readBeginning } from "./formats.js";
 import { gunzip } from "./gunzip.js";
+import { ListingMonitor } from "./listing.js";
 import { MemberSink } from "./members.js";
 import { type RandomAccess, WindowedFile, withFile } from "./random_access.js";
 
@@ -39,26 +40,28 @@ interface Listed {
   place: string;
   shown: string;
   kept: ContainerFile;
+  monitor: ListingMonitor;
 }
 
 async function listPlain(
-  { place, shown, kept }: Listed,
+  { place, shown, kept, monitor }: Listed,
   format: ContainerFormat,
 ): Promise<MemberSink> {
   return await withFile(place, shown, async (bytes) => {
     const sink = new MemberSink(shown, bytes.size);
     const append = (part: Uint8Array) => kept.append(part);
-    await format.list({ path: place, shown, bytes, append }, sink);
+    await format.list({ path: place, shown, bytes, append, monitor }, sink);
     return sink;
   });
 }
 
-async function listCompressed({ place, shown, kept }: Listed): Promise<MemberSink> {
+async function listCompressed({ place, shown, kept, monitor }: Listed): Promise<MemberSink> {
   let from: number | undefined;
-  const size = await gunzip(place, shown, (part) => {
+  const take = (part: Uint8Array) => {
     const at = kept.append(part);
     from ??= at;
-  });
+  };
+  const size = await gunzip(place, shown, take, monitor);
   const begin = from ?? 0;
   const fill = (target: Buffer, position: number) => kept.read(target, position);
   const bytes = shifted(new WindowedFile(begin + size, shown, fill), begin, size);
@@ -70,7 +73,7 @@ async function listCompressed({ place, shown, kept }: Listed): Promise<MemberSin
   }
   const sink = new MemberSink(shown, size);
   const append = (part: Uint8Array) => kept.append(part);
-  await format.list({ path: place, shown, bytes, append }, sink);
+  await format.list({ path: place, shown, bytes, append, monitor }, sink);
   sink.shift(begin);
   return sink;
 }
@@ -80,10 +83,11 @@ async function listAnew(
   shown: string,
   key: string,
   { format, isCompressed }: Beginning,
+  monitor: ListingMonitor,
 ): Promise<ContainerListing> {
   const holdsData = isCompressed || format?.unpacked === true;
   const kept = callAddon((addon) => addon.createContainer(place, key, { holdsData }));
-  const listed = { place, shown, kept };
+  const listed = { place, shown, kept, monitor };
   try {
     const sink = isCompressed
       ? await listCompressed(listed)
@@ -104,13 +108,18 @@ async function listAnew(
  *
  * @param place - Absolute.
  * @param shown - What the user calls it.
+ * @param monitor - Is told how far it is. It expects the file; one that is no container it does not
+ *   expect any more.
  * @returns Null if the file is no container.
  * @throws FlexaeError `FLEXAE_DATA` if it is damaged, not to be trusted, or holds no images; `FLEXAE_IO`.
+ *   Rejects with the reason of the monitor's signal.
  */
 export async function openContainer(
   place: string,
   shown: string,
+  monitor = new ListingMonitor(),
 ): Promise<ContainerListing | null> {
+  monitor.check();
   let beginning: Beginning;
   try {
     beginning = await readBeginning(place);
@@ -121,9 +130,14 @@ export async function openContainer(
   if (unreadable !== null) {
     throw dataError(`${shown} is packed by ${unreadable}, which is not read here: unpack it first`);
   }
-  if (format === null && !isCompressed) return null;
+  if (format === null && !isCompressed) {
+    monitor.expect(-1);
+    return null;
+  }
   const companions = companionsOf(place, beginning);
   const key = await keyOf(place, companions);
   const known = await awaitAddon((addon) => addon.openContainer(place, key));
-  return known ?? (await listAnew(place, shown, key, beginning));
+  const listing = known ?? (await listAnew(place, shown, key, beginning, monitor));
+  monitor.finish(listing.files.length);
+  return listing;
 }

@@ -32,8 +32,8 @@ class Taker {
     this.#sink = sink;
   }
 
-  take({ bytes, lengths, names, labels, others }: ParquetImages): void {
-    const { shown, bytes: own } = this.#file;
+  take({ bytes, lengths, names, labels, others, share }: ParquetImages): void {
+    const { shown, bytes: own, monitor } = this.#file;
     this.#unpacked += bytes.length;
     checkUnpacked(shown, own.size, this.#unpacked);
     let offset = this.#file.append(bytes);
@@ -43,11 +43,13 @@ class Taker {
       offset += length;
     }
     this.#sink.others += others;
+    monitor.note(this.#sink.images, share);
   }
 }
 
 async function list(file: ListedFile, sink: MemberSink): Promise<void> {
   const { path, shown } = file;
+  const { signal } = file.monitor;
   const taker = new Taker(file, sink);
   const worker = new Worker(workerFile(), {
     workerData: { path, shown },
@@ -58,6 +60,7 @@ async function list(file: ListedFile, sink: MemberSink): Promise<void> {
     resourceLimits: { maxOldGenerationSizeMb: MEGABYTES },
   });
   let timer: NodeJS.Timeout | undefined;
+  let stop = () => {};
   try {
     await new Promise<void>((resolve, reject) => {
       const wait = (bytes: number) => {
@@ -66,6 +69,9 @@ async function list(file: ListedFile, sink: MemberSink): Promise<void> {
         timer = setTimeout(end, MOST_MS + bytes / LEAST_BYTES_PER_MS);
       };
       wait(0);
+      stop = () => reject(signal?.reason);
+      signal?.addEventListener("abort", stop);
+      if (signal?.aborted) stop();
       worker.on("message", (message: ParquetMessage) => {
         try {
           if ("end" in message) return resolve();
@@ -86,6 +92,7 @@ async function list(file: ListedFile, sink: MemberSink): Promise<void> {
     });
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener("abort", stop);
     await worker.terminate();
   }
 }

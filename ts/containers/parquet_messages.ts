@@ -10,6 +10,8 @@ export interface ParquetImages {
   labels: (string | null)[];
   /** Rows without an image. */
   others: number;
+  /** Of the file's rows those that were read so far, from 0 to 1. */
+  share: number;
 }
 
 export type ParquetMessage =

@@ -33,6 +33,8 @@ class Batch {
   #names: string[] = [];
   #labels: (string | null)[] = [];
   others = 0;
+  /** Of the file's rows, those that were read. */
+  share = 0;
 
   async add(bytes: Uint8Array, name: string, label: string | undefined): Promise<void> {
     this.#images.push(bytes);
@@ -55,6 +57,7 @@ class Batch {
       names: this.#names,
       labels: this.#labels,
       others: this.others,
+      share: this.share,
     };
     this.#images = [];
     this.#names = [];
@@ -103,6 +106,7 @@ async function unpack(file: RandomAccess, shown: string): Promise<void> {
     });
     for (const value of rows) {
       const number = String(row++).padStart(digits, "0");
+      batch.share = row / Number(metadata.num_rows);
       const found = imageIn(value[image]);
       if (found === undefined || found.bytes.length === 0) {
         batch.others++;

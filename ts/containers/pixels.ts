@@ -1,6 +1,10 @@
 /** Arrays of images as bytes, one image behind the other. */
 import { dataError } from "../addon/errors.js";
+import type { ListingMonitor } from "./listing.js";
 import type { MemberSink } from "./members.js";
+
+/** So many images are added between two looks at what else there is to do. */
+const AT_ONCE = 1 << 16;
 
 /** An array as its header has it. */
 interface PixelArray {
@@ -13,17 +17,19 @@ interface PixelArray {
   offset: number;
   /** Classes, of each image. */
   labels?: readonly string[] | undefined;
+  monitor: ListingMonitor;
 }
 
 /**
  * Adds each image of an array under its number, as many digits as the last one has.
  *
- * @throws FlexaeError `FLEXAE_DATA` for another shape, or if the array is not whole.
+ * @throws FlexaeError `FLEXAE_DATA` for another shape, or if the array is not whole; what the
+ *   monitor throws.
  */
-export function addPixels(
+export async function addPixels(
   sink: MemberSink,
-  { shown, size, shape, offset, labels }: PixelArray,
-): void {
+  { shown, size, shape, offset, labels, monitor }: PixelArray,
+): Promise<void> {
   const [images = 0, height = 0, width = 0, channels = 1] = shape;
   const isShape = shape.length === 3 || shape.length === 4;
   const isSound = shape.every((size) => Number.isSafeInteger(size)) && height > 0 && width > 0;
@@ -46,5 +52,6 @@ export function addPixels(
       form: "pixels",
       label: labels?.[i],
     });
+    if ((i + 1) % AT_ONCE === 0) await monitor.pause(sink.images, (i + 1) / images);
   }
 }

@@ -128,7 +128,7 @@ async function list(file: ListedFile, sink: MemberSink): Promise<void> {
   const walk = new Walk(file, sink);
   let steps = 0;
   for (let at = 0; at < file.bytes.size; at = walk.step(at)) {
-    if (++steps % AT_ONCE === 0) await new Promise(setImmediate);
+    if (++steps % AT_ONCE === 0) await file.monitor.pause(sink.images, at / file.bytes.size);
   }
   walk.end();
 }

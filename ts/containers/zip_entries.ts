@@ -8,6 +8,9 @@ import { isImageMember, type MemberSink } from "./members.js";
 import { isSidecar, LONGEST_SIDECAR, Sidecars } from "./sidecars.js";
 import { DEFLATED, dataStart, forEachEntry, STORED } from "./zip_reader.js";
 
+/** So many entries are read between two looks at what else there is to do. */
+const AT_ONCE = 2048;
+
 /** Names that are said to be UTF-8 and are not are kept apart by their bytes. */
 function nameOf({ fileName, fileNameRaw }: Entry): string {
   return fileName.includes("\ufffd") ? pathFromBytes(fileNameRaw) : fileName;
@@ -64,18 +67,21 @@ async function addEntry(
 
 /** What `list` of a format does. */
 export async function listEntries(file: ListedFile, sink: MemberSink): Promise<void> {
-  const { bytes, shown } = file;
+  const { bytes, shown, monitor } = file;
   const sidecars = new Sidecars();
   // Members share no bytes: many that do are a bomb.
   let packed = 0;
+  let entries = 0;
   try {
     // Sizes are checked with what else an entry says, so that it is named.
     await forEachEntry(bytes, async (zip, entry) => {
       packed += entry.compressedSize;
       if (packed > bytes.size) throw dataError(`${shown} is damaged: its members overlap`);
       await addEntry(file, zip, entry, sink, sidecars);
+      if (++entries % AT_ONCE === 0) await monitor.pause(sink.images, entries / zip.entryCount);
     });
   } catch (error) {
+    monitor.check();
     if (isAddonError(error)) throw error;
     const reason = (error as Error).message.slice(0, 120);
     throw dataError(`${shown} is no zip file that can be read: ${reason}`, error);

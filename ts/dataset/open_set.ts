@@ -3,6 +3,7 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { configError, dataError, systemReason } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
+import { ListingMonitor, type ListingOptions, type ListingPace } from "../containers/listing.js";
 import { isImageName } from "../containers/members.js";
 import { mountContainers } from "../containers/mount.js";
 import { openContainer } from "../containers/open_container.js";
@@ -14,6 +15,7 @@ import type { ImageSet, SetArgument, SetPart } from "./image_set.js";
 import { joinSets } from "./join_sets.js";
 import { type ListedImage, readList } from "./list_file.js";
 import { commonFolder, isWithin } from "./roots.js";
+import { scanFolder } from "./scan_folder.js";
 import { parseSet, type SetTerm } from "./set_text.js";
 
 /** So many files of a list are looked for; if none of them is there, it was meant for elsewhere. */
@@ -58,7 +60,7 @@ function partsOf(listed: readonly ListedImage[]): SetPart[] | undefined {
   return parts;
 }
 
-async function openList(place: string, shown: string): Promise<ImageSet> {
+async function openList(place: string, { shown, monitor }: Asked): Promise<ImageSet> {
   let listed: ListedImage[];
   try {
     listed = await readList(place, shown);
@@ -69,7 +71,7 @@ async function openList(place: string, shown: string): Promise<ImageSet> {
   }
   if (listed.length === 0) throw dataError(`${shown} lists no images`);
   const files = listed.map(({ file }) => file);
-  await mountContainers(files);
+  await mountContainers(files, monitor);
   await requireSome(listed, shown);
   const named = listed.flatMap((image) => (image.class === null ? [] : [image.class]));
   const own = dirname(place);
@@ -80,31 +82,38 @@ async function openList(place: string, shown: string): Promise<ImageSet> {
 }
 
 /** Containers that lie in a folder, in the order of their names. */
-async function containersIn(folder: string): Promise<OpenedContainer[]> {
-  const opened: OpenedContainer[] = [];
+async function containersIn(folder: string, monitor: ListingMonitor): Promise<OpenedContainer[]> {
+  const places: string[] = [];
   for (const name of (await readdir(folder).catch((): string[] => [])).sort(byBytes)) {
     const place = join(folder, name);
     if (name.startsWith(".") || !(await stat(place).catch(() => null))?.isFile()) continue;
-    const listing = await openContainer(place, shownPath(place));
+    places.push(place);
+  }
+  monitor.expect(places.length);
+  const opened: OpenedContainer[] = [];
+  for (const place of places) {
+    const listing = await openContainer(place, shownPath(place), monitor);
     if (listing !== null) opened.push({ place, listing });
   }
   return opened;
 }
 
-async function openFolder(place: string): Promise<ImageSet> {
+async function openFolder(place: string, monitor: ListingMonitor): Promise<ImageSet> {
   try {
-    const scan = await awaitAddon((addon) => addon.scanFolder(place));
+    const scan = await scanFolder(place, monitor);
     const { files, classes, labels, loose, others } = scan;
     return { ...setOf(files, { kept: null, names: classes, labels, loose }, place, others), place };
   } catch (error) {
-    const containers = await containersIn(place);
+    monitor.check();
+    const containers = await containersIn(place, monitor);
     if (containers.length === 0) throw error;
     return containerSet(containers);
   }
 }
 
-/** What a message says of the set, and of another one. */
-interface Shown {
+/** What a message says of the set, and of another one; and who is told how far it is. */
+interface Asked {
+  monitor: ListingMonitor;
   shown: string;
   /** How to name another. */
   another: string;
@@ -112,14 +121,16 @@ interface Shown {
   flag: string | undefined;
 }
 
-async function openFile(place: string, { shown }: Shown): Promise<ImageSet> {
-  const listing = await openContainer(place, shown);
+async function openFile(place: string, asked: Asked): Promise<ImageSet> {
+  const { shown, monitor } = asked;
+  monitor.expect(1);
+  const listing = await openContainer(place, shown, monitor);
   if (listing !== null) return containerSet([{ place, listing }]);
-  return await openList(place, shown);
+  return await openList(place, asked);
 }
 
-async function openPath(place: string, words: Shown): Promise<ImageSet> {
-  const { shown, another, flag } = words;
+async function openPath(place: string, asked: Asked): Promise<ImageSet> {
+  const { shown, another, flag, monitor } = asked;
   let found: Awaited<ReturnType<typeof stat>>;
   try {
     found = await stat(place);
@@ -129,8 +140,8 @@ async function openPath(place: string, words: Shown): Promise<ImageSet> {
       error,
     );
   }
-  if (found.isFile()) return await openFile(place, words);
-  if (found.isDirectory()) return await openFolder(place);
+  if (found.isFile()) return await openFile(place, asked);
+  if (found.isDirectory()) return await openFolder(place, monitor);
   const one = flag === undefined ? "" : `; name one with ${flag}`;
   throw dataError(`${shown} is neither a folder nor a list of images${one}`);
 }
@@ -144,10 +155,11 @@ async function patternRoot(text: string): Promise<string> {
 }
 
 /** Image files, containers, folders and lists that a pattern names. */
-async function openPattern(text: string, words: Shown): Promise<ImageSet> {
-  const paths = (await expandPattern(text, words.shown)).map((path) => resolve(path));
+async function openPattern(text: string, asked: Asked): Promise<ImageSet> {
+  const { monitor } = asked;
+  const paths = (await expandPattern(text, asked.shown)).map((path) => resolve(path));
   if (paths.length === 0) {
-    throw dataError(`${words.shown} matches nothing: quote it, or name another set`);
+    throw dataError(`${asked.shown} matches nothing: quote it, or name another set`);
   }
   const isImage = await Promise.all(
     paths.map(async (path) => isImageName(basename(path)) && (await stat(path)).isFile()),
@@ -155,10 +167,15 @@ async function openPattern(text: string, words: Shown): Promise<ImageSet> {
   const images = paths.filter((_, i) => isImage[i]);
   const sets: ImageSet[] = [];
   const containers: OpenedContainer[] = [];
-  for (const path of paths.filter((_, i) => !isImage[i])) {
-    const own = { ...words, shown: `${words.name} ${shownPath(path)}` };
-    const isFile = (await stat(path).catch(() => null))?.isFile() === true;
-    const listing = isFile ? await openContainer(path, own.shown) : null;
+  const others = paths.filter((_, i) => !isImage[i]);
+  const files = new Set<string>();
+  for (const path of others) {
+    if ((await stat(path).catch(() => null))?.isFile() === true) files.add(path);
+  }
+  monitor.expect(files.size);
+  for (const path of others) {
+    const own = { ...asked, shown: `${asked.name} ${shownPath(path)}` };
+    const listing = files.has(path) ? await openContainer(path, own.shown, monitor) : null;
     if (listing === null) sets.push(await openPath(path, own));
     else containers.push({ place: path, listing });
   }
@@ -183,10 +200,16 @@ const absolute = ({ text, weight }: SetTerm): string =>
  * with commas between, each with a weight or none (`a:0.7,b:0.3`). All told by content.
  *
  * @param argument - How a message names it, and the remedy.
+ * @param pace - When progress is told; after a second unless given.
  * @throws FlexaeError `FLEXAE_DATA` if it is missing, unreadable or holds no images; `FLEXAE_CONFIG` for
- *   weights that are none, or where they are refused.
+ *   weights that are none, or where they are refused. Rejects with the reason of an aborted signal.
  */
-export async function openSet(given: string, argument: SetArgument): Promise<ImageSet> {
+export async function openSet(
+  given: string,
+  argument: SetArgument,
+  options: ListingOptions = {},
+  pace?: ListingPace,
+): Promise<ImageSet> {
   const { name, flag, refusesWeights = false } = argument;
   const another = flag === undefined ? "another folder" : `another folder with ${flag}`;
   const terms = await parseSet(given, name);
@@ -194,16 +217,19 @@ export async function openSet(given: string, argument: SetArgument): Promise<Ima
   if (weights.length > 0 && refusesWeights) {
     throw configError(`${name} has no use for weights: write its sets without them`);
   }
+  const monitor = new ListingMonitor(options, pace);
   const sets: ImageSet[] = [];
   for (const { text } of terms) {
-    const words = { shown: `${name} ${shownPath(text)}`, another, name, flag };
+    monitor.begin(text);
+    const asked = { monitor, shown: `${name} ${shownPath(text)}`, another, name, flag };
     const isThere = (await stat(resolve(text)).catch(() => null)) !== null;
     sets.push(
       !isThere && (await isPattern(text))
-        ? await openPattern(text, words)
-        : await openPath(resolve(text), words),
+        ? await openPattern(text, asked)
+        : await openPath(resolve(text), asked),
     );
   }
+  monitor.check();
   const set =
     terms.length === 1
       ? (sets[0] as ImageSet)

@@ -3,11 +3,15 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "addon/async/job.h"
 #include "addon/async/parallel.h"
 #include "addon/async/task.h"
 #include "addon/convert/arguments.h"
@@ -67,8 +71,19 @@ Napi::Value scan_folder(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guarded(env, [&]() -> Napi::Value {
     const std::string folder = to_path(info[0], "dir");
-    return Task<FolderScan>::run(
-        env, [folder] { return flexae::scan_folder(folder); },
+    const auto found = std::make_shared<std::atomic<int64_t>>(0);
+    Napi::Object job = run_job<FolderScan>(
+        env,
+        [folder, found](JobState& state) -> std::optional<FolderScan> {
+          try {
+            return flexae::scan_folder(folder, [&](int64_t images) {
+              *found = images;
+              return !state.cancelled;
+            });
+          } catch (const ScanCancelled&) {
+            return std::nullopt;
+          }
+        },
         [](Napi::Env env, FolderScan& scan) -> Napi::Value {
           Napi::Object object = Napi::Object::New(env);
           object.Set("files", paths_to_js(env, scan.files));
@@ -84,6 +99,10 @@ Napi::Value scan_folder(const Napi::CallbackInfo& info) {
           object.Set("others", static_cast<double>(scan.others));
           return object;
         });
+    job.Set("images", Napi::Function::New(env, [found](const Napi::CallbackInfo& info) {
+              return Napi::Number::New(info.Env(), static_cast<double>(found->load()));
+            }));
+    return job;
   });
 }
 

@@ -30,6 +30,27 @@ std::string join(const std::string& folder, const std::string& name) {
   return folder.back() == '/' ? folder + name : folder + "/" + name;
 }
 
+/// So many entries are read between two reports: a folder may hold a million.
+constexpr int64_t kEntriesAReport = 1024;
+
+/// Counts what is found, and tells whoever waits for it.
+class Reporter {
+ public:
+  explicit Reporter(const ScanProgress& progress) : progress_(progress) {}
+
+  void add(bool is_image) {
+    images_ += is_image ? 1 : 0;
+    if (++entries_ % kEntriesAReport == 0 && progress_ && !progress_(images_)) {
+      throw ScanCancelled{};
+    }
+  }
+
+ private:
+  const ScanProgress& progress_;
+  int64_t images_ = 0;
+  int64_t entries_ = 0;
+};
+
 /// One folder's entries, each kind in bytewise order of its names.
 struct Listing {
   std::vector<std::string> images;
@@ -44,7 +65,7 @@ struct Listing {
                                     ". Make it readable (chmod u+rx) or choose another folder.");
 }
 
-Listing list(const std::string& folder) {
+Listing list(const std::string& folder, Reporter& reporter) {
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(folder.c_str()), &closedir);
   if (!stream) throw_unreadable(folder, errno);
   Listing listing;
@@ -58,7 +79,9 @@ Listing list(const std::string& folder) {
     const std::string name = entry->d_name;
     if (name.starts_with('.')) continue;
     const auto add_file = [&] {
-      if (has_image_extension(name)) {
+      const bool is_image = has_image_extension(name);
+      reporter.add(is_image);
+      if (is_image) {
         listing.images.push_back(name);
       } else {
         ++listing.others;
@@ -66,6 +89,7 @@ Listing list(const std::string& folder) {
     };
     // d_type spares a stat for each of what may be millions of files.
     if (entry->d_type == DT_DIR) {
+      reporter.add(false);
       listing.folders.push_back(name);
       continue;
     }
@@ -99,6 +123,8 @@ class Walker {
     /// Folders of an image's name that have nothing in them.
     std::vector<std::string> hollow;
   };
+
+  explicit Walker(Reporter& reporter) : reporter_(reporter) {}
 
   void walk_classes(const std::string& root, const Listing& listing) {
     others_ = listing.others;
@@ -143,7 +169,7 @@ class Walker {
   }
 
   void walk(const std::string& folder, const std::string& own_name, Class* owner) {
-    const Listing listing = list(folder);
+    const Listing listing = list(folder, reporter_);
     others_ += listing.others;
     if (listing.images.empty() && listing.folders.empty() && listing.folder_links.empty() &&
         has_image_extension(own_name)) {
@@ -158,6 +184,7 @@ class Walker {
     }
   }
 
+  Reporter& reporter_;
   std::deque<Class> classes_;  // a deque, because links point into it
   std::deque<Link> links_;
   std::set<std::pair<dev_t, ino_t>> seen_;
@@ -188,7 +215,7 @@ bool has_image_extension(std::string_view name) {
   return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 
-FolderScan scan_folder(const std::string& folder) {
+FolderScan scan_folder(const std::string& folder, const ScanProgress& progress) {
   if (folder.empty()) {
     throw Error(ErrorCode::kData, "The folder of images has an empty name. Give its path.");
   }
@@ -204,8 +231,9 @@ FolderScan scan_folder(const std::string& folder) {
   }
 
   const std::string root = absolute(folder);
-  Listing listing = list(root);
-  Walker walker;
+  Reporter reporter(progress);
+  Listing listing = list(root, reporter);
+  Walker walker(reporter);
   walker.walk_classes(root, listing);
   for (std::string& name : listing.images) name = join(root, name);
   auto& classes = walker.classes();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,12 @@ struct FolderScan {
   int64_t others = 0;
 };
 
+/// Told now and then how many images were found so far. False ends the scan.
+using ScanProgress = std::function<bool(int64_t images)>;
+
+/// A scan was ended by its ScanProgress.
+struct ScanCancelled {};
+
 /// Whether a file name ends in a known image extension (png jpg jpeg jpe bmp tif tiff webp pgm ppm
 /// pbm pnm, in any case).
 [[nodiscard]] bool has_image_extension(std::string_view name);
@@ -34,7 +41,7 @@ struct FolderScan {
 /// so that loading it tells about it: a link to a missing file, a pipe, an empty folder.
 ///
 /// Throws Error(kData) when `folder` is missing, is no folder, holds no image, or when it or a
-/// sub-folder cannot be read.
-[[nodiscard]] FolderScan scan_folder(const std::string& folder);
+/// sub-folder cannot be read; ScanCancelled where `progress` says so.
+[[nodiscard]] FolderScan scan_folder(const std::string& folder, const ScanProgress& progress = {});
 
 }  // namespace flexae

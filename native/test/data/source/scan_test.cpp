@@ -204,5 +204,25 @@ TEST_F(Scan, UnreadableSubFolderIsNamed) {
   ASSERT_EQ(chmod(folder_.file("locked").c_str(), 0700), 0);
 }
 
+TEST_F(Scan, ReportsImagesAndEndsWhereItIsAskedTo) {
+  // Reports come every 1024 entries, whatever these are.
+  for (int i = 0; i < 2500; ++i) touch("a/" + std::to_string(i) + (i < 5 ? ".txt" : ".png"));
+  std::vector<int64_t> reported;
+  const auto note = [&](int64_t images) {
+    reported.push_back(images);
+    return true;
+  };
+  EXPECT_EQ(scan_folder(folder_.path().string(), note).files.size(), 2495U);
+  ASSERT_EQ(reported.size(), 2U);
+  // The class and five files are no images.
+  EXPECT_GE(reported[0], 1024 - 6);
+  EXPECT_LE(reported[0], 1024);
+  EXPECT_GE(reported[1], 2048 - 6);
+  EXPECT_LE(reported[1], 2048);
+  EXPECT_THROW(
+      static_cast<void>(scan_folder(folder_.path().string(), [](int64_t) { return false; })),
+      ScanCancelled);
+}
+
 }  // namespace
 }  // namespace flexae
