@@ -1,4 +1,6 @@
+import type { ListingProgress } from "../containers/listing.js";
 import { duration, grouped, rate } from "./format.js";
+import { listingLine } from "./listing_text.js";
 
 /** How far many images have come, on stderr, where that is a terminal. */
 export class Counter {
@@ -9,6 +11,13 @@ export class Counter {
   /** @param done - What has been done to them: "checked". */
   constructor(done: string) {
     this.#done = done;
+  }
+
+  /** What goes before, and does not count. */
+  listing(listing: ListingProgress): void {
+    this.#shown = Date.now();
+    this.#began = this.#shown;
+    process.stderr.write(`\r\u001b[K${listingLine(listing)}`);
   }
 
   update(done: number, total: number): void {

@@ -1,4 +1,6 @@
+import type { ListingProgress } from "../containers/listing.js";
 import { duration } from "./format.js";
+import { listingLine } from "./listing_text.js";
 
 /** What is done at the moment and how far it is, on stderr, where that is a terminal. */
 export class StepLine {
@@ -15,6 +17,12 @@ export class StepLine {
     const seconds = (Date.now() - this.#began) / 1000;
     const left = share > 0.02 ? `, ${duration((seconds * (1 - share)) / share)} left` : "";
     process.stderr.write(`\r\u001b[K${step} ${Math.floor(100 * share)}%${left}`);
+    this.#shown = true;
+  }
+
+  /** How far a set is listed. */
+  listing(listing: ListingProgress): void {
+    process.stderr.write(`\r\u001b[K${listingLine(listing)}`);
     this.#shown = true;
   }
 

@@ -3,6 +3,7 @@ import { readdir } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { configError, dataError, systemReason } from "../addon/errors.js";
 import { awaitAddon } from "../addon/loader.js";
+import type { ListingProgress } from "../containers/listing.js";
 import { extensionOf } from "../containers/magic.js";
 import { isImageName } from "../containers/members.js";
 import { TarWriter } from "../containers/write_tar.js";
@@ -30,6 +31,8 @@ export interface PackOptions {
   signal?: AbortSignal | undefined;
   /** Called now and then. */
   onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Called now and then before that, where it takes longer than a second to list the set. */
+  onListing?: ((listing: ListingProgress) => void) | undefined;
   /** Called for each file that cannot be read, and is left out. */
   onBad?: ((file: string, reason: string) => void) | undefined;
 }
@@ -197,7 +200,7 @@ export async function pack(given: string, options: PackOptions): Promise<Packing
     );
   }
   await checkOut(out, overwrite);
-  const set = await openSet(given, { name: "The set", refusesWeights: true });
+  const set = await openSet(given, { name: "The set", refusesWeights: true }, options);
   const folder = await StagedFolder.create(out);
   const shards = new Shards(folder.path, shardBytes);
   try {

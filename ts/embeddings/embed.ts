@@ -7,6 +7,7 @@ import { awaitAddon, callAddon } from "../addon/loader.js";
 import type { EmbeddingHandle, EmbeddingStretch, Interpolation } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import { MAX_PIXELS } from "../config/parameters.js";
+import type { ListingOptions, ListingProgress } from "../containers/listing.js";
 import { openSet } from "../dataset/open_set.js";
 import { checksum } from "../files/checksum.js";
 import { makeFolders } from "../files/folders.js";
@@ -58,6 +59,8 @@ export interface EmbedOptions {
   signal?: AbortSignal | undefined;
   /** Called now and then. */
   onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Called now and then before that, where it takes longer than a second to list a set. */
+  onListing?: ((listing: ListingProgress) => void) | undefined;
   /** Called once for each image that cannot be used. */
   onBad?: ((file: string, reason: string) => void) | undefined;
 }
@@ -123,10 +126,15 @@ async function checksums(paths: readonly string[]): Promise<string[]> {
   return sums;
 }
 
-async function findImages(sets: readonly string[], warnings: string[]): Promise<Image[]> {
+async function findImages(
+  sets: readonly string[],
+  warnings: string[],
+  listing: ListingOptions,
+): Promise<Image[]> {
   const images: Image[] = [];
   for (const set of sets) {
-    const { source, classes, labels, loose, place, root } = await openSet(set, { name: "set" });
+    const opened = await openSet(set, { name: "set" }, listing);
+    const { source, classes, labels, loose, place, root } = opened;
     // Of a list, rows name the folder that has its files; paths are joined to what they name.
     const from = place === root ? set : relative(process.cwd(), root) || ".";
     const files = (source as { files: string[] }).files;
@@ -232,7 +240,7 @@ export async function embed(
   checkDevice(device);
   const path = await modelFile(model, loss ? "ae.pt" : "en.pt");
   const warnings: string[] = [];
-  const all = await findImages(sets, warnings);
+  const all = await findImages(sets, warnings, options);
   const images =
     shard === null
       ? all

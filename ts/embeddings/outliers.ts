@@ -25,6 +25,7 @@ export interface OutlierOptions
     | "trust"
     | "signal"
     | "onBad"
+    | "onListing"
   > {
   /** Neighbours whose mean distance counts; 10 unless given. */
   nNeighbors?: number | undefined;
@@ -172,7 +173,7 @@ async function neighboursIn(
 
 /** What `outliers` of `ts/index.ts` does. */
 export async function outliers(model: string, options: OutlierOptions): Promise<Outliers> {
-  const { nNeighbors: k = 10, signal, onProgress, onBad, sets, ...how } = options;
+  const { nNeighbors: k = 10, signal, onProgress, onBad, onListing, sets, ...how } = options;
   if (!Number.isInteger(k) || k < 1) {
     throw configError(`Expected an integer of at least 1 for nNeighbors but received ${k}`);
   }
@@ -183,6 +184,7 @@ export async function outliers(model: string, options: OutlierOptions): Promise<
     loss: true,
     signal,
     onBad,
+    onListing,
     onProgress: (done, total) => onProgress?.("embedding", done / total),
   });
   const found =

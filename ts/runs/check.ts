@@ -5,6 +5,7 @@ import { awaitAddon } from "../addon/loader.js";
 import type { Examination, FolderScan } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import type { Settings } from "../config/resolve.js";
+import type { ListingProgress } from "../containers/listing.js";
 import { openSet } from "../dataset/open_set.js";
 
 /** Below this deviation of its pixels, 1 % of the way from black to white, an image is nearly blank. */
@@ -38,6 +39,8 @@ export interface CheckOptions {
   signal?: AbortSignal | undefined;
   /** Called now and then. */
   onProgress?: ((done: number, total: number) => void) | undefined;
+  /** Called now and then before that, where it takes longer than a second to list the set. */
+  onListing?: ((listing: ListingProgress) => void) | undefined;
 }
 
 /** An image that is not like the others. Files are absolute paths. */
@@ -333,7 +336,7 @@ export async function checkFolder(
     throw dataError("Expected the path of a folder of images to check");
   }
   const path = resolve(folder);
-  const set = await openSet(folder, { name: "The set" });
+  const set = await openSet(folder, { name: "The set" }, options);
   const files = (set.source as { files: string[] }).files;
   const facts = await examine(files, settings, options);
   return { ...report({ ...set, files }, facts, settings), folder: path };

@@ -6,6 +6,7 @@ import type { Scores } from "../addon/types.js";
 import { toLoadOptions } from "../config/data.js";
 import type { TakenBy } from "../config/parameters.js";
 import { resolveSettings, type Settings } from "../config/resolve.js";
+import type { ListingProgress } from "../containers/listing.js";
 import type { ImageSet } from "../dataset/image_set.js";
 import { openSet } from "../dataset/open_set.js";
 import { shownPath } from "../files/paths.js";
@@ -17,6 +18,8 @@ import { recordedFolders } from "./setting.js";
 export type EvaluateOverrides = Partial<Pick<Settings, TakenBy<"evaluate">>> & {
   /** Takes an `ae.pt` that this program did not write, too, and runs what is in it. */
   trust?: boolean;
+  /** Called now and then where it takes longer than a second to list a set. */
+  onListing?: ((listing: ListingProgress) => void) | undefined;
 };
 
 /** The scores of a set of images, and how many of them could be used. */
@@ -68,7 +71,7 @@ function trainedSettings(path: string, configJson: string): Settings {
  */
 export async function evaluateRun(
   runDir: string,
-  { trust = false, ...overrides }: EvaluateOverrides = {},
+  { trust = false, onListing, ...overrides }: EvaluateOverrides = {},
 ): Promise<Evaluation> {
   const path = join(runDir, "ae.pt");
   const device = overrides.device ?? "auto";
@@ -97,7 +100,8 @@ export async function evaluateRun(
       const parameter = `${set}_dir` as const;
       let images: ImageSet;
       try {
-        images = await openSet(settings[parameter], set === "train" ? TRAIN_DIR : VALID_DIR);
+        const argument = set === "train" ? TRAIN_DIR : VALID_DIR;
+        images = await openSet(settings[parameter], argument, { onListing });
       } catch (error) {
         // The other set can do without one that nobody asked for and that has gone meanwhile.
         if (overrides[parameter] !== undefined || missing !== undefined) throw error;

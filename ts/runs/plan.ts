@@ -4,6 +4,7 @@ import { callAddon } from "../addon/loader.js";
 import type { Summary } from "../addon/types.js";
 import { type Network, toNetwork } from "../config/network.js";
 import type { Settings } from "../config/resolve.js";
+import type { ListingOptions } from "../containers/listing.js";
 import type { ImageSet, SetArgument } from "../dataset/image_set.js";
 import { openSet } from "../dataset/open_set.js";
 import { type SplitSet, splitSet } from "../dataset/split.js";
@@ -98,22 +99,25 @@ function memorySet(name: string, images: Uint8Array, network: Network): ImageSet
 async function splitImages(
   { train_dir, valid_split, seed }: Settings,
   memory: MemoryImages,
+  listing: ListingOptions,
 ): Promise<SplitSet> {
   if (memory.train !== undefined || memory.valid !== undefined) {
     throw configError("valid_split means nothing to images in memory: leave it out");
   }
-  return splitSet(await openSet(train_dir, TRAIN_DIR), valid_split, seed);
+  return splitSet(await openSet(train_dir, TRAIN_DIR, listing), valid_split, seed);
 }
 
 /**
  * Checks the network, the device, the run folder and the images.
  *
- * @throws FlexaeError `FLEXAE_CONFIG`, `FLEXAE_DATA` or `FLEXAE_IO`.
+ * @throws FlexaeError `FLEXAE_CONFIG`, `FLEXAE_DATA` or `FLEXAE_IO`. Rejects with the reason of an
+ *   aborted signal.
  */
 export async function planRun(
   settings: Settings,
   memory: MemoryImages = {},
   save = true,
+  listing: ListingOptions = {},
 ): Promise<Plan> {
   const network = toNetwork(settings);
   const summary = summarize(settings);
@@ -121,15 +125,15 @@ export async function planRun(
   checkDevice(settings.device);
   const isSplit = settings.valid_split > 0;
   const { train, valid } = isSplit
-    ? await splitImages(settings, memory)
+    ? await splitImages(settings, memory, listing)
     : {
         train:
           memory.train === undefined
-            ? await openSet(settings.train_dir, TRAIN_DIR)
+            ? await openSet(settings.train_dir, TRAIN_DIR, listing)
             : memorySet("trainImages", memory.train, network),
         valid:
           memory.valid === undefined
-            ? await openSet(settings.valid_dir, VALID_DIR)
+            ? await openSet(settings.valid_dir, VALID_DIR, listing)
             : memorySet("validImages", memory.valid, network),
       };
   const warnings: string[] = [];

@@ -21,6 +21,7 @@ import {
   resolveSettings,
   type Settings,
 } from "../config/resolve.js";
+import type { ListingProgress } from "../containers/listing.js";
 import { writeList } from "../dataset/write_list.js";
 import { LiveFile, writeFileAtomic } from "../files/atomic.js";
 import { checksum } from "../files/checksum.js";
@@ -51,6 +52,9 @@ import { appendScore, BadImagesTable, clockTime, MetricsTable } from "./tables.j
 import type { TrainingEvent } from "./training_event.js";
 
 const PROGRESS_INTERVAL_MS = 100;
+
+/** Events that a newer one of their kind replaces. */
+const PASSING = new Set<TrainingEvent["type"]>(["listing", "batch", "reconstructions"]);
 
 /** How a training ended. */
 export interface TrainingResult {
@@ -129,15 +133,15 @@ export class Training implements AsyncIterable<TrainingEvent> {
 
   #given: readonly GivenSettings[];
   #options: TrainingOptions;
-  #events = new EventQueue<TrainingEvent>(({ type }) =>
-    type === "batch" || type === "reconstructions" ? type : null,
-  );
+  #events = new EventQueue<TrainingEvent>(({ type }) => (PASSING.has(type) ? type : null));
   #handle: TrainingHandle | undefined;
   #runDir: string | null = null;
   #log: LiveLog | undefined;
   /** Warnings from before there was one. */
   #early: TrainingEvent[] = [];
   #cancelled = false;
+  /** Ends the listing of its sets. */
+  #listing = new AbortController();
   #bestValid: Scores | null = null;
   #abort = () => this.cancel();
 
@@ -200,12 +204,14 @@ export class Training implements AsyncIterable<TrainingEvent> {
   /** Asks the training to end after the batch under way. Idempotent. */
   cancel(): void {
     this.#cancelled = true;
+    this.#listing.abort(this.#cancelReason());
     this.#handle?.cancel();
   }
 
   /**
-   * The events from the start of the training on. Of `batch` and `reconstructions` events that nobody
-   * took in time the newest alone is kept; no other event is lost. One iteration a training.
+   * The events from the start of the training on. Of `listing`, `batch` and `reconstructions` events
+   * that nobody took in time the newest alone is kept; no other event is lost. One iteration a
+   * training.
    */
   [Symbol.asyncIterator](): AsyncIterator<TrainingEvent> {
     return this.#events[Symbol.asyncIterator]();
@@ -225,12 +231,15 @@ export class Training implements AsyncIterable<TrainingEvent> {
     }
   }
 
-  #throwIfCancelled(): void {
-    if (!this.#cancelled) return;
-    throw (
+  #cancelReason(): unknown {
+    return (
       this.#options.signal?.reason ??
       new DOMException("The training was cancelled before it began", "AbortError")
     );
+  }
+
+  #throwIfCancelled(): void {
+    if (this.#cancelled) throw this.#cancelReason();
   }
 
   /** The others are told how it ended. */
@@ -283,10 +292,14 @@ export class Training implements AsyncIterable<TrainingEvent> {
   /** The plan, which all processes have alike. */
   async #plan(settings: Settings, save: boolean): Promise<Plan> {
     const { images, processes } = this.#options;
-    if (processes === undefined) return await planRun(settings, images, save);
+    const listing = {
+      signal: this.#listing.signal,
+      onListing: (found: ListingProgress) => this.#emit({ type: "listing", ...found }),
+    };
+    if (processes === undefined) return await planRun(settings, images, save, listing);
     const own = { ...settings, device: deviceOf(settings.device, processes.place) };
     return await processes.agree(
-      async () => await planRun(own, images, save && processes.isFirst),
+      async () => await planRun(own, images, save && processes.isFirst, listing),
       sharedFacts,
     );
   }

@@ -1,4 +1,5 @@
 import type { Summary, TrainEvent } from "../addon/types.js";
+import type { ListingProgress } from "../containers/listing.js";
 
 /** What a training tells while it runs. */
 export type TrainingEvent =
@@ -12,4 +13,6 @@ export type TrainingEvent =
       /** Of the network that is trained. */
       summary: Summary;
     })
+  /** A set is being listed, which takes longer than a second. Comes before `start`, now and then. */
+  | ({ type: "listing" } & ListingProgress)
   | Exclude<TrainEvent, { type: "start" }>;

@@ -40,6 +40,7 @@ export class QueuedTracker implements Tracker {
   }
 
   event(event: TrainingEvent): void {
+    if (event.type === "listing") return;
     const isSpared = event.type === "batch" || event.type === "reconstructions";
     if (isSpared && this.#waiting > MOST_WAITING) return;
     const time = Date.now();

@@ -132,6 +132,7 @@ async function examine(invocation: Invocation): Promise<number> {
     checkFolder(folder, settings, {
       signal,
       onProgress: (done, total) => counter?.update(done, total),
+      onListing: (listing) => counter?.listing(listing),
     }),
   ).finally(() => counter?.clear());
   if ("exitCode" in ended) return ended.exitCode;

@@ -38,6 +38,7 @@ async function write(invocation: Invocation): Promise<number> {
       interpolation: flags.has("interpolation") ? settings.interpolation : undefined,
       signal,
       onProgress: (done, total) => counter?.update(done, total),
+      onListing: (listing) => counter?.listing(listing),
       onBad: (file, reason) => bad.add(file, reason),
     }),
   ).finally(() => counter?.clear());

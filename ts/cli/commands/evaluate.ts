@@ -7,6 +7,7 @@ import { grouped, scoreText } from "../format.js";
 import type { Invocation } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
 import { invokedSettings } from "../settings.js";
+import { stepLine } from "../step_line.js";
 
 async function score(invocation: Invocation): Promise<number> {
   const { evaluateRun } = await import("../../runs/evaluate.js");
@@ -18,7 +19,12 @@ async function score(invocation: Invocation): Promise<number> {
       .filter((parameter) => invocation.flags.has(parameter))
       .map((parameter) => [parameter, settings[parameter]]),
   ) as EvaluateOverrides;
-  const result = await evaluateRun(await findRun(invocation.argument), { ...overrides, trust });
+  const line = stepLine(invocation.json);
+  const result = await evaluateRun(await findRun(invocation.argument), {
+    ...overrides,
+    trust,
+    onListing: (listing) => line?.listing(listing),
+  }).finally(() => line?.clear());
   for (const message of result.warnings) warn(message);
   const { runDir, device, train, valid, pictures } = result;
   if (invocation.json) {

@@ -58,6 +58,7 @@ async function search(invocation: Invocation): Promise<number> {
       workers: settings.workers,
       signal,
       onProgress: (step, share) => line?.update(step, share),
+      onListing: (listing) => line?.listing(listing),
       onBad: (file, reason) => bad.add(file, reason),
     });
     signal.throwIfAborted();

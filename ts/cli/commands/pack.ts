@@ -32,6 +32,7 @@ async function write(invocation: Invocation): Promise<number> {
       overwrite: options.overwrite === true,
       signal,
       onProgress: (done, total) => counter?.update(done, total),
+      onListing: (listing) => counter?.listing(listing),
       onBad: (file, reason) => bad.add(file, reason),
     }),
   ).finally(() => counter?.clear());

@@ -14,6 +14,7 @@ import { type Invocation, optionText } from "../invocation.js";
 import { print, printJson, warn } from "../output.js";
 import type { EpochBar } from "../progress.js";
 import { givenSettings, invokedSettings } from "../settings.js";
+import type { StepLine } from "../step_line.js";
 
 type EpochEvent = Extract<TrainEvent, { type: "epoch" }>;
 type StartEvent = Extract<TrainingEvent, { type: "start" }>;
@@ -143,11 +144,19 @@ class TextReporter implements Reporter {
   #worldSize: number;
   #makeBar: (epochs: number) => EpochBar | undefined;
   #bar: EpochBar | undefined;
+  /** Before there is a bar. */
+  #line: StepLine | undefined;
   #epochs = 0;
 
-  constructor(worldSize: number, makeBar: (epochs: number) => EpochBar | undefined) {
+  /** @param line - Undefined where no progress is shown. */
+  constructor(
+    worldSize: number,
+    makeBar: (epochs: number) => EpochBar | undefined,
+    line: StepLine | undefined,
+  ) {
     this.#worldSize = worldSize;
     this.#makeBar = makeBar;
+    this.#line = line;
   }
 
   event(event: TrainingEvent): void {
@@ -155,7 +164,12 @@ class TextReporter implements Reporter {
       this.#bar?.update(event);
       return;
     }
+    if (event.type === "listing") {
+      this.#line?.listing(event);
+      return;
+    }
     this.#bar?.clear();
+    this.#line?.clear();
     if (event.type === "start") this.#start(event);
     else if (event.type === "epoch") this.#epoch(event);
     else if (event.type === "finishing") {
@@ -363,19 +377,22 @@ async function trainHere(invocation: Invocation, group: ProcessGroup | undefined
   const { Training } = await import("../../runs/training.js");
   const { makeTracker } = await import("../../tracking/track.js");
   const { EpochBar } = await import("../progress.js");
+  const { StepLine } = await import("../step_line.js");
   const { OwnDashboard } = await import("../own_dashboard.js");
   const { resume, partial } = invocation.options;
   const settings = await invokedSettings(invocation);
   const verbose = settings.preTrain_verbose;
+  const withBar = verbose === 1 && process.stderr.isTTY === true;
+  const line = withBar ? new StepLine() : undefined;
   let reporter: Reporter;
   if (!isFirst) reporter = new NoReporter();
   else if (invocation.json) reporter = new JsonReporter();
   else if (verbose === 0) reporter = new SilentReporter();
   else {
-    const withBar = verbose === 1 && process.stderr.isTTY === true;
     reporter = new TextReporter(
       group?.place.worldSize ?? 1,
       withBar ? (epochs) => new EpochBar(epochs) : () => undefined,
+      line,
     );
   }
   const tracker = makeTracker(isFirst ? trackingOptions(invocation) : NO_TRACKING, (message) =>
@@ -397,12 +414,15 @@ async function trainHere(invocation: Invocation, group: ProcessGroup | undefined
     onEvent: (event) => {
       tracker.event(event);
       reporter.event(event);
+      if (event.type === "start") expectStop("stopping after this batch");
       if (event.type !== "start" || invocation.options.dashboard !== true) return;
       if (event.runDir !== null) showDashboard(event.runDir);
     },
   });
   const watch = new SignalWatch(invocation.json || verbose === 0 || !isFirst);
-  watch.expect("stopping after this batch", () => training.cancel());
+  const expectStop = (said: string) => watch.expect(said, () => training.cancel());
+  // Its images are listed first, which may take a while.
+  expectStop("stopping before the training begins");
   const leaving = new AbortController();
   const writePage = async (runDir: string | null, complainTo: Reporter | null) => {
     if (runDir === null || invocation.options.report === false) return null;
@@ -434,6 +454,7 @@ async function trainHere(invocation: Invocation, group: ProcessGroup | undefined
     await endTracking({ error });
     throw error;
   } finally {
+    line?.clear();
     board?.end();
     watch.end();
   }
