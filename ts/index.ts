@@ -26,6 +26,11 @@ import { type GivenSettings, resolveSettings } from "./config/resolve.js";
 import type { Settings } from "./config/settings.js";
 import type { Dashboard, DashboardOptions } from "./dashboard/server.js";
 import type { Packing, PackOptions } from "./dataset/pack.js";
+import type {
+  AssignFilesOptions,
+  ClusteredFiles,
+  ClusterFilesOptions,
+} from "./embeddings/cluster_tables.js";
 import type { DuplicateOptions, Duplicates } from "./embeddings/duplicates.js";
 import type { Embedding, EmbedOptions } from "./embeddings/embed.js";
 import type { OutlierOptions, Outliers } from "./embeddings/outliers.js";
@@ -69,9 +74,15 @@ export type {
 export type { Constraint, Pooling, Regularizer } from "./config/choices.js";
 export type { Network } from "./config/network.js";
 export type { Settings } from "./config/settings.js";
+export type { ListingProgress } from "./containers/listing.js";
 export type { Dashboard, DashboardOptions } from "./dashboard/server.js";
 export type { Packing, PackOptions } from "./dataset/pack.js";
 export { type Clustering, type ClusterOptions, cluster } from "./embeddings/cluster.js";
+export type {
+  AssignFilesOptions,
+  ClusteredFiles,
+  ClusterFilesOptions,
+} from "./embeddings/cluster_tables.js";
 export type { DuplicateGroup, DuplicateOptions, Duplicates } from "./embeddings/duplicates.js";
 export type { Embedding, EmbedOptions } from "./embeddings/embed.js";
 export type { EncodeOptions } from "./embeddings/encode_files.js";
@@ -279,6 +290,62 @@ export async function embed(model: string, options: EmbedOptions): Promise<Embed
 export async function readTable(path: string): Promise<EmbeddingTable> {
   const { readTable } = await import("./embeddings/read_table.js");
   return await readTable(path);
+}
+
+/**
+ * Clusters the rows of tables in files, however many there are: Parquet files that would take more
+ * than `memory` are read several times, a row group at a time, and clustered by k-means from a sample
+ * on. Writes the assignments, `path,class,cluster,distance,silhouette`, a row each, and beside them
+ * the clusters, `….clusters.json` and `….clusters.npy`, k × D. It is what `flexae cluster` does,
+ * contact sheets left out; the same seed and files give the same clusters.
+ *
+ * ```js
+ * const { k, sizes } = await clusterFiles("parts/*.parquet", "clusters.parquet", {
+ *   clusters: 100,
+ *   memory: 4e9,
+ *   onProgress: (step, share) => console.log(step, share),
+ * });
+ * ```
+ *
+ * @param names - Tables, as {@link readTable} takes them, or folders of runs; one after the other.
+ * @param out - A `.parquet` or `.csv` file, which is replaced if it is there: whole, or not at all.
+ * @throws FlexaeError `FLEXAE_CONFIG` for options that cannot be, such as more clusters than rows, or
+ *   a mixture of rows that take more than `memory`; `FLEXAE_DATA` if a table cannot be read, or is of
+ *   another model than the first; `FLEXAE_IO`. Rejects with the reason of an aborted signal.
+ */
+export async function clusterFiles(
+  names: string | readonly string[],
+  out: string,
+  options: ClusterFilesOptions,
+): Promise<ClusteredFiles> {
+  const { clusterFiles } = await import("./embeddings/cluster_tables.js");
+  return await clusterFiles(names, out, options);
+}
+
+/**
+ * Assigns the rows of tables in files to clusters that {@link clusterFiles} or `flexae cluster` has
+ * found, and writes them as that does, without silhouettes. Parquet files that would take more than
+ * `memory` are read a row group at a time, once.
+ *
+ * ```js
+ * await assignFiles("new/*.parquet", "clusters.clusters.json", "new.parquet");
+ * ```
+ *
+ * @param names - Tables, as {@link readTable} takes them, or folders of runs; one after the other.
+ * @param clusters - A `….clusters.json`.
+ * @param out - A `.parquet` or `.csv` file, which is replaced if it is there: whole, or not at all.
+ * @throws FlexaeError `FLEXAE_CONFIG` for options that cannot be, `FLEXAE_DATA` if a table cannot be
+ *   read or is of another model than the clusters, `FLEXAE_IO`. Rejects with the reason of an aborted
+ *   signal.
+ */
+export async function assignFiles(
+  names: string | readonly string[],
+  clusters: string,
+  out: string,
+  options: AssignFilesOptions = {},
+): Promise<ClusteredFiles> {
+  const { assignFiles } = await import("./embeddings/cluster_tables.js");
+  return await assignFiles(names, clusters, out, options);
 }
 
 /**

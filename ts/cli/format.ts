@@ -1,25 +1,9 @@
 /** Numbers and tables for people. */
 import type { Scores, Summary } from "../addon/types.js";
+import { bytes, scaled } from "../files/size_text.js";
 import { grouped } from "../report/format.js";
 
-export { grouped };
-
-/** A count with a unit prefix: 1234567 → `1.23 M`. */
-export function scaled(value: number, base = 1000, units = ["", "K", "M", "G", "T", "P"]): string {
-  let unit = 0;
-  let rest = value;
-  while (rest >= base && unit < units.length - 1) {
-    rest /= base;
-    unit++;
-  }
-  const digits = unit === 0 || rest >= 100 ? 0 : rest >= 10 ? 1 : 2;
-  return `${rest.toFixed(digits)} ${units[unit]}`.trimEnd();
-}
-
-/** Bytes: 1073741824 → `1.00 GiB`. */
-export function bytes(value: number): string {
-  return scaled(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]);
-}
+export { bytes, grouped, scaled };
 
 /** Seconds: 3725 → `1h02m05s`. */
 export function duration(seconds: number): string {

@@ -283,6 +283,29 @@ async function fitClusters(
 }
 
 /**
+ * The numbers of clusters that were asked for.
+ *
+ * @param rows - Embeddings that there are, if that is known.
+ * @throws FlexaeError `FLEXAE_CONFIG` if there is none, or one cannot be.
+ */
+export function checkNumbers(
+  clusters: ClusterOptions["clusters"],
+  rows = Number.POSITIVE_INFINITY,
+): readonly number[] {
+  const numbers = typeof clusters === "number" ? [clusters] : clusters;
+  for (const k of numbers) {
+    if (!Number.isInteger(k) || k < 1) {
+      throw configError(`Expected an integer of at least 1 for clusters but received ${k}`);
+    }
+    if (k > rows) {
+      throw configError(`${k} clusters cannot be found among ${rows} embeddings: ask for fewer`);
+    }
+  }
+  if (numbers.length === 0) throw configError("Expected a number of clusters");
+  return numbers;
+}
+
+/**
  * Clusters the rows of a table.
  *
  * ```js
@@ -296,18 +319,9 @@ async function fitClusters(
 export async function cluster(table: EmbeddingTable, options: ClusterOptions): Promise<Clustering> {
   const { method = "kmeans", seed = 0, device, signal, onProgress } = options;
   if (device !== undefined) checkDevice(device);
-  const numbers = typeof options.clusters === "number" ? [options.clusters] : options.clusters;
   const { embeddings, dims, classes } = table;
   const rows = embeddings.length / dims;
-  for (const k of numbers) {
-    if (!Number.isInteger(k) || k < 1) {
-      throw configError(`Expected an integer of at least 1 for clusters but received ${k}`);
-    }
-    if (k > rows) {
-      throw configError(`${k} clusters cannot be found among ${rows} embeddings: ask for fewer`);
-    }
-  }
-  if (numbers.length === 0) throw configError("Expected a number of clusters");
+  const numbers = checkNumbers(options.clusters, rows);
   // By what clusters are found.
   const compared = options.spherical === true ? directions(embeddings, dims) : embeddings;
   const judge = async (labels: Int32Array) => {

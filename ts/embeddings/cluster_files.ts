@@ -50,7 +50,7 @@ export interface Assignments {
 }
 
 /** Names of what lies beside the assignments `out`. */
-export function clusterFiles(out: string): { json: string; npy: string } {
+function filesBeside(out: string): { json: string; npy: string } {
   return { json: beside(out, ".clusters.json"), npy: beside(out, ".clusters.npy") };
 }
 
@@ -121,7 +121,7 @@ export async function writeClusters(
             ...Object.fromEntries(MIXTURE_ARRAYS.map((name) => [name, Array.from(mixture[name])])),
           },
   };
-  const { json, npy } = clusterFiles(out);
+  const { json, npy } = filesBeside(out);
   await writeFileAtomic(npy, npyBytes(centroids, dims));
   await writeFileAtomic(json, `${JSON.stringify(content, null, 1)}\n`);
 }

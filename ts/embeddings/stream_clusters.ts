@@ -5,10 +5,10 @@
  * as in scikit-learn. Then by all rows at once, which is an iteration of Lloyd's algorithm a pass,
  * until the inertia hardly falls. The result follows from the rows, their row groups and the seed.
  */
-import { configError, translateError } from "../addon/errors.js";
+import { translateError } from "../addon/errors.js";
 import { callAddon } from "../addon/loader.js";
 import { seededRandom, shuffledIndices } from "../random.js";
-import { type Clustering, type ClusterOptions, cluster, inOrder } from "./cluster.js";
+import { type Clustering, type ClusterOptions, checkNumbers, cluster, inOrder } from "./cluster.js";
 import { finishJob } from "./job.js";
 import { normalizeRows } from "./normalize.js";
 import { ahead, type StreamedTable, type Stretch } from "./streamed_table.js";
@@ -196,11 +196,8 @@ export async function streamClusters(
 ): Promise<StreamedClusters> {
   const { signal, onProgress, seed = 0, spherical } = options;
   const { rows, dims } = table;
-  const numbers = typeof options.clusters === "number" ? [options.clusters] : options.clusters;
+  const numbers = checkNumbers(options.clusters, rows);
   const most = Math.max(...numbers);
-  if (most > rows) {
-    throw configError(`${most} clusters cannot be found among ${rows} embeddings: ask for fewer`);
-  }
   const { sampleRows = SAMPLE_ROWS } = options;
   const least = Math.min(sampleRows, Math.floor(SAMPLE_NUMBERS / dims));
   const count = Math.min(rows, Math.max(least, SAMPLED_A_CLUSTER * most));

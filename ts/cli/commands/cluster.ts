@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { configError } from "../../addon/errors.js";
 import type { Covariance } from "../../addon/types.js";
-import { clusterTables, type Report, type Wish } from "../cluster_tables.js";
+import type { Wanted } from "../../embeddings/cluster_tables.js";
 import type { CommandDescription } from "../command.js";
 import { drawSheets, NO_SHEETS, sheetOptions, sheetWish } from "../contact_sheets.js";
 import { table as columns, duration, grouped } from "../format.js";
@@ -43,7 +43,8 @@ function readNumbers(text: string, fail: Fail): number[] {
 
 async function find(invocation: Invocation): Promise<number> {
   const { checkAssignmentsName } = await import("../../embeddings/cluster_files.js");
-  const { checkSheetsFolder, removeSheets } = await import("../../embeddings/cluster_sheets.js");
+  const { checkSheetsFolder, SHEET_IMAGES } = await import("../../embeddings/cluster_sheets.js");
+  const { clusterTables } = await import("../../embeddings/cluster_tables.js");
   const { argument, more, options, json } = invocation;
   const text = (name: string) => optionText(invocation, name);
   const out = text("out") ?? "clusters.csv";
@@ -62,7 +63,6 @@ async function find(invocation: Invocation): Promise<number> {
     restarts: optionCount(invocation, "restarts"),
     spherical: options.spherical === true,
     seed: settings.seed,
-    device: computeDevice(invocation),
     clusters: k === undefined ? [] : readNumbers(k, configError),
   };
   if (how.spherical && how.method === "gmm") {
@@ -73,16 +73,23 @@ async function find(invocation: Invocation): Promise<number> {
   }
   const sheets = sheetWish(invocation);
   const memory = optionBytes(invocation, "memory");
-  const wish: Wish = { names: [argument, ...more], out, predict, how, sheets, memory };
+  const device = computeDevice(invocation);
+  const wanted: Wanted = predict === undefined ? { find: how } : { clusters: predict };
+  const sheetImages = sheets.drawn ? (sheets.images ?? SHEET_IMAGES) : 0;
   if (sheets.drawn) await checkSheetsFolder(out);
   const line = stepLine(json);
-  const report: Report = (step, share) => line?.update(step, share);
   const began = performance.now();
   const ended = await interruptible(async (signal) => {
-    const { outcome, draw } = await clusterTables(wish, signal, report);
-    await removeSheets(out);
-    const pictures = sheets.drawn ? await drawSheets(draw, signal) : NO_SHEETS;
-    return { ...outcome, ...pictures };
+    const onProgress = (step: string, share: number) => line?.update(step, share);
+    const options = { memory, device, sheetImages, signal, onProgress };
+    const { found, draw } = await clusterTables([argument, ...more], out, wanted, options);
+    const drawing = {
+      images: sheets.images,
+      signal,
+      onProgress: (share: number) => line?.update("contact sheets", share),
+    };
+    const pictures = sheets.drawn ? await drawSheets(() => draw(drawing), signal) : NO_SHEETS;
+    return { ...found, ...pictures };
   }).finally(() => line?.clear());
   if ("exitCode" in ended) return ended.exitCode;
   const { method, sizes, inertia, silhouette, scores, curve, passes, sheet, warning } =
