@@ -86,7 +86,7 @@ describe("Ctrl-C during a listing", () => {
     [
       "run",
       smallRun("--train-dir=huge.tar", "--save-dir=run"),
-      "stopping before the training begins; once more stops at once\n",
+      "\r\u001b[Kflexae: stopping; once more stops at once\n",
     ],
     ["embed", ["embed", run, "huge.tar", "-o", "out.parquet"], "interrupted"],
     ["outliers", ["outliers", run, "huge.tar", "-o", "out.csv"], "\r\u001b[K"],

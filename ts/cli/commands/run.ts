@@ -259,10 +259,12 @@ class SignalWatch {
   #end: () => void = () => {};
   #onSignal: (signal: NodeJS.Signals) => void;
 
-  constructor(quiet: boolean) {
+  /** @param line - What shows progress, and gives way to a message. */
+  constructor(quiet: boolean, line: { clear(): void } | undefined) {
     this.#onSignal = (signal) => {
       if (this.received !== undefined) process.exit(exitCodeFor(signal));
       this.received = signal;
+      line?.clear();
       if (!quiet) warn(`${this.#said}; once more stops at once`);
       this.#end();
     };
@@ -419,10 +421,10 @@ async function trainHere(invocation: Invocation, group: ProcessGroup | undefined
       if (event.runDir !== null) showDashboard(event.runDir);
     },
   });
-  const watch = new SignalWatch(invocation.json || verbose === 0 || !isFirst);
+  const watch = new SignalWatch(invocation.json || verbose === 0 || !isFirst, line);
   const expectStop = (said: string) => watch.expect(said, () => training.cancel());
-  // Its images are listed first, which may take a while.
-  expectStop("stopping before the training begins");
+  // Its images are listed first, which may take a while. It may have begun when it is asked to.
+  expectStop("stopping");
   const leaving = new AbortController();
   const writePage = async (runDir: string | null, complainTo: Reporter | null) => {
     if (runDir === null || invocation.options.report === false) return null;
