@@ -294,10 +294,10 @@ export async function readTable(path: string): Promise<EmbeddingTable> {
 
 /**
  * Clusters the rows of tables in files, however many there are: Parquet files that would take more
- * than `memory` are read several times, a row group at a time, and clustered by k-means from a sample
- * on. Writes the assignments, `path,class,cluster,distance,silhouette`, a row each, and beside them
- * the clusters, `….clusters.json` and `….clusters.npy`, k × D. It is what `flexae cluster` does,
- * contact sheets left out; the same seed and files give the same clusters.
+ * than `memory` are read several times, a row group at a time, and clustered by k-means from a
+ * sample on. Writes the assignments, `path,class,cluster,distance,silhouette`, a row each, and
+ * beside them the clusters, `….clusters.json` and `….clusters.npy`, k × D. It is what `flexae
+ * cluster` does, contact sheets left out; the same seed and files give the same clusters.
  *
  * ```js
  * const { k, sizes } = await clusterFiles("parts/*.parquet", "clusters.parquet", {
@@ -309,9 +309,9 @@ export async function readTable(path: string): Promise<EmbeddingTable> {
  *
  * @param names - Tables, as {@link readTable} takes them, or folders of runs; one after the other.
  * @param out - A `.parquet` or `.csv` file, which is replaced if it is there: whole, or not at all.
- * @throws FlexaeError `FLEXAE_CONFIG` for options that cannot be, such as more clusters than rows, or
- *   a mixture of rows that take more than `memory`; `FLEXAE_DATA` if a table cannot be read, or is of
- *   another model than the first; `FLEXAE_IO`. Rejects with the reason of an aborted signal.
+ * @throws FlexaeError `FLEXAE_CONFIG` for options that cannot be, such as more clusters than rows,
+ *   or a mixture of rows that take more than `memory`; `FLEXAE_DATA` if a table cannot be read, or
+ *   is of another model than the first; `FLEXAE_IO`. Rejects with the reason of an aborted signal.
  */
 export async function clusterFiles(
   names: string | readonly string[],
@@ -334,9 +334,9 @@ export async function clusterFiles(
  * @param names - Tables, as {@link readTable} takes them, or folders of runs; one after the other.
  * @param clusters - A `….clusters.json`.
  * @param out - A `.parquet` or `.csv` file, which is replaced if it is there: whole, or not at all.
- * @throws FlexaeError `FLEXAE_CONFIG` for options that cannot be, `FLEXAE_DATA` if a table cannot be
- *   read or is of another model than the clusters, `FLEXAE_IO`. Rejects with the reason of an aborted
- *   signal.
+ * @throws FlexaeError `FLEXAE_CONFIG` for options that cannot be, `FLEXAE_DATA` if a table cannot
+ *   be read or is of another model than the clusters, `FLEXAE_IO`. Rejects with the reason of an
+ *   aborted signal.
  */
 export async function assignFiles(
   names: string | readonly string[],

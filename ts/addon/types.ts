@@ -816,8 +816,8 @@ export interface Addon {
   summarize(network: string, batchSize: number, optimizer: string, device: string): Summary;
   /**
    * Image files below `dir`: of its sub-folders (one a class, any depth), or its own when it has none with images.
-   * Chosen by extension; hidden files are passed over. Its result rejects with FLEXAE_DATA if `dir` is no readable
-   * folder.
+   * Chosen by extension; hidden files are passed over. Its result rejects with FLEXAE_DATA if `dir`
+   * is no readable folder.
    */
   scanFolder(dir: string): FolderScanJob;
   /**

@@ -19,7 +19,8 @@ export function listingText(listing: ListingProgress, columns: number): string {
   const found = parts.length > 0 ? `: ${parts.join(", ")}` : "";
   const name = shownPath(set);
   const room = Math.max(1, columns - "Listing ".length - found.length);
-  return `Listing ${name.length > room ? `…${name.slice(name.length - room + 1)}` : name}${found}`;
+  const shown = name.length > room ? `…${name.slice(name.length - room + 1)}` : name;
+  return `Listing ${shown}${found}`;
 }
 
 /** As it fits a line of stderr. */

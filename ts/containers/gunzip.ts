@@ -10,7 +10,8 @@ import type { ListingMonitor } from "./listing.js";
 /**
  * Hands over the content piece by piece.
  *
- * @throws FlexaeError `FLEXAE_DATA` if it is damaged or a bomb; what `append` and the monitor throw.
+ * @throws FlexaeError `FLEXAE_DATA` if it is damaged or a bomb; what `append` and the monitor
+ *   throw.
  */
 export async function gunzip(
   path: string,

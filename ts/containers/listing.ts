@@ -3,9 +3,9 @@ import { setImmediate } from "node:timers/promises";
 
 /** How far a set is listed, the first time that it is used. */
 export interface ListingProgress {
-  /** The set, as it was named; of several with commas between, the one that is listed at the moment. */
+  /** The set, as it was named; of several with commas between, the one that is listed now. */
   set: string;
-  /** Files of many images that it has, such as the shards that a pattern names; 0 of a folder of images. */
+  /** Files of many images that it has, such as the shards of a pattern; 0 of a folder of images. */
   files: number;
   /** Those of them that are listed. */
   filesDone: number;

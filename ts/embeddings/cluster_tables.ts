@@ -82,7 +82,9 @@ async function largeTable(
   if (!("find" in wanted) || wanted.find.method !== "gmm") return table;
   if (memoryOf(table) <= most) return null;
   throw configError(
-    `A mixture takes all rows at once, here about ${bytes(memoryOf(table))}, and may have ${bytes(most)}: take --method kmeans, allow more with --memory, or fit it to some of the files and assign all rows with --predict`,
+    `A mixture takes all rows at once, here about ${bytes(memoryOf(table))}, and may have ` +
+      `${bytes(most)}: take --method kmeans, allow more with --memory, or fit it to some of the ` +
+      "files and assign all rows with --predict",
   );
 }
 

@@ -209,9 +209,9 @@ export class Training implements AsyncIterable<TrainingEvent> {
   }
 
   /**
-   * The events from the start of the training on. Of `listing`, `batch` and `reconstructions` events
-   * that nobody took in time the newest alone is kept; no other event is lost. One iteration a
-   * training.
+   * The events from the start of the training on. Of `listing`, `batch` and `reconstructions`
+   * events that nobody took in time the newest alone is kept; no other event is lost. One iteration
+   * a training.
    */
   [Symbol.asyncIterator](): AsyncIterator<TrainingEvent> {
     return this.#events[Symbol.asyncIterator]();

@@ -13,6 +13,6 @@ export type TrainingEvent =
       /** Of the network that is trained. */
       summary: Summary;
     })
-  /** A set is being listed, which takes longer than a second. Comes before `start`, now and then. */
+  /** A set is being listed, which takes longer than a second. Comes now and then before `start`. */
   | ({ type: "listing" } & ListingProgress)
   | Exclude<TrainEvent, { type: "start" }>;
