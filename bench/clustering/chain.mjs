@@ -30,6 +30,35 @@ async function flexae(args, { cwd, program }) {
 
 const scores = ({ acc, nmi, ari }) => ({ acc, nmi, ari });
 
+/** Trains and embeds. Gives the seconds of both. */
+async function trainAndEmbed(set, config, where, seeded) {
+  const folders = ["--train-dir", set.images, "--valid-dir", set.sample];
+  const out = ["--save-dir", "run", "--overwrite", "true"];
+  const train = await flexae(["run", "-c", config, ...folders, ...out, ...seeded], where);
+  const embed = await flexae(["embed", "run", set.images, "-o", "embeddings.parquet"], where);
+  return { train: train.seconds, embed: embed.seconds };
+}
+
+const sum = (seconds) => Object.values(seconds).reduce((a, b) => a + b);
+
+/**
+ * Images to labels by k-means, without a map.
+ * @param {{ images: string, sample: string }} set folders
+ * @param {import("./recipes.mjs").Recipe} recipe one with `direct`
+ * @param {{ seed: number, cwd: string, program?: string }} context `cwd` is left full of files
+ */
+export async function runDirect(set, recipe, { seed, cwd, program = PROGRAM }) {
+  const where = { cwd, program };
+  const seeded = ["--seed", seed];
+  const trained = await trainAndEmbed(set, recipe.direct, where, seeded);
+  const cluster = await flexae(
+    ["cluster", "embeddings.parquet", "-k", recipe.clusters, ...seeded],
+    where,
+  );
+  const seconds = { ...trained, cluster: cluster.seconds };
+  return { seconds: { ...seconds, total: sum(seconds) }, kmeans: scores(cluster.result) };
+}
+
 /**
  * Images to labels. Nothing but the scores looks at the images' classes.
  * @param {{ images: string, sample: string }} set folders
@@ -39,10 +68,7 @@ const scores = ({ acc, nmi, ari }) => ({ acc, nmi, ari });
 export async function runChain(set, recipe, { seed, cwd, program = PROGRAM }) {
   const where = { cwd, program };
   const seeded = ["--seed", seed];
-  const folders = ["--train-dir", set.images, "--valid-dir", set.sample];
-  const out = ["--save-dir", "run", "--overwrite", "true"];
-  const train = await flexae(["run", "-c", recipe.config, ...folders, ...out, ...seeded], where);
-  const embed = await flexae(["embed", "run", set.images, "-o", "embeddings.parquet"], where);
+  const trained = await trainAndEmbed(set, recipe.config, where, seeded);
   const near = ["--n-neighbors", recipe.neighbors, "--min-dist", recipe.minDist];
   const map = await flexae(
     ["map", "embeddings.parquet", "-o", "map.parquet", "--dims", recipe.dims, ...near, ...seeded],
@@ -55,16 +81,10 @@ export async function runChain(set, recipe, { seed, cwd, program = PROGRAM }) {
     where,
   );
   const means = await flexae(["cluster", "embeddings.parquet", ...count, "-o", "k.csv"], where);
-  const seconds = {
-    train: train.seconds,
-    embed: embed.seconds,
-    map: map.seconds,
-    cluster: cluster.seconds,
-  };
-  const total = Object.values(seconds).reduce((a, b) => a + b);
+  const seconds = { ...trained, map: map.seconds, cluster: cluster.seconds };
   return {
     seed,
-    seconds: { ...seconds, total },
+    seconds: { ...seconds, total: sum(seconds) },
     mixture: scores(cluster.result),
     kmeans: scores(means.result),
   };

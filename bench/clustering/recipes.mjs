@@ -9,15 +9,16 @@ const CLUSTERS = 10;
 
 /** @type {{ digits: Recipe, fashion: Recipe }} */
 export const RECIPES = {
-  digits: recipe("digits.yaml"),
+  digits: { ...recipe("digits.yaml"), direct: example("digits_kmeans.yaml") },
   fashion: { ...recipe("fashion.yaml"), covariance: "tied" },
 };
 
 /**
  * @typedef {{
  *   config: string, neighbors: number, dims: number, minDist: number,
- *   clusters: number, covariance: string, restarts: number
- * }} Recipe
+ *   clusters: number, covariance: string, restarts: number,
+ *   direct?: string
+ * }} Recipe `direct` is a config for k-means on embeddings that no map was made of
  */
 function recipe(config) {
   return {

@@ -14,7 +14,7 @@ import { root } from "../../scripts/setup/paths.mjs";
 import { done, runMain, runSteps, SetupError } from "../../scripts/setup/steps.mjs";
 import { typescriptStep } from "../../scripts/setup/typescript.mjs";
 import { venvPython, venvStep } from "../../scripts/setup/venv.mjs";
-import { runChain } from "./chain.mjs";
+import { runChain, runDirect } from "./chain.mjs";
 import { PUBLISHED } from "./published.mjs";
 import { runPython } from "./python.mjs";
 import { RECIPES } from "./recipes.mjs";
@@ -91,8 +91,10 @@ function setStep(set, opened, images) {
   };
 }
 
-const brief = ({ seed, seconds, mixture: { acc, nmi } }) =>
-  `seed ${seed}: ACC ${acc.toFixed(4)}, NMI ${nmi.toFixed(4)} in ${seconds.total.toFixed(0)} s`;
+const scored = ({ acc, nmi }, { total }) =>
+  `ACC ${acc.toFixed(4)}, NMI ${nmi.toFixed(4)} in ${total.toFixed(0)} s`;
+const brief = ({ seed, seconds, mixture, direct }) =>
+  `seed ${seed}: ${scored(mixture, seconds)}${direct === undefined ? "" : `; k-means ${scored(direct.kmeans, direct.seconds)}`}`;
 
 /** Every seed's chain, and the same in Python after those that have one. */
 async function measure(set, folders, { seeds, python, program }) {
@@ -101,7 +103,10 @@ async function measure(set, folders, { seeds, python, program }) {
   const cwd = await mkdtemp(path.join(os.tmpdir(), "flexae-bench-"));
   try {
     for (const seed of seeds) {
-      ours.push(await runChain(folders, recipe, { seed, cwd, program }));
+      const context = { seed, cwd, program };
+      const chain = await runChain(folders, recipe, context);
+      const isDirect = recipe.direct !== undefined;
+      ours.push(isDirect ? { ...chain, direct: await runDirect(folders, recipe, context) } : chain);
       note(`  ${brief(ours.at(-1))}`);
       if (seed > python) continue;
       peer.push(await runPython(folders, recipe, { seed, python: venvPython(requirements) }));
@@ -121,6 +126,11 @@ function show(set, { count, ours, python }) {
   // Seconds are compared between chains that ran one after the other.
   const beside = python.length === 0 ? ours : ours.slice(0, python.length);
   say(tableText(secondRows(summarizeChains(beside), peerSummary)));
+  const direct = ourSummary.direct?.seconds;
+  if (direct !== undefined) {
+    const steps = Object.entries(direct).map(([step, { mean }]) => `${step} ${mean.toFixed(1)}`);
+    say(`Trained for k-means, seconds: ${steps.join(", ")}\n`);
+  }
 }
 
 async function main() {
@@ -153,8 +163,9 @@ async function main() {
     show(set, measured);
     const recipe = RECIPES[set.name];
     const config = path.relative(root, recipe.config);
+    const direct = recipe.direct && path.relative(root, recipe.direct);
     const published = PUBLISHED[set.name];
-    result.sets.push({ ...measured, recipe: { ...recipe, config }, published });
+    result.sets.push({ ...measured, recipe: { ...recipe, config, direct }, published });
     // After each set: what was measured stays when a later one fails.
     await writeFile(options.out, `${JSON.stringify(result, null, 2)}\n`);
   }

@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { runChain } from "../../bench/clustering/chain.mjs";
+import { runChain, runDirect } from "../../bench/clustering/chain.mjs";
 import { RECIPES } from "../../bench/clustering/recipes.mjs";
 import {
   scoreRows,
@@ -50,6 +50,9 @@ describe("the benchmark of clustering", () => {
     const rows = scoreRows(ours, null, published);
     expect(rows[2]).toContain("0.850 (0.800–0.900)");
     expect(rows.at(-1)).toEqual(["another", "0.7", "", ""]);
+    const direct = { seconds: { train: 9, total: 9 }, kmeans: { acc: 0.75, nmi: 0.5, ari: 0.4 } };
+    const both = scoreRows(summarizeChains([{ ...chain(1, 0.8, 10), direct }]), null, []);
+    expect(both[2]).toEqual(["flexae, k-means, trained for it", "0.750", "0.500", "0.400"]);
     const peer = summarizeChains([chain(1, 0.8, 40)]);
     expect(scoreRows(ours, peer, [])).toHaveLength(5);
     expect(secondRows(ours, peer)[1]).toEqual(["train", "20.0", "40.0", "2.00×"]);
@@ -66,5 +69,8 @@ describe("the benchmark of clustering", () => {
     expect(Object.keys(found.seconds)).toEqual(["train", "embed", "map", "cluster", "total"]);
     expect(found.mixture.acc).toBeGreaterThan(0.9);
     expect(found.kmeans.nmi).toBeGreaterThan(0.6);
+    const direct = await runDirect(folders, recipe, { seed: 1, cwd });
+    expect(Object.keys(direct.seconds)).toEqual(["train", "embed", "cluster", "total"]);
+    expect(direct.kmeans.acc).toBeGreaterThan(0.9);
   });
 });
