@@ -144,6 +144,7 @@ describe("flexae cluster", () => {
     [["short.jsonl", "-k", "1"], /row 2 has 1 numbers, and that of row 1 has 2/],
     [["none.csv", "-k", "1"], /none\.csv has no columns of embeddings/],
     [["broken.parquet", "-k", "1"], /broken\.parquet cannot be read: /],
+    [["long.jsonl", "-k", "2", "--method=gmm"], /of 2000 numbers has 8000000 of them, too many/],
   ])("%j is refused", async (args, pattern) => {
     writeHeaps("heaps.jsonl");
     const put = (name: string, text: string) => writeFileSync(join(cwd, name), text);
@@ -151,6 +152,8 @@ describe("flexae cluster", () => {
     put("short.jsonl", '{"embedding":[1,2]}\n{"embedding":[1]}\n');
     put("none.csv", "name,value\na,1\n");
     put("broken.parquet", "PAR1 and nothing else");
+    const long = JSON.stringify({ embedding: new Array(2000).fill(1) });
+    put("long.jsonl", `${long}\n${long}\n${long}\n`);
     const before = readdirSync(cwd);
     const { code, stdout, stderr } = await start(
       ...args.map((arg) => (arg === "T" ? "heaps.jsonl" : arg)),

@@ -20,6 +20,27 @@ import { npyBytes } from "./npy.js";
 import type { EmbeddingTable } from "./table.js";
 import { isSameSpace, type MapOrigin } from "./table.js";
 
+/** Numbers of all covariances that a `clusters.json` can hold, of which it has two for each. */
+const MOST_COVARIANCES = 1 << 22;
+
+/**
+ * Checks, before it is fitted, that a mixture can be kept in a file.
+ *
+ * @throws FlexaeError `FLEXAE_CONFIG` if its covariances have too many numbers.
+ */
+export function checkMixtureSize(
+  k: number,
+  dims: number,
+  covariance: NonNullable<ClusterOptions["covariance"]> = "full",
+): void {
+  const numbers = { full: k * dims * dims, tied: dims * dims, diag: k * dims }[covariance];
+  if (numbers <= MOST_COVARIANCES) return;
+  const other = covariance === "full" ? "--covariance diag or tied" : "--covariance diag";
+  throw configError(
+    `A mixture of ${k} with ${covariance} covariances of embeddings of ${dims} numbers has ${numbers} of them, too many for a file: map the embeddings first (flexae map --dims 10), or take ${other}`,
+  );
+}
+
 /** `clusters.json`: a clustering without its rows. */
 interface ClustersFile {
   format: 1;

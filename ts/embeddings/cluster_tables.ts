@@ -6,6 +6,7 @@ import { checkDevice } from "../runs/plan.js";
 import { type Clustering, type ClusterOptions, checkNumbers, cluster } from "./cluster.js";
 import {
   checkAssignmentsName,
+  checkMixtureSize,
   nearestClusters,
   predictClusters,
   readClusters,
@@ -100,6 +101,10 @@ async function inMemory(
     tables.push(await tableOf(name, { signal, onProgress: embedding }));
   }
   const table = joinTables(tables);
+  if ("find" in wanted && wanted.find.method === "gmm") {
+    const most = Math.max(...checkNumbers(wanted.find.clusters));
+    checkMixtureSize(most, table.dims, wanted.find.covariance);
+  }
   const found =
     "find" in wanted
       ? await cluster(table, { ...wanted.find, device, signal, onProgress })
