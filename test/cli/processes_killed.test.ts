@@ -88,10 +88,11 @@ describe("processes that train together", () => {
         // It may have been done before.
         if (other.code === 0) continue;
         expect(other.code, other.stderr).toBe(1);
-        // Before it was known, it did not come; or it took the store with it.
+        // Before it was known, it did not come; or it took the store with it, or rank 0 did, which
+        // ends when it has told whoever answers in time: on a busy machine not all do.
         expect(other.stderr).toMatch(
           new RegExp(
-            `rank ${victim.rank} .*(was lost|did not come)|cannot reach rank 0|Rank 0 did not come|store at .* was lost`,
+            `rank ${victim.rank} .*(was lost|did not come)|cannot reach rank 0|Rank 0 did not come|store (it had )?at .* (was lost|is gone)`,
           ),
         );
       }
