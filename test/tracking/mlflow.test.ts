@@ -88,6 +88,8 @@ async function expectHistory(url: string, folder: string): Promise<void> {
   }
 }
 
+/** So that a server that was away has not more epochs to hear of than it takes in seconds. */
+const SLOW = ["--image-shape=64,64", "--filters=32,32"];
 /** Of runs that are ended from outside. */
 const LONG = ["--preTrain_verbose=2", "--no-report"];
 
@@ -273,7 +275,12 @@ there("flexae run --mlflow", () => {
     const folder = join(cwd, "run");
     const proxy = await startProxy(server.url);
     onTestFinished(() => proxy.close());
-    const args = smallRun(`--save-dir=${folder}`, "--train-epochs=100000", `--mlflow=${proxy.url}`);
+    const args = smallRun(
+      `--save-dir=${folder}`,
+      "--train-epochs=100000",
+      `--mlflow=${proxy.url}`,
+      ...SLOW,
+    );
     const { child, ended, seen } = start([main, ...args, ...LONG], { cwd });
     await until(() => existsSync(join(folder, "mlflow.json")));
     await proxy.close();
