@@ -55,6 +55,14 @@ void CentreSums::apply(const PointSet& points, const std::vector<CentreChange>& 
   }
 }
 
+std::vector<int32_t> CentreSums::without_points() const {
+  std::vector<int32_t> empty;
+  for (size_t c = 0; c < counts_.size(); ++c) {
+    if (counts_[c] == 0) empty.push_back(static_cast<int32_t>(c));
+  }
+  return empty;
+}
+
 std::vector<float> CentreSums::means(const std::vector<float>& old, bool unit) const {
   const auto width = static_cast<size_t>(width_);
   const size_t k = counts_.size();
@@ -91,6 +99,15 @@ void CentreSums::add(const PointSet& points, const CentreChange* changes, int64_
     double* from = sums + change->from * width_;
     for (int64_t d = 0; d < width_; ++d) from[d] -= row[d];
   }
+}
+
+double squared_moves(const std::vector<float>& from, const std::vector<float>& to) {
+  double sum = 0;
+  for (size_t i = 0; i < to.size(); ++i) {
+    const double move = static_cast<double>(to[i]) - from[i];
+    sum += move * move;
+  }
+  return sum;
 }
 
 }  // namespace flexae

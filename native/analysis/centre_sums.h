@@ -30,6 +30,9 @@ class CentreSums {
     return sums_.data() + centre * static_cast<size_t>(width_);
   }
 
+  /// The centres that have no points, ascending.
+  [[nodiscard]] std::vector<int32_t> without_points() const;
+
   /// The means of the centres' points, k×D, of unit length if `unit`. A centre without points goes
   /// where the one with most is; one whose points cancel out stays where it was in `old`.
   [[nodiscard]] std::vector<float> means(const std::vector<float>& old, bool unit) const;
@@ -41,5 +44,8 @@ class CentreSums {
   std::vector<int64_t> counts_;
   std::vector<double> sums_;
 };
+
+/// The sum of the squares of all differences.
+double squared_moves(const std::vector<float>& from, const std::vector<float>& to);
 
 }  // namespace flexae

@@ -16,10 +16,6 @@
 namespace flexae {
 namespace {
 
-/// Below this share of the two vectors' squared lengths a squared distance is computed again, from
-/// differences: rounding would give a point some chance to be drawn twice.
-constexpr float kNear = 1e-3F;
-
 /// A point that is nearer to a candidate than to the centres so far.
 struct Nearer {
   int32_t place;  ///< in its block
@@ -75,8 +71,7 @@ class Seeding {
  private:
   /// In [0, 1).
   [[nodiscard]] double uniform(uint64_t step, uint64_t trial) const {
-    return static_cast<double>(random_bits(seed_, RandomPurpose::kSample, step, trial) >> 11) *
-           0x1p-53;
+    return seeding_share(seed_, step, trial);
   }
 
   /// The point at the share `u` of the potential.
@@ -196,7 +191,7 @@ class Seeding {
         const float norms = points_.norms[at] + candidate_norms_[t];
         float squared = norms - 2 * products[t];
         if (squared >= old) continue;
-        if (squared < kNear * norms) {
+        if (squared < kNearInSeeding * norms) {
           squared = point_kernels().squared_distance(points_.row(s.indices[j]),
                                                      points_.row(candidates[t]), points_.width);
           if (squared >= old) continue;
@@ -248,14 +243,12 @@ class Seeding {
 
 std::optional<std::vector<int64_t>> seed_centres(const PointSet& points, int64_t k, uint64_t seed,
                                                  const std::function<bool()>& goes_on) {
-  Seeding seeding(points, seed);
-  seeding.begin();
-  const int64_t candidates = seeding_candidates(k);
-  for (int64_t c = 1; c < k; ++c) {
-    if (!goes_on()) return std::nullopt;
-    seeding.add(candidates);
-  }
-  return seeding.chosen();
+  return choose_centres(Seeding(points, seed), k, goes_on);
+}
+
+double seeding_share(uint64_t seed, uint64_t step, uint64_t trial) {
+  return static_cast<double>(random_bits(seed, RandomPurpose::kSample, step, trial) >> 11) *
+         0x1p-53;
 }
 
 int64_t seeding_candidates(int64_t k) {

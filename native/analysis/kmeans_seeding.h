@@ -18,7 +18,27 @@ namespace flexae {
 std::optional<std::vector<int64_t>> seed_centres(const PointSet& points, int64_t k, uint64_t seed,
                                                  const std::function<bool()>& goes_on);
 
+/// Nearer than this share of both squared lengths, a squared distance is computed from differences:
+/// rounding would give a point some chance to be drawn twice.
+constexpr float kNearInSeeding = 1e-3F;
+
+/// In [0, 1), for the `trial`th candidate of a step.
+double seeding_share(uint64_t seed, uint64_t step, uint64_t trial);
+
 /// 2 + ⌊ln k⌋: points of which greedy k-means++ takes the best.
 int64_t seeding_candidates(int64_t k);
+
+/// Draws k points with what begins by one, and adds the best of some candidates.
+template <typename Seeding>
+std::optional<std::vector<int64_t>> choose_centres(Seeding seeding, int64_t k,
+                                                   const std::function<bool()>& goes_on) {
+  seeding.begin();
+  const int64_t candidates = seeding_candidates(k);
+  for (int64_t c = 1; c < k; ++c) {
+    if (!goes_on()) return std::nullopt;
+    seeding.add(candidates);
+  }
+  return seeding.chosen();
+}
 
 }  // namespace flexae

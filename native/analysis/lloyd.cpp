@@ -267,10 +267,7 @@ void Lloyd::search_groups(const std::vector<float>& centres, bool first_time, Sc
 }
 
 void Lloyd::fill_empty(const std::vector<float>& centres) {
-  std::vector<int32_t> empty;
-  for (int32_t c = 0; c < k_; ++c) {
-    if (sums_->count(static_cast<size_t>(c)) == 0) empty.push_back(c);
-  }
+  const std::vector<int32_t> empty = sums_->without_points();
   if (empty.empty()) return;
   std::vector<float> squared(static_cast<size_t>(points_.count));
   constexpr int64_t kPoints = 1024;

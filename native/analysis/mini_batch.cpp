@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "analysis/centre_sums.h"
 #include "analysis/running_centres.h"
 #include "core/base/random.h"
 
@@ -76,12 +77,7 @@ std::optional<MiniBatch::Outcome> MiniBatch::run(
       seen = 0;
       running.reassign(batch, settings.seed, static_cast<uint64_t>(iteration));
     }
-    double shift = 0;
-    for (size_t i = 0; i < before.size(); ++i) {
-      const double move = static_cast<double>(running.centres()[i]) - before[i];
-      shift += move * move;
-    }
-    if (!goes_on(iteration, shift)) return std::nullopt;
+    if (!goes_on(iteration, squared_moves(before, running.centres()))) return std::nullopt;
     if (plateau.add(inertia / static_cast<double>(size))) {
       return Outcome{running.centres(), iteration, true};
     }

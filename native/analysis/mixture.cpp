@@ -83,9 +83,7 @@ class Fit {
 
   /// One iteration. \return the mean log-likelihood before it
   double step() {
-    const MixtureDensity density(mixture_);
-    const MixtureSums sums =
-        device_ ? device_->expect(mixture_, density) : expect(&density, nullptr);
+    const MixtureSums sums = device_ ? device_->expect(mixture_) : expect_here();
     maximize(sums);
     return sums.log_likelihood / static_cast<double>(points_.count);
   }
@@ -94,8 +92,7 @@ class Fit {
 
   /// What the mixture says of the points.
   [[nodiscard]] MixturePrediction predict(const Mixture& mixture) const {
-    return device_ ? device_->predict(mixture, MixtureDensity(mixture))
-                   : predict_points(points_, mixture);
+    return device_ ? device_->predict(mixture) : predict_points(points_, mixture);
   }
 
  private:
@@ -105,6 +102,11 @@ class Fit {
     at::Tensor differences;
     at::Tensor weighted;
   };
+
+  MixtureSums expect_here() const {
+    const MixtureDensity density(mixture_);
+    return expect(&density, nullptr);
+  }
 
   /// The sums of a step, with responsibilities by densities or, if there are none, by labels.
   MixtureSums expect(const MixtureDensity* density, const int32_t* labels) const {
@@ -369,7 +371,7 @@ MixturePrediction predict(const at::Tensor& embeddings, const Mixture& mixture,
                                       " numbers long, and the mixture's means are not: take "
                                       "embeddings of the same model");
   }
-  if (device) return DeviceMixture(points, *device).predict(mixture, MixtureDensity(mixture));
+  if (device) return DeviceMixture(points, *device).predict(mixture);
   return predict_points(points, mixture);
 }
 

@@ -31,6 +31,11 @@ constexpr int64_t kThere = 512;
 /// Blocks of points after which it is asked whether to go on.
 constexpr int64_t kBlocksAtOnce = 32;
 
+/// Of squared distances by products, as a share of both squared lengths: less is nothing.
+double rounding_of(int64_t width) {
+  return std::numeric_limits<double>::epsilon() * (8 + std::sqrt(static_cast<double>(width)));
+}
+
 /// The silhouette of a point of cluster `own` with these sums of distances to the points of each.
 double silhouette_of(int32_t own, const double* sums, const std::vector<int64_t>& counts) {
   const int64_t others = counts[static_cast<size_t>(own)] - 1;
@@ -55,8 +60,7 @@ class Silhouettes {
         labels_(labels.labels.size()),
         norms_(labels.labels.size()),
         mean_(static_cast<size_t>(points.width)),
-        rounding_(std::numeric_limits<double>::epsilon() *
-                  (8 + std::sqrt(static_cast<double>(points.width)))),
+        rounding_(rounding_of(points.width)),
         scratch_(static_cast<size_t>(at::get_num_threads())) {
     std::iota(order_.begin(), order_.end(), int64_t{0});
     const auto label = [&](int64_t i) { return labels.labels[static_cast<size_t>(i)]; };
@@ -177,7 +181,7 @@ bool silhouettes_here(const PointSet& points, const DenseLabels& labels, double*
 /// The same by a device.
 bool silhouettes_on(at::Device device, const PointSet& points, const DenseLabels& labels,
                     double* values, const std::function<bool(double share)>& goes_on) {
-  const DeviceDistanceSums distances(points, labels, device);
+  const DeviceDistanceSums distances(points, labels, rounding_of(points.width), device);
   const auto clusters = static_cast<int64_t>(labels.counts.size());
   for (int64_t first = 0; first < points.count; first += distances.rows_at_once()) {
     const int64_t rows = std::min(distances.rows_at_once(), points.count - first);

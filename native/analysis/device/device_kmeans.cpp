@@ -9,16 +9,12 @@
 
 #include "analysis/kmeans_seeding.h"
 #include "core/base/math.h"
-#include "core/base/random.h"
 
 namespace flexae {
 namespace {
 
 /// Points whose chances to be drawn are added up together.
 constexpr int64_t kDrawnRows = 4096;
-
-/// As in seed_centres(): nearer than this share of the squared lengths, differences tell.
-constexpr double kDoubtful = 1e-3;
 
 /// Greedy k-means++ on a device.
 class DeviceSeeding {
@@ -29,6 +25,10 @@ class DeviceSeeding {
         // Rows are added so that the chances are whole blocks; nobody draws them.
         closest_(at::zeros({round_up(points.count(), kDrawnRows)}, points.values().options())) {
     closest_.narrow(0, 0, points.count()).fill_(std::numeric_limits<float>::infinity());
+    norms_ = at::empty({points.count()}, closest_.options());
+    for_row_blocks(points.count(), points.width(), [&](int64_t first, int64_t rows) {
+      norms_.narrow(0, first, rows).copy_(points.values().narrow(0, first, rows).square().sum(1));
+    });
   }
 
   void begin() {
@@ -41,8 +41,7 @@ class DeviceSeeding {
 
  private:
   [[nodiscard]] double uniform(uint64_t step, uint64_t trial) const {
-    return static_cast<double>(random_bits(seed_, RandomPurpose::kSample, step, trial) >> 11) *
-           0x1p-53;
+    return seeding_share(seed_, step, trial);
   }
 
   /// Points at random, by their squared distances to the nearest centre.
@@ -111,11 +110,10 @@ class DeviceSeeding {
                                      const at::Tensor& candidates) const {
     const at::NoTF32Guard exact;
     const at::Tensor points = points_.values().narrow(0, first, size);
-    const at::Tensor norms = points_.norms().narrow(0, first, size).unsqueeze(1) +
-                             points_.norms().index_select(0, which);
+    const at::Tensor norms =
+        norms_.narrow(0, first, size).unsqueeze(1) + norms_.index_select(0, which);
     at::Tensor squared = at::addmm(norms, points, candidates.t(), /*beta=*/1, /*alpha=*/-2);
-    // Rounding would give a point some chance to be drawn twice.
-    const at::Tensor doubtful = (squared < norms * kDoubtful).nonzero();
+    const at::Tensor doubtful = (squared < norms * kNearInSeeding).nonzero();
     const int64_t width = points_.width();
     for_row_blocks(doubtful.size(0), width, [&](int64_t from, int64_t some) {
       const at::Tensor pairs = doubtful.narrow(0, from, some);
@@ -132,6 +130,7 @@ class DeviceSeeding {
   const DevicePoints& points_;
   uint64_t seed_;
   at::Tensor closest_;  ///< squared distances to the nearest centre
+  at::Tensor norms_;    ///< squared lengths
   std::vector<int64_t> chosen_;
 };
 
@@ -139,14 +138,7 @@ class DeviceSeeding {
 
 std::optional<std::vector<int64_t>> DeviceKmeans::seed(int64_t k, uint64_t seed,
                                                        const std::function<bool()>& goes_on) const {
-  DeviceSeeding seeding(points_, seed);
-  seeding.begin();
-  const int64_t candidates = seeding_candidates(k);
-  for (int64_t c = 1; c < k; ++c) {
-    if (!goes_on()) return std::nullopt;
-    seeding.add(candidates);
-  }
-  return seeding.chosen();
+  return choose_centres(DeviceSeeding(points_, seed), k, goes_on);
 }
 
 std::optional<Lloyd::Outcome> DeviceKmeans::run(
@@ -163,11 +155,7 @@ std::optional<Lloyd::Outcome> DeviceKmeans::run(
     CentreSums sums = sums_of(labels, k);
     fill_empty(centres, labels, sums);
     std::vector<float> moved = sums.means(centres, settings.unit);
-    double shift = 0;
-    for (size_t i = 0; i < moved.size(); ++i) {
-      const double move = static_cast<double>(moved[i]) - centres[i];
-      shift += move * move;
-    }
+    const double shift = squared_moves(centres, moved);
     centres = std::move(moved);
     if (!goes_on(iteration, shift)) return std::nullopt;
     if (shift <= settings.tolerance) return Lloyd::Outcome{std::move(centres), iteration, true};
@@ -198,11 +186,7 @@ CentreSums DeviceKmeans::sums_of(const at::Tensor& labels, int64_t k) const {
 
 void DeviceKmeans::fill_empty(const std::vector<float>& centres, at::Tensor& labels,
                               CentreSums& sums) const {
-  const auto k = static_cast<int32_t>(static_cast<int64_t>(centres.size()) / points_.width());
-  std::vector<int32_t> empty;
-  for (int32_t c = 0; c < k; ++c) {
-    if (sums.count(static_cast<size_t>(c)) == 0) empty.push_back(c);
-  }
+  const std::vector<int32_t> empty = sums.without_points();
   if (empty.empty()) return;
   const auto taken = std::min<int64_t>(static_cast<int64_t>(empty.size()), points_.count());
   const at::Tensor squared = points_.squared_distances(points_.centres(centres), labels);

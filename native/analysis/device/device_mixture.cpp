@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "analysis/device/device_points.h"
+#include "analysis/mixture_density.h"
 
 namespace flexae {
 
@@ -16,8 +17,9 @@ struct DeviceMixture::Block {
   at::Tensor totals;       ///< rows: the logarithm of the mixture's density
 };
 
-void DeviceMixture::for_blocks(const Mixture& mixture, const MixtureDensity& density,
+void DeviceMixture::for_blocks(const Mixture& mixture,
                                const std::function<void(const Block&)>& work) const {
+  const MixtureDensity density(mixture);
   const int64_t k = density.components();
   const int64_t width = points_.size(1);
   const at::Device device = points_.device();
@@ -37,8 +39,8 @@ void DeviceMixture::for_blocks(const Mixture& mixture, const MixtureDensity& den
   });
 }
 
-MixtureSums DeviceMixture::expect(const Mixture& mixture, const MixtureDensity& density) const {
-  const int64_t k = density.components();
+MixtureSums DeviceMixture::expect(const Mixture& mixture) const {
+  const int64_t k = mixture.means.size(0);
   const int64_t width = points_.size(1);
   const auto wide = points_.options().dtype(at::kDouble);
   at::Tensor counts = at::zeros({k}, wide);
@@ -47,7 +49,7 @@ MixtureSums DeviceMixture::expect(const Mixture& mixture, const MixtureDensity& 
   at::Tensor second;
   if (mixture.covariance == Covariance::kFull) second = at::zeros({k, width, width}, wide);
   if (mixture.covariance == Covariance::kDiagonal) second = at::zeros({k, width}, wide);
-  for_blocks(mixture, density, [&](const Block& block) {
+  for_blocks(mixture, [&](const Block& block) {
     const at::Tensor shares = (block.logs - block.totals.unsqueeze(1)).exp_().t();
     const at::Tensor weighted = block.differences * shares.unsqueeze(2);
     counts.add_(shares.sum(1));
@@ -67,12 +69,11 @@ MixtureSums DeviceMixture::expect(const Mixture& mixture, const MixtureDensity& 
   return sums;
 }
 
-MixturePrediction DeviceMixture::predict(const Mixture& mixture,
-                                         const MixtureDensity& density) const {
+MixturePrediction DeviceMixture::predict(const Mixture& mixture) const {
   const int64_t count = points_.size(0);
   MixturePrediction result{at::empty({count}, at::kInt), at::empty({count}, at::kFloat),
                            at::empty({count}, at::kDouble)};
-  for_blocks(mixture, density, [&](const Block& block) {
+  for_blocks(mixture, [&](const Block& block) {
     const auto [greatest, labels] = block.logs.max(1);
     result.labels.narrow(0, block.first, block.rows).copy_(labels);
     result.confidences.narrow(0, block.first, block.rows).copy_((greatest - block.totals).exp_());

@@ -7,7 +7,6 @@
 #include <functional>
 
 #include "analysis/mixture.h"
-#include "analysis/mixture_density.h"
 #include "analysis/mixture_sums.h"
 #include "analysis/point_set.h"
 
@@ -19,18 +18,16 @@ class DeviceMixture {
  public:
   DeviceMixture(const PointSet& points, at::Device device) : points_(points.tensor.to(device)) {}
 
-  /// The sums of a step. `density` is the mixture's.
-  [[nodiscard]] MixtureSums expect(const Mixture& mixture, const MixtureDensity& density) const;
+  /// The sums of a step.
+  [[nodiscard]] MixtureSums expect(const Mixture& mixture) const;
 
   /// What the mixture says of the points, in host memory.
-  [[nodiscard]] MixturePrediction predict(const Mixture& mixture,
-                                          const MixtureDensity& density) const;
+  [[nodiscard]] MixturePrediction predict(const Mixture& mixture) const;
 
  private:
   struct Block;
   /// Calls `work` with blocks of points, their differences to the means and their densities.
-  void for_blocks(const Mixture& mixture, const MixtureDensity& density,
-                  const std::function<void(const Block&)>& work) const;
+  void for_blocks(const Mixture& mixture, const std::function<void(const Block&)>& work) const;
 
   at::Tensor points_;  ///< N×D of fp32
 };

@@ -27,10 +27,6 @@ DevicePoints::DevicePoints(const at::Tensor& points, const std::vector<float>& s
     shift_ = to_device(shift, {width()}, device);
     values_ = values_ - shift_;
   }
-  norms_ = at::empty({count()}, values_.options());
-  for_row_blocks(count(), width(), [&](int64_t first, int64_t rows) {
-    norms_.narrow(0, first, rows).copy_(values_.narrow(0, first, rows).square().sum(1));
-  });
 }
 
 at::Tensor DevicePoints::centres(const std::vector<float>& centres) const {

@@ -36,7 +36,6 @@ class DevicePoints {
   DevicePoints(const at::Tensor& points, const std::vector<float>& shift, at::Device device);
 
   [[nodiscard]] const at::Tensor& values() const { return values_; }  ///< N×D of fp32
-  [[nodiscard]] const at::Tensor& norms() const { return norms_; }    ///< N: squared lengths
   [[nodiscard]] at::Device device() const { return values_.device(); }
   [[nodiscard]] int64_t count() const { return values_.size(0); }
   [[nodiscard]] int64_t width() const { return values_.size(1); }
@@ -58,7 +57,6 @@ class DevicePoints {
 
  private:
   at::Tensor values_;
-  at::Tensor norms_;
   at::Tensor shift_;  ///< undefined where nothing is subtracted
 };
 

@@ -3,18 +3,14 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 #include "analysis/device/device_points.h"
 
 namespace flexae {
 
 DeviceDistanceSums::DeviceDistanceSums(const PointSet& points, const DenseLabels& labels,
-                                       at::Device device)
-    : points_(points.tensor.to(device).to(at::kDouble)),
-      rounding_(std::numeric_limits<double>::epsilon() *
-                (8 + std::sqrt(static_cast<double>(points.width)))) {
+                                       double rounding, at::Device device)
+    : points_(points.tensor.to(device).to(at::kDouble)), rounding_(rounding) {
   // Differences to the mean are small, and so are their products' rounding errors.
   points_.sub_(points_.mean(0));
   norms_ = points_.square().sum(1);

@@ -14,7 +14,9 @@ namespace flexae {
 /// operations on a device.
 class DeviceDistanceSums {
  public:
-  DeviceDistanceSums(const PointSet& points, const DenseLabels& labels, at::Device device);
+  /// `rounding`: the share of both squared lengths that a squared distance has to exceed to count.
+  DeviceDistanceSums(const PointSet& points, const DenseLabels& labels, double rounding,
+                     at::Device device);
 
   /// Of points [first, first + rows). \return rows×clusters of fp64, in host memory
   [[nodiscard]] at::Tensor sums(int64_t first, int64_t rows) const;
